@@ -1,0 +1,33 @@
+"""Builds the one extension: Cython over the C core. Everything else is in pyproject.toml."""
+
+from glob import glob
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+# -ffp-contract=off: the bits are defined by the operations as written. -fno-math-errno: sqrt as an instruction.
+UNIX_FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra"]
+MSVC_FLAGS = ["/std:c11", "/experimental:c11atomics", "/O2", "/fp:precise"]
+
+
+class BuildCore(build_ext):
+    """Picks the flags of the compiler at hand."""
+
+    def build_extensions(self) -> None:
+        flags = MSVC_FLAGS if self.compiler.compiler_type == "msvc" else UNIX_FLAGS
+        for extension in self.extensions:
+            extension.extra_compile_args = flags
+        super().build_extensions()
+
+
+core = Extension(
+    "pyinit._core",
+    ["pyinit/_core.pyx", *sorted(glob("src_c/*.c"))],
+    include_dirs=["src_c", numpy.get_include()],
+    depends=sorted(glob("src_c/*.h")),
+    define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+)
+
+setup(ext_modules=cythonize([core]), cmdclass={"build_ext": BuildCore})

@@ -1,0 +1,43 @@
+/*
+ * Box-Muller: a pair of words gives a pair of independent normals, radius sqrt(-2 ln u) in a uniformly
+ * random direction. It suits counters: no rejection, so that sample n needs words near n and no others.
+ *
+ * Source: G. E. P. Box, M. E. Muller, "A note on the generation of random normal deviates", Annals of
+ * Mathematical Statistics 29 (1958), 610-611.
+ */
+typedef struct {
+    f32v mean, std;
+} normal_f32;
+
+typedef struct {
+    f64v mean, std;
+} normal_f64;
+
+/*
+ * u = (w + 1/2) / 2^32, rounded, keeps all 32 bits near 0, where the tail is: the radius is at most 6.76.
+ * Max error: 4 ulp of the radius, in either component, before mean and std.
+ */
+PYI_INLINE void box_muller_f32(u32v even, u32v odd, const normal_f32 *d, f32v *first, f32v *second)
+{
+    f32v u = fma_f32(f32_from_u32(even), splat_f32(0x1p-32f), splat_f32(0x1p-33f));
+    f32v cosine, sine;
+    u32v sign;
+    cos_sin_f32(odd, &cosine, &sine, &sign);
+    u32v radius = bits_f32(sqrt_f32(minus_two_log_f32(u)));
+    f32v r = f32_from_bits(radius ^ (sign & splat_u32(0x80000000u)));
+    *first = fma_f32(r * cosine, d->std, d->mean);
+    *second = fma_f32(r * sine, d->std, d->mean);
+}
+
+/* The same from 64-bit words: u = (w + 1/2) / 2^64, and a radius of at most 9.49. */
+PYI_INLINE void box_muller_f64(u64v even, u64v odd, const normal_f64 *d, f64v *first, f64v *second)
+{
+    f64v u = fma_f64(f64_from_u64(even), splat_f64(0x1p-64), splat_f64(0x1p-65));
+    f64v cosine, sine;
+    u64v sign;
+    cos_sin_f64(odd, &cosine, &sine, &sign);
+    u64v radius = bits_f64(sqrt_f64(minus_two_log_f64(u)));
+    f64v r = f64_from_bits(radius ^ (sign & splat_u64(0x8000000000000000u)));
+    *first = fma_f64(r * cosine, d->std, d->mean);
+    *second = fma_f64(r * sine, d->std, d->mean);
+}

@@ -1,0 +1,104 @@
+/* The table of tiers, best first, and the choice of one. */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.h"
+
+#if defined(__aarch64__) && defined(__GNUC__) && !defined(__AARCH64EB__)
+#define PYI_NEON
+#if defined(__linux__)
+#include <sys/auxv.h>
+#endif
+#elif defined(__x86_64__) && defined(__GNUC__)
+#define PYI_X86
+#endif
+
+typedef struct {
+    const char *name;
+    int (*available)(void);
+    pyi_kernel_table *kernels;
+} tier;
+
+static int always(void) { return 1; }
+
+#if defined(PYI_X86)
+/* __builtin_cpu_supports asks the processor and the operating system, which must save the registers. */
+static int has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("aes");
+}
+static int has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("vaes");
+}
+#elif defined(PYI_NEON)
+static int has_neon_aes(void)
+{
+#if defined(__linux__)
+    return (getauxval(AT_HWCAP) & (1 << 3)) != 0; /* HWCAP_AES */
+#else
+    return 1; /* every AArch64 machine of macOS and Windows has it */
+#endif
+}
+#endif
+
+static const tier TIERS[] = {
+#if defined(PYI_X86)
+    {"avx512", has_avx512, &pyi_kernels_avx512},
+    {"avx2", has_avx2, &pyi_kernels_avx2},
+#elif defined(PYI_NEON)
+    {"neon", has_neon_aes, &pyi_kernels_neon},
+#endif
+    {"scalar", always, &pyi_kernels_scalar},
+};
+#define TIER_COUNT (sizeof TIERS / sizeof *TIERS)
+
+static const tier *_Atomic active;
+
+const char *const *pyi_isa_available(void)
+{
+    /* Two threads may fill the list at once: they write the same. */
+    static const char *names[TIER_COUNT + 1];
+    size_t n = 0;
+#if defined(PYI_X86)
+    __builtin_cpu_init();
+#endif
+    for (size_t i = 0; i < TIER_COUNT; i++)
+        if (TIERS[i].available())
+            names[n++] = TIERS[i].name;
+    return names;
+}
+
+pyi_status pyi_isa_select(const char *name)
+{
+    for (const char *const *have = pyi_isa_available(); *have; have++)
+        if (!strcmp(*have, name))
+            for (size_t i = 0; i < TIER_COUNT; i++)
+                if (!strcmp(TIERS[i].name, name)) {
+                    active = &TIERS[i];
+                    return PYI_OK;
+                }
+    return PYI_UNAVAILABLE;
+}
+
+pyi_status pyi_isa_init(void)
+{
+    const char *name = getenv("PYINIT_ISA");
+    return pyi_isa_select(name && *name ? name : pyi_isa_available()[0]);
+}
+
+const char *pyi_isa_active(void)
+{
+    if (!active)
+        pyi_isa_init();
+    return active ? active->name : NULL;
+}
+
+pyi_kernel *pyi_dispatch(pyi_generator generator, pyi_sampler sampler)
+{
+    if (!active && pyi_isa_init() != PYI_OK)
+        return NULL;
+    return (*active->kernels)[generator][sampler];
+}

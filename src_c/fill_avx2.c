@@ -1,0 +1,13 @@
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#include <string.h>
+
+#include "core.h"
+#include "target.h"
+
+PYI_TARGET_BEGIN("avx2,fma,aes")
+#include "simd_avx2.h"
+#define PYI_NAME(f) f##_avx2
+#include "fill.inc.h"
+PYI_TARGET_END
+#endif

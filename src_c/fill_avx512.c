@@ -1,0 +1,13 @@
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#include <string.h>
+
+#include "core.h"
+#include "target.h"
+
+PYI_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,vaes")
+#include "simd_avx512.h"
+#define PYI_NAME(f) f##_avx512
+#include "fill.inc.h"
+PYI_TARGET_END
+#endif

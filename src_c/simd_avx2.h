@@ -1,0 +1,117 @@
+/* Eight lanes: AVX2, FMA and AES-NI. The operations are described in simd_scalar.h. */
+#ifndef PYI_SIMD_AVX2_H
+#define PYI_SIMD_AVX2_H
+
+#include <stdint.h>
+
+#define PYI_BLOCKS 4
+#define PYI_LANES 8
+#define PYI_PAIR_VECTORS 1
+#define PYI_AES_VECTORS 4
+
+typedef uint32_t u32v __attribute__((vector_size(32)));
+typedef uint64_t u64v __attribute__((vector_size(32)));
+typedef float f32v __attribute__((vector_size(32)));
+typedef double f64v __attribute__((vector_size(32)));
+typedef __m128i aesv;
+
+PYI_INLINE u32v splat_u32(uint32_t x) { return (u32v)_mm256_set1_epi32((int)x); }
+PYI_INLINE u64v splat_u64(uint64_t x) { return (u64v)_mm256_set1_epi64x((long long)x); }
+PYI_INLINE f32v splat_f32(float x) { return _mm256_set1_ps(x); }
+PYI_INLINE f64v splat_f64(double x) { return _mm256_set1_pd(x); }
+
+PYI_INLINE u32v bits_f32(f32v x) { return (u32v)x; }
+PYI_INLINE f32v f32_from_bits(u32v x) { return (f32v)x; }
+PYI_INLINE u64v bits_f64(f64v x) { return (u64v)x; }
+PYI_INLINE f64v f64_from_bits(u64v x) { return (f64v)x; }
+
+PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c) { return _mm256_fmadd_ps(a, b, c); }
+PYI_INLINE f64v fma_f64(f64v a, f64v b, f64v c) { return _mm256_fmadd_pd(a, b, c); }
+PYI_INLINE f32v sqrt_f32(f32v x) { return _mm256_sqrt_ps(x); }
+PYI_INLINE f64v sqrt_f64(f64v x) { return _mm256_sqrt_pd(x); }
+PYI_INLINE f32v min_f32(f32v x, f32v limit) { return _mm256_min_ps(x, limit); }
+PYI_INLINE f64v min_f64(f64v x, f64v limit) { return _mm256_min_pd(x, limit); }
+
+PYI_INLINE f32v f32_from_i32(u32v x) { return _mm256_cvtepi32_ps((__m256i)x); }
+/* There is no unsigned conversion: both 16-bit halves are exact, and the fma rounds their sum once. */
+PYI_INLINE f32v f32_from_u32(u32v x)
+{
+    return fma_f32(f32_from_i32(x >> 16), splat_f32(0x1p16f), f32_from_i32(x & 0xffff));
+}
+/* Nor a 64-bit one: each 32-bit half becomes the low bits of a double with a known exponent, 2^84 for
+ * the high half and 2^52 for the low one; the exponents cancel exactly, and the last sum rounds once. */
+PYI_INLINE f64v f64_from_u64(u64v x)
+{
+    f64v high = (f64v)((x >> 32) | splat_u64(0x4530000000000000u));
+    f64v low = (f64v)((x & splat_u64(0xffffffffu)) | splat_u64(0x4330000000000000u));
+    return high - splat_f64(0x1p84 + 0x1p52) + low;
+}
+PYI_INLINE f64v f64_from_i64(u64v x)
+{
+    f64v high = (f64v)((x >> 32) ^ splat_u64(0x4530000080000000u));
+    f64v low = (f64v)((x & splat_u64(0xffffffffu)) | splat_u64(0x4330000000000000u));
+    return high - splat_f64(0x1p84 + 0x1p63 + 0x1p52) + low;
+}
+
+PYI_INLINE u64v mul_low32(u64v a, u64v b) { return (u64v)_mm256_mul_epu32((__m256i)a, (__m256i)b); }
+PYI_INLINE u64v high32(u64v x) { return x >> 32; }
+PYI_INLINE u64v xor3(u64v a, u64v b, u64v c) { return a ^ b ^ c; }
+
+/* Blocks in the order that zip, which works within 128 bits, brings back to that of memory. */
+PYI_INLINE u64v block_numbers(uint64_t first) { return splat_u64(first) + (u64v){0, 2, 1, 3}; }
+
+PYI_INLINE u64v join_low32(u64v low, u64v high)
+{
+    return (u64v)_mm256_blend_epi32((__m256i)low, _mm256_shuffle_epi32((__m256i)high, 0xa0), 0xaa);
+}
+PYI_INLINE void pack_low32(u64v a, u64v b, u32v out[1]) { out[0] = (u32v)join_low32(a, b); }
+
+PYI_INLINE void unzip_u32(const u32v in[2], u32v even[1], u32v odd[1])
+{
+    even[0] = (u32v)_mm256_shuffle_ps((__m256)in[0], (__m256)in[1], 0x88);
+    odd[0] = (u32v)_mm256_shuffle_ps((__m256)in[0], (__m256)in[1], 0xdd);
+}
+PYI_INLINE void zip_u32(const u32v even[1], const u32v odd[1], u32v out[2])
+{
+    out[0] = (u32v)_mm256_unpacklo_epi32((__m256i)even[0], (__m256i)odd[0]);
+    out[1] = (u32v)_mm256_unpackhi_epi32((__m256i)even[0], (__m256i)odd[0]);
+}
+PYI_INLINE void words64(const u32v in[2], u64v out[2]) { out[0] = (u64v)in[0], out[1] = (u64v)in[1]; }
+PYI_INLINE void unzip_u64(const u64v in[2], u64v *even, u64v *odd)
+{
+    *even = (u64v)_mm256_unpacklo_epi64((__m256i)in[0], (__m256i)in[1]);
+    *odd = (u64v)_mm256_unpackhi_epi64((__m256i)in[0], (__m256i)in[1]);
+}
+PYI_INLINE void zip_u64(u64v even, u64v odd, u64v out[2])
+{
+    out[0] = (u64v)_mm256_unpacklo_epi64((__m256i)even, (__m256i)odd);
+    out[1] = (u64v)_mm256_unpackhi_epi64((__m256i)even, (__m256i)odd);
+}
+
+PYI_INLINE void store_u32(void *p, u32v x) { _mm256_storeu_si256(p, (__m256i)x); }
+PYI_INLINE void store_u64(void *p, u64v x) { _mm256_storeu_si256(p, (__m256i)x); }
+PYI_INLINE void stream_u32(void *p, u32v x) { _mm256_stream_si256(p, (__m256i)x); }
+PYI_INLINE void stream_u64(void *p, u64v x) { _mm256_stream_si256(p, (__m256i)x); }
+PYI_INLINE void stream_fence(void) { _mm_sfence(); }
+
+PYI_INLINE aesv aesenc(aesv s, aesv key) { return _mm_aesenc_si128(s, key); }
+PYI_INLINE aesv aesenclast(aesv s, aesv key) { return _mm_aesenclast_si128(s, key); }
+PYI_INLINE aesv aes_xor(aesv a, aesv b) { return _mm_xor_si128(a, b); }
+PYI_INLINE aesv aes_splat(uint64_t low, uint64_t high) { return _mm_set_epi64x((long long)high, (long long)low); }
+PYI_INLINE void aes_counters(uint64_t block, uint64_t id, aesv out[4])
+{
+    for (int i = 0; i < 4; i++)
+        out[i] = aes_splat(block + (uint64_t)i, id);
+}
+PYI_INLINE void aes_next(aesv counter[4])
+{
+    for (int i = 0; i < 4; i++)
+        counter[i] = _mm_add_epi64(counter[i], aes_splat(PYI_BLOCKS, 0));
+}
+PYI_INLINE void aes_words(const aesv in[4], u32v out[2])
+{
+    out[0] = (u32v)_mm256_set_m128i(in[1], in[0]);
+    out[1] = (u32v)_mm256_set_m128i(in[3], in[2]);
+}
+
+#endif

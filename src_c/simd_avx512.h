@@ -1,0 +1,108 @@
+/* Sixteen lanes: AVX-512 F, BW, DQ, VL and VAES. The operations are described in simd_scalar.h. */
+#ifndef PYI_SIMD_AVX512_H
+#define PYI_SIMD_AVX512_H
+
+#include <stdint.h>
+
+#define PYI_BLOCKS 8
+#define PYI_LANES 16
+#define PYI_PAIR_VECTORS 1
+#define PYI_AES_VECTORS 2
+
+typedef uint32_t u32v __attribute__((vector_size(64)));
+typedef uint64_t u64v __attribute__((vector_size(64)));
+typedef float f32v __attribute__((vector_size(64)));
+typedef double f64v __attribute__((vector_size(64)));
+typedef __m512i aesv;
+
+PYI_INLINE u32v splat_u32(uint32_t x) { return (u32v)_mm512_set1_epi32((int)x); }
+PYI_INLINE u64v splat_u64(uint64_t x) { return (u64v)_mm512_set1_epi64((long long)x); }
+PYI_INLINE f32v splat_f32(float x) { return _mm512_set1_ps(x); }
+PYI_INLINE f64v splat_f64(double x) { return _mm512_set1_pd(x); }
+
+PYI_INLINE u32v bits_f32(f32v x) { return (u32v)x; }
+PYI_INLINE f32v f32_from_bits(u32v x) { return (f32v)x; }
+PYI_INLINE u64v bits_f64(f64v x) { return (u64v)x; }
+PYI_INLINE f64v f64_from_bits(u64v x) { return (f64v)x; }
+
+PYI_INLINE f32v f32_from_u32(u32v x) { return _mm512_cvtepu32_ps((__m512i)x); }
+PYI_INLINE f32v f32_from_i32(u32v x) { return _mm512_cvtepi32_ps((__m512i)x); }
+PYI_INLINE f64v f64_from_u64(u64v x) { return _mm512_cvtepu64_pd((__m512i)x); }
+PYI_INLINE f64v f64_from_i64(u64v x) { return _mm512_cvtepi64_pd((__m512i)x); }
+
+PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c) { return _mm512_fmadd_ps(a, b, c); }
+PYI_INLINE f64v fma_f64(f64v a, f64v b, f64v c) { return _mm512_fmadd_pd(a, b, c); }
+PYI_INLINE f32v sqrt_f32(f32v x) { return _mm512_sqrt_ps(x); }
+PYI_INLINE f64v sqrt_f64(f64v x) { return _mm512_sqrt_pd(x); }
+PYI_INLINE f32v min_f32(f32v x, f32v limit) { return _mm512_min_ps(x, limit); }
+PYI_INLINE f64v min_f64(f64v x, f64v limit) { return _mm512_min_pd(x, limit); }
+
+PYI_INLINE u64v mul_low32(u64v a, u64v b) { return (u64v)_mm512_mul_epu32((__m512i)a, (__m512i)b); }
+/* A shuffle, not a shift: on Intel 512-bit shifts share their one port with the multiplier. */
+PYI_INLINE u64v high32(u64v x) { return (u64v)_mm512_shuffle_epi32((__m512i)x, _MM_PERM_DDBB); }
+PYI_INLINE u64v xor3(u64v a, u64v b, u64v c)
+{
+    return (u64v)_mm512_ternarylogic_epi64((__m512i)a, (__m512i)b, (__m512i)c, 0x96);
+}
+
+/* Blocks in the order that zip, which works within 128 bits, brings back to that of memory. */
+PYI_INLINE u64v block_numbers(uint64_t first) { return splat_u64(first) + (u64v){0, 4, 1, 5, 2, 6, 3, 7}; }
+
+PYI_INLINE void pack_low32(u64v a, u64v b, u32v out[1])
+{
+    out[0] = (u32v)_mm512_mask_shuffle_epi32((__m512i)a, 0xaaaa, (__m512i)b, _MM_PERM_CCAA);
+}
+PYI_INLINE u64v join_low32(u64v low, u64v high)
+{
+    return (u64v)_mm512_mask_shuffle_epi32((__m512i)low, 0xaaaa, (__m512i)high, _MM_PERM_CCAA);
+}
+
+PYI_INLINE void unzip_u32(const u32v in[2], u32v even[1], u32v odd[1])
+{
+    even[0] = (u32v)_mm512_shuffle_ps((__m512)in[0], (__m512)in[1], 0x88);
+    odd[0] = (u32v)_mm512_shuffle_ps((__m512)in[0], (__m512)in[1], 0xdd);
+}
+PYI_INLINE void zip_u32(const u32v even[1], const u32v odd[1], u32v out[2])
+{
+    out[0] = (u32v)_mm512_unpacklo_epi32((__m512i)even[0], (__m512i)odd[0]);
+    out[1] = (u32v)_mm512_unpackhi_epi32((__m512i)even[0], (__m512i)odd[0]);
+}
+PYI_INLINE void words64(const u32v in[2], u64v out[2]) { out[0] = (u64v)in[0], out[1] = (u64v)in[1]; }
+PYI_INLINE void unzip_u64(const u64v in[2], u64v *even, u64v *odd)
+{
+    *even = (u64v)_mm512_unpacklo_epi64((__m512i)in[0], (__m512i)in[1]);
+    *odd = (u64v)_mm512_unpackhi_epi64((__m512i)in[0], (__m512i)in[1]);
+}
+PYI_INLINE void zip_u64(u64v even, u64v odd, u64v out[2])
+{
+    out[0] = (u64v)_mm512_unpacklo_epi64((__m512i)even, (__m512i)odd);
+    out[1] = (u64v)_mm512_unpackhi_epi64((__m512i)even, (__m512i)odd);
+}
+
+PYI_INLINE void store_u32(void *p, u32v x) { _mm512_storeu_si512(p, (__m512i)x); }
+PYI_INLINE void store_u64(void *p, u64v x) { _mm512_storeu_si512(p, (__m512i)x); }
+PYI_INLINE void stream_u32(void *p, u32v x) { _mm512_stream_si512(p, (__m512i)x); }
+PYI_INLINE void stream_u64(void *p, u64v x) { _mm512_stream_si512(p, (__m512i)x); }
+PYI_INLINE void stream_fence(void) { _mm_sfence(); }
+
+PYI_INLINE aesv aesenc(aesv s, aesv key) { return _mm512_aesenc_epi128(s, key); }
+PYI_INLINE aesv aesenclast(aesv s, aesv key) { return _mm512_aesenclast_epi128(s, key); }
+PYI_INLINE aesv aes_xor(aesv a, aesv b) { return _mm512_xor_si512(a, b); }
+PYI_INLINE aesv aes_splat(uint64_t low, uint64_t high)
+{
+    long long l = (long long)low, h = (long long)high;
+    return _mm512_set_epi64(h, l, h, l, h, l, h, l);
+}
+PYI_INLINE void aes_counters(uint64_t block, uint64_t id, aesv out[2])
+{
+    out[0] = _mm512_add_epi64(aes_splat(block, id), _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0));
+    out[1] = _mm512_add_epi64(aes_splat(block, id), _mm512_set_epi64(0, 7, 0, 6, 0, 5, 0, 4));
+}
+PYI_INLINE void aes_next(aesv counter[2])
+{
+    counter[0] = _mm512_add_epi64(counter[0], aes_splat(PYI_BLOCKS, 0));
+    counter[1] = _mm512_add_epi64(counter[1], aes_splat(PYI_BLOCKS, 0));
+}
+PYI_INLINE void aes_words(const aesv in[2], u32v out[2]) { out[0] = (u32v)in[0], out[1] = (u32v)in[1]; }
+
+#endif
