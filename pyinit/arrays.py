@@ -42,18 +42,11 @@ def on_host(out: Any) -> NDArray[Any]:
     if hasattr(exporter, "__array_interface__"):
         return np.asarray(exporter)
     if hasattr(exporter, "__dlpack__"):
-        return _from_dlpack(exporter)
+        try:
+            return np.from_dlpack(exporter)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            raise TypeError(f"out cannot be seen as host memory: {type(out).__name__}: {error}") from None
     try:
         return np.asarray(memoryview(exporter))
     except TypeError:
         raise TypeError(f"out must be an array that can be written in place; got {type(out).__name__}") from None
-
-
-def _from_dlpack(exporter: Any) -> NDArray[Any]:
-    device, _ = exporter.__dlpack_device__()
-    if device != 1:  # kDLCPU
-        raise TypeError(f"out must lie in host memory; got {type(exporter).__name__} on DLPack device {device}")
-    try:
-        return np.from_dlpack(exporter)
-    except (BufferError, RuntimeError) as error:
-        raise TypeError(f"out cannot be viewed as a NumPy array: {error}") from None

@@ -45,8 +45,7 @@ class Stream(_core.StreamState):
 
     Notes
     -----
-    With id 0 the words are those of MKL's VSL_BRNG_PHILOX4X32X10 and VSL_BRNG_ARS5 for the same seed, if that
-    is below 2**32.
+    With id 0 the words are those of MKL's VSL_BRNG_PHILOX4X32X10 and VSL_BRNG_ARS5 for the same seed.
     Source: J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11 (2011).
 
     Examples

@@ -1,0 +1,72 @@
+"""The checks of what a person hands to a network."""
+
+from __future__ import annotations
+
+import operator
+from types import ModuleType
+from typing import Any
+
+from numpy.typing import NDArray
+
+__all__ = ["count", "rows"]
+
+Array = NDArray[Any]
+
+
+def count(value: Any, least: int, name: str) -> int:
+    """Give `value` as an int that is at least `least`; raise TypeError or ValueError if it is none.
+
+    Examples
+    --------
+    >>> count(4, 1, "units")
+    4
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer; got {value!r}") from None
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}; got {number}")
+    return number
+
+
+def rows(values: Any, length: int, name: str, dtype: Any, xp: ModuleType) -> Array:
+    """Give `values` as an array of shape (batch, length), copied only where that is needed.
+
+    Parameters
+    ----------
+    values : array_like of shape (batch, length)
+        Real numbers.
+    length : int
+        Of one row.
+    name : str
+        What an error calls the values.
+    dtype : dtype
+        Of the result.
+    xp : module
+        The array namespace of the result.
+
+    Returns
+    -------
+    array of shape (batch, length)
+
+    Raises
+    ------
+    TypeError
+        If the values are not real numbers.
+    ValueError
+        If they have another shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows([[1, 2], [3, 4], [5, 6]], 2, "x", np.float32, np).shape
+    (3, 2)
+    """
+    array = xp.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers; got {array.dtype}")
+    if array.ndim != 2 or array.shape[1] != length:
+        raise ValueError(f"{name} must have shape (batch, {length}); got {array.shape}")
+    result: Array = array.astype(dtype, copy=False)
+    return result

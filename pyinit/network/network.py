@@ -1,0 +1,177 @@
+"""Network: a chain of dense layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyinit.network.checks import count, rows
+from pyinit.network.layers import Dense, Scheme
+from pyinit.streams import Stream
+
+__all__ = ["Network"]
+
+Array = NDArray[Any]
+
+# What makes and converts arrays on each device; all else is asked of the arrays themselves.
+NAMESPACES = {"cpu": np}
+
+
+class Network:
+    """A chain of dense layers, for inference and training.
+
+    The weights of a new network are NaN, and its biases are 0. It runs once `initialize` has filled it or
+    ``layers[i].weights[...] = w`` has set every weight, and refuses to run before.
+
+    Parameters
+    ----------
+    inputs : int, at least 1
+        The length of one row of input.
+    layers : sequence of Dense
+        From the input to the output, at least one.
+    dtype : {float32, float64}
+        Of the parameters, and of all that is computed; inputs are converted to it.
+    device : {"cpu"}
+        Where the arrays live.
+
+    Attributes
+    ----------
+    layers : list of DenseLayer
+        Each with `weights` of shape (out, in) and `bias` of shape (out,).
+
+    Raises
+    ------
+    TypeError
+        If `inputs` is not an integer, or a layer is not a `Dense`.
+    ValueError
+        If `inputs` is below 1, there are no layers, or the dtype or the device is another.
+
+    Source
+    ------
+    `inference-network` in Djuric, "Deep Learning from Scratch to GPU, 11, A Simple Neural Network Inference
+    API", 2019. His matrices hold an example in each column, these in each row; his layers subtract the bias,
+    these add it.
+
+    Examples
+    --------
+    >>> net = Network(2, [Dense(1, "identity")])
+    >>> net.layers[0].weights[...] = [[2.0, 3.0]]
+    >>> net.layers[0].bias[...] = 0.5
+    >>> net([[1.0, 1.0], [0.0, 2.0]])
+    array([[5.5],
+           [6.5]], dtype=float32)
+    """
+
+    def __init__(self, inputs: int, layers: Sequence[Dense], dtype: Any = np.float32, device: str = "cpu") -> None:
+        self.inputs = count(inputs, 1, "inputs")
+        if not layers:
+            raise ValueError("layers must hold at least one Dense; got none")
+        for layer in layers:
+            if not isinstance(layer, Dense):
+                raise TypeError(f"layers must be Dense; got {layer!r}")
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise ValueError(f"dtype must be float32 or float64; got {np.dtype(dtype)}")
+        if device not in NAMESPACES:
+            raise ValueError(f"device must be {' or '.join(map(repr, NAMESPACES))}; got {device!r}")
+        self.dtype = np.dtype(dtype)
+        self.device = device
+        self.xp = NAMESPACES[device]
+        self.layers = []
+        fan_in = self.inputs
+        for layer in layers:
+            self.layers.append(layer.connect(fan_in, self.dtype, self.xp))
+            fan_in = layer.units
+        self.outputs = fan_in
+
+    def __repr__(self) -> str:
+        return f"Network({self.inputs}, {self.layers}, dtype={self.dtype}, device={self.device!r})"
+
+    def initialize(self, seed: int | Stream | None, weights: Scheme | None = None, bias: Scheme | None = None) -> None:
+        """Fill every parameter from its own stream.
+
+        The streams are the children "layers.0.weights", "layers.0.bias", "layers.1.weights" and so on, so
+        the values depend on the seed and the parameter's place, and not on what was filled before.
+
+        Parameters
+        ----------
+        seed : int, Stream or None
+            A seed for a new stream (None: the operating system chooses), or the stream whose children to use.
+        weights, bias : scheme, optional
+            For all weights, and for all biases, instead of what the layers say.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the seed is not one, or a scheme does not suit an array.
+
+        Examples
+        --------
+        >>> from pyinit.initializers import constant
+        >>> net = Network(2, [Dense(1)])
+        >>> net.initialize(seed=0, weights=constant(0.25))
+        >>> net.layers[0].weights
+        array([[0.25, 0.25]], dtype=float32)
+        """
+        stream = seed if isinstance(seed, Stream) else Stream(seed)
+        for i, layer in enumerate(self.layers):
+            (weights or layer.description.weights)(layer.weights, stream.child(f"layers.{i}.weights"))
+            (bias or layer.description.bias)(layer.bias, stream.child(f"layers.{i}.bias"))
+
+    def __call__(self, x: Any) -> Array:
+        """Compute the network's output for a batch: the last of its `activations`."""
+        return self.activations(x)[-1]
+
+    def activations(self, x: Any) -> list[Array]:
+        """Compute the output of every layer for a batch.
+
+        Parameters
+        ----------
+        x : array_like of shape (batch, inputs)
+            Real numbers.
+
+        Returns
+        -------
+        list of array
+            From the first layer to the last, each of shape (batch, units).
+
+        Raises
+        ------
+        TypeError
+            If `x` does not hold real numbers.
+        ValueError
+            If `x` has another shape, or a weight is NaN, as all are before they are set.
+
+        Examples
+        --------
+        >>> net = Network(1, [Dense(1, "relu"), Dense(1, "identity")])
+        >>> for layer in net.layers:
+        ...     layer.weights[...] = -2.0
+        >>> net.activations([[-1.0]])
+        [array([[2.]], dtype=float32), array([[-4.]], dtype=float32)]
+        """
+        self.require_weights()
+        return self.forward(self.batch(x))
+
+    def forward(self, x: Array) -> list[Array]:
+        """Compute the output of every layer, trusting `x` to be a `batch` and the weights to be set."""
+        outputs = []
+        for layer in self.layers:
+            x = layer.forward(x)
+            outputs.append(x)
+        return outputs
+
+    def batch(self, x: Any) -> Array:
+        """Give `x` as an array of this network's kind, of shape (batch, inputs), or raise."""
+        return rows(x, self.inputs, "x", self.dtype, self.xp)
+
+    def require_weights(self) -> None:
+        """Raise ValueError if a weight is NaN, as all are before they are set."""
+        for i, layer in enumerate(self.layers):
+            if np.isnan(layer.weights).any():
+                raise ValueError(
+                    f"layers[{i}].weights must be numbers; got NaN: initialize() the network or set every weight"
+                    " (a training that diverged leaves NaN too)"
+                )

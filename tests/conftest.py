@@ -1,0 +1,25 @@
+"""What several test modules need: every tier in turn, and names that doctests use."""
+
+import numpy as np
+import pytest
+
+import pyinit
+
+GENERATORS = ("philox", "ars5")
+
+
+@pytest.fixture(params=pyinit.isa.available())
+def tier(request):
+    """Runs the test once on each instruction set of this machine."""
+    with pyinit.isa.use(request.param):
+        yield request.param
+
+
+@pytest.fixture(params=GENERATORS)
+def generator(request):
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def _doctest_names(doctest_namespace):
+    doctest_namespace.update(np=np, pyinit=pyinit)
