@@ -2,6 +2,7 @@
 """The boundary to the C core: check, release the GIL, call C. No arithmetic."""
 
 import os
+from operator import index
 
 cimport cython
 cimport numpy as cnp
@@ -81,7 +82,7 @@ cdef class StreamState:
 
     @property
     def position(self):
-        """The next word to be used, in [0, 2^66]."""
+        """The next word to be used, in [0, 2^66]. It can be set."""
         cdef pyi_stream s
         with cython.critical_section(self):
             s = self.stream
@@ -91,20 +92,27 @@ cdef class StreamState:
     def position(self, position):
         cdef pyi_stream s
         pyi_stream_new(&s, self.stream.generator, self.stream.seed, self.stream.id)
-        skip(&s, position)
+        if not skip(&s, index(position)):
+            raise ValueError(f"position must be in [0, 2**66]; got {position}")
         with cython.critical_section(self):
             self.stream = s
 
     def skip_ahead(self, words):
         """Move forward by `words` words."""
+        cdef bint done
         with cython.critical_section(self):
-            skip(&self.stream, words)
+            done = skip(&self.stream, words)
+        if not done:
+            raise ValueError(f"position must stay in [0, 2**66]; got a move of {words} words from {self.position}")
 
 
-cdef int skip(pyi_stream *s, words) except -1:
-    if not 0 <= words <= END or pyi_skip_ahead(s, min(words // 4, END // 4 - 1), words % 4 if words < END else 4):
-        raise ValueError(f"position must stay in [0, 2**66]; got a move of {words} words")
-    return 0
+cdef bint skip(pyi_stream *s, words) except -1:
+    """Move by `words` words; False, and no move, where that would lead out of [0, 2^66]."""
+    if not 0 <= words <= END:
+        return False
+    if words == END:  # one block less and four words more, which fits the C function's integers
+        return pyi_skip_ahead(s, END // 4 - 1, 4) == PYI_OK
+    return pyi_skip_ahead(s, words // 4, words % 4) == PYI_OK
 
 
 cdef int interrupted(void *arg) noexcept with gil:

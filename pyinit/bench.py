@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import pyinit
-from pyinit import _core
+from pyinit import __version__, _core, isa
+from pyinit.streams import Stream
 
 __all__ = ["Case", "Timing", "fill_cases", "gaussian", "machine", "measure", "memset", "processors", "report"]
 
@@ -38,33 +38,16 @@ SEED = 42
 
 @dataclass(frozen=True)
 class Case:
-    """Something to be timed.
-
-    Parameters
-    ----------
-    name : str
-    run : callable
-        Does the work once.
-    samples, bytes : int
-        What one call of `run` writes.
-    threads : int
-        On how many threads.
-    calls : int
-        How often a repetition calls `run`: many where a call is shorter than the clock is sharp.
-    full : int, optional
-        The samples of the whole job, where `run` does only a part of it because the whole would take too long.
-    tier : str, optional
-        The instruction set that pyinit runs on; None for what does not use pyinit.
-    """
+    """Something to be timed; `samples` and `bytes` are what one call of `run` writes."""
 
     name: str
     run: Callable[[], object]
     samples: int
     bytes: int
     threads: int = 1
-    calls: int = 1
-    full: int | None = None
-    tier: str | None = None
+    calls: int = 1  # in one repetition: many where a call is shorter than the clock is sharp
+    full: int | None = None  # samples of the whole job, where it would take too long and `run` does a part of it
+    tier: str | None = None  # the instruction set, where pyinit runs
 
 
 @dataclass(frozen=True)
@@ -93,10 +76,7 @@ class Timing:
 
 
 def measure(
-    cases: Sequence[Case],
-    repetitions: int = 9,
-    budget: float = 3.0,
-    progress: Callable[[str], object] | None = None,
+    cases: Sequence[Case], repetitions: int = 9, budget: float = 3.0, progress: Callable[[str], object] | None = None
 ) -> list[Timing]:
     """Time cases in turn, round after round, so that a drift of the machine's speed meets all of them alike.
 
@@ -162,24 +142,23 @@ def memset(arrays: Sequence[NDArray[Any]], threads: int) -> Callable[[], None]:
     >>> bool(a.any())
     False
     """
-    parts = [np.array_split(a.reshape(-1).view(np.uint8), threads) for a in arrays]
-    shares = [[(p[i].ctypes.data, p[i].nbytes) for p in parts] for i in range(threads)]
-    # They outlive a call: their start is not part of the time. ctypes.memset runs without the GIL.
-    pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
+    split = [np.array_split(a.reshape(-1).view(np.uint8), threads) for a in arrays]
+    mine, *others = zip(*split, strict=True)
+    # The pool outlives a call, so that the start of its threads is not timed. ctypes.memset runs without the GIL.
+    pool = ThreadPoolExecutor(max(1, len(others)))
 
     def run() -> None:
-        others = [pool.submit(_zero, share) for share in shares[1:]] if pool else []
-        _zero(shares[0])
-        for other in others:
-            other.result()
+        pending = [pool.submit(_zero, parts) for parts in others]
+        _zero(mine)
+        for part in pending:
+            part.result()
 
-    run.arrays = arrays  # type: ignore[attr-defined]  # the addresses hold only while they live
     return run
 
 
-def _zero(share: Sequence[tuple[int, int]]) -> None:
-    for address, size in share:
-        ctypes.memset(address, 0, size)
+def _zero(parts: Sequence[NDArray[np.uint8]]) -> None:
+    for part in parts:
+        ctypes.memset(part.ctypes.data, 0, part.nbytes)
 
 
 def gaussian() -> float:
@@ -206,10 +185,6 @@ def fill_cases(elements: int) -> list[Case]:
     ----------
     elements : int, at least 2
         Of the buffer, in float32. Samples of float64 are half as many, in the same memory.
-
-    Returns
-    -------
-    list of Case
     """
     single = np.ones(elements, dtype=np.float32)
     double, words = single[: elements // 2 * 2].view(np.float64), single.view(np.uint32)
@@ -217,32 +192,30 @@ def fill_cases(elements: int) -> list[Case]:
     def case(name: str, run: Callable[[], object], out: NDArray[Any], **more: Any) -> Case:
         return Case(name, run, out.size, out.nbytes, **more)
 
-    cases, active = [], pyinit.isa.active()
+    cases, active = [], isa.active()
     for n in dict.fromkeys((1, processors())):
         cases.append(case("memset", memset([single], n), single, threads=n))
         for generator in GENERATORS:
-            stream = pyinit.Stream(SEED, generator)
+            stream = Stream(SEED, generator)
             cases += [
                 case(f"pyinit {generator}, {what}", partial(fill, out, num_threads=n), out, threads=n, tier=active)
                 for what, fill, out in (
                     ("normal float32", stream.fill_normal, single),
                     ("normal float64", stream.fill_normal, double),
                     ("uniform float32", stream.fill_uniform, single),
-                    ("uniform float64", stream.fill_uniform, double),
                     ("bits uint32", stream.fill_bits, words),
                 )
             ]
-    for tier in pyinit.isa.available():
+    slower = {f"pyinit {generator}, normal float32" for generator in GENERATORS}
+    for tier in isa.available():
         if tier != active:
             cases += [
-                _on_tier(tier, c)
+                replace(c, name=f"{c.name}, tier {tier}", run=partial(_run_on, tier, c.run), tier=tier)
                 for c in cases
-                if c.tier == active and c.threads == 1 and c.name.endswith("normal float32")
+                if c.threads == 1 and c.name in slower
             ]
-    cases += [
-        case(f"NumPy {bits.__name__}, normal float32", _numpy(bits, single), single)
-        for bits in (np.random.PCG64, np.random.SFC64)
-    ]
+    for bits in (np.random.PCG64, np.random.SFC64):
+        cases.append(case(f"NumPy {bits.__name__}, normal float32", _numpy(bits, single), single))
     return [*cases, python_case(single, full=elements)]
 
 
@@ -252,54 +225,37 @@ def small_cases() -> list[Case]:
     for size, calls in SMALL.items():
         out = np.ones(size, dtype=np.float32)
         runs: dict[str, Callable[[], object]] = {
-            f"pyinit {g}": partial(pyinit.Stream(SEED, g).fill_normal, out, num_threads=1) for g in GENERATORS
+            f"pyinit {g}": partial(Stream(SEED, g).fill_normal, out, num_threads=1) for g in GENERATORS
         }
         runs["NumPy PCG64"] = _numpy(np.random.PCG64, out)
-        cases += [
-            Case(f"{name}, {size:,} normal float32", run, size, out.nbytes, calls=calls) for name, run in runs.items()
-        ]
+        cases += [Case(f"{name}, {size:,} elements", run, size, out.nbytes, calls=calls) for name, run in runs.items()]
     return cases
+
+
+def _run_on(tier: str, run: Callable[[], object]) -> None:
+    with isa.use(tier):
+        run()
 
 
 def _numpy(bits: type[np.random.BitGenerator], out: NDArray[Any]) -> Callable[[], object]:
     return partial(np.random.Generator(bits(SEED)).standard_normal, out=out, dtype=np.float32)
 
 
-def _on_tier(tier: str, case: Case) -> Case:
-    def run() -> None:
-        with pyinit.isa.use(tier):
-            case.run()
-
-    return replace(case, name=f"{case.name}, tier {tier}", run=run, tier=tier)
-
-
 def processors() -> int:
     """The processors that this process may use, which is the number of threads that a fill takes by default."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine() -> dict[str, Any]:
-    """Describe what a time depends on: processor, compiler, tier, versions.
-
-    Examples
-    --------
-    >>> machine()["tier"] == pyinit.isa.active()
-    True
-    """
+    """Describe what a time depends on: processor, compiler, tier, versions."""
     return {
         "cpu": _cpu(),
         "processors": processors(),
         "platform": platform.platform(),
         "compiler": _compiler(),
-        "tier": pyinit.isa.active(),
-        "tiers": list(pyinit.isa.available()),
-        "versions": {
-            "pyinit": pyinit.__version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-        },
+        "tier": isa.active(),
+        "tiers": list(isa.available()),
+        "versions": {"pyinit": __version__, "python": platform.python_version(), "numpy": np.__version__},
     }
 
 
@@ -318,15 +274,16 @@ def _compiler() -> str:
 def report(**groups: Sequence[Timing]) -> str:
     """Write groups of timings as JSON: the machine, and of each case every repetition's time in seconds.
 
-    ``ratio_to_memset`` is there in a group with a memset on as many threads. A case that is a sample of a longer
-    job says so in ``extrapolated``.
+    ``ratio_to_memset`` is a number in a group that has a memset on as many threads. A case that is a part of a
+    longer job says so in ``extrapolated``.
     """
-    return json.dumps({"machine": machine(), **{k: [_entry(t, ts) for t in ts] for k, ts in groups.items()}}, indent=1)
+    entries = {name: [_entry(timing, group) for timing in group] for name, group in groups.items()}
+    return json.dumps({"machine": machine(), **entries}, indent=1)
 
 
-def _entry(timing: Timing, timings: Sequence[Timing]) -> dict[str, Any]:
+def _entry(timing: Timing, group: Sequence[Timing]) -> dict[str, Any]:
     case = timing.case
-    entry = {
+    return {
         "name": case.name,
         "tier": case.tier,
         "threads": case.threads,
@@ -337,8 +294,6 @@ def _entry(timing: Timing, timings: Sequence[Timing]) -> dict[str, Any]:
         "seconds": timing.seconds,
         "median_seconds": timing.median,
         "million_samples_per_second": case.samples / timing.median / 1e6,
-        "ratio_to_memset": timing.over("memset", timings),
+        "ratio_to_memset": timing.over("memset", group),
+        "extrapolated": {"samples": case.full, "seconds": timing.full} if case.full else None,
     }
-    if case.full:
-        entry["extrapolated"] = {"samples": case.full, "seconds": timing.full}
-    return entry

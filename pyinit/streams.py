@@ -58,9 +58,7 @@ class Stream(_core.StreamState):
     Stream(seed=42, generator='philox', position=12)
     """
 
-    def __init__(
-        self, seed: int | None = None, generator: str = "philox", *, id: int = 0, position: int = 0
-    ) -> None:
+    def __init__(self, seed: int | None = None, generator: str = "philox", *, id: int = 0, position: int = 0) -> None:
         if not isinstance(generator, str):
             raise TypeError(f"generator must be a str; got {type(generator).__name__}")
         if generator not in _core.GENERATORS:
@@ -69,15 +67,6 @@ class Stream(_core.StreamState):
         super().__init__(generator, seed, _integer("id", id, 2**64 - 1))
         if position:
             self.position = position
-
-    @property
-    def position(self) -> int:
-        """The next word to be used, in [0, 2**66]. It can be set."""
-        return super().position
-
-    @position.setter
-    def position(self, position: int) -> None:
-        _core.StreamState.position.__set__(self, _integer("position", position, _core.END))
 
     def skip_ahead(self, n: int) -> Stream:
         """Move `n` words forward, as if they had been used.
@@ -185,9 +174,7 @@ class Stream(_core.StreamState):
         child = f", id={self.id:#x}" if self.id else ""
         return f"Stream(seed={self.seed}, generator={self.generator!r}{child}, position={self.position})"
 
-    def fill_normal(
-        self, out: Array, mean: float = 0.0, std: float = 1.0, *, num_threads: int | None = None
-    ) -> Array:
+    def fill_normal(self, out: Array, mean: float = 0.0, std: float = 1.0, *, num_threads: int | None = None) -> Array:
         """Write normally distributed samples into `out`.
 
         Parameters
@@ -229,12 +216,10 @@ class Stream(_core.StreamState):
         >>> pyinit.Stream(seed=0).fill_normal(w, mean=5.0, std=0.1).mean().round(1)
         np.float32(5.0)
         """
-        _core.fill_normal(self, out if type(out) is np.ndarray else on_host(out), mean, std, num_threads)
+        _core.fill_normal(self, on_host(out), mean, std, num_threads)
         return out
 
-    def fill_uniform(
-        self, out: Array, low: float = 0.0, high: float = 1.0, *, num_threads: int | None = None
-    ) -> Array:
+    def fill_uniform(self, out: Array, low: float = 0.0, high: float = 1.0, *, num_threads: int | None = None) -> Array:
         """Write uniformly distributed samples of [low, high) into `out`.
 
         Parameters
@@ -263,7 +248,7 @@ class Stream(_core.StreamState):
         >>> bool((u >= -1.0).all() and (u < 1.0).all())
         True
         """
-        _core.fill_uniform(self, out if type(out) is np.ndarray else on_host(out), low, high, num_threads)
+        _core.fill_uniform(self, on_host(out), low, high, num_threads)
         return out
 
     def fill_bits(self, out: Array, *, num_threads: int | None = None) -> Array:
@@ -291,7 +276,7 @@ class Stream(_core.StreamState):
         >>> [hex(w) for w in pyinit.Stream(seed=0).fill_bits(np.zeros(4, dtype=np.uint32))]
         ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
         """
-        _core.fill_bits(self, out if type(out) is np.ndarray else on_host(out), num_threads)
+        _core.fill_bits(self, on_host(out), num_threads)
         return out
 
     def normal(

@@ -12,6 +12,7 @@
 #endif
 #elif defined(__x86_64__) && defined(__GNUC__)
 #define PYI_X86
+#include <cpuid.h>
 #endif
 
 typedef struct {
@@ -30,8 +31,10 @@ static int has_avx2(void)
 }
 static int has_avx512(void)
 {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("vaes");
+    unsigned a, b, c, d; /* the builtin of clang 14 does not know "vaes": leaf 7, ECX bit 9 */
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 9 & 1);
 }
 #elif defined(PYI_NEON)
 static int has_neon_aes(void)

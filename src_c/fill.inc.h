@@ -179,10 +179,10 @@ PYI_INLINE void fill(const pyi_job *job, uint64_t first, size_t count, char *out
         stream_fence();
 }
 
-#define PYI_KERNEL(generator, sampler)                                                              \
+#define PYI_KERNEL(generator, sampler)                                                             \
     static void generator##_##sampler(const pyi_job *job, uint64_t first, size_t count, void *out) \
-    {                                                                                               \
-        fill(job, first, count, out, generator, sampler);                                           \
+    {                                                                                              \
+        fill(job, first, count, out, generator, sampler);                                          \
     }
 PYI_KERNEL(PYI_PHILOX4X32_10, PYI_BITS_U32)
 PYI_KERNEL(PYI_PHILOX4X32_10, PYI_UNIFORM_F32)
@@ -195,9 +195,7 @@ PYI_KERNEL(PYI_ARS4X32_5, PYI_UNIFORM_F64)
 PYI_KERNEL(PYI_ARS4X32_5, PYI_NORMAL_F32)
 PYI_KERNEL(PYI_ARS4X32_5, PYI_NORMAL_F64)
 
-#define PYI_ROW(generator)                                                                            \
-    {                                                                                                 \
-        generator##_PYI_BITS_U32, generator##_PYI_UNIFORM_F32, generator##_PYI_UNIFORM_F64,           \
-            generator##_PYI_NORMAL_F32, generator##_PYI_NORMAL_F64                                    \
-    }
+#define PYI_ROW(generator)                                                                                           \
+    {generator##_PYI_BITS_U32, generator##_PYI_UNIFORM_F32, generator##_PYI_UNIFORM_F64, generator##_PYI_NORMAL_F32, \
+     generator##_PYI_NORMAL_F64}
 pyi_kernel_table PYI_NAME(pyi_kernels) = {PYI_ROW(PYI_PHILOX4X32_10), PYI_ROW(PYI_ARS4X32_5)};

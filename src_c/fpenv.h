@@ -26,7 +26,10 @@ typedef struct {
 static inline pyi_fpenv pyi_fpenv_enter(void)
 {
     pyi_fpenv saved;
-    __asm__ volatile("mrs %0, fpcr\n\tmrs %1, fpsr\n\tmsr fpcr, xzr" : "=r"(saved.control), "=r"(saved.status) : : "memory");
+    __asm__ volatile("mrs %0, fpcr\n\tmrs %1, fpsr\n\tmsr fpcr, xzr"
+                     : "=r"(saved.control), "=r"(saved.status)
+                     :
+                     : "memory");
     return saved;
 }
 static inline void pyi_fpenv_leave(pyi_fpenv saved)

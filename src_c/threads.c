@@ -35,7 +35,10 @@ static size_t processors(void) { return GetActiveProcessorCount(ALL_PROCESSOR_GR
 #include <unistd.h>
 typedef pthread_t thread_handle;
 #define THREAD_RESULT void *
-static int thread_start(thread_handle *t, void *(*f)(void *), void *arg) { return pthread_create(t, NULL, f, arg) == 0; }
+static int thread_start(thread_handle *t, void *(*f)(void *), void *arg)
+{
+    return pthread_create(t, NULL, f, arg) == 0;
+}
 static void thread_join(thread_handle t) { pthread_join(t, NULL); }
 static uint64_t milliseconds(void)
 {

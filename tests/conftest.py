@@ -1,6 +1,5 @@
-"""What several test modules need: every tier in turn, and names that doctests use."""
+"""What several test modules need: every tier and every generator in turn."""
 
-import numpy as np
 import pytest
 
 import pyinit
@@ -18,8 +17,3 @@ def tier(request):
 @pytest.fixture(params=GENERATORS)
 def generator(request):
     return request.param
-
-
-@pytest.fixture(autouse=True)
-def _doctest_names(doctest_namespace):
-    doctest_namespace.update(np=np, pyinit=pyinit)

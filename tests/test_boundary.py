@@ -34,9 +34,21 @@ BAD = {
     "object without memory": ("normal", object, {}, TypeError, "object"),
     "normal in int32": ("normal", lambda: np.full(6, 7, np.int32), {}, TypeError, "float32 or float64.*int32"),
     "normal in complex64": ("normal", lambda: np.full(6, 7, np.complex64), {}, TypeError, "complex64"),
-    "normal in longdouble": ("normal", lambda: np.full(6, 7, np.longdouble), {}, TypeError, "longdouble|float128|float64"),
+    "normal in longdouble": (
+        "normal",
+        lambda: np.full(6, 7, np.longdouble),
+        {},
+        TypeError,
+        "longdouble|float128|float64",
+    ),
     "normal in object": ("normal", lambda: np.full(6, 7, object), {}, TypeError, "object"),
-    "normal in swapped bytes": ("normal", lambda: np.full(6, 7, np.dtype("f4").newbyteorder()), {}, TypeError, "native"),
+    "normal in swapped bytes": (
+        "normal",
+        lambda: np.full(6, 7, np.dtype("f4").newbyteorder()),
+        {},
+        TypeError,
+        "native",
+    ),
     "uniform in uint32": ("uniform", lambda: np.full(6, 7, np.uint32), {}, TypeError, "uint32"),
     "bits in float32": ("bits", f32, {}, TypeError, "uint32.*float32"),
     "bits in uint64": ("bits", lambda: np.full(6, 7, np.uint64), {}, TypeError, "uint64"),
@@ -90,6 +102,8 @@ def test_refused_before_a_byte_is_written(case):
         (lambda: Stream(1, 3), TypeError, "generator must be a str"),
         (lambda: Stream(1, id=-1), ValueError, "id"),
         (lambda: Stream(1, position=2**66 + 1), ValueError, r"position must be in \[0, 2\*\*66\]"),
+        (lambda: Stream(1, position=-1), ValueError, r"position must be in \[0, 2\*\*66\]"),
+        (lambda: Stream(1, position=1.0), TypeError, "float.*integer"),
         (lambda: Stream(1).skip_ahead(-1), ValueError, "n must be"),
         (lambda: Stream(1).skip_ahead(0.5), TypeError, "n must be an integer"),
         (lambda: Stream(1, position=1).skip_ahead(2**66), ValueError, r"2\*\*66"),
@@ -196,7 +210,9 @@ def test_the_callers_floating_point_mode_changes_nothing_and_is_kept(tier, gener
     kinds = [("normal", np.float32), ("normal", np.float64), ("uniform", np.float32), ("uniform", np.float64)]
     # Subnormal results, which flushing would make 0, and a range whose bounds and difference need rounding.
     parameters = {"normal": {"std": 1e-40}, "uniform": {"low": -1e-40, "high": 0.1}}
-    fills = [(f"fill_{k}", d, parameters[k]) for k, d in kinds] + [("fill_normal", np.float32, {"std": 0.1, "mean": 0.3})]
+    fills = [(f"fill_{k}", d, parameters[k]) for k, d in kinds] + [
+        ("fill_normal", np.float32, {"std": 0.1, "mean": 0.3})
+    ]
     for n in (5, 300_000):  # the second takes several threads
         for fill, dtype, keywords in fills:
             expected, out = np.empty(n, dtype), np.empty(n, dtype)

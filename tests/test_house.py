@@ -1,0 +1,73 @@
+"""The rules of the house: which module may import which, and where optional packages come in."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "pyinit"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Imports go down this list only; modules of one row do not import each other.
+FLOORS = [
+    {"__main__"},
+    {"cli"},
+    {"demo", "plots"},
+    {"bench"},
+    {"diagnostics"},
+    {"adapters", "network"},
+    {"initializers"},
+    {"streams"},
+    {"cuda", "arrays", "isa"},
+    {"_core"},
+]
+
+
+def room(path):
+    """The module below pyinit that a file belongs to: "network" for all of network/."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """The absolute names that a file imports, wherever in the file it does."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+            if node.module == "pyinit":
+                yield from (f"pyinit.{alias.name}" for alias in node.names)
+
+
+def floor(name):
+    return next(i for i, rooms in enumerate(FLOORS) if name in rooms)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_down(path):
+    here = room(path)
+    if here == "__init__":
+        return
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "pyinit" and len(parts) > 1 and parts[1] not in (here, "__version__"):
+            assert parts[1] != "Stream", "import it from pyinit.streams"
+            assert floor(parts[1]) > floor(here), f"{here} imports {parts[1]}"
+
+
+def test_each_optional_package_is_imported_in_one_file_alone():
+    users = {}
+    for path in FILES:
+        for name in imports(path):
+            package = name.split(".")[0]
+            if package not in sys.stdlib_module_names | {"pyinit", "numpy"}:
+                users.setdefault(package, set()).add(path.name)
+    assert all(len(files) == 1 for files in users.values()), users
+
+
+def test_names_say_what_is_inside():
+    for path in [*ROOT.rglob("*.py"), *ROOT.glob("src_c/*")]:
+        assert not {"utils", "helpers", "manager", "common", "misc"} & set(path.stem.lower().split("_"))

@@ -1,0 +1,69 @@
+"""The sdist and the wheel: each installed into a fresh environment and used away from the source tree."""
+
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+USE = """
+import pathlib, numpy as np, pyinit
+assert "site-packages" in pyinit.__file__, pyinit.__file__
+assert [hex(w) for w in pyinit.Stream(0).bits(4)] == ["0x6627e8d5", "0xe169c58d", "0xbc57ac4c", "0x9b00dbd8"]
+assert pyinit.Stream(1, "ars5").normal((300, 1000)).std().round(2) == 1
+include = pathlib.Path(pyinit.__file__).parent / "include"
+assert {"pyinit.h", "philox.h", "simd_scalar.h", "fill.inc.h"} <= {p.name for p in include.iterdir()}
+from pyinit.network import Dense, Network
+net = Network(3, [Dense(2)])
+net.initialize(seed=0)
+"""
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory):
+    """Builds the sdist, and the wheel from the sdist, as `python -m build` does."""
+    out = tmp_path_factory.mktemp("dist")
+    result = subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, ROOT],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return {"sdist": next(out.glob("*.tar.gz")), "wheel": next(out.glob("*.whl"))}
+
+
+@pytest.mark.parametrize("kind", ["sdist", "wheel"])
+def test_installs_and_runs_outside_the_tree(distributions, kind, tmp_path):
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", distributions[kind]]
+    result = subprocess.run(install, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    subprocess.run([python, "-c", USE], check=True, cwd=tmp_path)
+    version = subprocess.run(
+        [python, "-m", "pyinit", "--version"], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert version.stdout.split()[-1] == "0.1.0"
+
+
+def test_the_sdist_holds_what_a_developer_needs(distributions):
+    with tarfile.open(distributions["sdist"]) as archive:
+        names = {"/".join(n.split("/")[1:]) for n in archive.getnames()}
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if tracked.returncode:
+        pytest.skip("not a git checkout: nothing to compare the sdist with")
+    left_out = {n for n in tracked.stdout.split() if not n.startswith(".") and not n.startswith("benchmarks/results")}
+    assert not left_out - names
+
+
+def test_the_wheel_holds_no_sources(distributions):
+    names = zipfile.ZipFile(distributions["wheel"]).namelist()
+    assert not [n for n in names if n.endswith((".c", ".pyx")) or n.startswith(("tests", "src_c", "benchmarks"))]
+    assert any(n.startswith("pyinit/_core.") and n.endswith((".so", ".pyd")) for n in names)
+    assert "pyinit/_core.pxd" in names
+    assert "pyinit/py.typed" in names
