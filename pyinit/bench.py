@@ -175,7 +175,7 @@ def python_case(out: NDArray[Any], full: int) -> Case:
     def run() -> None:
         front[:] = [gaussian() for _ in range(front.size)]
 
-    return Case("plain Python, Box-Muller", run, front.size, front.nbytes, full=full)
+    return Case("plain Python", run, front.size, front.nbytes, full=full)
 
 
 def fill_cases(elements: int) -> list[Case]:
@@ -184,7 +184,8 @@ def fill_cases(elements: int) -> list[Case]:
     Parameters
     ----------
     elements : int, at least 2
-        Of the buffer, in float32. Samples of float64 are half as many, in the same memory.
+        Of the buffer, in float32; float64 are half as many, in the same memory. Let it be larger than the caches:
+        in a small one a case's time depends on what the case before it left there.
     """
     single = np.ones(elements, dtype=np.float32)
     double, words = single[: elements // 2 * 2].view(np.float64), single.view(np.uint32)
@@ -198,7 +199,7 @@ def fill_cases(elements: int) -> list[Case]:
         for generator in GENERATORS:
             stream = Stream(SEED, generator)
             cases += [
-                case(f"pyinit {generator}, {what}", partial(fill, out, num_threads=n), out, threads=n, tier=active)
+                case(f"{generator} {what}", partial(fill, out, num_threads=n), out, threads=n, tier=active)
                 for what, fill, out in (
                     ("normal float32", stream.fill_normal, single),
                     ("normal float64", stream.fill_normal, double),
@@ -206,16 +207,16 @@ def fill_cases(elements: int) -> list[Case]:
                     ("bits uint32", stream.fill_bits, words),
                 )
             ]
-    slower = {f"pyinit {generator}, normal float32" for generator in GENERATORS}
+    slower = {f"{generator} normal float32" for generator in GENERATORS}
     for tier in isa.available():
         if tier != active:
             cases += [
-                replace(c, name=f"{c.name}, tier {tier}", run=partial(_run_on, tier, c.run), tier=tier)
+                replace(c, run=partial(_run_on, tier, c.run), tier=tier)
                 for c in cases
-                if c.threads == 1 and c.name in slower
+                if c.threads == 1 and c.tier == active and c.name in slower
             ]
     for bits in (np.random.PCG64, np.random.SFC64):
-        cases.append(case(f"NumPy {bits.__name__}, normal float32", _numpy(bits, single), single))
+        cases.append(case(f"NumPy {bits.__name__} normal float32", _numpy(bits, single), single))
     return [*cases, python_case(single, full=elements)]
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-WIDTH = 100
+WIDTH = 80
 
 
 class Plain:
@@ -62,12 +62,12 @@ class Rich:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table()
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for name, right in zip(columns, numeric(rows), strict=True):
             table.add_column(Text(name), justify="right" if right else "left")
         for row in rows:
             table.add_row(*map(Text, row), style="bold green" if row[0].startswith("pyinit") else None)
-        self.console.print(table)
+        self.console.print("", table, sep="\n")
 
     @contextmanager
     def progress(self, total: int) -> Iterator[Callable[[str], object]]:
@@ -112,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0, or 130 after Ctrl-C.
+        The exit code: 0; 1 where a file cannot be written; 130 after Ctrl-C.
 
     Raises
     ------
@@ -135,13 +135,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # `pyinit demo | head`: what is still in the buffer has nowhere to go when Python flushes it at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(f"pyinit: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
 def add_demo(commands: Any) -> None:
     """Add `pyinit demo`."""
     parser = commands.add_parser("demo", help="initialise networks small and large, and see what it does to them")
-    parser.add_argument("--seed", type=integer(0, 2**64), default=42, help="in [0, 2**64) (default: %(default)s)")
+    parser.add_argument("--seed", type=integer(0, 2**64), default=1, help="in [0, 2**64) (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="a network a hundred times smaller")
     parser.set_defaults(command=lambda a: demo.run(output(), a.seed, a.quick))
 
@@ -190,12 +193,11 @@ def run_bench(arguments: argparse.Namespace) -> None:
         timed_small = bench.measure(small, arguments.repetitions, progress=tell)
     out.section(
         f"Fills of one buffer of {arguments.elements * 4:,} bytes",
-        "Medians. The ratio to memset is the time divided by that of the C library's memset of the same buffer, on as "
-        "many threads.",
+        "Times are medians; million/s counts samples. memset is the C library's function that sets bytes to one value; "
+        "the ratio to memset is the time divided by that of memset on the same buffer and as many threads. "
+        "Extrapolated: a part of the samples was timed, and the time multiplied.",
     )
-    out.table(
-        ("", "threads", "ms", "M samples/s", "to memset", "repetitions", "remark"), [fill_row(t, timed) for t in timed]
-    )
+    out.table(("", "tier", "threads", "ms", "million/s", "to memset"), [fill_row(t, timed) for t in timed])
     out.section("Calls on small arrays", "Medians of normal float32 on one thread; below 1 is faster than NumPy.")
     out.table(("", "ns a call", "to NumPy"), [small_row(t, timed_small) for t in timed_small])
     if arguments.output:
@@ -207,13 +209,12 @@ def fill_row(timing: bench.Timing, group: Sequence[bench.Timing]) -> tuple[str, 
     """Format the time of a fill."""
     case, ratio = timing.case, timing.over("memset", group)
     return (
-        case.name,
+        f"{case.name}, extrapolated" if case.full else case.name,
+        case.tier or "",
         str(case.threads),
         f"{timing.full * 1e3:,.2f}",
         f"{case.samples / timing.median / 1e6:,.1f}",
         f"{ratio:,.2f}" if ratio else "",
-        str(len(timing.seconds)),
-        f"extrapolated from {case.samples:,} samples" if case.full else "",
     )
 
 

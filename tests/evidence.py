@@ -4,8 +4,9 @@ All p-values are two-sided: samples that fit too well are no better than samples
 that looks in many places at once multiplies its smallest p-value by their number (Bonferroni).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Optional
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -27,7 +28,7 @@ class Sampler:
     generator: str
     distribution: str
     dtype: str
-    flaw: Optional[Callable[..., Any]] = None  # draws in the place of pyinit, from the right sampler
+    flaw: Callable[..., Any] | None = None  # draws in the place of pyinit, from the right sampler
 
     def __call__(self, count, seed=SEED, child=(), position=0):
         if self.flaw:
@@ -233,7 +234,8 @@ def bits(sampler, count):
     scaled = np.ldexp(sampler(count).astype(np.float64), size)
     number = scaled.astype(np.int64)
     result = {f"2^-{k}": of_z(np.sum(2 * (number >> size - k & 1) - 1) / np.sqrt(count)) for k in range(1, size + 1)}
-    return result | {f"a multiple of 2^-{size} in [0, 1)": float(np.all(number == scaled) and np.all(number >> size == 0))}
+    inside = np.all(number == scaled) and np.all(number >> size == 0)
+    return result | {f"a multiple of 2^-{size} in [0, 1)": float(inside)}
 
 
 RELATED = {
@@ -241,7 +243,7 @@ RELATED = {
     "seeds 0, 1": ({"seed": 0}, {"seed": 1}),
     "seeds k, k+2^32": ({}, {"seed": SEED + 2**32}),
     # ARS adds the key to the counter by exclusive or before its first round: here both make the same state.
-    "seeds with one key^counter": ({"seed": 0}, {"seed": 2**20, "position": 2**22}),
+    "seeds with one key^counter": ({"seed": 0}, {"seed": 2**40, "position": 2**42}),
     "children a, b": ({"child": ["a"]}, {"child": ["b"]}),
     "children layers.0, layers.1": ({"child": ["layers.0.weight"]}, {"child": ["layers.1.weight"]}),
     "child, parent": ({"child": ["a"]}, {}),

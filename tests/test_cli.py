@@ -1,0 +1,186 @@
+"""The command line as a stranger meets it: run as a program, through a pipe and on a terminal."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+
+import pyinit
+from pyinit import cli
+
+ROOT = Path(__file__).parents[1]
+ESCAPE = "\x1b"
+
+
+def run(*arguments, program=("-m", "pyinit")):
+    command = [sys.executable, "-W", "error", *program, *map(str, arguments)]
+    # FORCE_COLOR asks rich for colours in a pipe: plain text it stays.
+    environment = {**os.environ, "FORCE_COLOR": "1", "PYTHONIOENCODING": "ascii"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+@pytest.fixture(scope="module")
+def demo():
+    result = run("demo", "--quick", "--seed", 3)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    return result.stdout
+
+
+def line(text, begin):
+    [found] = [row for row in text.splitlines() if row.startswith(begin)]
+    return found
+
+
+def test_the_demo_in_a_pipe_is_plain_text(demo):
+    assert ESCAPE not in demo
+    assert "\r" not in demo
+    assert max(map(len, demo.splitlines())) <= 80
+
+
+def test_the_demo_has_its_sections(demo):
+    titles = [above for above, below in zip(demo.splitlines(), demo.splitlines()[1:]) if set(below) == {"-"}]
+    assert [t.split()[0] for t in titles] == ["1.", "2.", "3.", "4.", "What"]
+    assert "551,000 weights" in titles[1]
+    assert "seed is 3," in demo.replace("\n", " ")
+
+
+def test_the_small_network_learns_or_is_stuck_as_in_the_article(demo):
+    assert line(demo, "by hand, small").split()[-2:] == ["0.50", "learned"]
+    assert line(demo, "by hand, large").split()[-3:] == ["0.000", "1.00", "stuck"]
+    for scheme in ("uniform in [0, 1)", "Gaussian, std 1", "Xavier"):
+        assert "0.50" in demo[demo.index(scheme) :].split("\n")[0]
+
+
+def test_what_was_not_measured_is_marked(demo):
+    assert line(demo, "plain Python").startswith("plain Python, extrapolated")
+    for name, milliseconds in (("article's JVM", "14,344"), ("article's MKL", "209")):
+        # No thread count, rate or ratio beside a figure of another machine.
+        assert line(demo, name).split(",", 1)[1].split() == ["not", "measured", milliseconds]
+    for measured in ("NumPy PCG64", "pyinit philox", "pyinit ars5", "memset  "):
+        assert f"\n{measured}" in demo
+        assert f"\n{measured}, extrapolated" not in demo
+
+
+def test_all_tiers_and_thread_counts_gave_the_same_network(demo):
+    assert "All are equal." in demo
+    for tier in pyinit.isa.available():
+        assert f"\n{tier} " in demo
+
+
+def test_bench_writes_every_repetition(tmp_path):
+    file = tmp_path / "new" / "bench.json"
+    result = run("bench", "--elements", 1000, "--repetitions", 3, "--output", file)
+    assert result.returncode == 0, result.stderr
+    assert ESCAPE not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80 + len(str(file))
+    assert "\nplain Python, extrapolated" in result.stdout
+    report = json.loads(file.read_text())
+    assert len(report["fills"]) > 10
+    for entry in report["fills"] + report["small"]:
+        assert 1 <= len(entry["seconds"]) == entry["repetitions"] <= 3
+        assert entry["name"] in result.stdout
+    assert all(entry["ratio_to_memset"] for entry in report["fills"])
+
+
+def test_the_script_is_the_command(tmp_path):
+    file = tmp_path / "bench.json"
+    script = ROOT / "benchmarks" / "bench_fill.py"
+    result = run("--elements", 1000, "--repetitions", 1, "--output", file, program=[script])
+    assert result.returncode == 0, result.stderr
+    assert json.loads(file.read_text())["machine"]["tier"] == pyinit.isa.active()
+
+
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_timed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("pyinit.bench.measure", lambda *_, **__: pytest.fail("measured"))
+    assert cli.main(["bench", "--output", str(tmp_path)]) == 1
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_no_arguments_print_the_help(capsys):
+    assert cli.main([]) == 0
+    assert "demo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["nope", "demo --seed -1", f"demo --seed {2**64}", "demo --seed x", "bench --elements 1", "bench --repetitions 0"],
+)
+def test_what_is_not_understood_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments.split())
+    assert stop.value.code == 2
+    assert arguments.split()[-1] in capsys.readouterr().err
+
+
+def test_version():
+    result = run("--version")
+    assert (result.returncode, result.stdout) == (0, f"pyinit {pyinit.__version__}\n")
+
+
+def test_the_package_does_not_import_rich():
+    code = "import sys, pyinit, pyinit.cli; sys.exit('rich' in sys.modules)"
+    assert run(program=["-c", code]).returncode == 0
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """The variables of a usual terminal, whatever the tests themselves run in."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+def show():
+    with redirect_stdout(Terminal()) as file:
+        output = cli.output()
+        output.section("Title", "weights [3 1] [bold]")
+        output.table(("what", "ms"), [("pyinit [x]", "1.5"), ("memset", "")])
+        with output.progress(2) as tell:
+            tell("first")
+            tell("second")
+    return file.getvalue()
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_terminal_without_rich_gets_plain_text(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    text = show()
+    assert ESCAPE not in text
+    assert "Title\n-----\nweights [3 1] [bold]\n" in text
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_terminal_gets_colours_and_a_progress_bar():
+    pytest.importorskip("rich")
+    text = show()
+    assert f"{ESCAPE}[1;36mTitle" in text
+    assert f"{ESCAPE}[1;32m" in text
+    assert "100%" in text
+    for literal in ("weights [3 1] [bold]", "pyinit [x]"):
+        assert literal in text
+
+
+@pytest.mark.usefixtures("terminal")
+def test_no_color_is_honoured(monkeypatch):
+    pytest.importorskip("rich")
+    monkeypatch.setenv("NO_COLOR", "1")
+    text = show()
+    assert f"{ESCAPE}[1mTitle" in text
+    assert f"{ESCAPE}[1;3" not in text
+
+
+def test_a_table_puts_numbers_to_the_right(capsys):
+    cli.Plain().table(("name", "ms"), [("a", "1,000.5"), ("long name", "2")])
+    assert capsys.readouterr().out == "\nname            ms\na          1,000.5\nlong name        2\n"

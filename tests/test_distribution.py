@@ -1,0 +1,312 @@
+"""Are the samples normal, uniform, and independent? And would these tests notice if they were not?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import evidence
+import numpy as np
+import pytest
+import reference
+from conftest import GENERATORS
+from evidence import SEED, Sampler
+
+from pyinit import Stream
+
+# About 1500 p-values, each below this for a right sampler with this probability: 2e-7 for the file. What a
+# flaw below must do to be noticed is to get below it too.
+ALPHA = 1e-10
+DTYPES = ("float32", "float64")
+
+
+def altered(change):
+    """Right samples, moved to mean 0 and variance 1, changed, and moved back."""
+    return lambda right, count, *address: right.from_unit(change(right.to_unit(right(count, *address))))
+
+
+def readdressed(change):
+    """The samples of a wrong address."""
+    return lambda right, count, *address: right(count, *change(*address))
+
+
+def neighbours(x):
+    """Each sample leans on the eight before it."""
+    return (x + 0.01 * sum(np.roll(x, k) for k in range(1, 9))) / np.sqrt(1 + 8 * 0.01**2)
+
+
+def lulls(x):
+    """Runs of 64 samples are too small and too large by turns."""
+    return x * (1 + 0.1 * (-1.0) ** (np.arange(len(x)) // 64))
+
+
+def second_halves(scale, lean):
+    def change(x):
+        x[1::2] = scale * x[1::2] + lean * x[0::2]
+        return x
+
+    return altered(change)
+
+
+def leaning_on_squares(x):
+    a, b = x[0::2], x[1::2]
+    return np.stack([a + 0.01 * (b * b - 1), b + 0.01 * (a * a - 1)], axis=1).ravel()
+
+
+def coarse(bits, masked=False):
+    """Samples from words of which only the leading bits count; masked: those bits at the top of a whole word."""
+
+    def draw(right, count, *address):
+        # float32 is enough for few bits, and fast, but loses low bits of an angle near the half turn.
+        dtype, size = np.dtype(right.dtype if bits < 24 else "float64"), 32 * right.words
+        words = right.stream(*address).bits(count * right.words).view(f"u{size // 8}") >> size - bits
+        if right.distribution == "uniform":
+            return (words * 2.0**-bits).astype(right.dtype)
+        half = 0.5 * 2.0 ** (bits - size) if masked else 0.5
+        u = (words[0::2].astype(dtype) + dtype.type(half)) * dtype.type(2.0**-bits)
+        angle = words[1::2].astype(dtype) * dtype.type(2 * np.pi * 2.0**-bits)
+        radius = np.sqrt(-2 * np.log(u))
+        return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel().astype(right.dtype)
+
+    return draw
+
+
+def unfair_bits(right, count, *address):
+    """Each bit is set once too often in 64."""
+    size = 24 if right.dtype == "float32" else 53
+    x = np.ldexp(right(count, *address).astype(np.float64), size).astype(np.int64)
+    some = np.bitwise_and.reduce(np.random.default_rng(0).integers(0, 2**size, (5, count)))
+    return np.ldexp((x | some).astype(np.float64), -size).astype(right.dtype)
+
+
+def with_seed_as_offset(seed, child, position):
+    return 0, child, position + 4 * seed
+
+
+def with_name_as_offset(seed, child, position):
+    return seed, (), position + 4 * sum(map(ord, "".join(child)))
+
+
+FLAWS = {
+    "mean 0.01": altered(lambda x: x + 0.01),
+    "mean 0.05": altered(lambda x: x + 0.05),
+    "variance 0.5% off": altered(lambda x: x * 1.0025),
+    "variance 4% off": altered(lambda x: x * 1.02),
+    "variance 50% off": altered(lambda x: x * 1.25),
+    "kurtosis 0.024": altered(lambda x: x + 0.001 * x * (x * x - 3)),
+    "steps of 2^-10": altered(lambda x: np.round(x * 2**10) / 2**10),
+    "no tail beyond 5": altered(lambda x: np.clip(x, -5, 5)),
+    "neighbours 1%": altered(neighbours),
+    "lulls": altered(lulls),
+    "second halves 0.5% wide": second_halves(1.005, 0),
+    "second halves 2% wide": second_halves(1.02, 0),
+    "second halves lean 1%": second_halves(1, 0.01),
+    "second halves lean 10%": second_halves(1, 0.1),
+    "halves lean on squares": altered(leaning_on_squares),
+    "20 bits": coarse(20),
+    "23 bits": coarse(23),
+    "23 bits, masked": coarse(23, masked=True),
+    "unfair bits": unfair_bits,
+    "25 bits": altered(lambda x: x + np.sqrt(12) * 2.0**-25),
+    "seeds are offsets": readdressed(with_seed_as_offset),
+    "seeds into counters": readdressed(lambda seed, child, position: (0, child, 4 * (position // 4 ^ seed))),
+    "seeds of 32 bits": readdressed(lambda seed, child, position: (seed % 2**32, child, position)),
+    "children are offsets": readdressed(with_name_as_offset),
+    "children are their parents": readdressed(lambda seed, child, position: (seed, (), position)),
+    "children forget their parents": readdressed(lambda seed, child, position: (seed, child[-1:], position)),
+    "children forget their seeds": readdressed(lambda seed, child, position: (0 if child else seed, child, position)),
+    "positions of 32 bits": readdressed(lambda seed, child, position: (seed, child, position % 2**32)),
+}
+
+
+# Enough samples for flaws so gross.
+FEWER = {"no tail beyond 5": 2**26, "variance 50% off": 2**24}
+
+
+@dataclass
+class Statistic:
+    """A statistic, the number of samples for it, and the flaws that it notices with so many."""
+
+    measure: Callable[..., dict[str, float]]
+    count: int
+    flaws: tuple[str, ...]
+    slow: dict[str, int] = field(default_factory=dict)  # the arguments of the slow run
+    distributions: tuple[str, ...] = ("normal", "uniform")
+
+    def failures(self, sampler, **arguments):
+        """The names of all p-values, and of those that are too small; nan is too small."""
+        p = self.measure(sampler, **({"count": self.count} | arguments))
+        return set(p), {name: value for name, value in p.items() if not value >= ALPHA}
+
+
+NORMAL, UNIFORM = ("normal",), ("uniform",)
+STATISTICS = [
+    Statistic(evidence.moments, 2**25, ("mean 0.01", "variance 0.5% off", "kurtosis 0.024"), slow={"count": 2**30}),
+    Statistic(
+        evidence.equal_cells, 2**24, ("variance 4% off", "steps of 2^-10"), slow={"count": 2**30, "cells": 2**16}
+    ),
+    Statistic(evidence.kolmogorov_smirnov, 2**22, ("mean 0.01", "variance 4% off")),
+    Statistic(evidence.triples, 3 * 2**22, ("neighbours 1%", "lulls"), slow={"count": 2**30}),
+    Statistic(evidence.lags, 2**24, ("neighbours 1%", "lulls"), slow={"count": 2**31}),
+    # 2^30 samples make the largest radius of 23 bits too rare to be an accident, 2^34 do so for |x| > 6.
+    Statistic(
+        evidence.tails,
+        2**30,
+        ("23 bits", "23 bits, masked", "no tail beyond 5", "variance 50% off"),
+        slow={"count": 2**34},
+        distributions=NORMAL,
+    ),
+    Statistic(
+        evidence.halves,
+        2**24,
+        ("second halves 0.5% wide", "second halves lean 1%", "halves lean on squares", "lulls"),
+        slow={"count": 2**30},
+        distributions=NORMAL,
+    ),
+    Statistic(
+        evidence.polar,
+        2**24,
+        ("second halves 2% wide", "variance 4% off"),
+        slow={"count": 2**28, "cells": 2**14},
+        distributions=NORMAL,
+    ),
+    Statistic(evidence.grain, 2**25, ("20 bits", "23 bits"), slow={"count": 2**30}, distributions=NORMAL),
+    Statistic(evidence.bits, 2**22, ("23 bits", "unfair bits", "25 bits"), distributions=UNIFORM),
+    Statistic(
+        evidence.related,
+        2**17,
+        (
+            "seeds are offsets",
+            "seeds into counters",
+            "seeds of 32 bits",
+            "children are offsets",
+            "children are their parents",
+            "children forget their parents",
+            "children forget their seeds",
+            "positions of 32 bits",
+        ),
+        slow={"count": 2**21},
+    ),
+    Statistic(evidence.across_seeds, 2**14, ("mean 0.05", "second halves lean 10%", "seeds are offsets")),
+    Statistic(evidence.across_children, 2**14, ("mean 0.05", "second halves lean 10%", "children are offsets")),
+]
+
+
+BY_NAME = {statistic.measure.__name__: statistic for statistic in STATISTICS}
+
+
+def cases(statistics):
+    return pytest.mark.parametrize(
+        ("statistic", "distribution"),
+        [pytest.param(s, d, id=f"{s.measure.__name__}-{d}") for s in statistics for d in s.distributions],
+    )
+
+
+@cases(STATISTICS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_samples(generator, dtype, statistic, distribution):
+    _, failures = statistic.failures(Sampler(generator, distribution, dtype))
+    assert not failures
+
+
+@pytest.mark.slow
+@cases([s for s in STATISTICS if s.slow])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_more_samples(generator, dtype, statistic, distribution):
+    _, failures = statistic.failures(Sampler(generator, distribution, dtype), **statistic.slow)
+    assert not failures
+
+
+def flawed(statistic, distribution, dtype, flaw, **arguments):
+    arguments = {"count": FEWER[flaw]} if flaw in FEWER else arguments
+    return statistic.failures(Sampler("philox", distribution, dtype, FLAWS[flaw]), **arguments)
+
+
+@cases(STATISTICS)
+def test_each_flaw_is_noticed_and_each_number_notices_one(statistic, distribution):
+    # Where the numbers depend on the dtype, all of them must be able to fail.
+    for dtype in DTYPES if statistic.measure in (evidence.bits, evidence.grain) else DTYPES[:1]:
+        found = {flaw: flawed(statistic, distribution, dtype, flaw) for flaw in statistic.flaws}
+        for flaw, (_, failures) in found.items():
+            assert failures, flaw
+        names = next(iter(found.values()))[0]
+        assert names == set().union(*(failures for _, failures in found.values()))
+
+
+@pytest.mark.slow
+def test_23_bits_have_no_tail_beyond_6():
+    tails = BY_NAME["tails"]
+    _, failures = flawed(tails, "normal", "float32", "23 bits", **tails.slow)
+    assert {"|x| > 6", "radius > 5.8", "radius > 6"} <= set(failures)
+
+
+@pytest.mark.parametrize(
+    ("name", "distribution", "dtype", "bits"),
+    [
+        ("grain", "normal", "float32", 32),
+        ("grain", "normal", "float64", 64),
+        ("bits", "uniform", "float32", 24),
+        ("bits", "uniform", "float64", 53),
+    ],
+)
+def test_all_bits_are_enough_and_half_are_not(name, distribution, dtype, bits):
+    for count, right in ((bits, True), (bits // 2, False)):
+        _, failures = BY_NAME[name].failures(Sampler("philox", distribution, dtype, coarse(count)))
+        assert bool(failures) != right
+
+
+# low, high, and whether one rounding of low + (high - low) u makes high of the largest 24-bit u.
+RANGES = [
+    (0.0, 1.0, False),
+    (0.0, 3.0, False),
+    (-1.0, 1.0, False),
+    (-1e-30, 1e-30, False),
+    (-1.5e38, 1.5e38, False),
+    (1.0, 2.0, True),
+    (1.0, 1.0 + 2.0**-22, True),
+    (16777216.0, 16777218.0, True),
+    (0.0, 2.0**-149, True),
+]
+
+
+@pytest.fixture(scope="module")
+def largest():
+    """For each generator, positions of words whose 24 leading bits are set."""
+    found = {}
+    for name in GENERATORS:
+        words = Stream(SEED, name).bits(2**26)
+        found[name] = np.flatnonzero(words >= 0xFFFFFF00).tolist()
+    return found
+
+
+@pytest.mark.parametrize(("low", "high", "reached"), RANGES)
+def test_uniform_never_is_high(generator, largest, low, high, reached):
+    low, high, u = np.float32(low), np.float32(high), np.float32(1 - 2.0**-24)
+    assert (reference.fma(u, high - low, low) == high) == reached
+    assert largest[generator]
+    for position in largest[generator]:
+        x = Stream(SEED, generator, position=position).uniform(1, low=low, high=high)
+        assert x == min(reference.fma(u, high - low, low), np.nextafter(high, low))
+    x = Stream(SEED, generator).uniform(2**20, low=low, high=high)
+    assert low <= x.min()
+    assert x.max() < high
+
+
+@pytest.mark.parametrize(("dtype", "step"), [("float32", 2.0**-23), ("float64", 2.0**-52)])
+def test_two_values_between_low_and_high(generator, dtype, step):
+    """Rounding to nearest gives u < 1/4 to low, and the bound gives what would be high to the value below it."""
+    n = 2**20
+    x = Stream(SEED, generator).uniform(n, dtype, low=1.0, high=1.0 + 2 * step)
+    lows = np.count_nonzero(x == 1.0)
+    assert np.count_nonzero(x == 1.0 + step) == n - lows
+    assert evidence.of_z((lows - n / 4) / np.sqrt(n * 3 / 16)) > ALPHA
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_mean_and_std_round_once(generator, dtype):
+    twice = 0
+    for mean, std in ((0.0, 0.02), (5.0, 0.1), (-0.3, 1.7), (1e6, 1e-3), (1.0, 1e-30), (0.0, 1e30)):
+        mean, std = dtype(mean), dtype(std)
+        z = Stream(SEED, generator).normal(2000, dtype)
+        x = Stream(SEED, generator).normal(2000, dtype, mean, std)
+        assert x.tolist() == [reference.fma(value, std, mean) for value in z]
+        twice += np.count_nonzero(x != z * std + mean)
+    assert twice > 100  # so a second rounding would have shown
