@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from pyinit.arrays import on_host
+
 if TYPE_CHECKING:
     from pyinit.streams import Stream
 
@@ -81,7 +83,7 @@ class Constant:
     value: float
 
     def __call__(self, out: Any, stream: Stream) -> Any:
-        out[...] = self.value
+        on_host(out)[...] = self.value
         return out
 
 

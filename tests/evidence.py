@@ -103,6 +103,11 @@ def cell_counts(phases, cells):
     return np.bincount(np.minimum((phases * cells).astype(np.int64), cells - 1), minlength=cells)
 
 
+def products(a, b):
+    """Sums of products over the first axis; not by BLAS, whose threads crawl where other work is under way."""
+    return np.einsum("k,k" if a.ndim == 1 else "ki,kj", a, b)
+
+
 def moments(sampler, count):
     sums = np.zeros(8)
     for x in sampler.unit_chunks(count):
@@ -140,7 +145,7 @@ def lags(sampler, count):
     for x in sampler.unit_chunks(count):
         s = (x * x - 1) / np.sqrt(sampler.moment(4) - 1)
         for k in range(1, 9):
-            sums[:, k] += x[k:] @ x[:-k], s[k:] @ s[:-k]
+            sums[:, k] += products(x[k:], x[:-k]), products(s[k:], s[:-k])
             pairs[k] += len(x) - k
     z = sums[:, 1:] / np.sqrt(pairs[1:])
     return {f"{what}, {k} apart": of_z(z[i, k - 1]) for i, what in enumerate(("x", "x^2")) for k in range(1, 9)}
@@ -186,7 +191,7 @@ def halves(sampler, count):
     for z in sampler.unit_chunks(count):
         x, y = z[0::2], z[1::2]
         s, t = (x * x - 1) / np.sqrt(2), (y * y - 1) / np.sqrt(2)
-        sums += x @ y, s @ t, s @ y, x @ t, np.sum(s - t) / np.sqrt(2)
+        sums += products(x, y), products(s, t), products(s, y), products(x, t), np.sum(s - t) / np.sqrt(2)
     names = "x y", "x^2 y^2", "x^2 y", "x y^2", "x^2 - y^2"
     return {name: of_z(z) for name, z in zip(names, sums / np.sqrt(count // 2), strict=True)}
 
@@ -275,9 +280,9 @@ def across(sampler, addresses):
     root = np.sqrt(len(x))
     return {
         "D": of_ks(sampler.cdf(table.ravel())),
-        "columns": of_many_z((x.T @ x)[np.triu_indices(8, 1)] / root),
-        "neighbours": of_many_z(x[1:].T @ x[:-1] / root),
-        "squares of neighbours": of_many_z(s[1:].T @ s[:-1] / root),
+        "columns": of_many_z(products(x, x)[np.triu_indices(8, 1)] / root),
+        "neighbours": of_many_z(products(x[1:], x[:-1]) / root),
+        "squares of neighbours": of_many_z(products(s[1:], s[:-1]) / root),
     }
 
 

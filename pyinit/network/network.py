@@ -152,8 +152,11 @@ class Network:
         >>> net.activations([[-1.0]])
         [array([[2.]], dtype=float32), array([[-4.]], dtype=float32)]
         """
-        self.require_weights()
-        return self.forward(self.batch(x))
+        outputs = self.forward(self.batch(x))
+        # A NaN weight makes NaN of every later layer: looking there spares a pass over all weights.
+        if np.isnan(outputs[-1]).any():
+            self.require_weights()
+        return outputs
 
     def forward(self, x: Array) -> list[Array]:
         """Compute the output of every layer, trusting `x` to be a `batch` and the weights to be set."""
