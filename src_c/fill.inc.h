@@ -16,7 +16,8 @@
 
 #define PYI_BLOCK_BYTES 16
 #define PYI_STEP_BYTES (PYI_BLOCKS * PYI_BLOCK_BYTES)
-#define PYI_VECTOR_BYTES sizeof(u32v)
+/* Streaming stores are cut to whole vectors, and the head before them to whole blocks. */
+#define PYI_STREAM_BYTES (sizeof(u32v) > PYI_BLOCK_BYTES ? sizeof(u32v) : PYI_BLOCK_BYTES)
 
 typedef struct {
     philox philox;
@@ -149,10 +150,10 @@ PYI_INLINE void fill(const pyi_job *job, uint64_t first, size_t count, char *out
 
     if (stream) {
         const uintptr_t start = (uintptr_t)out - skip;
-        const size_t to_boundary = (size_t)(-start % PYI_VECTOR_BYTES);
+        const size_t to_boundary = (size_t)(-start % PYI_STREAM_BYTES);
         stream = to_boundary % PYI_BLOCK_BYTES == 0;
         if (stream && (to_boundary || skip))
-            head = to_boundary ? to_boundary : PYI_VECTOR_BYTES;
+            head = to_boundary ? to_boundary : PYI_STREAM_BYTES;
     }
 
     generator_state g;

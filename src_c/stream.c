@@ -69,14 +69,13 @@ pyi_status pyi_fill_bits_u32(pyi_stream *stream, uint32_t *out, size_t count, co
 
 /*
  * The parameters are made in the floating-point environment of a fill; volatile, lest a compiler move the
- * arithmetic out of it. Adding 0 makes of -0 a +0, since tiers' minima differ on -0; a `high` that equals
- * `low` must not be stepped below.
+ * arithmetic out of it. A `high` that equals `low` must not be stepped below.
  */
 static pyi_job uniform_f32_job(volatile double low, volatile double high)
 {
     pyi_job job = {.sampler = PYI_UNIFORM_F32};
     const pyi_fpenv saved = pyi_fpenv_enter();
-    const volatile float a = (float)low + 0.0f, b = (float)high + 0.0f;
+    const volatile float a = (float)low, b = (float)high;
     const volatile float scale = b - a, last = a == b ? b : nextafterf(b, -FLT_MAX);
     pyi_fpenv_leave(saved);
     job.f32[0] = a;
@@ -89,7 +88,7 @@ static pyi_job uniform_f64_job(volatile double low, volatile double high)
 {
     pyi_job job = {.sampler = PYI_UNIFORM_F64};
     const pyi_fpenv saved = pyi_fpenv_enter();
-    const volatile double a = low + 0.0, b = high + 0.0;
+    const volatile double a = low, b = high;
     const volatile double scale = b - a, last = a == b ? b : nextafter(b, -DBL_MAX);
     pyi_fpenv_leave(saved);
     job.f64[0] = a;

@@ -56,3 +56,15 @@ def test_only_the_tiers_own_files_use_wide_instructions(tmp_path):
         code = subprocess.run(["objdump", "-d", file], capture_output=True, text=True, check=True).stdout
         assert ("%zmm" in code) == (file.stem == "fill_avx512"), file.name
         assert ("%ymm" in code) == (file.stem in ("fill_avx2", "fill_avx512")), file.name
+
+
+def test_random_jobs_under_the_sanitizers(tmp_path):
+    program, sanitize = tmp_path / "fuzz", ["-fsanitize=address,undefined", "-fno-sanitize=alignment", "-O1", "-g"]
+    sources = [*sorted(SOURCES.glob("*.c")), SOURCES.parent / "tests" / "fuzz.c"]
+    command = [COMPILER, *FLAGS, *sanitize, *map(str, sources), "-o", str(program), "-lm", "-lpthread"]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    if built.returncode and "asan" in built.stderr:
+        pytest.skip(f"{COMPILER} has no sanitizers here")
+    assert built.returncode == 0, built.stderr
+    result = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr

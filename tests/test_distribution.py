@@ -12,7 +12,7 @@ from evidence import SEED, Sampler
 
 from pyinit import Stream
 
-# About 1500 p-values, each below this for a right sampler with this probability: 2e-7 for the file. What a
+# About 1200 p-values, each below this for a right sampler with this probability: 1.2e-7 for the file. What a
 # flaw below must do to be noticed is to get below it too.
 ALPHA = 1e-10
 DTYPES = ("float32", "float64")
@@ -145,7 +145,7 @@ STATISTICS = [
     ),
     Statistic(evidence.kolmogorov_smirnov, 2**22, ("mean 0.01", "variance 4% off")),
     Statistic(evidence.triples, 3 * 2**22, ("neighbours 1%", "lulls"), slow={"count": 2**30}),
-    Statistic(evidence.lags, 2**24, ("neighbours 1%", "lulls"), slow={"count": 2**31}),
+    Statistic(evidence.lags, 2**24, ("neighbours 1%", "lulls"), slow={"count": 2**30}),
     # 2^30 samples make the largest radius of 23 bits too rare to be an accident, 2^34 do so for |x| > 6.
     Statistic(
         evidence.tails,
