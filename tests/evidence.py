@@ -14,6 +14,7 @@ from scipy import special
 import pyinit
 
 SEED = 20140707
+ORIGIN = {"seed": SEED, "id": 0, "child": (), "position": 0}
 CHUNK = 2**17  # samples at a time: they stay in the cache
 MOMENTS = {
     "normal": [0, 1, 0, 3, 0, 15, 0, 105, 0, 945, 0, 10395, 0, 135135, 0, 2027025],  # (k - 1)!!
@@ -23,20 +24,20 @@ MOMENTS = {
 
 @dataclass(frozen=True)
 class Sampler:
-    """What draws samples, at an address: a seed, the names that lead to a child, and a position in words."""
+    """What draws samples, at an address: a seed, an id, the names that lead to a child from there, and a position in words."""
 
     generator: str
     distribution: str
     dtype: str
     flaw: Callable[..., Any] | None = None  # draws in the place of pyinit, from the right sampler
 
-    def __call__(self, count, seed=SEED, child=(), position=0):
+    def __call__(self, count, **address):
         if self.flaw:
-            return self.flaw(replace(self, flaw=None), count, seed, child, position)
-        return getattr(self.stream(seed, child, position), self.distribution)(count, self.dtype)
+            return self.flaw(replace(self, flaw=None), count, **ORIGIN | address)
+        return getattr(self.stream(**ORIGIN | address), self.distribution)(count, self.dtype)
 
-    def stream(self, seed, child, position):
-        stream = pyinit.Stream(seed, self.generator)
+    def stream(self, seed, id, child, position):
+        stream = pyinit.Stream(seed, self.generator, id=id)
         for name in child:
             stream = stream.child(name)
         stream.position = position
@@ -250,6 +251,8 @@ RELATED = {
     "seeds k, k+2^32": ({}, {"seed": SEED + 2**32}),
     # ARS adds the key to the counter by exclusive or before its first round: here both make the same state.
     "seeds with one key^counter": ({"seed": 0}, {"seed": 2**40, "position": 2**42}),
+    "ids k, k+1": ({"id": 7}, {"id": 8}),
+    "ids k, k+2^32": ({"id": 7}, {"id": 7 + 2**32}),
     "children a, b": ({"child": ["a"]}, {"child": ["b"]}),
     "children layers.0, layers.1": ({"child": ["layers.0.weight"]}, {"child": ["layers.1.weight"]}),
     "child, parent": ({"child": ["a"]}, {}),

@@ -20,12 +20,12 @@ DTYPES = ("float32", "float64")
 
 def altered(change):
     """Right samples, moved to mean 0 and variance 1, changed, and moved back."""
-    return lambda right, count, *address: right.from_unit(change(right.to_unit(right(count, *address))))
+    return lambda right, count, **address: right.from_unit(change(right.to_unit(right(count, **address))))
 
 
 def readdressed(change):
     """The samples of a wrong address."""
-    return lambda right, count, *address: right(count, *change(*address))
+    return lambda right, count, **address: right(count, **address | change(**address))
 
 
 def neighbours(x):
@@ -54,10 +54,10 @@ def leaning_on_squares(x):
 def coarse(bits, masked=False):
     """Samples from words of which only the leading bits count; masked: those bits at the top of a whole word."""
 
-    def draw(right, count, *address):
+    def draw(right, count, **address):
         # float32 is enough for few bits, and fast, but loses low bits of an angle near the half turn.
         dtype, size = np.dtype(right.dtype if bits < 24 else "float64"), 32 * right.words
-        words = right.stream(*address).bits(count * right.words).view(f"u{size // 8}") >> size - bits
+        words = right.stream(**address).bits(count * right.words).view(f"u{size // 8}") >> size - bits
         if right.distribution == "uniform":
             return (words * 2.0**-bits).astype(right.dtype)
         half = 0.5 * 2.0 ** (bits - size) if masked else 0.5
@@ -69,20 +69,12 @@ def coarse(bits, masked=False):
     return draw
 
 
-def unfair_bits(right, count, *address):
+def unfair_bits(right, count, **address):
     """Each bit is set once too often in 64."""
     size = 24 if right.dtype == "float32" else 53
-    x = np.ldexp(right(count, *address).astype(np.float64), size).astype(np.int64)
+    x = np.ldexp(right(count, **address).astype(np.float64), size).astype(np.int64)
     some = np.bitwise_and.reduce(np.random.default_rng(0).integers(0, 2**size, (5, count)))
     return np.ldexp((x | some).astype(np.float64), -size).astype(right.dtype)
-
-
-def with_seed_as_offset(seed, child, position):
-    return 0, child, position + 4 * seed
-
-
-def with_name_as_offset(seed, child, position):
-    return seed, (), position + 4 * sum(map(ord, "".join(child)))
 
 
 FLAWS = {
@@ -106,17 +98,19 @@ FLAWS = {
     "23 bits, masked": coarse(23, masked=True),
     "unfair bits": unfair_bits,
     "25 bits": altered(lambda x: x + np.sqrt(12) * 2.0**-25),
-    "seeds are offsets": readdressed(with_seed_as_offset),
-    "seeds into counters": readdressed(lambda seed, child, position: (0, child, 4 * (position // 4 ^ seed))),
-    "seeds of 32 bits": readdressed(lambda seed, child, position: (seed % 2**32, child, position)),
-    "children are offsets": readdressed(with_name_as_offset),
-    "children are their parents": readdressed(lambda seed, child, position: (seed, (), position)),
-    "children forget their parents": readdressed(lambda seed, child, position: (seed, child[-1:], position)),
-    "children forget their seeds": readdressed(lambda seed, child, position: (0 if child else seed, child, position)),
-    "positions of 32 bits": readdressed(lambda seed, child, position: (seed, child, position % 2**32)),
+    "seeds are offsets": readdressed(lambda seed, position, **_: {"seed": 0, "position": position + 4 * seed}),
+    "seeds into counters": readdressed(lambda seed, position, **_: {"seed": 0, "position": 4 * (position // 4 ^ seed)}),
+    "seeds of 32 bits": readdressed(lambda seed, **_: {"seed": seed % 2**32}),
+    "ids are offsets": readdressed(lambda id, position, **_: {"id": 0, "position": position + 4 * id}),
+    "ids of 32 bits": readdressed(lambda id, **_: {"id": id % 2**32}),
+    "children are offsets": readdressed(
+        lambda child, position, **_: {"child": (), "position": position + 4 * sum(map(ord, "".join(child)))}
+    ),
+    "children are their parents": readdressed(lambda **_: {"child": ()}),
+    "children forget their parents": readdressed(lambda child, **_: {"child": child[-1:]}),
+    "children forget their seeds": readdressed(lambda seed, child, **_: {"seed": 0 if child else seed}),
+    "positions of 32 bits": readdressed(lambda position, **_: {"position": position % 2**32}),
 }
-
-
 # Enough samples for flaws so gross.
 FEWER = {"no tail beyond 5": 2**26, "variance 50% off": 2**24, "unfair bits": 2**20}
 
@@ -177,6 +171,8 @@ STATISTICS = [
             "seeds are offsets",
             "seeds into counters",
             "seeds of 32 bits",
+            "ids are offsets",
+            "ids of 32 bits",
             "children are offsets",
             "children are their parents",
             "children forget their parents",
