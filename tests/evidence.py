@@ -24,7 +24,7 @@ MOMENTS = {
 
 @dataclass(frozen=True)
 class Sampler:
-    """What draws samples, at an address: a seed, an id, the names that lead to a child from there, and a position in words."""
+    """What draws samples, at an address: a seed, an id, the names that lead on to a child, a position in words."""
 
     generator: str
     distribution: str
