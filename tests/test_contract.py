@@ -1,7 +1,11 @@
 """The stream contract: every tier against the slow reference, and a value by its position alone."""
 
+import ctypes
 import hashlib
 import json
+import mmap
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -168,20 +172,45 @@ def test_doubles_begin_at_an_even_position(generator):
     assert empty.position == 5
 
 
+@pytest.fixture
+def wrapped():
+    """2^32 + 2^24 uint32 at addresses of their own in 64 MiB of memory, mapped again and again."""
+    window, total = 1 << 26, (1 << 34) + (1 << 26)
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+    file = os.memfd_create("window")
+    os.ftruncate(file, window)
+    address = libc.mmap(None, total, 0, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+    fixed, access = 0x10, mmap.PROT_READ | mmap.PROT_WRITE
+    for offset in range(0, total, window):
+        assert libc.mmap(address + offset, window, access, mmap.MAP_SHARED | fixed, file, 0) == address + offset
+    yield np.frombuffer((ctypes.c_char * total).from_address(address), np.uint32)
+    libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(total))
+    os.close(file)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or sys.maxsize < 2**34, reason="maps 16 GiB of addresses, as Linux does")
+def test_more_than_2_to_the_32_elements(generator, wrapped):
+    # One thread goes from the front to the back, so that the window holds what was written last.
+    stream, position = Stream(2, generator, position=2**33 + 1), 2**33 + 1
+    stream.fill_bits(wrapped, num_threads=1)
+    assert stream.position == position + len(wrapped)
+    for begin in (2**32 - 2**20, 2**32 - 2000, 2**32, 2**32 + 2**24 - 1000):
+        part = Stream(2, generator, position=position + begin).bits(1000)
+        assert np.array_equal(wrapped[begin : begin + 1000], part) == (begin >= 2**32)
+    # The lap before, as it stood: the same fill, one window shorter.
+    shorter = wrapped[: 2**32]
+    Stream(2, generator, position=position).fill_bits(shorter, num_threads=1)
+    for begin in (2**32 - 2**24, 2**32 - 2**20, 2**32 - 1000):
+        assert np.array_equal(shorter[begin : begin + 1000], Stream(2, generator, position=position + begin).bits(1000))
+
+
 @pytest.mark.slow
-def test_more_than_2_to_the_32_elements(generator):
+def test_more_than_2_to_the_32_normals_on_all_threads(generator):
     n = 2**32 + 5
     out = np.empty(n, np.float32)
     Stream(2, generator, position=2**33 + 1).fill_normal(out)
     for begin in (0, 2**31 - 3, 2**32 - 100):
         part = Stream(2, generator, position=2**33 + 1 + begin).normal(105)
         assert np.array_equal(out[begin : begin + 105], part)
-
-
-def test_2_to_the_32_elements_are_counted_in_64_bits():
-    # The slow test above fills as many; this walks the same arithmetic by skips and by the size of a claim.
-    stream = Stream(2, position=3)
-    for _ in range(3):
-        stream.skip_ahead(2**32 + 5)
-    assert stream.position == 3 * 2**32 + 18
-    assert np.array_equal(stream.bits(9), Stream(2, position=3 * 2**32 + 18).bits(9))
