@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH_OUTPUT ?= benchmarks/results/latest.json
 
-.PHONY: demo test test-slow lint format bench clean
+.PHONY: demo test test-slow lint format bench clean FORCE
 
 demo: $(VENV)/.built
 	@$(BIN)/pyinit demo
@@ -42,8 +42,13 @@ $(VENV)/.built: $(VENV)/.tools setup.py $(wildcard src_c/*) pyinit/_core.pyx pyi
 	@CC="$(CC)" $(BIN)/pip install -q --no-build-isolation -e '.[cli]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
 	@touch $@
 
+# Which Python and compiler the environment is of: another choice makes it anew.
+$(VENV)/.choice: FORCE
+	@echo "$(PYTHON) $(CC)" | cmp -s - $@ || { rm -rf $(VENV) build; mkdir $(VENV); echo "$(PYTHON) $(CC)" >$@; }
+FORCE:
+
 # A virtual environment with the build requirements of pyproject.toml.
-$(VENV)/.tools: pyproject.toml
+$(VENV)/.tools: pyproject.toml $(VENV)/.choice
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("pyinit needs Python 3.10 or newer, and %s is %d.%d: set PYTHON." % (sys.executable, sys.version_info[0], sys.version_info[1]))'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "pyinit needs Python's venv module, and $(PYTHON) has none: install the python3-venv package."; exit 1; }
 	@echo "Setting up $(VENV) ..."

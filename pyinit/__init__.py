@@ -5,11 +5,18 @@
 >>> _ = stream.child("fc1.weight").fill_normal(weights, std=0.02)
 """
 
-from importlib.metadata import version
+import importlib.util
+
+__version__ = "0.1.0"
+
+# Python finds the folder of a checkout before the package that was installed from it.
+if importlib.util.find_spec("pyinit._core") is None:
+    raise ImportError(
+        f"{__path__[0]} holds pyinit's sources and not its compiled core: run Python in another folder to use the "
+        "installed pyinit, or build this one in place with `make test` or `pip install -e .`"
+    )
 
 from pyinit import arrays, initializers, isa
 from pyinit.streams import Stream
-
-__version__ = version("pyinit")
 
 __all__ = ["Stream", "__version__", "arrays", "initializers", "isa"]

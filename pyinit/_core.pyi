@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, SupportsFloat, SupportsIndex
 
 from numpy.typing import NDArray
 
@@ -22,10 +22,18 @@ class StreamState:
 def isa_available() -> tuple[str, ...]: ...
 def isa_active() -> str: ...
 def isa_select(name: str) -> None: ...
-def fill_bits(state: StreamState, out: NDArray[Any], num_threads: int | None = None) -> None: ...
+def fill_bits(state: StreamState, out: NDArray[Any], num_threads: SupportsIndex | None = None) -> None: ...
 def fill_uniform(
-    state: StreamState, out: NDArray[Any], low: float, high: float, num_threads: int | None = None
+    state: StreamState,
+    out: NDArray[Any],
+    low: SupportsFloat,
+    high: SupportsFloat,
+    num_threads: SupportsIndex | None = None,
 ) -> None: ...
 def fill_normal(
-    state: StreamState, out: NDArray[Any], mean: float, std: float, num_threads: int | None = None
+    state: StreamState,
+    out: NDArray[Any],
+    mean: SupportsFloat,
+    std: SupportsFloat,
+    num_threads: SupportsIndex | None = None,
 ) -> None: ...

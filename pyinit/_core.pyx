@@ -51,6 +51,7 @@ if pyi_isa_init() != PYI_OK:
     )
 
 
+@cython.auto_pickle(False)
 cdef class StreamState:
     """Where a stream stands; a fill claims its range of words here before it writes.
 
@@ -62,7 +63,7 @@ cdef class StreamState:
         In [0, 2^64).
     """
 
-    def __init__(self, str generator, uint64_t seed, uint64_t id):
+    def __init__(self, generator, uint64_t seed, uint64_t id):
         pyi_stream_new(&self.stream, GENERATORS[generator], seed, id)
 
     @property
@@ -129,6 +130,8 @@ cdef double real(str name, value) except? -1.0:
         return value
     except TypeError:
         raise TypeError(f"{name} must be a real number; got {type(value).__name__}") from None
+    except OverflowError:
+        raise ValueError(f"{name} must be finite; got an integer beyond all doubles") from None
 
 
 cdef int thread_count(num_threads) except -1:

@@ -1,5 +1,6 @@
 """What an array is: anything whose memory can be written in place, seen as a NumPy array without a copy."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -35,18 +36,33 @@ def on_host(out: Any) -> NDArray[Any]:
     """
     if isinstance(out, np.ndarray):
         return out
-    if isinstance(out, (list, tuple, str, bytes, int, float, complex, np.generic, type(None))):
-        raise TypeError(f"out must be an array that can be written in place; got {type(out).__name__}")
-    # A torch parameter asks for gradients, and then exports nothing; its values alone are meant here.
-    exporter = out.detach() if hasattr(out, "detach") else out
-    if hasattr(exporter, "__array_interface__"):
-        return np.asarray(exporter)
-    if hasattr(exporter, "__dlpack__"):
-        try:
-            return np.from_dlpack(exporter)
-        except (BufferError, RuntimeError, TypeError, ValueError) as error:
-            raise TypeError(f"out cannot be seen as host memory: {type(out).__name__}: {error}") from None
+    refused = TypeError(f"out must be an array that can be written in place; got {type(out).__name__}")
+    if isinstance(out, (type, list, tuple, str, bytes, int, float, complex, np.generic, type(None))):
+        raise refused
+    if hasattr(out, "__array_interface__"):
+        return np.asarray(out)
+    if hasattr(out, "__dlpack__"):
+        return _from_dlpack(out)
     try:
-        return np.asarray(memoryview(exporter))
+        return np.asarray(memoryview(out))
     except TypeError:
-        raise TypeError(f"out must be an array that can be written in place; got {type(out).__name__}") from None
+        raise refused from None
+
+
+def _from_dlpack(out: Any) -> NDArray[Any]:
+    exporter = _from_torch(out) if hasattr(out, "detach") else out
+    try:
+        return np.from_dlpack(exporter)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        kind = f"{type(out).__name__} of {getattr(out, 'dtype', 'unknown dtype')}"
+        raise TypeError(f"out must be an array that NumPy can view in place; got {kind}: {error}") from None
+
+
+def _from_torch(tensor: Any) -> Any:
+    if tensor.is_neg():
+        raise TypeError("out must not be a torch view whose sign is still to be changed; call resolve_neg() on it")
+    # A parameter asks for gradients, and then exports nothing; its values alone are meant here. Autograd is
+    # told that they change, so that a graph that still needs the old ones says so.
+    if not tensor.is_inference():
+        sys.modules["torch"].autograd.graph.increment_version(tensor)
+    return tensor.detach()

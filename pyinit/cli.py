@@ -92,7 +92,7 @@ def numeric(rows: Sequence[Sequence[str]]) -> list[bool]:
 
 def output() -> Plain | Rich:
     """Choose how to print: rich needs a terminal."""
-    if not sys.stdout.isatty():
+    if sys.stdout is None or not sys.stdout.isatty():
         return Plain()
     try:
         from rich.console import Console
@@ -135,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # `pyinit demo | head`: what is still in the buffer has nowhere to go when Python flushes it at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         print(f"pyinit: {error}", file=sys.stderr)
         return 1
     return 0

@@ -94,6 +94,10 @@ class Uniform:
     low: float = 0.0
     high: float = 1.0
 
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.high - self.low) and self.low <= self.high):
+            raise ValueError(f"low and high must be finite, and low not above high; got {self.low!r} and {self.high!r}")
+
     def __call__(self, out: Any, stream: Stream) -> Any:
         return stream.fill_uniform(out, low=self.low, high=self.high)
 
@@ -104,6 +108,10 @@ class Normal:
 
     mean: float = 0.0
     std: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.mean) and math.isfinite(self.std) and self.std >= 0):
+            raise ValueError(f"mean and std must be finite, and std not negative; got {self.mean!r} and {self.std!r}")
 
     def __call__(self, out: Any, stream: Stream) -> Any:
         return stream.fill_normal(out, mean=self.mean, std=self.std)
@@ -148,7 +156,7 @@ class VarianceScaling:
         return math.sqrt(self.scale / (fan or 1))
 
     def __call__(self, out: Any, stream: Stream) -> Any:
-        return stream.fill_normal(out, mean=0.0, std=self.std(out.shape))
+        return stream.fill_normal(out, mean=0.0, std=self.std(on_host(out).shape))
 
 
 @dataclass(frozen=True)
@@ -161,7 +169,7 @@ class InverseFanIn:
         return 1 / (fan_in or 1)
 
     def __call__(self, out: Any, stream: Stream) -> Any:
-        return stream.fill_normal(out, mean=0.0, std=self.std(out.shape))
+        return stream.fill_normal(out, mean=0.0, std=self.std(on_host(out).shape))
 
 
 def constant(value: float) -> Constant:

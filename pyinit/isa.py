@@ -40,7 +40,7 @@ def active() -> str:
 
 @contextmanager
 def use(name: str) -> Iterator[None]:
-    """Run a `with` block on another tier. It holds for every thread of the process.
+    """Run a `with` block on another tier. It holds for every thread of the process, so let one thread use it.
 
     Parameters
     ----------

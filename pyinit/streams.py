@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import operator
 import secrets
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -14,7 +15,7 @@ from pyinit import _core
 from pyinit.arrays import on_host
 
 Array = TypeVar("Array")
-Shape = int | tuple[int, ...]
+Shape = SupportsIndex | Sequence[SupportsIndex]
 
 _STATE_KEYS = ("generator", "seed", "id", "position")
 
@@ -58,17 +59,23 @@ class Stream(_core.StreamState):
     Stream(seed=42, generator='philox', position=12)
     """
 
-    def __init__(self, seed: int | None = None, generator: str = "philox", *, id: int = 0, position: int = 0) -> None:
+    def __init__(
+        self,
+        seed: SupportsIndex | None = None,
+        generator: str = "philox",
+        *,
+        id: SupportsIndex = 0,
+        position: SupportsIndex = 0,
+    ) -> None:
         if not isinstance(generator, str):
             raise TypeError(f"generator must be a str; got {type(generator).__name__}")
         if generator not in _core.GENERATORS:
             raise ValueError(f"generator must be one of {', '.join(map(repr, _core.GENERATORS))}; got {generator!r}")
         seed = secrets.randbits(64) if seed is None else _integer("seed", seed, 2**64 - 1)
         super().__init__(generator, seed, _integer("id", id, 2**64 - 1))
-        if position:
-            self.position = position
+        self.position = _integer("position", position, _core.END)
 
-    def skip_ahead(self, n: int) -> Stream:
+    def skip_ahead(self, n: SupportsIndex) -> Stream:
         """Move `n` words forward, as if they had been used.
 
         Parameters
@@ -103,7 +110,7 @@ class Stream(_core.StreamState):
         Parameters
         ----------
         name : str
-            Any text, "layers.0.weight" say.
+            Any text that UTF-8 can encode, "layers.0.weight" say.
 
         Returns
         -------
@@ -174,14 +181,21 @@ class Stream(_core.StreamState):
         child = f", id={self.id:#x}" if self.id else ""
         return f"Stream(seed={self.seed}, generator={self.generator!r}{child}, position={self.position})"
 
-    def fill_normal(self, out: Array, mean: float = 0.0, std: float = 1.0, *, num_threads: int | None = None) -> Array:
+    def fill_normal(
+        self,
+        out: Array,
+        mean: SupportsFloat = 0.0,
+        std: SupportsFloat = 1.0,
+        *,
+        num_threads: SupportsIndex | None = None,
+    ) -> Array:
         """Write normally distributed samples into `out`.
 
         Parameters
         ----------
         out : array, float32 or float64
-            Any shape; C-contiguous, writable: a NumPy array, a torch CPU tensor, any writable buffer. A float32
-            sample takes one word, a float64 two, from the next even position.
+            Any shape; C-contiguous, writable: a NumPy array, a torch CPU tensor, any writable buffer of that type.
+            A float32 sample takes one word, a float64 two, from the next even position.
         mean : float
             Finite.
         std : float
@@ -219,7 +233,14 @@ class Stream(_core.StreamState):
         _core.fill_normal(self, on_host(out), mean, std, num_threads)
         return out
 
-    def fill_uniform(self, out: Array, low: float = 0.0, high: float = 1.0, *, num_threads: int | None = None) -> Array:
+    def fill_uniform(
+        self,
+        out: Array,
+        low: SupportsFloat = 0.0,
+        high: SupportsFloat = 1.0,
+        *,
+        num_threads: SupportsIndex | None = None,
+    ) -> Array:
         """Write uniformly distributed samples of [low, high) into `out`.
 
         Parameters
@@ -251,7 +272,7 @@ class Stream(_core.StreamState):
         _core.fill_uniform(self, on_host(out), low, high, num_threads)
         return out
 
-    def fill_bits(self, out: Array, *, num_threads: int | None = None) -> Array:
+    def fill_bits(self, out: Array, *, num_threads: SupportsIndex | None = None) -> Array:
         """Write the stream's own words into `out`.
 
         Parameters
@@ -283,10 +304,10 @@ class Stream(_core.StreamState):
         self,
         shape: Shape,
         dtype: DTypeLike = np.float32,
-        mean: float = 0.0,
-        std: float = 1.0,
+        mean: SupportsFloat = 0.0,
+        std: SupportsFloat = 1.0,
         *,
-        num_threads: int | None = None,
+        num_threads: SupportsIndex | None = None,
     ) -> NDArray[Any]:
         """A new array of normally distributed samples: `fill_normal` into an empty array.
 
@@ -317,10 +338,10 @@ class Stream(_core.StreamState):
         self,
         shape: Shape,
         dtype: DTypeLike = np.float32,
-        low: float = 0.0,
-        high: float = 1.0,
+        low: SupportsFloat = 0.0,
+        high: SupportsFloat = 1.0,
         *,
-        num_threads: int | None = None,
+        num_threads: SupportsIndex | None = None,
     ) -> NDArray[Any]:
         """A new array of uniformly distributed samples: `fill_uniform` into an empty array.
 
@@ -347,7 +368,7 @@ class Stream(_core.StreamState):
         """
         return self.fill_uniform(np.empty(shape, dtype), low, high, num_threads=num_threads)
 
-    def bits(self, shape: Shape, *, num_threads: int | None = None) -> NDArray[np.uint32]:
+    def bits(self, shape: Shape, *, num_threads: SupportsIndex | None = None) -> NDArray[np.uint32]:
         """A new array of the stream's own words: `fill_bits` into an empty array.
 
         Parameters
@@ -381,5 +402,6 @@ def _integer(name: str, value: Any, largest: int) -> int:
         raise TypeError(f"{name} must be an integer; got {type(value).__name__}") from None
     if not 0 <= number <= largest:
         above = "2**66]" if largest == _core.END else "2**64)"
-        raise ValueError(f"{name} must be in [0, {above}; got {number}")
+        got = number if number.bit_length() < 100 else f"a number of {number.bit_length()} bits"
+        raise ValueError(f"{name} must be in [0, {above}; got {got}")
     return number

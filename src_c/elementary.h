@@ -1,6 +1,6 @@
 /*
  * The elementary functions that samplers need, from integer operations, + - * fma and sqrt alone, in a
- * fixed order, so that every tier computes the same bits. src_c/coefficients.py prints the coefficients.
+ * fixed order, so that every tier computes the same bits. src_c/tools/coefficients.py prints the coefficients.
  */
 
 /* p[0] + x (p[1] + x (p[2] + ...)) */

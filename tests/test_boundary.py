@@ -29,6 +29,7 @@ BAD = {
     "list": ("normal", lambda: [0.0] * 6, {}, TypeError, "array.*list"),
     "None": ("normal", lambda: None, {}, TypeError, "NoneType"),
     "number": ("normal", lambda: 1.0, {}, TypeError, "float"),
+    "class": ("normal", lambda: np.ndarray, {}, TypeError, "type"),
     "bytes": ("bits", lambda: b"01234567", {}, TypeError, "bytes"),
     "NumPy scalar": ("normal", lambda: np.float32(1), {}, TypeError, "float32"),
     "object without memory": ("normal", object, {}, TypeError, "object"),
@@ -61,6 +62,7 @@ BAD = {
     "std nan": ("normal", f32, {"std": math.nan}, ValueError, "std.*nan"),
     "std inf": ("normal", f32, {"std": math.inf}, ValueError, "std.*inf"),
     "std too large for float32": ("normal", f32, {"std": 1e39}, ValueError, "std.*float32"),
+    "std beyond all doubles": ("normal", f32, {"std": 10**400}, ValueError, "std must be finite"),
     "std text": ("normal", f32, {"std": "1"}, TypeError, "std.*str"),
     "std complex": ("normal", f32, {"std": 1j}, TypeError, "std.*complex"),
     "mean nan": ("normal", f32, {"mean": math.nan}, ValueError, "mean.*nan"),
@@ -96,6 +98,7 @@ def test_refused_before_a_byte_is_written(case):
     [
         (lambda: Stream(-1), ValueError, r"seed must be in \[0, 2\*\*64\); got -1"),
         (lambda: Stream(2**64), ValueError, "seed"),
+        (lambda: Stream(10**5000), ValueError, "seed.*16610 bits"),
         (lambda: Stream(1.5), TypeError, "seed must be an integer; got float"),
         (lambda: Stream("1"), TypeError, "seed.*str"),
         (lambda: Stream(1, "mt19937"), ValueError, "'philox', 'ars5'; got 'mt19937'"),
@@ -103,7 +106,7 @@ def test_refused_before_a_byte_is_written(case):
         (lambda: Stream(1, id=-1), ValueError, "id"),
         (lambda: Stream(1, position=2**66 + 1), ValueError, r"position must be in \[0, 2\*\*66\]"),
         (lambda: Stream(1, position=-1), ValueError, r"position must be in \[0, 2\*\*66\]"),
-        (lambda: Stream(1, position=1.0), TypeError, "float.*integer"),
+        (lambda: Stream(1, position=1.0), TypeError, "position must be an integer; got float"),
         (lambda: Stream(1).skip_ahead(-1), ValueError, "n must be"),
         (lambda: Stream(1).skip_ahead(0.5), TypeError, "n must be an integer"),
         (lambda: Stream(1, position=1).skip_ahead(2**66), ValueError, r"2\*\*66"),
@@ -200,6 +203,30 @@ def test_torch_tensors():
         Stream(1).fill_normal(torch.zeros(3, 2, device="meta"))
     with pytest.raises(TypeError, match="float32 or float64"):
         Stream(1).fill_normal(torch.zeros(6, dtype=torch.int64))
+    with pytest.raises(TypeError, match=r"Tensor of torch.bfloat16"):
+        Stream(1).fill_normal(torch.zeros(6, dtype=torch.bfloat16))
+    with pytest.raises(TypeError, match="resolve_neg"):
+        Stream(1).fill_normal(torch.zeros(3, dtype=torch.complex64).conj().imag)
+    with torch.inference_mode():
+        assert Stream(1).fill_normal(torch.zeros(6)).tolist() == EXPECTED
+
+
+def test_a_graph_that_needs_the_old_values_says_so():
+    torch = pytest.importorskip("torch")
+    w, x = torch.nn.Parameter(torch.ones(3)), torch.ones(3, requires_grad=True)
+    loss = (w * x).sum()
+    Stream(1).fill_normal(w)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_what_is_refused_is_left_as_it_was(tmp_path):
+    path = tmp_path / "text"
+    path.write_text("still here")
+    with path.open() as file:
+        with pytest.raises(TypeError, match="TextIOWrapper"):
+            Stream(1).fill_normal(file)
+        assert file.read() == "still here"
 
 
 @pytest.mark.skipif(sys.platform != "linux" or platform.machine() != "x86_64", reason="reaches into glibc's fenv_t")

@@ -70,6 +70,7 @@ def mkl():
     libraries = sorted((Path(sys.prefix) / "lib").glob("libmkl_rt.so*"))
     if not libraries and platform.machine() != "x86_64":
         pytest.skip("MKL has no wheel for this machine")
+    assert libraries, "MKL's library was not found: install the package's test extra"
     return Mkl(libraries[0])
 
 

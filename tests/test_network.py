@@ -1,6 +1,8 @@
 """The network: its arithmetic, its gradients, its errors."""
 
+import copy
 import math
+import pickle
 from types import SimpleNamespace
 
 import numpy as np
@@ -247,6 +249,14 @@ def test_training_leaves_its_data_alone():
         (ValueError, "'tanh', 'sigmoid', 'relu', 'identity'; got 'tahn'", lambda: Dense(4, "tahn")),
         (TypeError, "weights must be a scheme .*; got 'zeros'", lambda: Dense(4, weights="zeros")),
         (TypeError, "bias must be a scheme .*; got 0.0", lambda: Dense(4, bias=0.0)),
+        (
+            TypeError,
+            r"weights must be a scheme, .*did you mean xavier_normal\(\)",
+            lambda: Dense(4, weights=xavier_normal),
+        ),
+        (TypeError, "weights must be a scheme .*; got 'xavier'", lambda: toy().initialize(0, weights="xavier")),
+        (TypeError, "layers must be Dense; got 't'", lambda: Network(2, "tanh")),
+        (TypeError, "not iterable", lambda: Network(2, Dense(3))),
         (ValueError, "inputs must be at least 1; got 0", lambda: Network(0, [Dense(1)])),
         (TypeError, "inputs must be an integer; got '2'", lambda: Network("2", [Dense(1)])),
         (ValueError, "layers must hold at least one Dense; got none", lambda: Network(2, [])),
@@ -282,6 +292,21 @@ def test_errors_say_what_was_expected_and_what_came(error, message, make):
 
 def test_an_empty_batch_has_an_empty_answer():
     assert the_articles()(np.empty((0, 2))).shape == (0, 1)
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_a_copy_learns_on_its_own(again):
+    net = the_articles()
+    twin = again(net)
+    before = net(X)
+    train(twin, X, Y, epochs=10)
+    np.testing.assert_array_equal(net(X), before)
+    assert (twin(X) != before).all()
+    assert repr(twin) == repr(net)
+
+
+def test_layers_come_from_any_iterable():
+    assert repr(Network(2, (Dense(n) for n in (3, 1)))) == repr(Network(2, [Dense(3), Dense(1)]))
 
 
 def test_networks_print_their_shapes():

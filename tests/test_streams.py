@@ -5,12 +5,14 @@ import hashlib
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,9 +21,9 @@ import pyinit
 from pyinit import Stream
 
 
-def run(code, **environment):
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+def run(code, cwd=None, **environment):
+    command, env = [sys.executable, "-c", textwrap.dedent(code)], {**os.environ, **environment}
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
 
 def test_repr_is_the_constructors_call():
@@ -53,6 +55,11 @@ def test_seed_none_is_drawn_and_told():
     a, b = Stream(), Stream()
     assert a.seed != b.seed
     assert np.array_equal(a.normal(3), Stream(a.seed).normal(3))
+
+
+def test_numpy_strings_are_strings():
+    assert Stream(1, np.str_("ars5")) == Stream(1, "ars5")
+    assert Stream(1).child(np.str_("a")) == Stream(1).child("a")
 
 
 def test_numpy_integers_are_integers():
@@ -172,6 +179,12 @@ def test_an_unknown_or_unavailable_tier_is_an_error_that_lists_those_there(name)
     result = run("import pyinit", PYINIT_ISA=name)
     assert result.returncode != 0
     assert f"PYINIT_ISA='{name}' is not available; available here: {', '.join(pyinit.isa.available())}" in result.stderr
+
+
+def test_a_source_folder_without_the_core_says_what_to_do(tmp_path):
+    shutil.copytree(Path(pyinit.__file__).parent, tmp_path / "pyinit", ignore=shutil.ignore_patterns("_core*"))
+    result = run("import pyinit", cwd=tmp_path)
+    assert "holds pyinit's sources and not its compiled core: run Python in another folder" in result.stderr
 
 
 def test_import_needs_numpy_alone():

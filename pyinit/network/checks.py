@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 from types import ModuleType
 from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["count", "rows"]
+__all__ = ["count", "rows", "scheme"]
 
 Array = NDArray[Any]
 
@@ -28,6 +29,28 @@ def count(value: Any, least: int, name: str) -> int:
     if number < least:
         raise ValueError(f"{name} must be at least {least}; got {number}")
     return number
+
+
+def scheme(value: Any, name: str) -> None:
+    """Raise TypeError if `value` cannot be called as ``value(out, stream)``.
+
+    Examples
+    --------
+    >>> from pyinit.initializers import zeros
+    >>> scheme(zeros(), "bias")
+    >>> scheme(zeros, "bias")
+    Traceback (most recent call last):
+    TypeError: bias must be a scheme, called with an array and a stream; got zeros: did you mean zeros()?
+    """
+    what = getattr(value, "__name__", repr(value))
+    if not callable(value):
+        raise TypeError(f"{name} must be a scheme from pyinit.initializers; got {value!r}")
+    try:
+        inspect.signature(value).bind("out", "stream")
+    except TypeError:
+        raise TypeError(
+            f"{name} must be a scheme, called with an array and a stream; got {what}: did you mean {what}()?"
+        ) from None
 
 
 def rows(values: Any, length: int, name: str, dtype: Any, xp: ModuleType) -> Array:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pyinit.initializers import xavier_normal, zeros
 from pyinit.network.activations import Activation, activation
-from pyinit.network.checks import count
+from pyinit.network.checks import count, scheme
 
 __all__ = ["Dense", "DenseLayer", "Scheme"]
 
@@ -54,10 +54,8 @@ class Dense:
     def __post_init__(self) -> None:
         count(self.units, 1, "units")
         activation(self.activation)
-        for name in ("weights", "bias"):
-            scheme = getattr(self, name)
-            if not callable(scheme):
-                raise TypeError(f"{name} must be a scheme from pyinit.initializers; got {scheme!r}")
+        scheme(self.weights, "weights")
+        scheme(self.bias, "bias")
 
     def connect(self, inputs: int, dtype: Any, xp: Any = np) -> DenseLayer:
         """Make the layer for a number of inputs, with arrays from the namespace `xp`.
@@ -66,7 +64,7 @@ class Dense:
         network of zeros runs, and answers a sigmoid's 0.5 to everything.
         """
         weights = xp.full((self.units, inputs), xp.nan, dtype=dtype)
-        return DenseLayer(weights, xp.zeros(self.units, dtype=dtype), activation(self.activation), self)
+        return DenseLayer(weights, xp.zeros(self.units, dtype=dtype), self)
 
 
 @dataclass(eq=False)
@@ -77,15 +75,18 @@ class DenseLayer:
     ----------
     weights : array of shape (out, in)
     bias : array of shape (out,)
-    activation : Activation
     description : Dense
         What the layer was made from, with the schemes that fill it.
     """
 
     weights: Array
     bias: Array
-    activation: Activation
     description: Dense
+
+    @property
+    def activation(self) -> Activation:
+        """What the layer's description names."""
+        return activation(self.description.activation)
 
     def __repr__(self) -> str:
         out, inputs = self.weights.shape

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyinit.network.checks import count, rows
+from pyinit.network.checks import count, rows, scheme
 from pyinit.network.layers import Dense, Scheme
 from pyinit.streams import Stream
 
@@ -30,7 +31,7 @@ class Network:
     ----------
     inputs : int, at least 1
         The length of one row of input.
-    layers : sequence of Dense
+    layers : iterable of Dense
         From the input to the output, at least one.
     dtype : {float32, float64}
         Of the parameters, and of all that is computed; inputs are converted to it.
@@ -65,8 +66,9 @@ class Network:
            [6.5]], dtype=float32)
     """
 
-    def __init__(self, inputs: int, layers: Sequence[Dense], dtype: Any = np.float32, device: str = "cpu") -> None:
+    def __init__(self, inputs: int, layers: Iterable[Dense], dtype: Any = np.float32, device: str = "cpu") -> None:
         self.inputs = count(inputs, 1, "inputs")
+        layers = list(layers)
         if not layers:
             raise ValueError("layers must hold at least one Dense; got none")
         for layer in layers:
@@ -78,13 +80,17 @@ class Network:
             raise ValueError(f"device must be {' or '.join(map(repr, NAMESPACES))}; got {device!r}")
         self.dtype = np.dtype(dtype)
         self.device = device
-        self.xp = NAMESPACES[device]
         self.layers = []
         fan_in = self.inputs
         for layer in layers:
             self.layers.append(layer.connect(fan_in, self.dtype, self.xp))
             fan_in = layer.units
         self.outputs = fan_in
+
+    @property
+    def xp(self) -> ModuleType:
+        """The namespace of the arrays: NumPy's."""
+        return NAMESPACES[self.device]
 
     def __repr__(self) -> str:
         return f"Network({self.inputs}, {self.layers}, dtype={self.dtype}, device={self.device!r})"
@@ -115,6 +121,9 @@ class Network:
         >>> net.layers[0].weights
         array([[0.25, 0.25]], dtype=float32)
         """
+        for name, given in (("weights", weights), ("bias", bias)):
+            if given is not None:
+                scheme(given, name)
         stream = seed if isinstance(seed, Stream) else Stream(seed)
         for i, layer in enumerate(self.layers):
             (weights or layer.description.weights)(layer.weights, stream.child(f"layers.{i}.weights"))

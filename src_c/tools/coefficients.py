@@ -1,6 +1,6 @@
 """Print the polynomial coefficients of elementary.h, with the error that each polynomial leaves.
 
-Usage: python src_c/coefficients.py   (needs mpmath)
+Usage: python src_c/tools/coefficients.py   (needs mpmath)
 
 A polynomial is the minimax fit found by Lawson's iteration (C. L. Lawson, 1961): least squares
 whose weights grow where the error is large. Coefficients are rounded to the working precision
