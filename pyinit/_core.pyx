@@ -3,6 +3,7 @@
 
 import os
 from operator import index
+from threading import get_ident, main_thread
 
 cimport cython
 cimport numpy as cnp
@@ -205,7 +206,10 @@ cdef int run(StreamState state, cnp.ndarray out, core_fill fill, double a, doubl
     if n <= GIL_COUNT:
         status = fill(&claimed, data, n, a, b, &options)
     else:
-        options.interrupted = interrupted
+        # Signals are for the main thread. Another one must not ask for the GIL in the middle of a fill: where the
+        # interpreter is ending it would be ended there, while the threads that help it still use its stack.
+        if get_ident() == main_thread().ident:
+            options.interrupted = interrupted
         with nogil:
             status = fill(&claimed, data, n, a, b, &options)
     if status == PYI_INTERRUPTED:

@@ -167,6 +167,27 @@ def test_ctrl_c_ends_a_long_fill(threads):
     assert float(caught) - sent < 1.0
 
 
+def test_a_fill_beside_the_main_thread_does_not_ask_for_the_gil():
+    # Were it to ask while the interpreter is ending, it would be ended in the middle of a fill.
+    code = """
+    import sys, threading, time
+    import numpy as np, pyinit
+    out = np.zeros(1 << 23, np.float32)
+    sys.setswitchinterval(1000)  # the main thread keeps the GIL for as long as it computes
+    filler = threading.Thread(target=pyinit.Stream(1, "ars5").fill_normal, args=(out,), kwargs={"num_threads": 1})
+    filler.start()
+    while not out[0]:
+        time.sleep(0.001)
+    deadline = time.monotonic() + 30
+    while not out[-1] and time.monotonic() < deadline:
+        pass
+    print(bool(out[-1]))
+    sys.setswitchinterval(0.005)
+    filler.join()
+    """
+    assert run(code, PYINIT_ISA="scalar").stdout == "True\n"
+
+
 def test_pyinit_isa_forces_a_tier():
     for name in pyinit.isa.available():
         result = run("import pyinit; print(pyinit.isa.active())", PYINIT_ISA=name)
