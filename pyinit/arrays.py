@@ -50,19 +50,18 @@ def on_host(out: Any) -> NDArray[Any]:
 
 
 def _from_dlpack(out: Any) -> NDArray[Any]:
-    exporter = _from_torch(out) if hasattr(out, "detach") else out
+    torch = sys.modules.get("torch")
     try:
-        return np.from_dlpack(exporter)
+        return _from_torch(torch, out) if torch and isinstance(out, torch.Tensor) else np.from_dlpack(out)
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
         kind = f"{type(out).__name__} of {getattr(out, 'dtype', 'unknown dtype')}"
         raise TypeError(f"out must be an array that NumPy can view in place; got {kind}: {error}") from None
 
 
-def _from_torch(tensor: Any) -> Any:
-    if tensor.is_neg():
-        raise TypeError("out must not be a torch view whose sign is still to be changed; call resolve_neg() on it")
-    # A parameter asks for gradients, and then exports nothing; its values alone are meant here. Autograd is
-    # told that they change, so that a graph that still needs the old ones says so.
+def _from_torch(torch: Any, tensor: Any) -> NDArray[Any]:
+    # A parameter asks for gradients, and then exports nothing; its values alone are meant here.
+    view: NDArray[Any] = tensor.detach().numpy()
+    # Autograd is told that they change, so that a graph that still needs the old ones says so.
     if not tensor.is_inference():
-        sys.modules["torch"].autograd.graph.increment_version(tensor)
-    return tensor.detach()
+        torch.autograd.graph.increment_version(tensor)
+    return view

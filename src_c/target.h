@@ -9,6 +9,13 @@
 #error "pyinit needs float and double arithmetic without excess precision (x87: use -msse2 -mfpmath=sse)"
 #endif
 
+/* A multiply and an add are an fma where the source says so, whatever the flags: GCC's default is otherwise. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
 #define PYI_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)
 #define PYI_TARGET_BEGIN(isa) PYI_PRAGMA(clang attribute push(__attribute__((target(isa))), apply_to = function))
