@@ -222,7 +222,7 @@ class Stream(_core.StreamState):
         Notes
         -----
         Source: G. E. P. Box, M. E. Muller, "A note on the generation of random normal deviates", Annals of
-        Mathematical Statistics 29 (1958). A float32 lies within 6.77 std of the mean, a float64 within 9.49.
+        Mathematical Statistics 29 (1958). A float32 lies within 6.77 std of the mean, a float64 within 9.5.
 
         Examples
         --------

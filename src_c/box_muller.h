@@ -14,8 +14,8 @@ typedef struct {
 } normal_f64;
 
 /*
- * u = (w + 1/2) / 2^32, rounded, keeps all 32 bits near 0, where the tail is: the radius is at most 6.76.
- * Max error: 4 ulp of the radius, in either component, before mean and std.
+ * u = (w + 1/2) / 2^32, rounded, keeps all 32 bits near 0, where the tail is: the radius is below 6.77.
+ * Max error: 5 ulp of the radius, in either component, before mean and std.
  */
 PYI_INLINE void box_muller_f32(u32v even, u32v odd, const normal_f32 *d, f32v *first, f32v *second)
 {
@@ -29,7 +29,7 @@ PYI_INLINE void box_muller_f32(u32v even, u32v odd, const normal_f32 *d, f32v *f
     *second = fma_f32(r * sine, d->std, d->mean);
 }
 
-/* The same from 64-bit words: u = (w + 1/2) / 2^64, and a radius of at most 9.49. */
+/* The same from 64-bit words: u = (w + 1/2) / 2^64, and a radius below 9.5. */
 PYI_INLINE void box_muller_f64(u64v even, u64v odd, const normal_f64 *d, f64v *first, f64v *second)
 {
     f64v u = fma_f64(f64_from_u64(even), splat_f64(0x1p-64), splat_f64(0x1p-65));
