@@ -231,7 +231,9 @@ def fill_uniform(StreamState state not None, cnp.ndarray out not None, low, high
     cdef bint single = float_dtype(out) == cnp.NPY_FLOAT32
     cdef double a = real("low", low), b = real("high", high)
     cdef double largest = FLT_MAX if single else DBL_MAX
-    if not (abs(a) <= largest and abs(b) <= largest and abs(b - a) <= largest):
+    # Of the bounds as the core rounds them: what is finite before can overflow after.
+    cdef double width = <double><float>b - <double><float>a if single else b - a
+    if not (abs(a) <= largest and abs(b) <= largest and abs(width) <= largest):
         raise ValueError(f"low, high and high - low must be finite in {describe(out)}; got {low!r} and {high!r}")
     if a > b:
         raise ValueError(f"low must not be above high; got {low!r} and {high!r}")

@@ -72,6 +72,13 @@ BAD = {
     "low nan": ("uniform", f32, {"low": math.nan}, ValueError, "finite"),
     "high inf": ("uniform", f32, {"high": math.inf}, ValueError, "finite"),
     "range too wide": ("uniform", f32, {"low": -3e38, "high": 3e38}, ValueError, "high - low"),
+    "range too wide once rounded": (
+        "uniform",
+        f32,
+        {"low": -(2.0**127 + 2.0**103 + 2.0**80), "high": 2.0**127 - 2.0**105 + 2.0**102 + 2.0**80},
+        ValueError,
+        "high - low",
+    ),
     "high list": ("uniform", f32, {"high": [1.0]}, TypeError, "high.*list"),
     "no threads": ("normal", f32, {"num_threads": 0}, ValueError, "at least 1.*0"),
     "threads float": ("normal", f32, {"num_threads": 2.0}, TypeError, "num_threads.*float"),
