@@ -1,4 +1,5 @@
 # The C core's declarations, from src_c/pyinit.h.
+from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint32_t, uint64_t
 
 cdef extern from "pyinit.h" nogil:
@@ -21,24 +22,48 @@ cdef extern from "pyinit.h" nogil:
         uint32_t word
         uint32_t end
 
+    ctypedef enum pyi_dtype:
+        PYI_U32
+        PYI_F32
+        PYI_F64
+        PYI_F16
+        PYI_BF16
+
+    ctypedef enum pyi_sampler:
+        PYI_BITS
+        PYI_UNIFORM
+        PYI_NORMAL
+        PYI_NORMAL_ICDF
+        PYI_TRUNCATED_NORMAL
+
+    ctypedef struct pyi_distribution:
+        pyi_sampler sampler
+        double parameters[4]
+
     ctypedef struct pyi_options:
         unsigned int threads
         int (*interrupted)(void *arg) noexcept nogil
         void *arg
 
+    enum:
+        PYI_MAX_DIMS
+
+    ctypedef struct pyi_window:
+        int ndim
+        const size_t *shape
+        const ptrdiff_t *strides
+        const size_t *global_shape
+        const size_t *offset
+
     pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id)
     pyi_status pyi_skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words)
-    pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, size_t count, size_t size)
-    pyi_status pyi_fill_bits_u32(
-        pyi_stream *stream, uint32_t *out, size_t count, const pyi_options *options)
-    pyi_status pyi_fill_uniform_f32(
-        pyi_stream *stream, float *out, size_t count, double low, double high, const pyi_options *options)
-    pyi_status pyi_fill_uniform_f64(
-        pyi_stream *stream, double *out, size_t count, double low, double high, const pyi_options *options)
-    pyi_status pyi_fill_normal_f32(
-        pyi_stream *stream, float *out, size_t count, double mean, double std, const pyi_options *options)
-    pyi_status pyi_fill_normal_f64(
-        pyi_stream *stream, double *out, size_t count, double mean, double std, const pyi_options *options)
+    pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, size_t count, pyi_dtype dtype)
+    pyi_status pyi_fill(
+        pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out, size_t count,
+        const pyi_options *options)
+    pyi_status pyi_fill_window(
+        pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out,
+        const pyi_window *window, const pyi_options *options)
     const char *const *pyi_isa_available()
     const char *pyi_isa_active()
     pyi_status pyi_isa_select(const char *name)

@@ -3,6 +3,7 @@ from typing import Any, SupportsFloat, SupportsIndex
 from numpy.typing import NDArray
 
 END: int
+FARTHEST_BOUND: float
 GENERATORS: dict[str, int]
 
 class StreamState:
@@ -22,12 +23,20 @@ class StreamState:
 def isa_available() -> tuple[str, ...]: ...
 def isa_active() -> str: ...
 def isa_select(name: str) -> None: ...
-def fill_bits(state: StreamState, out: NDArray[Any], num_threads: SupportsIndex | None = None) -> None: ...
+def fill_bits(
+    state: StreamState,
+    out: NDArray[Any],
+    global_shape: Any = None,
+    offset: Any = None,
+    num_threads: SupportsIndex | None = None,
+) -> None: ...
 def fill_uniform(
     state: StreamState,
     out: NDArray[Any],
     low: SupportsFloat,
     high: SupportsFloat,
+    global_shape: Any = None,
+    offset: Any = None,
     num_threads: SupportsIndex | None = None,
 ) -> None: ...
 def fill_normal(
@@ -35,5 +44,19 @@ def fill_normal(
     out: NDArray[Any],
     mean: SupportsFloat,
     std: SupportsFloat,
+    method: str = "box_muller",
+    global_shape: Any = None,
+    offset: Any = None,
+    num_threads: SupportsIndex | None = None,
+) -> None: ...
+def fill_truncated_normal(
+    state: StreamState,
+    out: NDArray[Any],
+    mean: SupportsFloat,
+    std: SupportsFloat,
+    lower: SupportsFloat,
+    upper: SupportsFloat,
+    global_shape: Any = None,
+    offset: Any = None,
     num_threads: SupportsIndex | None = None,
 ) -> None: ...

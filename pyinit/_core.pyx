@@ -8,6 +8,8 @@ from threading import get_ident, main_thread
 cimport cython
 cimport numpy as cnp
 from libc.float cimport DBL_MAX, FLT_MAX
+from libc.stddef cimport ptrdiff_t
+from numpy import shares_memory
 
 cnp.import_array()
 
@@ -21,7 +23,10 @@ cdef extern from "core.h" nogil:
 cdef enum:
     GIL_COUNT = 4096
 
+cdef double BF16_MAX = 3.3895313892515355e38
+
 GENERATORS = {"philox": PYI_PHILOX4X32_10, "ars5": PYI_ARS4X32_5}
+FARTHEST_BOUND = 35.0  # as distribution.c has it
 END = 1 << 66  # no stream has a word at or beyond this position
 
 
@@ -140,16 +145,10 @@ cdef int thread_count(num_threads) except -1:
         return 0
     if isinstance(num_threads, bool) or not hasattr(num_threads, "__index__"):
         raise TypeError(f"num_threads must be an int or None; got {type(num_threads).__name__}")
-    if num_threads < 1:
+    threads = index(num_threads)
+    if threads < 1:
         raise ValueError(f"num_threads must be at least 1; got {num_threads}")
-    return min(num_threads, 1 << 16)
-
-
-cdef int float_dtype(cnp.ndarray out) except -1:
-    cdef int dtype = cnp.PyArray_TYPE(out)
-    if dtype != cnp.NPY_FLOAT32 and dtype != cnp.NPY_FLOAT64 or not cnp.PyArray_ISNOTSWAPPED(out):
-        raise TypeError(f"out must have dtype float32 or float64 in native byte order; got {describe(out)}")
-    return dtype
+    return min(threads, 1 << 16)
 
 
 cdef str describe(cnp.ndarray out):
@@ -157,61 +156,129 @@ cdef str describe(cnp.ndarray out):
     return f"{dtype} ({dtype.str})"
 
 
-# One signature for the fills of the core: the stream, the buffer, its length, two parameters.
-ctypedef pyi_status (*core_fill)(
-    pyi_stream *, void *, size_t, double, double, const pyi_options *) noexcept nogil
-
-cdef pyi_status bits_u32(
-        pyi_stream *s, void *out, size_t n, double a, double b, const pyi_options *options) noexcept nogil:
-    return pyi_fill_bits_u32(s, <uint32_t *>out, n, options)
-
-cdef pyi_status uniform_f32(
-        pyi_stream *s, void *out, size_t n, double low, double high, const pyi_options *options) noexcept nogil:
-    return pyi_fill_uniform_f32(s, <float *>out, n, low, high, options)
-
-cdef pyi_status uniform_f64(
-        pyi_stream *s, void *out, size_t n, double low, double high, const pyi_options *options) noexcept nogil:
-    return pyi_fill_uniform_f64(s, <double *>out, n, low, high, options)
-
-cdef pyi_status normal_f32(
-        pyi_stream *s, void *out, size_t n, double mean, double std, const pyi_options *options) noexcept nogil:
-    return pyi_fill_normal_f32(s, <float *>out, n, mean, std, options)
-
-cdef pyi_status normal_f64(
-        pyi_stream *s, void *out, size_t n, double mean, double std, const pyi_options *options) noexcept nogil:
-    return pyi_fill_normal_f64(s, <double *>out, n, mean, std, options)
+cdef int float_dtype(cnp.ndarray out) except -1:
+    cdef int dtype = cnp.PyArray_TYPE(out)
+    if cnp.PyArray_ISNOTSWAPPED(out):
+        if dtype == cnp.NPY_FLOAT32:
+            return PYI_F32
+        if dtype == cnp.NPY_FLOAT64:
+            return PYI_F64
+        if dtype == cnp.NPY_FLOAT16:
+            return PYI_F16
+        # NumPy has no bfloat16: ml_dtypes brings one, and arrays.BFLOAT16 is a record of that name.
+        if cnp.PyArray_ITEMSIZE(out) == 2 and "bfloat16" in ((<object>out).dtype.name, *((<object>out).dtype.names or ())):
+            return PYI_BF16
+    raise TypeError(
+        f"out must have dtype float32, float64, float16 or bfloat16 in native byte order; got {describe(out)}")
 
 
-cdef int run(StreamState state, cnp.ndarray out, core_fill fill, double a, double b, num_threads) except -1:
+cdef double largest(int dtype) noexcept:
+    return DBL_MAX if dtype == PYI_F64 else 65504.0 if dtype == PYI_F16 else BF16_MAX if dtype == PYI_BF16 else FLT_MAX
+
+
+cdef bint overlaps(cnp.ndarray out) except -1:
+    """Whether two elements of `out` share memory."""
+    cdef object array = out, extent = out.itemsize
+    # Not where each axis, from the smallest stride on, steps over all that the smaller ones reach.
+    for stride, n in sorted((abs(s), n) for s, n in zip(array.strides, array.shape) if n > 1):
+        if stride < extent:
+            break
+        extent += stride * (n - 1)
+    else:
+        return False
+    # Exactly: two elements whose indices differ first on this axis, moved to where the first has index 0.
+    for _ in range(array.ndim):
+        if array.shape[0] > 1 and shares_memory(array[:1], array[1:]):
+            return True
+        array = array[0]
+    return False
+
+
+cdef object checked_window(cnp.ndarray out, global_shape, offset):
+    """Both as tuples of int."""
+    shape = (<object>out).shape
+    if global_shape is None:
+        raise ValueError("offset needs global_shape, the shape of the tensor that it is an offset in")
+    whole = index_tuple("global_shape", global_shape)
+    where = (0,) * len(shape) if offset is None else index_tuple("offset", offset)
+    for name, value in (("global_shape", whole), ("offset", where)):
+        if len(value) != len(shape):
+            raise ValueError(f"{name} must have the {len(shape)} dimensions of out; got {value}")
+    if any(o + n > g for o, n, g in zip(where, shape, whole)):
+        raise ValueError(f"out must lie inside the tensor; got shape {shape} at offset {where} in {whole}")
+    return whole, where
+
+
+cdef tuple index_tuple(str name, value):
+    try:
+        numbers = tuple(index(n) for n in value) if hasattr(value, "__iter__") else (index(value),)
+    except TypeError:
+        raise TypeError(f"{name} must be an int or a sequence of int; got {value!r}") from None
+    if any(n < 0 or n >= 1 << 63 for n in numbers):
+        raise ValueError(f"{name} must not be negative, nor 2**63 or above; got {value!r}")
+    return numbers
+
+
+cdef int run(
+        StreamState state, cnp.ndarray out, pyi_dtype dtype, const pyi_distribution *distribution,
+        global_shape, offset, num_threads) except -1:
     """Claim the words that `out` takes, then write it without the GIL."""
     cdef pyi_options options
     cdef pyi_stream claimed
     cdef pyi_status status
-    cdef size_t n = cnp.PyArray_SIZE(out)
-    cdef void *data = cnp.PyArray_DATA(out)
-    if not cnp.PyArray_ISWRITEABLE(out):
-        raise ValueError("out must be writable; got a read-only array")
-    if not cnp.PyArray_IS_C_CONTIGUOUS(out):
-        raise ValueError(
-            f"out must be C-contiguous; got shape {(<object>out).shape} with strides {(<object>out).strides}")
+    cdef size_t shape[PYI_MAX_DIMS]
+    cdef size_t whole[PYI_MAX_DIMS]
+    cdef size_t where[PYI_MAX_DIMS]
+    cdef ptrdiff_t strides[PYI_MAX_DIMS]
+    cdef pyi_window window
+    cdef bint windowed = global_shape is not None or offset is not None
+    cdef int i
     options.threads = thread_count(num_threads)
     options.interrupted = NULL
     options.arg = NULL
+    if not cnp.PyArray_ISWRITEABLE(out):
+        raise ValueError("out must be writable; got a read-only array")
+    cdef size_t n = cnp.PyArray_SIZE(out), claim = n
+    if windowed:
+        g, o = checked_window(out, global_shape, offset)
+        total = 1
+        for i in range(len(g)):
+            whole[i], where[i] = g[i], o[i]
+            total *= g[i]
+        if total >= 1 << 63:
+            raise ValueError(f"global_shape must hold less than 2**63 elements; got {g}")
+        claim = total
+        window.global_shape, window.offset = whole, where
+    else:
+        window.global_shape = window.offset = NULL
+    if not cnp.PyArray_IS_C_CONTIGUOUS(out):
+        if overlaps(out):
+            raise ValueError(
+                f"out must have no two elements in one place; got shape {(<object>out).shape} "
+                f"with strides {(<object>out).strides}")
+        windowed = True
+    cdef void *data = cnp.PyArray_DATA(out)
+    if windowed:
+        window.ndim = cnp.PyArray_NDIM(out)
+        window.shape, window.strides = shape, strides
+        for i in range(window.ndim):
+            shape[i] = cnp.PyArray_DIMS(out)[i]
+            strides[i] = cnp.PyArray_STRIDES(out)[i]
 
     with cython.critical_section(state):
-        status = pyi_claim(&state.stream, &claimed, n, cnp.PyArray_ITEMSIZE(out))
+        status = pyi_claim(&state.stream, &claimed, claim, dtype)
     if status != PYI_OK:
-        raise ValueError(f"{n} samples would end beyond position 2**66; the stream stands at {state.position}")
+        raise ValueError(f"{claim} samples would end beyond position 2**66; the stream stands at {state.position}")
 
     if n <= GIL_COUNT:
-        status = fill(&claimed, data, n, a, b, &options)
+        status = fill(&claimed, distribution, dtype, data, n, &window if windowed else NULL, &options)
     else:
         # Signals are for the main thread. Another one must not ask for the GIL in the middle of a fill: where the
         # interpreter is ending it would be ended there, while the threads that help it still use its stack.
         if get_ident() == main_thread().ident:
             options.interrupted = interrupted
         with nogil:
-            status = fill(&claimed, data, n, a, b, &options)
+            status = fill(&claimed, distribution, dtype, data, n, &window if windowed else NULL, &options)
     if status == PYI_INTERRUPTED:
         return raise_pending()
     if status != PYI_OK:
@@ -219,34 +286,81 @@ cdef int run(StreamState state, cnp.ndarray out, core_fill fill, double a, doubl
     return 0
 
 
-def fill_bits(StreamState state not None, cnp.ndarray out not None, num_threads=None):
+cdef pyi_status fill(
+        pyi_stream *claimed, const pyi_distribution *distribution, pyi_dtype dtype, void *data, size_t n,
+        const pyi_window *window, const pyi_options *options) noexcept nogil:
+    if window == NULL:
+        return pyi_fill(claimed, distribution, dtype, data, n, options)
+    return pyi_fill_window(claimed, distribution, dtype, data, window, options)
+
+
+def fill_bits(StreamState state not None, cnp.ndarray out not None, global_shape=None, offset=None, num_threads=None):
     """Write the stream's next words to `out`, uint32."""
+    cdef pyi_distribution distribution
+    distribution.sampler = PYI_BITS
     if cnp.PyArray_TYPE(out) != cnp.NPY_UINT32 or not cnp.PyArray_ISNOTSWAPPED(out):
         raise TypeError(f"out must have dtype uint32 in native byte order; got {describe(out)}")
-    run(state, out, bits_u32, 0, 0, num_threads)
+    run(state, out, PYI_U32, &distribution, global_shape, offset, num_threads)
 
 
-def fill_uniform(StreamState state not None, cnp.ndarray out not None, low, high, num_threads=None):
-    """Write uniform samples of [low, high) to `out`, float32 or float64."""
-    cdef bint single = float_dtype(out) == cnp.NPY_FLOAT32
-    cdef double a = real("low", low), b = real("high", high)
-    cdef double largest = FLT_MAX if single else DBL_MAX
+def fill_uniform(
+        StreamState state not None, cnp.ndarray out not None, low, high, global_shape=None, offset=None,
+        num_threads=None):
+    """Write uniform samples of [low, high) to `out`, of a float dtype."""
+    cdef int dtype = float_dtype(out)
+    cdef double a = real("low", low), b = real("high", high), limit = largest(dtype)
     # Of the bounds as the core rounds them: what is finite before can overflow after.
-    cdef double width = <double><float>b - <double><float>a if single else b - a
-    if not (abs(a) <= largest and abs(b) <= largest and abs(width) <= largest):
+    cdef double width = b - a if dtype == PYI_F64 else <double><float>b - <double><float>a
+    cdef pyi_distribution distribution
+    if not (abs(a) <= limit and abs(b) <= limit and abs(width) <= limit):
         raise ValueError(f"low, high and high - low must be finite in {describe(out)}; got {low!r} and {high!r}")
     if a > b:
         raise ValueError(f"low must not be above high; got {low!r} and {high!r}")
-    run(state, out, uniform_f32 if single else uniform_f64, a, b, num_threads)
+    distribution.sampler = PYI_UNIFORM
+    distribution.parameters[0], distribution.parameters[1] = a, b
+    run(state, out, <pyi_dtype>dtype, &distribution, global_shape, offset, num_threads)
 
 
-def fill_normal(StreamState state not None, cnp.ndarray out not None, mean, std, num_threads=None):
-    """Write normal samples to `out`, float32 or float64."""
-    cdef bint single = float_dtype(out) == cnp.NPY_FLOAT32
-    cdef double m = real("mean", mean), sigma = real("std", std)
-    cdef double largest = FLT_MAX if single else DBL_MAX
-    if not abs(m) <= largest:
+cdef int set_normal(pyi_distribution *distribution, cnp.ndarray out, int dtype, mean, std) except -1:
+    cdef double m = real("mean", mean), sigma = real("std", std), limit = largest(dtype)
+    if not abs(m) <= limit:
         raise ValueError(f"mean must be finite in {describe(out)}; got {mean!r}")
-    if not 0 <= sigma <= largest:
+    if not 0 <= sigma <= limit:
         raise ValueError(f"std must be finite in {describe(out)} and not negative; got {std!r}")
-    run(state, out, normal_f32 if single else normal_f64, m, sigma, num_threads)
+    distribution.parameters[0], distribution.parameters[1] = m, sigma
+    return 0
+
+
+def fill_normal(
+        StreamState state not None, cnp.ndarray out not None, mean, std, method="box_muller", global_shape=None,
+        offset=None, num_threads=None):
+    """Write normal samples to `out`, of a float dtype."""
+    cdef int dtype = float_dtype(out)
+    cdef pyi_distribution distribution
+    set_normal(&distribution, out, dtype, mean, std)
+    if method == "box_muller":
+        distribution.sampler = PYI_NORMAL
+    elif method == "icdf":
+        distribution.sampler = PYI_NORMAL_ICDF
+    else:
+        raise ValueError(f"method must be 'box_muller' or 'icdf'; got {method!r}")
+    run(state, out, <pyi_dtype>dtype, &distribution, global_shape, offset, num_threads)
+
+
+def fill_truncated_normal(
+        StreamState state not None, cnp.ndarray out not None, mean, std, lower, upper, global_shape=None, offset=None,
+        num_threads=None):
+    """Write normal samples between mean + lower std and mean + upper std to `out`, of a float dtype."""
+    cdef int dtype = float_dtype(out)
+    cdef double a = real("lower", lower), b = real("upper", upper)
+    cdef pyi_distribution distribution
+    set_normal(&distribution, out, dtype, mean, std)
+    if not a < b:
+        raise ValueError(f"lower must be below upper; got {lower!r} and {upper!r}")
+    if a > FARTHEST_BOUND or b < -FARTHEST_BOUND:
+        raise ValueError(
+            f"the nearer of lower and upper must be within {FARTHEST_BOUND} standard deviations of the mean; "
+            f"got {lower!r} and {upper!r}")
+    distribution.sampler = PYI_TRUNCATED_NORMAL
+    distribution.parameters[2], distribution.parameters[3] = a, b
+    run(state, out, <pyi_dtype>dtype, &distribution, global_shape, offset, num_threads)

@@ -1,10 +1,15 @@
 """What an array is: anything whose memory can be written in place, seen as a NumPy array without a copy."""
 
 import sys
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Array = TypeVar("Array")
+
+BFLOAT16 = np.dtype([("bfloat16", np.uint16)])
+"""How a bfloat16 looks to NumPy, which has none of its own: a record of that name. ml_dtypes' type is taken too."""
 
 
 def on_host(out: Any) -> NDArray[Any]:
@@ -14,17 +19,18 @@ def on_host(out: Any) -> NDArray[Any]:
     ----------
     out : object
         A NumPy array or memmap, a torch CPU tensor, or whatever offers DLPack, `__array_interface__`
-        or the buffer protocol; of any shape.
+        or the buffer protocol; of any shape and strides.
 
     Returns
     -------
     numpy.ndarray
-        Shares the memory of `out`. Whether it is writable is for the caller to ask.
+        Shares the memory of `out`. Whether it is writable is for the caller to ask. The dtype of torch's
+        bfloat16 is `BFLOAT16`.
 
     Raises
     ------
     TypeError
-        If `out` is none of these, or lies elsewhere than in host memory.
+        If `out` is none of these, is immutable as JAX's arrays are, or lies elsewhere than in host memory.
 
     Examples
     --------
@@ -39,6 +45,11 @@ def on_host(out: Any) -> NDArray[Any]:
     refused = TypeError(f"out must be an array that can be written in place; got {type(out).__name__}")
     if isinstance(out, (type, list, tuple, str, bytes, int, float, complex, np.generic, type(None))):
         raise refused
+    if _is_a(out, "jax", "Array"):
+        raise TypeError(
+            "out must be an array that can be written in place, and JAX's are immutable: "
+            "make a NumPy array, stream.normal(shape) for one, and give it to jax.numpy.asarray"
+        )
     if hasattr(out, "__array_interface__"):
         return np.asarray(out)
     if hasattr(out, "__dlpack__"):
@@ -49,19 +60,32 @@ def on_host(out: Any) -> NDArray[Any]:
         raise refused from None
 
 
+def written(out: Array) -> Array:
+    """Tell the owner of `out` that its values have changed; returns `out`."""
+    if not isinstance(out, np.ndarray) and _is_a(out, "torch", "Tensor") and not out.is_inference():  # type: ignore[attr-defined]
+        # So autograd says so, should a graph still need the old ones.
+        sys.modules["torch"].autograd.graph.increment_version(out)
+    return out
+
+
+def _is_a(out: Any, module: str, name: str) -> bool:
+    """Whether `out` is an instance of a class of a package that may not even be imported."""
+    package = sys.modules.get(module)
+    kind = getattr(package, name, None)
+    return isinstance(kind, type) and isinstance(out, kind)
+
+
 def _from_dlpack(out: Any) -> NDArray[Any]:
-    torch = sys.modules.get("torch")
     try:
-        return _from_torch(torch, out) if torch and isinstance(out, torch.Tensor) else np.from_dlpack(out)
+        return _from_torch(out) if _is_a(out, "torch", "Tensor") else np.from_dlpack(out)
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
         kind = f"{type(out).__name__} of {getattr(out, 'dtype', 'unknown dtype')}"
         raise TypeError(f"out must be an array that NumPy can view in place; got {kind}: {error}") from None
 
 
-def _from_torch(torch: Any, tensor: Any) -> NDArray[Any]:
+def _from_torch(tensor: Any) -> NDArray[Any]:
     # A parameter asks for gradients, and then exports nothing; its values alone are meant here.
-    view: NDArray[Any] = tensor.detach().numpy()
-    # Autograd is told that they change, so that a graph that still needs the old ones says so.
-    if not tensor.is_inference():
-        torch.autograd.graph.increment_version(tensor)
-    return view
+    torch, values = sys.modules["torch"], tensor.detach()
+    if values.dtype is torch.bfloat16:
+        return values.view(torch.int16).numpy().view(BFLOAT16)  # type: ignore[no-any-return]
+    return values.numpy()  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pyinit import _core
-from pyinit.arrays import on_host
+from pyinit.arrays import on_host, written
 
 Array = TypeVar("Array")
 Shape = SupportsIndex | Sequence[SupportsIndex]
@@ -187,19 +187,32 @@ class Stream(_core.StreamState):
         mean: SupportsFloat = 0.0,
         std: SupportsFloat = 1.0,
         *,
+        method: str = "box_muller",
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
         num_threads: SupportsIndex | None = None,
     ) -> Array:
         """Write normally distributed samples into `out`.
 
         Parameters
         ----------
-        out : array, float32 or float64
-            Any shape; C-contiguous, writable: a NumPy array, a torch CPU tensor, any writable buffer of that type.
-            A float32 sample takes one word, a float64 two, from the next even position.
+        out : array, float32, float64, float16 or bfloat16
+            Of any shape and strides, writable, no two elements in one place: a NumPy array or memmap, a torch CPU
+            tensor, any writable buffer of such a type. A float64 sample takes two words, from the next even position;
+            the others take one. The 16-bit samples are the float32 ones, rounded to nearest even. bfloat16 is that
+            of torch, of ml_dtypes, or `pyinit.arrays.BFLOAT16`.
         mean : float
-            Finite.
+            Finite, in the dtype of `out` too.
         std : float
-            Finite, at least 0.
+            Finite likewise, at least 0.
+        method : {"box_muller", "icdf"}
+            Box-Muller makes two samples of two words; the inverse of the distribution function, one of one word, and
+            never a smaller one of a larger word.
+        global_shape : sequence of int, optional
+            `out` is a block of a tensor of this shape, which has its dimensions: the element with row-major index g in
+            the tensor takes sample g. The stream then stands behind the whole tensor. None: `out` is the whole.
+        offset : sequence of int, optional
+            Where in the tensor `out` begins. None: at its first element.
         num_threads : int, optional
             At most so many threads; None: one for each processor that the process may use. The samples do not
             depend on it.
@@ -214,24 +227,83 @@ class Stream(_core.StreamState):
         TypeError
             If `out` is no such array, or a parameter not a number.
         ValueError
-            If a parameter is out of range, `out` read-only or not contiguous, or the stream would end. Whatever
-            is raised for the arguments, `out` has not been touched.
+            If a parameter is out of range, `out` read-only, overlapping or not inside the tensor, or the stream would
+            end. Whatever is raised for the arguments, `out` has not been touched.
         KeyboardInterrupt
             On Ctrl-C in a long fill: `out` is partly written, and the stream stands behind it.
 
         Notes
         -----
         Source: G. E. P. Box, M. E. Muller, "A note on the generation of random normal deviates", Annals of
-        Mathematical Statistics 29 (1958). A float32 lies within 6.77 std of the mean, a float64 within 9.5.
+        Mathematical Statistics 29 (1958). A float32 lies within 6.77 std of the mean, a float64 within 9.5; with
+        "icdf", within 6.24 and 9.1.
 
         Examples
         --------
         >>> w = np.zeros(1000, dtype=np.float32)
         >>> pyinit.Stream(seed=0).fill_normal(w, mean=5.0, std=0.1).mean().round(1)
         np.float32(5.0)
+
+        Columns 2 and 3 of a tensor of 3 x 4, filled alone:
+
+        >>> whole = pyinit.Stream(seed=0).normal((3, 4))
+        >>> part = np.zeros((3, 2), dtype=np.float32)
+        >>> _ = pyinit.Stream(seed=0).fill_normal(part, global_shape=(3, 4), offset=(0, 2))
+        >>> bool((part == whole[:, 2:]).all())
+        True
         """
-        _core.fill_normal(self, on_host(out), mean, std, num_threads)
-        return out
+        _core.fill_normal(self, on_host(out), mean, std, method, global_shape, offset, num_threads)
+        return written(out)
+
+    def fill_truncated_normal(
+        self,
+        out: Array,
+        mean: SupportsFloat = 0.0,
+        std: SupportsFloat = 1.0,
+        lower: SupportsFloat = -2.0,
+        upper: SupportsFloat = 2.0,
+        *,
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
+        num_threads: SupportsIndex | None = None,
+    ) -> Array:
+        """Write samples of the normal distribution between two bounds into `out`, by its inverse: none is rejected.
+
+        Parameters
+        ----------
+        out : array, float32, float64, float16 or bfloat16
+            As for `fill_normal`.
+        mean, std : float
+            Of the normal distribution before it is truncated; as for `fill_normal`.
+        lower, upper : float
+            The bounds, in standard deviations from the mean: samples lie in [mean + lower std, mean + upper std].
+            lower < upper; either may be infinite; the one nearer to 0 within 35 of it.
+        global_shape, offset, num_threads
+            As for `fill_normal`.
+
+        Returns
+        -------
+        array
+            `out`.
+
+        Raises
+        ------
+        TypeError, ValueError, KeyboardInterrupt
+            As for `fill_normal`.
+
+        Notes
+        -----
+        The quantile of Phi(lower) + u (Phi(upper) - Phi(lower)), for a uniform u. A 16-bit sample is rounded after it
+        was bounded.
+
+        Examples
+        --------
+        >>> w = pyinit.Stream(seed=0).fill_truncated_normal(np.zeros(1000), mean=1.0, lower=0.0, upper=np.inf)
+        >>> bool(w.min() >= 1.0)
+        True
+        """
+        _core.fill_truncated_normal(self, on_host(out), mean, std, lower, upper, global_shape, offset, num_threads)
+        return written(out)
 
     def fill_uniform(
         self,
@@ -239,18 +311,20 @@ class Stream(_core.StreamState):
         low: SupportsFloat = 0.0,
         high: SupportsFloat = 1.0,
         *,
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
         num_threads: SupportsIndex | None = None,
     ) -> Array:
         """Write uniformly distributed samples of [low, high) into `out`.
 
         Parameters
         ----------
-        out : array, float32 or float64
+        out : array, float32, float64, float16 or bfloat16
             As for `fill_normal`. A float32 takes 24 bits of one word, a float64 53 bits of two words, from the
-            next even position.
+            next even position. The 16-bit samples are the float32 ones, rounded to nearest even, which may be `high`.
         low, high : float
             Finite, in the dtype of `out` too, as is high - low; low <= high. Where they are equal, all is `low`.
-        num_threads : int, optional
+        global_shape, offset, num_threads
             As for `fill_normal`.
 
         Returns
@@ -269,17 +343,24 @@ class Stream(_core.StreamState):
         >>> bool((u >= -1.0).all() and (u < 1.0).all())
         True
         """
-        _core.fill_uniform(self, on_host(out), low, high, num_threads)
-        return out
+        _core.fill_uniform(self, on_host(out), low, high, global_shape, offset, num_threads)
+        return written(out)
 
-    def fill_bits(self, out: Array, *, num_threads: SupportsIndex | None = None) -> Array:
+    def fill_bits(
+        self,
+        out: Array,
+        *,
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
+        num_threads: SupportsIndex | None = None,
+    ) -> Array:
         """Write the stream's own words into `out`.
 
         Parameters
         ----------
         out : array, uint32
             As for `fill_normal`.
-        num_threads : int, optional
+        global_shape, offset, num_threads
             As for `fill_normal`.
 
         Returns
@@ -297,8 +378,8 @@ class Stream(_core.StreamState):
         >>> [hex(w) for w in pyinit.Stream(seed=0).fill_bits(np.zeros(4, dtype=np.uint32))]
         ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
         """
-        _core.fill_bits(self, on_host(out), num_threads)
-        return out
+        _core.fill_bits(self, on_host(out), global_shape, offset, num_threads)
+        return written(out)
 
     def normal(
         self,
@@ -307,15 +388,18 @@ class Stream(_core.StreamState):
         mean: SupportsFloat = 0.0,
         std: SupportsFloat = 1.0,
         *,
+        method: str = "box_muller",
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
         num_threads: SupportsIndex | None = None,
     ) -> NDArray[Any]:
         """A new array of normally distributed samples: `fill_normal` into an empty array.
 
         Parameters
         ----------
-        shape : int or tuple of int
-        dtype : float32 or float64
-        mean, std, num_threads
+        shape : int or sequence of int
+        dtype : float32, float64, float16 or bfloat16
+        mean, std, method, global_shape, offset, num_threads
             As for `fill_normal`.
 
         Returns
@@ -332,7 +416,62 @@ class Stream(_core.StreamState):
         >>> pyinit.Stream(seed=0).normal((2, 3)).shape
         (2, 3)
         """
-        return self.fill_normal(np.empty(shape, dtype), mean, std, num_threads=num_threads)
+        return self.fill_normal(
+            np.empty(shape, dtype),
+            mean,
+            std,
+            method=method,
+            global_shape=global_shape,
+            offset=offset,
+            num_threads=num_threads,
+        )
+
+    def truncated_normal(
+        self,
+        shape: Shape,
+        dtype: DTypeLike = np.float32,
+        mean: SupportsFloat = 0.0,
+        std: SupportsFloat = 1.0,
+        lower: SupportsFloat = -2.0,
+        upper: SupportsFloat = 2.0,
+        *,
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
+        num_threads: SupportsIndex | None = None,
+    ) -> NDArray[Any]:
+        """A new array of truncated normal samples: `fill_truncated_normal` into an empty array.
+
+        Parameters
+        ----------
+        shape : int or sequence of int
+        dtype : float32, float64, float16 or bfloat16
+        mean, std, lower, upper, global_shape, offset, num_threads
+            As for `fill_truncated_normal`.
+
+        Returns
+        -------
+        numpy.ndarray
+
+        Raises
+        ------
+        TypeError, ValueError, KeyboardInterrupt
+            As for `fill_normal`.
+
+        Examples
+        --------
+        >>> bool(abs(pyinit.Stream(seed=0).truncated_normal(1000, lower=-1.5, upper=1.5)).max() <= 1.5)
+        True
+        """
+        return self.fill_truncated_normal(
+            np.empty(shape, dtype),
+            mean,
+            std,
+            lower,
+            upper,
+            global_shape=global_shape,
+            offset=offset,
+            num_threads=num_threads,
+        )
 
     def uniform(
         self,
@@ -341,15 +480,17 @@ class Stream(_core.StreamState):
         low: SupportsFloat = 0.0,
         high: SupportsFloat = 1.0,
         *,
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
         num_threads: SupportsIndex | None = None,
     ) -> NDArray[Any]:
         """A new array of uniformly distributed samples: `fill_uniform` into an empty array.
 
         Parameters
         ----------
-        shape : int or tuple of int
-        dtype : float32 or float64
-        low, high, num_threads
+        shape : int or sequence of int
+        dtype : float32, float64, float16 or bfloat16
+        low, high, global_shape, offset, num_threads
             As for `fill_uniform`.
 
         Returns
@@ -366,15 +507,24 @@ class Stream(_core.StreamState):
         >>> pyinit.Stream(seed=0).uniform(5, dtype=np.float64).dtype
         dtype('float64')
         """
-        return self.fill_uniform(np.empty(shape, dtype), low, high, num_threads=num_threads)
+        return self.fill_uniform(
+            np.empty(shape, dtype), low, high, global_shape=global_shape, offset=offset, num_threads=num_threads
+        )
 
-    def bits(self, shape: Shape, *, num_threads: SupportsIndex | None = None) -> NDArray[np.uint32]:
+    def bits(
+        self,
+        shape: Shape,
+        *,
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
+        num_threads: SupportsIndex | None = None,
+    ) -> NDArray[np.uint32]:
         """A new array of the stream's own words: `fill_bits` into an empty array.
 
         Parameters
         ----------
-        shape : int or tuple of int
-        num_threads
+        shape : int or sequence of int
+        global_shape, offset, num_threads
             As for `fill_normal`.
 
         Returns
@@ -392,7 +542,9 @@ class Stream(_core.StreamState):
         >>> pyinit.Stream(seed=0, generator="ars5").bits(3).dtype
         dtype('uint32')
         """
-        return self.fill_bits(np.empty(shape, np.uint32), num_threads=num_threads)
+        return self.fill_bits(
+            np.empty(shape, np.uint32), global_shape=global_shape, offset=offset, num_threads=num_threads
+        )
 
 
 def _integer(name: str, value: Any, largest: int) -> int:

@@ -16,11 +16,10 @@ typedef struct {
     aesv key[ARS_ROUNDS + 1];
 } ars;
 
-PYI_INLINE void ars_init(ars *g, uint64_t seed, uint64_t id, uint64_t block)
+PYI_INLINE void ars_init(ars *g, uint64_t seed)
 {
     for (uint64_t i = 0; i <= ARS_ROUNDS; i++)
         g->key[i] = aes_splat(seed + i * ARS_W64_0, i * ARS_W64_1);
-    aes_counters(block, id, g->counter);
 }
 
 /* The words of the next PYI_BLOCKS blocks. */

@@ -4,41 +4,88 @@
 
 #include "pyinit.h"
 
+/* How samples are computed; the truncated normal has three ways (truncated.h). */
 typedef enum {
-    PYI_BITS_U32,
-    PYI_UNIFORM_F32,
-    PYI_UNIFORM_F64,
-    PYI_NORMAL_F32,
-    PYI_NORMAL_F64,
-} pyi_sampler;
+    PYI_METHOD_BITS,
+    PYI_METHOD_UNIFORM,
+    PYI_METHOD_BOX_MULLER,
+    PYI_METHOD_ICDF,
+    PYI_METHOD_TRUNCATED_CENTRE,
+    PYI_METHOD_TRUNCATED_TAIL,
+    PYI_METHOD_TRUNCATED_NARROW
+} pyi_method;
 
 #define PYI_GENERATORS 2
-#define PYI_SAMPLERS 5
+#define PYI_METHODS 7
+#define PYI_DTYPES 5
+
+/* The constants of a method; each uses some. They are what the samplers' structures of the same names hold. */
+#define PYI_CONSTANTS(real)                                          \
+    struct {                                                         \
+        real mean, std, low, high, scale;                            \
+        real step, end_below, end_above, median_below, median_above; \
+        real log, first, mean_low, half_step, series[5];             \
+    }
+typedef PYI_CONSTANTS(float) pyi_constants_f32;
+typedef PYI_CONSTANTS(double) pyi_constants_f64;
 
 /* Sample 0 of a job is number `skip` of those that `block` gives. */
 typedef struct {
     pyi_generator generator;
-    pyi_sampler sampler;
+    pyi_method method;
+    pyi_dtype dtype;
     uint64_t seed, id, block;
     uint32_t skip;
-    int stream;    /* write past the cache: worth it for buffers that are larger */
-    float f32[3];  /* normal: mean, std; uniform: low, high - low, the largest value below high */
-    double f64[3]; /* the same, for the samplers of doubles */
+    int stream;            /* write past the cache: worth it for buffers that are larger */
+    uint64_t flip, median; /* truncated normals: as words of 64 bits, or the upper half for those of 32 */
+    pyi_constants_f32 f32;
+    pyi_constants_f64 f64;
 } pyi_job;
 
-/* Writes samples [first, first + count) of the job. */
-typedef void pyi_kernel(const pyi_job *job, uint64_t first, size_t count, void *out);
-typedef pyi_kernel *const pyi_kernel_table[PYI_GENERATORS][PYI_SAMPLERS];
+/*
+ * Writes samples [first, first + count) of the job. Or, if `blocks` is not null, all samples of the blocks with
+ * these numbers, `count` blocks, a multiple of PYI_BLOCKS_MULTIPLE; `first` and the job's own block do not matter.
+ */
+typedef void pyi_kernel(const pyi_job *job, const uint64_t *blocks, uint64_t first, size_t count, void *out);
+typedef pyi_kernel *const pyi_kernel_table[PYI_GENERATORS][PYI_METHODS][PYI_DTYPES];
+#define PYI_BLOCKS_MULTIPLE 8
 
 extern pyi_kernel_table pyi_kernels_scalar, pyi_kernels_avx2, pyi_kernels_avx512, pyi_kernels_neon;
 
-/* The kernel of the active tier. */
-pyi_kernel *pyi_dispatch(pyi_generator generator, pyi_sampler sampler);
+/* Bytes of a sample, and how many words it takes. */
+static inline size_t pyi_sample_size(pyi_dtype dtype)
+{
+    return dtype == PYI_F64 ? 8 : dtype == PYI_F16 || dtype == PYI_BF16 ? 2 : 4;
+}
+static inline uint32_t pyi_sample_words(pyi_dtype dtype) { return dtype == PYI_F64 ? 2 : 1; }
 
-/* Chooses the tier: that of PYINIT_ISA, or the best. */
+/* The kernel of the active tier. */
+pyi_kernel *pyi_dispatch(const pyi_job *job);
+
+/* Chooses the tier: that of PYINIT_ISA, or the best; PYI_UNAVAILABLE, and the best, if there is no such tier. */
 pyi_status pyi_isa_init(void);
 
-/* Runs a kernel over `count` samples of `size` bytes, on several threads where that pays. */
-pyi_status pyi_run(const pyi_job *job, size_t count, size_t size, void *out, const pyi_options *options);
+/* Sets the method and the constants of a job; PYI_BAD_VALUE if a parameter is outside its valid range. */
+pyi_status pyi_describe(const pyi_distribution *distribution, pyi_dtype dtype, pyi_job *job);
+
+/* Claims `count` samples of the stream for a new job. Whatever is not PYI_OK has moved nothing. */
+pyi_status pyi_job_new(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, size_t count,
+                       pyi_job *job);
+
+/* A fill as `units` that can be done in any order, `run` doing [first, first + count) of them. */
+typedef struct pyi_work pyi_work;
+struct pyi_work {
+    void (*run)(const pyi_work *work, uint64_t first, size_t count);
+    uint64_t units;
+    size_t unit_bytes; /* that one of them writes */
+    size_t chunk;      /* units that a thread takes at once */
+    const pyi_job *job;
+    pyi_kernel *kernel;
+    char *out;
+    const void *plan; /* what else `run` needs */
+};
+
+/* Does all the work, on several threads where that pays. */
+pyi_status pyi_run(const pyi_work *work, const pyi_options *options);
 
 #endif

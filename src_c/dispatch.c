@@ -27,7 +27,8 @@ static int always(void) { return 1; }
 /* __builtin_cpu_supports asks the processor and the operating system, which must save the registers. */
 static int has_avx2(void)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("aes");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("aes") &&
+           __builtin_cpu_supports("f16c");
 }
 static int has_avx512(void)
 {
@@ -63,7 +64,7 @@ static const tier *_Atomic active;
 const char *const *pyi_isa_available(void)
 {
     /* Two threads may fill the list at once: they write the same. */
-    static const char *names[TIER_COUNT + 1];
+    static const char *_Atomic names[TIER_COUNT + 1];
     size_t n = 0;
 #if defined(PYI_X86)
     __builtin_cpu_init();
@@ -71,7 +72,7 @@ const char *const *pyi_isa_available(void)
     for (size_t i = 0; i < TIER_COUNT; i++)
         if (TIERS[i].available())
             names[n++] = TIERS[i].name;
-    return names;
+    return (const char *const *)names;
 }
 
 pyi_status pyi_isa_select(const char *name)
@@ -89,19 +90,20 @@ pyi_status pyi_isa_select(const char *name)
 pyi_status pyi_isa_init(void)
 {
     const char *name = getenv("PYINIT_ISA");
-    return pyi_isa_select(name && *name ? name : pyi_isa_available()[0]);
+    const pyi_status best = pyi_isa_select(pyi_isa_available()[0]);
+    return name && *name ? pyi_isa_select(name) : best;
 }
 
 const char *pyi_isa_active(void)
 {
     if (!active)
         pyi_isa_init();
-    return active ? active->name : NULL;
+    return active->name;
 }
 
-pyi_kernel *pyi_dispatch(pyi_generator generator, pyi_sampler sampler)
+pyi_kernel *pyi_dispatch(const pyi_job *job)
 {
-    if (!active && pyi_isa_init() != PYI_OK)
-        return NULL;
-    return (*active->kernels)[generator][sampler];
+    if (!active)
+        pyi_isa_init();
+    return (*active->kernels)[job->generator][job->method][job->dtype];
 }

@@ -1,8 +1,6 @@
 /*
- * The buffer loops: generator x sampler, for the one instruction set whose simd header came before.
- *
- * Every sampler makes 16 bytes of output from a block of four words, so the loops count in bytes.
- * A kernel is `fill` with the generator and the sampler as constants.
+ * The buffer loops: generator x method x dtype, for the one instruction set whose simd header came before.
+ * A kernel is `fill` with these three as constants.
  */
 #include "philox.h"
 
@@ -14,22 +12,40 @@
 
 #include "box_muller.h"
 
-#define PYI_BLOCK_BYTES 16
-#define PYI_STEP_BYTES (PYI_BLOCKS * PYI_BLOCK_BYTES)
-/* Streaming stores are cut to whole vectors, and the head before them to whole blocks. */
-#define PYI_STREAM_BYTES (sizeof(u32v) > PYI_BLOCK_BYTES ? sizeof(u32v) : PYI_BLOCK_BYTES)
+#include "inverse_cdf.h"
+
+#include "truncated.h"
+
+#include "bfloat16.h"
 
 typedef struct {
     philox philox;
     ars ars;
 } generator_state;
 
+PYI_INLINE void start(generator_state *g, const pyi_job *job, const pyi_generator generator)
+{
+    if (generator == PYI_PHILOX4X32_10)
+        philox_init(&g->philox, job->seed, job->id);
+    else
+        ars_init(&g->ars, job->seed);
+}
+/* Makes `block` and those after it the next ones. */
 PYI_INLINE void seek(generator_state *g, const pyi_job *job, uint64_t block, const pyi_generator generator)
 {
     if (generator == PYI_PHILOX4X32_10)
-        philox_init(&g->philox, job->seed, job->id, block);
+        g->philox.block = block_numbers(block);
     else
-        ars_init(&g->ars, job->seed, job->id, block);
+        aes_counters(block, job->id, g->ars.counter);
+}
+/* Makes the blocks of a list the next ones, for one step. */
+PYI_INLINE void seek_listed(generator_state *g, const pyi_job *job, const uint64_t *blocks,
+                            const pyi_generator generator)
+{
+    if (generator == PYI_PHILOX4X32_10)
+        g->philox.block = load_block_numbers(blocks);
+    else
+        aes_load_counters(blocks, job->id, g->ars.counter);
 }
 PYI_INLINE void next_words(generator_state *g, u32v w[2 * PYI_PAIR_VECTORS], const pyi_generator generator)
 {
@@ -61,15 +77,146 @@ PYI_INLINE void next_pairs64(generator_state *g, u64v *even, u64v *odd, const py
         ars_pairs64(&g->ars, even, odd);
 }
 
-PYI_INLINE void put32(char *out, const u32v x[2 * PYI_PAIR_VECTORS], int stream)
+/* The sample of one word, for every method but Box-Muller. */
+PYI_INLINE u32v sample_f32(u32v w, const pyi_job *job, const pyi_method method)
 {
-    for (int i = 0; i < 2 * PYI_PAIR_VECTORS; i++)
+    const pyi_constants_f32 *c = &job->f32;
+    const truncated_f32 bounds = {splat_f32(c->mean), splat_f32(c->std), splat_f32(c->low), splat_f32(c->high),
+                                  splat_u32((uint32_t)(job->flip >> 32))};
+    switch (method) {
+    case PYI_METHOD_UNIFORM: {
+        const uniform_f32 d = {splat_f32(c->low), splat_f32(c->scale), splat_f32(c->high)};
+        return bits_f32(sample_uniform_f32(w, &d));
+    }
+    case PYI_METHOD_ICDF: {
+        const normal_f32 d = {splat_f32(c->mean), splat_f32(c->std)};
+        return bits_f32(normal_icdf_f32(w, &d));
+    }
+    case PYI_METHOD_TRUNCATED_CENTRE: {
+        const truncated_centre_f32 d = {bounds,
+                                        splat_u32((uint32_t)(job->median >> 32)),
+                                        splat_f32(c->step),
+                                        splat_f32(c->end_below),
+                                        splat_f32(c->end_above),
+                                        splat_f32(c->median_below),
+                                        splat_f32(c->median_above)};
+        return bits_f32(sample_truncated_centre_f32(w, &d));
+    }
+    case PYI_METHOD_TRUNCATED_TAIL: {
+        const truncated_tail_f32 d = {bounds, splat_f32(c->log), splat_f32(c->step), splat_f32(c->first)};
+        return bits_f32(sample_truncated_tail_f32(w, &d));
+    }
+    case PYI_METHOD_TRUNCATED_NARROW: {
+        const float *s = c->series;
+        const truncated_narrow_f32 d = {
+            bounds,
+            splat_f32(c->mean_low),
+            splat_f32(c->step),
+            splat_f32(c->half_step),
+            {splat_f32(s[0]), splat_f32(s[1]), splat_f32(s[2]), splat_f32(s[3]), splat_f32(s[4])}};
+        return bits_f32(sample_truncated_narrow_f32(w, &d));
+    }
+    default:
+        return w;
+    }
+}
+PYI_INLINE u64v sample_f64(u64v w, const pyi_job *job, const pyi_method method)
+{
+    const pyi_constants_f64 *c = &job->f64;
+    const truncated_f64 bounds = {splat_f64(c->mean), splat_f64(c->std), splat_f64(c->low), splat_f64(c->high),
+                                  splat_u64(job->flip)};
+    switch (method) {
+    case PYI_METHOD_UNIFORM: {
+        const uniform_f64 d = {splat_f64(c->low), splat_f64(c->scale), splat_f64(c->high)};
+        return bits_f64(sample_uniform_f64(w, &d));
+    }
+    case PYI_METHOD_ICDF: {
+        const normal_f64 d = {splat_f64(c->mean), splat_f64(c->std)};
+        return bits_f64(normal_icdf_f64(w, &d));
+    }
+    case PYI_METHOD_TRUNCATED_CENTRE: {
+        const truncated_centre_f64 d = {bounds,
+                                        splat_u64(job->median),
+                                        splat_f64(c->step),
+                                        splat_f64(c->end_below),
+                                        splat_f64(c->end_above),
+                                        splat_f64(c->median_below),
+                                        splat_f64(c->median_above)};
+        return bits_f64(sample_truncated_centre_f64(w, &d));
+    }
+    case PYI_METHOD_TRUNCATED_NARROW: {
+        const double *s = c->series;
+        const truncated_narrow_f64 d = {
+            bounds,
+            splat_f64(c->mean_low),
+            splat_f64(c->step),
+            splat_f64(c->half_step),
+            {splat_f64(s[0]), splat_f64(s[1]), splat_f64(s[2]), splat_f64(s[3]), splat_f64(s[4])}};
+        return bits_f64(sample_truncated_narrow_f64(w, &d));
+    }
+    default:
+        return w;
+    }
+}
+
+/* The float samples of the next PYI_BLOCKS blocks, the two of a pair apart. */
+PYI_INLINE void sample_pairs_f32(generator_state *g, const pyi_job *job, u32v even[PYI_PAIR_VECTORS],
+                                 u32v odd[PYI_PAIR_VECTORS], const pyi_generator generator, const pyi_method method)
+{
+    const normal_f32 d = {splat_f32(job->f32.mean), splat_f32(job->f32.std)};
+    next_pairs(g, even, odd, generator);
+    for (int i = 0; i < PYI_PAIR_VECTORS; i++) {
+        if (method == PYI_METHOD_BOX_MULLER) {
+            f32v first, second;
+            box_muller_f32(even[i], odd[i], &d, &first, &second);
+            even[i] = bits_f32(first);
+            odd[i] = bits_f32(second);
+        } else {
+            even[i] = sample_f32(even[i], job, method);
+            odd[i] = sample_f32(odd[i], job, method);
+        }
+    }
+}
+/* The same in their order. */
+PYI_INLINE void sample_words_f32(generator_state *g, const pyi_job *job, u32v x[2 * PYI_PAIR_VECTORS],
+                                 const pyi_generator generator, const pyi_method method)
+{
+    if (method == PYI_METHOD_BOX_MULLER) {
+        u32v even[PYI_PAIR_VECTORS], odd[PYI_PAIR_VECTORS];
+        sample_pairs_f32(g, job, even, odd, generator, method);
+        zip_u32(even, odd, x);
+    } else {
+        next_words(g, x, generator);
+        for (int i = 0; i < 2 * PYI_PAIR_VECTORS; i++)
+            x[i] = sample_f32(x[i], job, method);
+    }
+}
+PYI_INLINE void sample_words_f64(generator_state *g, const pyi_job *job, u64v x[2], const pyi_generator generator,
+                                 const pyi_method method)
+{
+    if (method == PYI_METHOD_BOX_MULLER) {
+        const normal_f64 d = {splat_f64(job->f64.mean), splat_f64(job->f64.std)};
+        u64v even, odd;
+        f64v first, second;
+        next_pairs64(g, &even, &odd, generator);
+        box_muller_f64(even, odd, &d, &first, &second);
+        zip_u64(bits_f64(first), bits_f64(second), x);
+    } else {
+        next_words64(g, x, generator);
+        for (int i = 0; i < 2; i++)
+            x[i] = sample_f64(x[i], job, method);
+    }
+}
+
+PYI_INLINE void put_u32(char *out, const u32v *x, int vectors, int stream)
+{
+    for (int i = 0; i < vectors; i++)
         if (stream)
             stream_u32(out + (size_t)i * sizeof(u32v), x[i]);
         else
             store_u32(out + (size_t)i * sizeof(u32v), x[i]);
 }
-PYI_INLINE void put64(char *out, const u64v x[2], int stream)
+PYI_INLINE void put_u64(char *out, const u64v x[2], int stream)
 {
     for (int i = 0; i < 2; i++)
         if (stream)
@@ -77,102 +224,95 @@ PYI_INLINE void put64(char *out, const u64v x[2], int stream)
         else
             store_u64(out + (size_t)i * sizeof(u64v), x[i]);
 }
+PYI_INLINE void put_f16(char *out, const u32v x[2 * PYI_PAIR_VECTORS], int stream)
+{
+    for (int i = 0; i < 2 * PYI_PAIR_VECTORS; i++)
+        if (stream)
+            stream_f16(out + (size_t)i * sizeof(u32v) / 2, f32_from_bits(x[i]));
+        else
+            store_f16(out + (size_t)i * sizeof(u32v) / 2, f32_from_bits(x[i]));
+}
 
 /* Writes the samples of the next PYI_BLOCKS blocks. */
 PYI_INLINE void step(generator_state *g, const pyi_job *job, char *out, int stream, const pyi_generator generator,
-                     const pyi_sampler sampler)
+                     const pyi_method method, const pyi_dtype dtype)
 {
-    u32v even[PYI_PAIR_VECTORS], odd[PYI_PAIR_VECTORS], x[2 * PYI_PAIR_VECTORS];
-    u64v even64, odd64, x64[2];
-    const float *f = job->f32;
-    const double *d = job->f64;
+    u32v x[2 * PYI_PAIR_VECTORS], odd[PYI_PAIR_VECTORS];
+    u64v x64[2];
 
-    switch (sampler) {
-    case PYI_BITS_U32:
-        next_words(g, x, generator);
-        put32(out, x, stream);
+    switch (dtype) {
+    case PYI_U32:
+    case PYI_F32:
+        sample_words_f32(g, job, x, generator, method);
+        put_u32(out, x, 2 * PYI_PAIR_VECTORS, stream);
         break;
-    case PYI_UNIFORM_F32: {
-        const uniform_f32 distribution = {splat_f32(f[0]), splat_f32(f[1]), splat_f32(f[2])};
-        next_words(g, x, generator);
-        for (int i = 0; i < 2 * PYI_PAIR_VECTORS; i++)
-            x[i] = bits_f32(sample_uniform_f32(x[i], &distribution));
-        put32(out, x, stream);
+    case PYI_F16:
+        sample_words_f32(g, job, x, generator, method);
+        put_f16(out, x, stream);
         break;
-    }
-    case PYI_UNIFORM_F64: {
-        const uniform_f64 distribution = {splat_f64(d[0]), splat_f64(d[1]), splat_f64(d[2])};
-        next_words64(g, x64, generator);
-        for (int i = 0; i < 2; i++)
-            x64[i] = bits_f64(sample_uniform_f64(x64[i], &distribution));
-        put64(out, x64, stream);
-        break;
-    }
-    case PYI_NORMAL_F32: {
-        const normal_f32 distribution = {splat_f32(f[0]), splat_f32(f[1])};
-        next_pairs(g, even, odd, generator);
+    case PYI_BF16:
+        sample_pairs_f32(g, job, x, odd, generator, method);
         for (int i = 0; i < PYI_PAIR_VECTORS; i++) {
-            f32v first, second;
-            box_muller_f32(even[i], odd[i], &distribution, &first, &second);
-            even[i] = bits_f32(first);
-            odd[i] = bits_f32(second);
+            x[i] = round_bf16(x[i]);
+            odd[i] = round_bf16(odd[i]);
         }
-        zip_u32(even, odd, x);
-        put32(out, x, stream);
+        pack_high16(x, odd, x);
+        put_u32(out, x, PYI_PAIR_VECTORS, stream);
         break;
-    }
-    case PYI_NORMAL_F64: {
-        const normal_f64 distribution = {splat_f64(d[0]), splat_f64(d[1])};
-        f64v first, second;
-        next_pairs64(g, &even64, &odd64, generator);
-        box_muller_f64(even64, odd64, &distribution, &first, &second);
-        zip_u64(bits_f64(first), bits_f64(second), x64);
-        put64(out, x64, stream);
+    case PYI_F64:
+        sample_words_f64(g, job, x64, generator, method);
+        put_u64(out, x64, stream);
         break;
-    }
     }
 }
 
 /*
- * Writes samples [first, first + count) of the job to `out`. Whole steps go straight to the buffer; what
- * begins or ends inside a step, and what precedes the alignment that streaming needs, goes by way of `part`.
+ * Writes samples [first, first + count) of the job, or those of `count` listed blocks. Whole steps go straight to
+ * the buffer; what begins or ends inside a step, and what precedes the alignment that streaming needs, goes by way
+ * of `part`. A streaming fill is brought to that alignment by a head of whole blocks, where they can.
  */
-PYI_INLINE void fill(const pyi_job *job, uint64_t first, size_t count, char *out, const pyi_generator generator,
-                     const pyi_sampler sampler)
+PYI_INLINE void fill(const pyi_job *given, const uint64_t *blocks, uint64_t first, size_t count, char *out,
+                     const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
 {
-    const size_t size = sampler == PYI_UNIFORM_F64 || sampler == PYI_NORMAL_F64 ? 8 : 4;
-    const uint64_t sample = first + job->skip;
-    uint64_t block = job->block + sample / (PYI_BLOCK_BYTES / size);
-    size_t skip = (size_t)(sample % (PYI_BLOCK_BYTES / size)) * size;
-    size_t head = skip ? PYI_BLOCK_BYTES : 0;
-    size_t left = count * size;
-    int stream = job->stream;
-
-    if (stream) {
-        const uintptr_t start = (uintptr_t)out - skip;
-        const size_t to_boundary = (size_t)(-start % PYI_STREAM_BYTES);
-        stream = to_boundary % PYI_BLOCK_BYTES == 0;
-        if (stream && (to_boundary || skip))
-            head = to_boundary ? to_boundary : PYI_STREAM_BYTES;
-    }
-
+    const pyi_job job = *given; /* a copy, which no store to `out` can change */
+    const size_t size = dtype == PYI_F64 ? 8 : dtype == PYI_F16 || dtype == PYI_BF16 ? 2 : 4;
+    const size_t per_block = dtype == PYI_F64 ? 2 : 4;
+    const size_t block_bytes = per_block * size, step_bytes = PYI_BLOCKS * block_bytes;
+    const size_t alignment = sizeof(u32v) > block_bytes ? sizeof(u32v) : block_bytes;
+    size_t left = count * (blocks ? block_bytes : size), skip = 0, head = 0;
+    const uint64_t sample = first + job.skip, block = job.block + sample / per_block;
+    int stream = 0;
     generator_state g;
-    seek(&g, job, block, generator);
+
+    start(&g, &job, generator);
+    seek(&g, &job, block, generator);
+    if (!blocks) {
+        skip = (size_t)(sample % per_block) * size;
+        if (job.stream) {
+            const size_t to_boundary = (size_t)(-((uintptr_t)out - skip) % alignment);
+            stream = to_boundary % block_bytes == 0;
+            if (stream && (to_boundary || skip))
+                head = to_boundary ? to_boundary : alignment;
+        }
+    }
     while (left) {
-        if (!head)
-            for (; left >= PYI_STEP_BYTES; left -= PYI_STEP_BYTES, out += PYI_STEP_BYTES)
-                step(&g, job, out, stream, generator, sampler);
-        if (left) {
-            char part[PYI_STEP_BYTES];
-            size_t end = head ? head : PYI_STEP_BYTES;
-            size_t taken = end - skip < left ? end - skip : left;
-            step(&g, job, part, 0, generator, sampler);
+        char part[PYI_BLOCKS * 16];
+        const int whole = !head && !skip && left >= step_bytes;
+        if (blocks) {
+            seek_listed(&g, &job, blocks, generator);
+            blocks += PYI_BLOCKS;
+        }
+        step(&g, &job, whole ? out : part, stream && whole, generator, method, dtype);
+        if (whole) {
+            out += step_bytes;
+            left -= step_bytes;
+        } else {
+            const size_t end = head ? head : step_bytes, taken = end - skip < left ? end - skip : left;
             memcpy(out, part + skip, taken);
             out += taken;
             left -= taken;
-            block += head / PYI_BLOCK_BYTES;
-            if (left)
-                seek(&g, job, block, generator);
+            if (head)
+                seek(&g, &job, block + head / block_bytes, generator);
             head = skip = 0;
         }
     }
@@ -180,23 +320,28 @@ PYI_INLINE void fill(const pyi_job *job, uint64_t first, size_t count, char *out
         stream_fence();
 }
 
-#define PYI_KERNEL(generator, sampler)                                                             \
-    static void generator##_##sampler(const pyi_job *job, uint64_t first, size_t count, void *out) \
-    {                                                                                              \
-        fill(job, first, count, out, generator, sampler);                                          \
-    }
-PYI_KERNEL(PYI_PHILOX4X32_10, PYI_BITS_U32)
-PYI_KERNEL(PYI_PHILOX4X32_10, PYI_UNIFORM_F32)
-PYI_KERNEL(PYI_PHILOX4X32_10, PYI_UNIFORM_F64)
-PYI_KERNEL(PYI_PHILOX4X32_10, PYI_NORMAL_F32)
-PYI_KERNEL(PYI_PHILOX4X32_10, PYI_NORMAL_F64)
-PYI_KERNEL(PYI_ARS4X32_5, PYI_BITS_U32)
-PYI_KERNEL(PYI_ARS4X32_5, PYI_UNIFORM_F32)
-PYI_KERNEL(PYI_ARS4X32_5, PYI_UNIFORM_F64)
-PYI_KERNEL(PYI_ARS4X32_5, PYI_NORMAL_F32)
-PYI_KERNEL(PYI_ARS4X32_5, PYI_NORMAL_F64)
+#define PYI_EACH_KERNEL(X)                         \
+    X(PYI_METHOD_BITS, PYI_U32)                    \
+    PYI_EACH_DTYPE(X, PYI_METHOD_UNIFORM)          \
+    PYI_EACH_DTYPE(X, PYI_METHOD_BOX_MULLER)       \
+    PYI_EACH_DTYPE(X, PYI_METHOD_ICDF)             \
+    PYI_EACH_DTYPE(X, PYI_METHOD_TRUNCATED_CENTRE) \
+    PYI_EACH_FLOAT(X, PYI_METHOD_TRUNCATED_TAIL)   \
+    PYI_EACH_DTYPE(X, PYI_METHOD_TRUNCATED_NARROW)
+#define PYI_EACH_DTYPE(X, method) PYI_EACH_FLOAT(X, method) X(method, PYI_F64)
+#define PYI_EACH_FLOAT(X, method) X(method, PYI_F32) X(method, PYI_F16) X(method, PYI_BF16)
 
-#define PYI_ROW(generator)                                                                                           \
-    {generator##_PYI_BITS_U32, generator##_PYI_UNIFORM_F32, generator##_PYI_UNIFORM_F64, generator##_PYI_NORMAL_F32, \
-     generator##_PYI_NORMAL_F64}
-pyi_kernel_table PYI_NAME(pyi_kernels) = {PYI_ROW(PYI_PHILOX4X32_10), PYI_ROW(PYI_ARS4X32_5)};
+#define PYI_KERNEL(generator, method, dtype)                                                               \
+    static void generator##_##method##_##dtype(const pyi_job *job, const uint64_t *blocks, uint64_t first, \
+                                               size_t count, void *out)                                    \
+    {                                                                                                      \
+        fill(job, blocks, first, count, out, generator, method, dtype);                                    \
+    }
+#define PYI_PHILOX_KERNEL(method, dtype) PYI_KERNEL(PYI_PHILOX4X32_10, method, dtype)
+#define PYI_ARS_KERNEL(method, dtype) PYI_KERNEL(PYI_ARS4X32_5, method, dtype)
+PYI_EACH_KERNEL(PYI_PHILOX_KERNEL)
+PYI_EACH_KERNEL(PYI_ARS_KERNEL)
+
+#define PYI_PHILOX_ENTRY(method, dtype) [PYI_PHILOX4X32_10][method][dtype] = PYI_PHILOX4X32_10##_##method##_##dtype,
+#define PYI_ARS_ENTRY(method, dtype) [PYI_ARS4X32_5][method][dtype] = PYI_ARS4X32_5##_##method##_##dtype,
+pyi_kernel_table PYI_NAME(pyi_kernels) = {PYI_EACH_KERNEL(PYI_PHILOX_ENTRY) PYI_EACH_KERNEL(PYI_ARS_ENTRY)};

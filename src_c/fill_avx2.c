@@ -5,7 +5,7 @@
 #include "core.h"
 #include "target.h"
 
-PYI_TARGET_BEGIN("avx2,fma,aes")
+PYI_TARGET_BEGIN("avx2,fma,f16c,aes")
 #include "simd_avx2.h"
 #define PYI_NAME(f) f##_avx2
 #include "fill.inc.h"

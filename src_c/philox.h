@@ -21,7 +21,7 @@ typedef struct {
     u64v key[PHILOX_ROUNDS][2];
 } philox;
 
-PYI_INLINE void philox_init(philox *g, uint64_t seed, uint64_t id, uint64_t block)
+PYI_INLINE void philox_init(philox *g, uint64_t seed, uint64_t id)
 {
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
     for (int i = 0; i < PHILOX_ROUNDS; i++) {
@@ -30,7 +30,6 @@ PYI_INLINE void philox_init(philox *g, uint64_t seed, uint64_t id, uint64_t bloc
         k0 += PHILOX_W32_0;
         k1 += PHILOX_W32_1;
     }
-    g->block = block_numbers(block);
     g->id_low = splat_u64(id & 0xffffffffu);
     g->id_high = splat_u64(id >> 32);
 }

@@ -4,8 +4,15 @@
  * A stream is a generator, a seed, an id and a position, counted in 32-bit words. What a sample is
  * depends on these alone: not on the processor, the number of threads, or how a buffer is split.
  *
+ *     pyi_stream stream;
+ *     pyi_stream_new(&stream, PYI_ARS4X32_5, 42, 0);
+ *     pyi_fill_normal_f32(&stream, weights, 5000 * 10000, 0.0, 0.02, NULL);
+ *
  * A fill writes `count` samples and moves the stream behind them. It allocates nothing and keeps no
- * state but the stream; distinct streams may be used from distinct threads.
+ * state but the stream: every function is reentrant, and distinct streams may be used from distinct
+ * threads. The one thing that a process shares is the choice of the instruction set, below.
+ *
+ * Whatever is not PYI_OK or PYI_INTERRUPTED has neither written a byte nor moved a stream.
  */
 #ifndef PYINIT_H
 #define PYINIT_H
@@ -24,8 +31,8 @@ typedef enum {
 
 typedef enum {
     PYI_OK = 0,
-    PYI_BAD_VALUE = 1,   /* an unknown generator, or parameters outside the valid range */
-    PYI_EXHAUSTED = 2,   /* the samples would end beyond position 2^66; nothing was written */
+    PYI_BAD_VALUE = 1,   /* an argument outside its valid range */
+    PYI_EXHAUSTED = 2,   /* the samples would end beyond position 2^66 */
     PYI_INTERRUPTED = 3, /* `interrupted` said so; the buffer is partly written */
     PYI_UNAVAILABLE = 4  /* this machine does not have that instruction set */
 } pyi_status;
@@ -39,12 +46,54 @@ typedef struct {
     uint32_t end;   /* 1 at position 2^66, where block is 0 again */
 } pyi_stream;
 
+/* The type of the samples. One takes a word of the stream, a double two, from an even position on. */
+typedef enum {
+    PYI_U32 = 0, /* uint32_t; for PYI_BITS, which takes no other type */
+    PYI_F32 = 1, /* float */
+    PYI_F64 = 2, /* double */
+    PYI_F16 = 3, /* IEEE binary16: the float sample rounded to nearest even, subnormals kept */
+    PYI_BF16 = 4 /* bfloat16, likewise */
+} pyi_dtype;
+
+typedef enum {
+    PYI_BITS = 0,        /* the words themselves, 32 uniformly random bits each; no parameters */
+    PYI_UNIFORM = 1,     /* low, high: samples of [low, high); all `low` where the two are equal */
+    PYI_NORMAL = 2,      /* mean, std: by Box-Muller */
+    PYI_NORMAL_ICDF = 3, /* mean, std: by the inverse of the cumulative distribution function, monotone in the word */
+    PYI_TRUNCATED_NORMAL = 4 /* mean, std, lower, upper: between mean + lower std and mean + upper std, by the same */
+} pyi_sampler;
+
+/*
+ * A sampler and its parameters, in the order in which pyi_sampler names them. They are first rounded to the type
+ * of the samples (float for the halves), all but lower and upper. Valid range: low <= high; low, high and high - low
+ * finite; mean and std finite, std >= 0; lower < upper, which may be infinite.
+ */
+typedef struct {
+    pyi_sampler sampler;
+    double parameters[4];
+} pyi_distribution;
+
 /* How a fill runs; a null pointer stands for all zeros. */
 typedef struct {
     unsigned threads;              /* at most so many; 0: one for each processor that the process may use */
     int (*interrupted)(void *arg); /* if not null, asked by the calling thread about every 50 ms; not 0 ends the fill */
     void *arg;
 } pyi_options;
+
+#define PYI_MAX_DIMS 64
+
+/*
+ * An array in memory as a block of a larger tensor, of `global_shape`, that begins at multi-index `offset`. Its
+ * element with row-major index g in the tensor takes sample g of the fill, wherever it lies in memory.
+ * Valid range: ndim <= PYI_MAX_DIMS; offset + shape <= global_shape in each dimension; elements do not overlap.
+ */
+typedef struct {
+    int ndim;
+    const size_t *shape;
+    const ptrdiff_t *strides;   /* in bytes, of any sign; null: C order without gaps */
+    const size_t *global_shape; /* null: the array is the whole tensor */
+    const size_t *offset;       /* null: all zeros */
+} pyi_window;
 
 /* A new stream at position 0. */
 pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id);
@@ -53,24 +102,26 @@ pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t 
 pyi_status pyi_skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words);
 
 /*
- * Moves the stream behind `count` samples of `size` bytes (4 or 8) and sets `claimed` to where they begin, so
- * that a stream shared by threads is locked for the claim alone; the fill then works on `claimed`.
+ * Moves the stream behind `count` samples and sets `claimed` to where they begin, so that a stream shared by
+ * threads is locked for the claim alone; the fill then works on `claimed`.
  */
-pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, size_t count, size_t size);
+pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, size_t count, pyi_dtype dtype);
 
-/* The words themselves, 32 uniformly random bits each. */
+/* Fills `count` elements at `out` (aligned to their type or not), and moves the stream behind them. */
+pyi_status pyi_fill(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out, size_t count,
+                    const pyi_options *options);
+
+/* Fills an array, whose first element (that of index 0, 0, ...) is at `out`; the stream moves behind the whole tensor.
+ */
+pyi_status pyi_fill_window(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out,
+                           const pyi_window *window, const pyi_options *options);
+
+/* pyi_fill, by sampler and type. */
 pyi_status pyi_fill_bits_u32(pyi_stream *stream, uint32_t *out, size_t count, const pyi_options *options);
-
-/*
- * Uniform samples of [low, high); all `low` where the two are equal. The parameters are first rounded to the
- * type of the samples. Valid range: low <= high; low, high and high - low finite.
- */
 pyi_status pyi_fill_uniform_f32(pyi_stream *stream, float *out, size_t count, double low, double high,
                                 const pyi_options *options);
 pyi_status pyi_fill_uniform_f64(pyi_stream *stream, double *out, size_t count, double low, double high,
                                 const pyi_options *options);
-
-/* Normal samples by Box-Muller, parameters rounded likewise. Valid range: mean and std finite, std >= 0. */
 pyi_status pyi_fill_normal_f32(pyi_stream *stream, float *out, size_t count, double mean, double std,
                                const pyi_options *options);
 pyi_status pyi_fill_normal_f64(pyi_stream *stream, double *out, size_t count, double mean, double std,

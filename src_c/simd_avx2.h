@@ -1,4 +1,4 @@
-/* Eight lanes: AVX2, FMA and AES-NI. The operations are described in simd_scalar.h. */
+/* Eight lanes: AVX2, FMA, F16C and AES-NI. The operations are described in simd_scalar.h. */
 #ifndef PYI_SIMD_AVX2_H
 #define PYI_SIMD_AVX2_H
 
@@ -13,6 +13,8 @@ typedef uint32_t u32v __attribute__((vector_size(32)));
 typedef uint64_t u64v __attribute__((vector_size(32)));
 typedef float f32v __attribute__((vector_size(32)));
 typedef double f64v __attribute__((vector_size(32)));
+typedef u32v mask32v;
+typedef u64v mask64v;
 typedef __m128i aesv;
 
 PYI_INLINE u32v splat_u32(uint32_t x) { return (u32v)_mm256_set1_epi32((int)x); }
@@ -31,6 +33,49 @@ PYI_INLINE f32v sqrt_f32(f32v x) { return _mm256_sqrt_ps(x); }
 PYI_INLINE f64v sqrt_f64(f64v x) { return _mm256_sqrt_pd(x); }
 PYI_INLINE f32v min_f32(f32v x, f32v limit) { return _mm256_min_ps(x, limit); }
 PYI_INLINE f64v min_f64(f64v x, f64v limit) { return _mm256_min_pd(x, limit); }
+PYI_INLINE f32v max_f32(f32v x, f32v limit) { return _mm256_max_ps(x, limit); }
+PYI_INLINE f64v max_f64(f64v x, f64v limit) { return _mm256_max_pd(x, limit); }
+
+/* Only signed integers compare: a <= b where the smaller of both is a, or with the sign bits flipped. */
+PYI_INLINE mask32v le_u32(u32v a, u32v b)
+{
+    return (u32v)_mm256_cmpeq_epi32(_mm256_min_epu32((__m256i)a, (__m256i)b), (__m256i)a);
+}
+PYI_INLINE mask64v le_u64(u64v a, u64v b)
+{
+    const u64v top = splat_u64(0x8000000000000000u);
+    return ~(u64v)_mm256_cmpgt_epi64((__m256i)(a ^ top), (__m256i)(b ^ top));
+}
+PYI_INLINE mask32v ge_f32(f32v a, f32v b) { return (u32v)_mm256_cmp_ps(a, b, _CMP_GE_OQ); }
+PYI_INLINE mask64v ge_f64(f64v a, f64v b) { return (u64v)_mm256_cmp_pd(a, b, _CMP_GE_OQ); }
+PYI_INLINE u32v sign_u32(u32v x) { return (u32v)_mm256_srai_epi32((__m256i)x, 31); }
+PYI_INLINE u64v sign_u64(u64v x) { return (u64v)_mm256_cmpgt_epi64(_mm256_setzero_si256(), (__m256i)x); }
+PYI_INLINE u32v select_u32(mask32v m, u32v yes, u32v no)
+{
+    return (u32v)_mm256_blendv_epi8((__m256i)no, (__m256i)yes, (__m256i)m);
+}
+PYI_INLINE u64v select_u64(mask64v m, u64v yes, u64v no)
+{
+    return (u64v)_mm256_blendv_epi8((__m256i)no, (__m256i)yes, (__m256i)m);
+}
+PYI_INLINE f32v select_f32(mask32v m, f32v yes, f32v no) { return _mm256_blendv_ps(no, yes, (f32v)m); }
+PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return _mm256_blendv_pd(no, yes, (f64v)m); }
+
+/* A permute picks from 8 by three bits; the fourth, as a sign, picks from two permutes. */
+typedef struct {
+    __m256i low;
+    __m256 high;
+} table_index;
+PYI_INLINE table_index index_table(u32v x)
+{
+    table_index i = {(__m256i)x, (__m256)(x << 28)};
+    return i;
+}
+PYI_INLINE f32v look_up(table_index i, const float table[16])
+{
+    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(_mm256_load_ps(table), i.low),
+                            _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i.low), i.high);
+}
 
 PYI_INLINE f32v f32_from_i32(u32v x) { return _mm256_cvtepi32_ps((__m256i)x); }
 /* There is no unsigned conversion: both 16-bit halves are exact, and the fma rounds their sum once. */
@@ -59,6 +104,10 @@ PYI_INLINE u64v xor3(u64v a, u64v b, u64v c) { return a ^ b ^ c; }
 
 /* Blocks in the order that zip, which works within 128 bits, brings back to that of memory. */
 PYI_INLINE u64v block_numbers(uint64_t first) { return splat_u64(first) + (u64v){0, 2, 1, 3}; }
+PYI_INLINE u64v load_block_numbers(const uint64_t *blocks)
+{
+    return (u64v)_mm256_permute4x64_epi64(_mm256_loadu_si256((const __m256i *)blocks), 0xd8);
+}
 
 PYI_INLINE u64v join_low32(u64v low, u64v high)
 {
@@ -94,6 +143,14 @@ PYI_INLINE void stream_u32(void *p, u32v x) { _mm256_stream_si256(p, (__m256i)x)
 PYI_INLINE void stream_u64(void *p, u64v x) { _mm256_stream_si256(p, (__m256i)x); }
 PYI_INLINE void stream_fence(void) { _mm_sfence(); }
 
+PYI_INLINE void store_f16(void *p, f32v x) { _mm_storeu_si128(p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
+PYI_INLINE void stream_f16(void *p, f32v x) { _mm_stream_si128(p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
+PYI_INLINE void pack_high16(const u32v even[1], const u32v odd[1], u32v out[1])
+{
+    u32v pairs = (u32v)_mm256_blend_epi16((__m256i)(even[0] >> 16), (__m256i)odd[0], 0xaa);
+    out[0] = (u32v)_mm256_permute4x64_epi64((__m256i)pairs, 0xd8);
+}
+
 PYI_INLINE aesv aesenc(aesv s, aesv key) { return _mm_aesenc_si128(s, key); }
 PYI_INLINE aesv aesenclast(aesv s, aesv key) { return _mm_aesenclast_si128(s, key); }
 PYI_INLINE aesv aes_xor(aesv a, aesv b) { return _mm_xor_si128(a, b); }
@@ -102,6 +159,11 @@ PYI_INLINE void aes_counters(uint64_t block, uint64_t id, aesv out[4])
 {
     for (int i = 0; i < 4; i++)
         out[i] = aes_splat(block + (uint64_t)i, id);
+}
+PYI_INLINE void aes_load_counters(const uint64_t *blocks, uint64_t id, aesv out[4])
+{
+    for (int i = 0; i < 4; i++)
+        out[i] = aes_splat(blocks[i], id);
 }
 PYI_INLINE void aes_next(aesv counter[4])
 {

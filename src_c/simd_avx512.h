@@ -13,6 +13,8 @@ typedef uint32_t u32v __attribute__((vector_size(64)));
 typedef uint64_t u64v __attribute__((vector_size(64)));
 typedef float f32v __attribute__((vector_size(64)));
 typedef double f64v __attribute__((vector_size(64)));
+typedef __mmask16 mask32v;
+typedef __mmask8 mask64v;
 typedef __m512i aesv;
 
 PYI_INLINE u32v splat_u32(uint32_t x) { return (u32v)_mm512_set1_epi32((int)x); }
@@ -36,6 +38,32 @@ PYI_INLINE f32v sqrt_f32(f32v x) { return _mm512_sqrt_ps(x); }
 PYI_INLINE f64v sqrt_f64(f64v x) { return _mm512_sqrt_pd(x); }
 PYI_INLINE f32v min_f32(f32v x, f32v limit) { return _mm512_min_ps(x, limit); }
 PYI_INLINE f64v min_f64(f64v x, f64v limit) { return _mm512_min_pd(x, limit); }
+PYI_INLINE f32v max_f32(f32v x, f32v limit) { return _mm512_max_ps(x, limit); }
+PYI_INLINE f64v max_f64(f64v x, f64v limit) { return _mm512_max_pd(x, limit); }
+
+PYI_INLINE mask32v le_u32(u32v a, u32v b) { return _mm512_cmple_epu32_mask((__m512i)a, (__m512i)b); }
+PYI_INLINE mask64v le_u64(u64v a, u64v b) { return _mm512_cmple_epu64_mask((__m512i)a, (__m512i)b); }
+PYI_INLINE mask32v ge_f32(f32v a, f32v b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
+PYI_INLINE mask64v ge_f64(f64v a, f64v b) { return _mm512_cmp_pd_mask(a, b, _CMP_GE_OQ); }
+PYI_INLINE u32v sign_u32(u32v x) { return (u32v)_mm512_srai_epi32((__m512i)x, 31); }
+PYI_INLINE u64v sign_u64(u64v x) { return (u64v)_mm512_srai_epi64((__m512i)x, 63); }
+PYI_INLINE u32v select_u32(mask32v m, u32v yes, u32v no)
+{
+    return (u32v)_mm512_mask_blend_epi32(m, (__m512i)no, (__m512i)yes);
+}
+PYI_INLINE u64v select_u64(mask64v m, u64v yes, u64v no)
+{
+    return (u64v)_mm512_mask_blend_epi64(m, (__m512i)no, (__m512i)yes);
+}
+PYI_INLINE f32v select_f32(mask32v m, f32v yes, f32v no) { return _mm512_mask_blend_ps(m, no, yes); }
+PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return _mm512_mask_blend_pd(m, no, yes); }
+
+typedef __m512i table_index;
+PYI_INLINE table_index index_table(u32v x) { return (__m512i)x; } /* the permute looks at four bits alone */
+PYI_INLINE f32v look_up(table_index i, const float table[16])
+{
+    return _mm512_permutexvar_ps(i, _mm512_load_ps(table));
+}
 
 PYI_INLINE u64v mul_low32(u64v a, u64v b) { return (u64v)_mm512_mul_epu32((__m512i)a, (__m512i)b); }
 /* A shuffle, not a shift: on Intel 512-bit shifts share their one port with the multiplier. */
@@ -47,6 +75,10 @@ PYI_INLINE u64v xor3(u64v a, u64v b, u64v c)
 
 /* Blocks in the order that zip, which works within 128 bits, brings back to that of memory. */
 PYI_INLINE u64v block_numbers(uint64_t first) { return splat_u64(first) + (u64v){0, 4, 1, 5, 2, 6, 3, 7}; }
+PYI_INLINE u64v load_block_numbers(const uint64_t *blocks)
+{
+    return (u64v)_mm512_permutexvar_epi64(_mm512_set_epi64(7, 3, 6, 2, 5, 1, 4, 0), _mm512_loadu_si512(blocks));
+}
 
 PYI_INLINE void pack_low32(u64v a, u64v b, u32v out[1])
 {
@@ -85,6 +117,14 @@ PYI_INLINE void stream_u32(void *p, u32v x) { _mm512_stream_si512(p, (__m512i)x)
 PYI_INLINE void stream_u64(void *p, u64v x) { _mm512_stream_si512(p, (__m512i)x); }
 PYI_INLINE void stream_fence(void) { _mm_sfence(); }
 
+PYI_INLINE void store_f16(void *p, f32v x) { _mm256_storeu_si256(p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
+PYI_INLINE void stream_f16(void *p, f32v x) { _mm256_stream_si256(p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
+PYI_INLINE void pack_high16(const u32v even[1], const u32v odd[1], u32v out[1])
+{
+    u32v pairs = (odd[0] & splat_u32(0xffff0000u)) | even[0] >> 16;
+    out[0] = (u32v)_mm512_permutexvar_epi64(_mm512_set_epi64(7, 5, 3, 1, 6, 4, 2, 0), (__m512i)pairs);
+}
+
 PYI_INLINE aesv aesenc(aesv s, aesv key) { return _mm512_aesenc_epi128(s, key); }
 PYI_INLINE aesv aesenclast(aesv s, aesv key) { return _mm512_aesenclast_epi128(s, key); }
 PYI_INLINE aesv aes_xor(aesv a, aesv b) { return _mm512_xor_si512(a, b); }
@@ -97,6 +137,12 @@ PYI_INLINE void aes_counters(uint64_t block, uint64_t id, aesv out[2])
 {
     out[0] = _mm512_add_epi64(aes_splat(block, id), _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0));
     out[1] = _mm512_add_epi64(aes_splat(block, id), _mm512_set_epi64(0, 7, 0, 6, 0, 5, 0, 4));
+}
+PYI_INLINE void aes_load_counters(const uint64_t *blocks, uint64_t id, aesv out[2])
+{
+    const __m512i numbers = _mm512_loadu_si512(blocks), high = _mm512_set1_epi64((long long)id);
+    out[0] = _mm512_permutex2var_epi64(numbers, _mm512_set_epi64(11, 3, 10, 2, 9, 1, 8, 0), high);
+    out[1] = _mm512_permutex2var_epi64(numbers, _mm512_set_epi64(15, 7, 14, 6, 13, 5, 12, 4), high);
 }
 PYI_INLINE void aes_next(aesv counter[2])
 {

@@ -24,6 +24,8 @@ typedef uint64_t u64v;
 typedef int64_t i64v;
 typedef float f32v;
 typedef double f64v;
+typedef int mask32v; /* of a comparison of 32-bit lanes, and of 64-bit ones */
+typedef int mask64v;
 typedef struct {
     uint32_t word[4];
 } aesv;
@@ -69,6 +71,25 @@ PYI_INLINE f32v sqrt_f32(f32v x) { return sqrtf(x); }
 PYI_INLINE f64v sqrt_f64(f64v x) { return sqrt(x); }
 PYI_INLINE f32v min_f32(f32v x, f32v limit) { return x < limit ? x : limit; }
 PYI_INLINE f64v min_f64(f64v x, f64v limit) { return x < limit ? x : limit; }
+PYI_INLINE f32v max_f32(f32v x, f32v limit) { return x > limit ? x : limit; }
+PYI_INLINE f64v max_f64(f64v x, f64v limit) { return x > limit ? x : limit; }
+
+/* Comparisons of unsigned integers and of numbers; all ones where bit 31 or 63 is set. */
+PYI_INLINE mask32v le_u32(u32v a, u32v b) { return a <= b; }
+PYI_INLINE mask64v le_u64(u64v a, u64v b) { return a <= b; }
+PYI_INLINE mask32v ge_f32(f32v a, f32v b) { return a >= b; }
+PYI_INLINE mask64v ge_f64(f64v a, f64v b) { return a >= b; }
+PYI_INLINE u32v sign_u32(u32v x) { return 0 - (x >> 31); }
+PYI_INLINE u64v sign_u64(u64v x) { return 0 - (x >> 63); }
+PYI_INLINE u32v select_u32(mask32v m, u32v yes, u32v no) { return m ? yes : no; }
+PYI_INLINE u64v select_u64(mask64v m, u64v yes, u64v no) { return m ? yes : no; }
+PYI_INLINE f32v select_f32(mask32v m, f32v yes, f32v no) { return m ? yes : no; }
+PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return m ? yes : no; }
+
+/* Look-ups in a table of 16, which starts on a 64-byte boundary, by the low four bits of an index. */
+typedef u32v table_index;
+PYI_INLINE table_index index_table(u32v x) { return x & 15; }
+PYI_INLINE f32v look_up(table_index i, const float table[16]) { return table[i]; }
 
 /* The product of the low halves. */
 PYI_INLINE u64v mul_low32(u64v a, u64v b) { return (a & 0xffffffffu) * (b & 0xffffffffu); }
@@ -77,6 +98,7 @@ PYI_INLINE u64v high32(u64v x) { return x >> 32; }
 PYI_INLINE u64v xor3(u64v a, u64v b, u64v c) { return a ^ b ^ c; }
 
 PYI_INLINE u64v block_numbers(uint64_t first) { return first; }
+PYI_INLINE u64v load_block_numbers(const uint64_t *blocks) { return *blocks; }
 
 /* The low halves of a and b as the words of alternate pairs: a's of even pairs, b's of odd ones. */
 PYI_INLINE void pack_low32(u64v a, u64v b, u32v out[PYI_PAIR_VECTORS])
@@ -111,6 +133,33 @@ PYI_INLINE void store_u64(void *p, u64v x) { memcpy(p, &x, sizeof x); }
 PYI_INLINE void stream_u32(void *p, u32v x) { store_u32(p, x); }
 PYI_INLINE void stream_u64(void *p, u64v x) { store_u64(p, x); }
 PYI_INLINE void stream_fence(void) {}
+
+/* As binary16, to the nearest, ties to even. In the sum with 1/2 the last bit is worth 2^-24, as in subnormals. */
+PYI_INLINE uint16_t f16_from_f32(f32v x)
+{
+    const uint32_t sign = bits_f32(x) >> 16 & 0x8000u, magnitude = bits_f32(x) & 0x7fffffffu;
+    if (magnitude >= 0x47800000u) /* 2^16 */
+        return (uint16_t)(sign | 0x7c00u);
+    if (magnitude < 0x38800000u) /* 2^-14 */
+        return (uint16_t)(sign | (bits_f32(f32_from_bits(magnitude) + 0.5f) - 0x3f000000u));
+    return (uint16_t)(sign | (magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1)) >> 13);
+}
+PYI_INLINE void store_f16(void *p, f32v x)
+{
+    const uint16_t half = f16_from_f32(x);
+    memcpy(p, &half, sizeof half);
+}
+PYI_INLINE void stream_f16(void *p, f32v x) { store_f16(p, x); }
+
+/* The high halves of the words of pairs, in the order of memory. */
+PYI_INLINE void pack_high16(const u32v even[PYI_PAIR_VECTORS], const u32v odd[PYI_PAIR_VECTORS],
+                            u32v out[PYI_PAIR_VECTORS])
+{
+    for (int i = 0; i < PYI_PAIR_VECTORS; i++) {
+        const uint16_t pair[2] = {(uint16_t)(even[i] >> 16), (uint16_t)(odd[i] >> 16)};
+        memcpy(&out[i], pair, sizeof pair);
+    }
+}
 
 /* FIPS 197, figure 7: the multiplicative inverse in GF(2^8) modulo 0x11b, then the affine map. */
 static const uint8_t PYI_SBOX[256] = {
@@ -169,6 +218,10 @@ PYI_INLINE aesv aes_splat(uint64_t low, uint64_t high)
     return r;
 }
 PYI_INLINE void aes_counters(uint64_t block, uint64_t id, aesv out[PYI_AES_VECTORS]) { out[0] = aes_splat(block, id); }
+PYI_INLINE void aes_load_counters(const uint64_t *blocks, uint64_t id, aesv out[PYI_AES_VECTORS])
+{
+    out[0] = aes_splat(*blocks, id);
+}
 PYI_INLINE void aes_next(aesv counter[PYI_AES_VECTORS])
 {
     uint64_t block = join_low32(counter[0].word[0], counter[0].word[1]) + PYI_BLOCKS;

@@ -1,9 +1,6 @@
-/* The public functions on streams: check, describe the fill as a job, run it, move on. */
-#include <float.h>
-#include <math.h>
-
+/* The public functions on streams, and the fills of plain buffers: check, describe the fill as a job, run it, move on.
+ */
 #include "core.h"
-#include "fpenv.h"
 
 pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id)
 {
@@ -28,11 +25,16 @@ pyi_status pyi_skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words)
     return PYI_OK;
 }
 
-pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, size_t count, size_t size)
+pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, size_t count, pyi_dtype dtype)
 {
-    const uint32_t words = (uint32_t)size / 4; /* that a sample takes */
+    const uint32_t words = pyi_sample_words(dtype);
     pyi_stream begin = *stream, end;
-    pyi_status status = count ? pyi_skip_ahead(&begin, 0, -begin.word % words) : PYI_OK;
+    pyi_status status = PYI_OK;
+
+    if ((unsigned)stream->generator >= PYI_GENERATORS || (unsigned)dtype >= PYI_DTYPES)
+        return PYI_BAD_VALUE;
+    if (count)
+        status = pyi_skip_ahead(&begin, 0, -begin.word % words);
     end = begin;
     if (status == PYI_OK)
         status = pyi_skip_ahead(&end, count / 4 * words, count % 4 * words);
@@ -43,103 +45,78 @@ pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, size_t count, size
     return status;
 }
 
-/* Runs a job, of which the sampler and its parameters are set, on the next `count` samples of the stream. */
-static pyi_status run(pyi_stream *stream, pyi_job job, size_t count, size_t size, void *out, const pyi_options *options)
+pyi_status pyi_job_new(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, size_t count,
+                       pyi_job *job)
 {
     pyi_stream claimed;
-    pyi_status status;
-
-    if ((unsigned)stream->generator >= PYI_GENERATORS)
-        return PYI_BAD_VALUE;
-    status = pyi_claim(stream, &claimed, count, size);
+    pyi_status status = pyi_describe(distribution, dtype, job);
+    if (status == PYI_OK)
+        status = pyi_claim(stream, &claimed, count, dtype);
     if (status != PYI_OK)
         return status;
-    job.generator = claimed.generator;
-    job.seed = claimed.seed;
-    job.id = claimed.id;
-    job.block = claimed.block;
-    job.skip = claimed.word / ((uint32_t)size / 4);
-    return pyi_run(&job, count, size, out, options);
+    job->generator = claimed.generator;
+    job->seed = claimed.seed;
+    job->id = claimed.id;
+    job->block = claimed.block;
+    job->skip = claimed.word / pyi_sample_words(dtype);
+    return PYI_OK;
+}
+
+/* What a thread takes at once: several times what its start costs. */
+#define CHUNK_BYTES ((size_t)1 << 19)
+/* Beyond the last-level caches of most machines, a store that reads no line first saves half the traffic. */
+#define STREAM_BYTES ((size_t)1 << 26)
+
+static void run_samples(const pyi_work *work, uint64_t first, size_t count)
+{
+    work->kernel(work->job, NULL, first, count, work->out + first * work->unit_bytes);
+}
+
+pyi_status pyi_fill(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out, size_t count,
+                    const pyi_options *options)
+{
+    pyi_job job;
+    const pyi_status status = pyi_job_new(stream, distribution, dtype, count, &job);
+    const size_t size = pyi_sample_size(dtype);
+
+    if (status != PYI_OK)
+        return status;
+    job.stream = count > STREAM_BYTES / size;
+    return pyi_run(&(pyi_work){.run = run_samples,
+                               .units = count,
+                               .unit_bytes = size,
+                               .chunk = CHUNK_BYTES / size,
+                               .job = &job,
+                               .kernel = pyi_dispatch(&job),
+                               .out = out},
+                   options);
 }
 
 pyi_status pyi_fill_bits_u32(pyi_stream *stream, uint32_t *out, size_t count, const pyi_options *options)
 {
-    return run(stream, (pyi_job){.sampler = PYI_BITS_U32}, count, sizeof *out, out, options);
-}
-
-/*
- * The parameters are made in the floating-point environment of a fill; volatile, lest a compiler move the
- * arithmetic out of it. A `high` that equals `low` must not be stepped below.
- */
-static pyi_job uniform_f32_job(volatile double low, volatile double high)
-{
-    pyi_job job = {.sampler = PYI_UNIFORM_F32};
-    const pyi_fpenv saved = pyi_fpenv_enter();
-    const volatile float a = (float)low, b = (float)high;
-    const volatile float scale = b - a, last = a == b ? b : nextafterf(b, -FLT_MAX);
-    pyi_fpenv_leave(saved);
-    job.f32[0] = a;
-    job.f32[1] = scale;
-    job.f32[2] = last;
-    return job;
-}
-
-static pyi_job uniform_f64_job(volatile double low, volatile double high)
-{
-    pyi_job job = {.sampler = PYI_UNIFORM_F64};
-    const pyi_fpenv saved = pyi_fpenv_enter();
-    const volatile double a = low, b = high;
-    const volatile double scale = b - a, last = a == b ? b : nextafter(b, -DBL_MAX);
-    pyi_fpenv_leave(saved);
-    job.f64[0] = a;
-    job.f64[1] = scale;
-    job.f64[2] = last;
-    return job;
-}
-
-static pyi_job normal_f32_job(volatile double mean, volatile double std)
-{
-    pyi_job job = {.sampler = PYI_NORMAL_F32};
-    const pyi_fpenv saved = pyi_fpenv_enter();
-    const volatile float m = (float)mean, s = (float)std;
-    pyi_fpenv_leave(saved);
-    job.f32[0] = m;
-    job.f32[1] = s;
-    return job;
+    return pyi_fill(stream, &(pyi_distribution){.sampler = PYI_BITS}, PYI_U32, out, count, options);
 }
 
 pyi_status pyi_fill_uniform_f32(pyi_stream *stream, float *out, size_t count, double low, double high,
                                 const pyi_options *options)
 {
-    const pyi_job job = uniform_f32_job(low, high);
-    if (!(low <= high) || !(fabsf(job.f32[0]) <= FLT_MAX) || !(job.f32[1] <= FLT_MAX))
-        return PYI_BAD_VALUE;
-    return run(stream, job, count, sizeof *out, out, options);
+    return pyi_fill(stream, &(pyi_distribution){PYI_UNIFORM, {low, high}}, PYI_F32, out, count, options);
 }
 
 pyi_status pyi_fill_uniform_f64(pyi_stream *stream, double *out, size_t count, double low, double high,
                                 const pyi_options *options)
 {
-    const pyi_job job = uniform_f64_job(low, high);
-    if (!(low <= high) || !(fabs(low) <= DBL_MAX) || !(job.f64[1] <= DBL_MAX))
-        return PYI_BAD_VALUE;
-    return run(stream, job, count, sizeof *out, out, options);
+    return pyi_fill(stream, &(pyi_distribution){PYI_UNIFORM, {low, high}}, PYI_F64, out, count, options);
 }
 
 pyi_status pyi_fill_normal_f32(pyi_stream *stream, float *out, size_t count, double mean, double std,
                                const pyi_options *options)
 {
-    const pyi_job job = normal_f32_job(mean, std);
-    if (!(fabsf(job.f32[0]) <= FLT_MAX) || !(std >= 0.0) || !(job.f32[1] <= FLT_MAX))
-        return PYI_BAD_VALUE;
-    return run(stream, job, count, sizeof *out, out, options);
+    return pyi_fill(stream, &(pyi_distribution){PYI_NORMAL, {mean, std}}, PYI_F32, out, count, options);
 }
 
 pyi_status pyi_fill_normal_f64(pyi_stream *stream, double *out, size_t count, double mean, double std,
                                const pyi_options *options)
 {
-    const pyi_job job = {.sampler = PYI_NORMAL_F64, .f64 = {mean, std}};
-    if (!(fabs(mean) <= DBL_MAX) || !(std >= 0.0 && std <= DBL_MAX))
-        return PYI_BAD_VALUE;
-    return run(stream, job, count, sizeof *out, out, options);
+    return pyi_fill(stream, &(pyi_distribution){PYI_NORMAL, {mean, std}}, PYI_F64, out, count, options);
 }

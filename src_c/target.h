@@ -25,6 +25,12 @@
 #define PYI_TARGET_END PYI_PRAGMA(GCC pop_options)
 #endif
 
+#if defined(_MSC_VER) && !defined(__clang__)
+#define PYI_ALIGN(bytes) __declspec(align(bytes))
+#else
+#define PYI_ALIGN(bytes) __attribute__((aligned(bytes)))
+#endif
+
 /* Kernels are written as functions of constants and specialised by inlining. */
 #if defined(_MSC_VER) && !defined(__clang__)
 #define PYI_INLINE static __forceinline

@@ -1,7 +1,6 @@
 /*
- * One fill on several threads. They take chunks of the buffer in turn, so that a slow one holds up
- * nobody, and chunks are cut on block boundaries. Threads start with the call and end with it: there
- * is no pool, and so nothing that a fork could break.
+ * One fill on several threads. They take chunks of it in turn, so that a slow one holds up nobody. Threads
+ * start with the call and end with it: there is no pool, and so nothing that a fork could break.
  */
 #if !defined(_WIN32)
 #define _GNU_SOURCE /* sched_getaffinity; clock_gettime */
@@ -59,46 +58,41 @@ static size_t processors(void)
 }
 #endif
 
-/* Starting a thread takes the time of filling some 100 KiB; a chunk is several times that. */
-#define CHUNK_BYTES ((size_t)1 << 19)
-/* Beyond the last-level caches of most machines, a store that reads no line first saves half the traffic. */
-#define STREAM_BYTES ((size_t)1 << 26)
+/* Starting a thread takes the time of filling some 100 KiB. */
+#define THREAD_BYTES ((uint64_t)1 << 19)
 #define MAX_THREADS 256
 #define POLL_MILLISECONDS 50
 
 typedef struct {
-    const pyi_job *job;
-    pyi_kernel *kernel;
-    size_t count, size, chunk;
-    char *out;
+    const pyi_work *work;
     const pyi_options *options;
-    _Atomic size_t next; /* the first sample that nobody has taken */
+    _Atomic uint64_t next; /* the first unit that nobody has taken */
     atomic_int stop;
-} work;
+} team;
 
 /* Takes the next chunk; returns its length, 0 at the end. */
-static size_t take(work *w, size_t *first)
+static size_t take(team *t, uint64_t *first)
 {
     size_t count;
-    *first = atomic_load(&w->next);
+    *first = atomic_load(&t->next);
     do {
-        size_t left = w->count - *first;
-        count = left < w->chunk ? left : w->chunk;
-    } while (count && !atomic_compare_exchange_weak(&w->next, first, *first + count));
+        const uint64_t left = t->work->units - *first;
+        count = left < t->work->chunk ? (size_t)left : t->work->chunk;
+    } while (count && !atomic_compare_exchange_weak(&t->next, first, *first + count));
     return count;
 }
 
-static void run(work *w, int polls)
+static void run(team *t, int polls)
 {
     pyi_fpenv saved = pyi_fpenv_enter();
-    uint64_t polled = polls ? milliseconds() : 0;
-    size_t count, first;
-    while (!w->stop && (count = take(w, &first)) != 0) {
-        w->kernel(w->job, first, count, w->out + first * w->size);
+    uint64_t polled = polls ? milliseconds() : 0, first;
+    size_t count;
+    while (!t->stop && (count = take(t, &first)) != 0) {
+        t->work->run(t->work, first, count);
         if (polls && milliseconds() - polled >= POLL_MILLISECONDS) {
             pyi_fpenv_leave(saved);
-            if (w->options->interrupted(w->options->arg))
-                w->stop = 1;
+            if (t->options->interrupted(t->options->arg))
+                t->stop = 1;
             saved = pyi_fpenv_enter();
             polled = milliseconds();
         }
@@ -112,30 +106,24 @@ static THREAD_RESULT run_thread(void *arg)
     return 0;
 }
 
-pyi_status pyi_run(const pyi_job *job, size_t count, size_t size, void *out, const pyi_options *options)
+pyi_status pyi_run(const pyi_work *work, const pyi_options *options)
 {
-    const int polls = options && options->interrupted;
-    pyi_job planned = *job;
-    work w = {.job = &planned, .count = count, .size = size, .out = out, .options = options};
-
-    planned.stream = count > STREAM_BYTES / size;
-    w.chunk = CHUNK_BYTES / size;
-    w.kernel = pyi_dispatch(job->generator, job->sampler);
-    if (!w.kernel)
-        return PYI_UNAVAILABLE;
-
+    team t = {.work = work, .options = options};
     thread_handle threads[MAX_THREADS];
-    size_t useful = count / w.chunk, started = 0;
-    size_t wanted = options && options->threads ? options->threads : useful > 1 ? processors() : 1;
+    const uint64_t useful = work->units / work->chunk, by_bytes = work->units * work->unit_bytes / THREAD_BYTES;
+    size_t started = 0, wanted = options && options->threads ? options->threads : useful > 1 ? processors() : 1;
+
     if (wanted > useful)
-        wanted = useful;
+        wanted = (size_t)useful;
+    if (wanted > by_bytes)
+        wanted = (size_t)by_bytes;
     if (wanted > MAX_THREADS)
         wanted = MAX_THREADS;
     /* The caller is one of them. Should a thread not start, those that did do its part. */
-    while (started + 1 < wanted && thread_start(&threads[started], run_thread, &w))
+    while (started + 1 < wanted && thread_start(&threads[started], run_thread, &t))
         started++;
-    run(&w, polls);
+    run(&t, options && options->interrupted);
     while (started)
         thread_join(threads[--started]);
-    return w.stop ? PYI_INTERRUPTED : PYI_OK;
+    return t.stop ? PYI_INTERRUPTED : PYI_OK;
 }

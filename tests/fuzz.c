@@ -15,35 +15,48 @@ static uint64_t random64(void)
     return state >> 7 ^ state << 57;
 }
 
+static pyi_distribution random_distribution(void)
+{
+    static const pyi_distribution ALL[] = {{.sampler = PYI_BITS},
+                                           {PYI_UNIFORM, {0.25, 2.25}},
+                                           {PYI_NORMAL, {0.25, 2.0}},
+                                           {PYI_NORMAL_ICDF, {0.25, 2.0}},
+                                           {PYI_TRUNCATED_NORMAL, {0.25, 2.0, -2.0, 1.5}},
+                                           {PYI_TRUNCATED_NORMAL, {0.25, 2.0, 6.0, 40.0}},
+                                           {PYI_TRUNCATED_NORMAL, {0.25, 2.0, -0.3, -0.29}}};
+    return ALL[random64() % (sizeof ALL / sizeof *ALL)];
+}
+
 int main(void)
 {
-    static const size_t SIZES[PYI_SAMPLERS] = {4, 4, 8, 4, 8};
     for (int i = 0; i < 20000; i++) {
-        pyi_job job = {.generator = random64() % PYI_GENERATORS,
-                       .sampler = random64() % PYI_SAMPLERS,
-                       .seed = random64(),
-                       .id = random64(),
-                       .block = random64() % 2 ? random64() : 0xffffffff00000000u - random64() % 40,
-                       .f32 = {0.25f, 2.0f, 2.24f},
-                       .f64 = {0.25, 2.0, 2.24}};
-        const size_t size = SIZES[job.sampler], count = random64() % 150, bytes = count * size;
+        pyi_job job;
+        const pyi_distribution distribution = random_distribution();
+        const pyi_dtype dtype = distribution.sampler == PYI_BITS ? PYI_U32 : (pyi_dtype)(1 + random64() % 4);
+        if (pyi_describe(&distribution, dtype, &job) != PYI_OK)
+            return 2;
+        job.generator = random64() % PYI_GENERATORS;
+        job.seed = random64();
+        job.id = random64();
+        job.block = random64() % 2 ? random64() : 0xffffffff00000000u - random64() % 40;
+        const size_t size = pyi_sample_size(dtype), count = random64() % 150, bytes = count * size;
         const size_t shift = random64() % 64;
         const uint64_t first = random64() % 1000;
-        job.skip = (uint32_t)(random64() % (16 / size));
+        job.skip = (uint32_t)(random64() % (4 / pyi_sample_words(dtype)));
         char *expected = malloc(bytes + 1), *memory = malloc(shift + bytes + 1);
         pyi_isa_select("scalar");
-        pyi_dispatch(job.generator, job.sampler)(&job, first, count, expected);
+        pyi_dispatch (&job)(&job, NULL, first, count, expected);
         for (const char *const *name = pyi_isa_available(); *name; name++) {
             job.stream = (int)(random64() % 2);
             pyi_isa_select(*name);
             /* The last byte of the allocation stays free: what a fill writes there is an error by itself. */
             memory[shift + bytes] = 0x55;
-            pyi_dispatch(job.generator, job.sampler)(&job, first, count, memory + shift);
+            pyi_dispatch (&job)(&job, NULL, first, count, memory + shift);
             if (memcmp(memory + shift, expected, bytes) || memory[shift + bytes] != 0x55) {
-                printf(
-                    "%s: generator %d, sampler %d, block %llu, skip %u, first %llu, count %zu, stream %d, shift %zu\n",
-                    *name, job.generator, job.sampler, (unsigned long long)job.block, job.skip,
-                    (unsigned long long)first, count, job.stream, shift);
+                printf("%s: generator %d, method %d, dtype %d, block %llu, skip %u, first %llu, count %zu, stream %d, "
+                       "shift %zu\n",
+                       *name, job.generator, job.method, job.dtype, (unsigned long long)job.block, job.skip,
+                       (unsigned long long)first, count, job.stream, shift);
                 return 1;
             }
         }

@@ -1,0 +1,256 @@
+/*
+ * A distribution's parameters as a job: checked, and turned into the constants of the method that suits them. All
+ * is done in double, by functions of the core's own: the libraries' differ between platforms, and the bits would.
+ */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "core.h"
+#include "fpenv.h"
+#include "target.h"
+
+#include "simd_scalar.h"
+
+#include "elementary.h"
+
+/* The nearer bound of a truncated normal is at most so far from 0: 2^-890 of a normal lies beyond. */
+#define FARTHEST_BOUND 35.0
+
+/* e^x. Valid range: -708 <= x <= 0. Max error: 1 ulp. */
+static double exp_f64(double x)
+{
+    static const double P[] = {
+        1.0,        1.0,         1.0 / 2,      1.0 / 6,       1.0 / 24,       1.0 / 120,       1.0 / 720,
+        1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
+    const int k = (int)(x * 0x1.71547652b82fep+0 - 0.5);
+    const double r = fma(-k, 0x1.abc9e3b39803fp-56, fma(-k, 0x1.62e42fefa39efp-1, x)); /* ln 2 in two parts */
+    return horner_f64(r, P, 13) * f64_from_bits((uint64_t)(1023 + k) << 52);
+}
+
+/* The standard normal's density, with the rounding error of x^2 made good; 0 beyond 37. */
+static double density(double x)
+{
+    const double square = x * x, rest = fma(x, x, -square);
+    return fabs(x) > 37 ? 0 : exp_f64(-square / 2) * (1 - rest / 2) * 0x1.9884533d43651p-2; /* (2 pi)^-1/2 */
+}
+
+/*
+ * The probability above x, over the density (Mills' ratio). Valid range: 0 <= x <= 40. Max error: 4 ulp.
+ * Times 1 + x it goes from 1.25 to 1, and is a polynomial in (x - 4) / (x + 4).
+ * Source: M. M. Shepherd, J. G. Laframboise, "Chebyshev approximation of (1 + 2x) exp(x^2) erfc x in 0 <= x < oo",
+ * Mathematics of Computation 36 (1981), 249-253. src_c/tools/coefficients.py prints the coefficients.
+ */
+static double mills_ratio(double x)
+{
+    static const double P[] = {
+        0x1.2eea40b9abcabp+0,  -0x1.f06f3d0b9e635p-3,  0x1.1f7901bed4285p-5,   0x1.25a4eb031bfdap-4,
+        -0x1.4a947b618e13dp-4, 0x1.704e20a1b44ebp-5,   -0x1.9ae19ffb03496p-7,  -0x1.775d4f00c5d4ap-11,
+        0x1.c89d7d967e977p-10, -0x1.f0662356fb582p-13, -0x1.cdd339d49d18bp-13, 0x1.bed2fe7fe5eeap-15,
+        0x1.1e896a0ce613ep-15, -0x1.20a14b8149d32p-17, -0x1.b7962f90a7b55p-18, 0x1.0f3e28657fa95p-20,
+        0x1.73a7d0a174b1dp-20, 0x1.3cdd5570c4e18p-27,  -0x1.2ada665d5523ap-22, -0x1.dd69434aa5869p-25,
+        0x1.73462ed03c188p-25, 0x1.4629676c89ceap-26,  -0x1.77802f910c041p-29, -0x1.85c959b9d7051p-29,
+        -0x1.bd27cd904def6p-32};
+    return horner_f64((x - 4) / (x + 4), P, 24) / (1 + x);
+}
+
+/* The probability above x. Valid range: x >= 0, infinity too. Max error: 2^-50 of it. */
+static double tail(double x) { return x > 37 ? 0 : density(x) * mills_ratio(x); }
+
+/* The probability between 0 and x. Valid range: x >= 0. Near 0 the series x + x^3/3 + x^5/(3 5) + ... of its ratio to
+ * the density. */
+static double centre(double x)
+{
+    double term = x, sum = x;
+    if (x > 1)
+        return 0.5 - tail(x);
+    for (int n = 3; n < 40; n += 2) {
+        term *= x * x / n;
+        sum += term;
+    }
+    return density(x) * sum;
+}
+
+/* The probability below x, at most 1/2: of x <= 0. */
+static double below(double x) { return tail(-x); }
+
+static double between(double a, double b)
+{
+    return a >= 0 ? tail(a) - tail(b) : b <= 0 ? below(b) - below(a) : centre(-a) + centre(b);
+}
+
+/* The constants, rounded to float. */
+static void round_constants(pyi_job *job)
+{
+    double from[sizeof job->f64 / sizeof(double)];
+    float to[sizeof job->f32 / sizeof(float)];
+    memcpy(from, &job->f64, sizeof from);
+    for (size_t i = 0; i < sizeof from / sizeof *from; i++)
+        to[i] = (float)from[i];
+    memcpy(&job->f32, to, sizeof to);
+}
+
+static void describe_uniform(pyi_job *job, double low, double high)
+{
+    pyi_constants_f64 *c = &job->f64;
+    c->low = low;
+    c->scale = high - low;
+    /* A `high` that equals `low` must not be stepped below. */
+    c->high = low == high             ? high
+              : job->dtype == PYI_F64 ? nextafter(high, -DBL_MAX)
+                                      : nextafterf((float)high, -FLT_MAX);
+    job->method = PYI_METHOD_UNIFORM;
+}
+
+/* The outermost samples: mean + lower std and mean + upper std, rounded inwards; `inside` where nothing is between. */
+static void set_bounds(pyi_job *job, double lower, double upper, double inside)
+{
+    pyi_constants_f64 *c = &job->f64;
+    double low = c->std > 0 ? fma(c->std, lower, c->mean) : c->mean;
+    double high = c->std > 0 ? fma(c->std, upper, c->mean) : c->mean;
+    if (job->dtype != PYI_F64) {
+        const float nearest_low = (float)low, nearest_high = (float)high;
+        low = nearest_low < low ? nextafterf(nearest_low, INFINITY) : nearest_low;
+        high = nearest_high > high ? nextafterf(nearest_high, -INFINITY) : nearest_high;
+    }
+    if (low > high)
+        low = high = job->dtype == PYI_F64 ? inside : (float)inside;
+    c->low = low;
+    c->high = high;
+}
+
+/* The series of truncated.h, about the middle of [a, b]. */
+static void describe_narrow(pyi_job *job, double a, double b)
+{
+    pyi_constants_f64 *c = &job->f64;
+    const double std = c->std, h = b - a, m = a + h / 2, m2 = m * m;
+    /* The integral of the density, by its even derivatives in the middle. */
+    const double width = h * (1 + h * h / 24 * ((m2 - 1) + h * h / 80 * ((m2 - 6) * m2 + 3)));
+    const double product = std * m, sum = product + c->mean, added = sum - c->mean;
+    const double lost = (product - added) + (c->mean - (sum - added)) + fma(std, m, -product);
+
+    job->method = PYI_METHOD_TRUNCATED_NARROW;
+    c->mean = job->dtype == PYI_F64 ? sum : (float)sum;
+    c->mean_low = sum - c->mean + lost;
+    c->step = width * (job->dtype == PYI_F64 ? 0x1p-64 : 0x1p-32);
+    c->half_step = c->step / 2;
+    c->series[0] = std;
+    c->series[1] = std * m / 2;
+    c->series[2] = std * (2 * m2 + 1) / 6;
+    c->series[3] = std * m * (6 * m2 + 7) / 24;
+    c->series[4] = std * ((24 * m2 + 46) * m2 + 7) / 120;
+}
+
+static void describe_tail(pyi_job *job, double a, double b)
+{
+    pyi_constants_f64 *c = &job->f64;
+    const double ratio = below(a) / below(b);
+    job->method = PYI_METHOD_TRUNCATED_TAIL;
+    c->std = -c->std;                                                           /* the kernel makes the tail above 0 */
+    c->log = b * b + 0x1.d67f1c864beb5p+0 + minus_two_log_f64(mills_ratio(-b)); /* ln 2 pi */
+    c->step = (1 - ratio) * 0x1p-32;
+    c->first = ratio + c->step / 2;
+}
+
+static void describe_centre(pyi_job *job, double a, double b)
+{
+    pyi_constants_f64 *c = &job->f64;
+    const int bits = job->dtype == PYI_F64 ? 64 : 32;
+    const double words = bits == 64 ? 0x1p64 : 0x1p32, mass = between(a, b), step = 2 * mass / words;
+
+    job->method = PYI_METHOD_TRUNCATED_CENTRE;
+    c->step = step;
+    c->end_below = 2 * below(a < 0 ? a : 0) + step / 2;
+    if (b <= 0) {
+        job->median = UINT64_MAX;
+        c->median_below = 2 * centre(-b) + step / 2;
+    } else {
+        /* Words below the median; one at the least, and t goes through 0 with it. */
+        const double crossing = centre(-a) / mass * words;
+        const uint64_t all = UINT64_MAX >> (64 - bits);
+        const uint64_t count = crossing + 0.5 >= words ? 0 : (uint64_t)(crossing + 0.5);
+        const uint64_t last = crossing + 0.5 >= words ? all : count > 1 ? count - 1 : 0;
+        c->end_above = 2 * tail(b) + step / 2;
+        c->median_below = step * (crossing - (double)last - 0.5);
+        c->median_above = step * ((double)last - crossing + 1.5);
+        job->median = last << (64 - bits);
+    }
+}
+
+/* Chooses the way of truncated.h. Of a wide interval above 0 the mirror image is taken, and words from the other end.
+ */
+static int describe_truncated(pyi_job *job, double lower, double upper)
+{
+    pyi_constants_f64 *c = &job->f64;
+    const int mirrored = lower >= 0;
+    const double a = mirrored ? -upper : lower, b = mirrored ? -lower : upper;
+
+    if (!(lower < upper) || b < -FARTHEST_BOUND)
+        return 0;
+    set_bounds(job, lower, upper, fma(c->std, lower / 2 + upper / 2, c->mean));
+    if (b <= 0 && (b - a) * (1 - a) <= (job->dtype == PYI_F64 ? 0x1p-8 : 0x1p-3)) {
+        describe_narrow(job, lower, upper);
+        return 1;
+    }
+    if (mirrored) {
+        job->flip = UINT64_MAX;
+        c->std = -c->std;
+    }
+    if (job->dtype != PYI_F64 && b < -0.43 && below(a) + between(a, b) * 0x1p-33 < 0x1p-33)
+        describe_tail(job, a, b);
+    else
+        describe_centre(job, a, b);
+    return 1;
+}
+
+static pyi_status describe(const pyi_distribution *distribution, pyi_dtype dtype, pyi_job *job)
+{
+    static const double LARGEST[PYI_DTYPES] = {
+        [PYI_F32] = FLT_MAX, [PYI_F64] = DBL_MAX, [PYI_F16] = 65504, [PYI_BF16] = 0x1.fep127};
+    const double *p = distribution->parameters, largest = LARGEST[dtype];
+    const double a = dtype == PYI_F64 ? p[0] : (float)p[0], b = dtype == PYI_F64 ? p[1] : (float)p[1];
+    int valid = fabs(p[0]) <= largest && fabs(p[1]) <= largest;
+
+    switch (distribution->sampler) {
+    case PYI_BITS:
+        valid = 1;
+        job->method = PYI_METHOD_BITS;
+        break;
+    case PYI_UNIFORM:
+        valid = valid && p[0] <= p[1] && b - a <= largest;
+        if (valid)
+            describe_uniform(job, a, b);
+        break;
+    case PYI_NORMAL:
+    case PYI_NORMAL_ICDF:
+    case PYI_TRUNCATED_NORMAL:
+        valid = valid && p[1] >= 0;
+        job->f64.mean = a;
+        job->f64.std = b;
+        job->method = distribution->sampler == PYI_NORMAL ? PYI_METHOD_BOX_MULLER : PYI_METHOD_ICDF;
+        if (distribution->sampler == PYI_TRUNCATED_NORMAL)
+            valid = valid && describe_truncated(job, p[2], p[3]);
+        break;
+    }
+    if (!valid)
+        return PYI_BAD_VALUE;
+    round_constants(job);
+    return PYI_OK;
+}
+
+pyi_status pyi_describe(const pyi_distribution *distribution, pyi_dtype dtype, pyi_job *job)
+{
+    /* Volatile, lest a compiler move the arithmetic out of the environment of a fill. */
+    static pyi_status (*const volatile in_environment)(const pyi_distribution *, pyi_dtype, pyi_job *) = describe;
+    pyi_fpenv saved;
+    pyi_status status;
+
+    if ((unsigned)dtype >= PYI_DTYPES || (unsigned)distribution->sampler > PYI_TRUNCATED_NORMAL ||
+        (distribution->sampler == PYI_BITS) != (dtype == PYI_U32))
+        return PYI_BAD_VALUE;
+    *job = (pyi_job){.dtype = dtype};
+    saved = pyi_fpenv_enter();
+    status = in_environment(distribution, dtype, job);
+    pyi_fpenv_leave(saved);
+    return status;
+}

@@ -1,0 +1,118 @@
+/*
+ * Truncated normals: the quantile of Phi(lower) + u (Phi(upper) - Phi(lower)), u = (w + 1/2) / 2^32 or 2^64 for a
+ * word w. One word a sample, nothing rejected, and no mass on the bounds. distribution.c chooses between three
+ * ways by the interval, and computes the constants of each.
+ *
+ * Every way gives a standard normal, to which `std` and `mean` are applied; what rounding puts beyond a bound is
+ * brought back to `low` or `high`, the outermost numbers between the bounds.
+ */
+typedef struct {
+    f32v mean, std, low, high;
+    u32v flip; /* all ones: words count from the other end */
+} truncated_f32;
+
+typedef struct {
+    f64v mean, std, low, high;
+    u64v flip;
+} truncated_f64;
+
+PYI_INLINE f32v between_f32(f32v x, const truncated_f32 *d) { return min_f32(max_f32(x, d->low), d->high); }
+PYI_INLINE f64v between_f64(f64v x, const truncated_f64 *d) { return min_f64(max_f64(x, d->low), d->high); }
+
+/*
+ * The common way. Words up to `median` are below the median of the untruncated normal, the rest above it; on
+ * either side 2 p and 1 - 2 p, of the tail's probability p, are linear in the distance to the end and to the median.
+ */
+typedef struct {
+    truncated_f32 bounds;
+    u32v median;
+    f32v step, end_below, end_above, median_below, median_above;
+} truncated_centre_f32;
+
+typedef struct {
+    truncated_f64 bounds;
+    u64v median;
+    f64v step, end_below, end_above, median_below, median_above;
+} truncated_centre_f64;
+
+PYI_INLINE f32v sample_truncated_centre_f32(u32v word, const truncated_centre_f32 *d)
+{
+    const u32v w = word ^ d->bounds.flip, to_median = d->median - w;
+    const mask32v below = le_u32(w, d->median);
+    const f32v from_end = f32_from_u32(select_u32(below, w, ~w));
+    const f32v from_median = f32_from_u32(select_u32(below, to_median, ~to_median));
+    const f32v v = fma_f32(from_end, d->step, select_f32(below, d->end_below, d->end_above));
+    const f32v t = fma_f32(from_median, d->step, select_f32(below, d->median_below, d->median_above));
+    const f32v z = quantile_f32(max_f32(v, splat_f32(0x1p-32f)), t);
+    const u32v sign = select_u32(below, splat_u32(0x80000000u), splat_u32(0));
+    return between_f32(fma_f32(f32_from_bits(bits_f32(z) ^ sign), d->bounds.std, d->bounds.mean), &d->bounds);
+}
+
+PYI_INLINE f64v sample_truncated_centre_f64(u64v word, const truncated_centre_f64 *d)
+{
+    const u64v w = word ^ d->bounds.flip, to_median = d->median - w;
+    const mask64v below = le_u64(w, d->median);
+    const f64v from_end = f64_from_u64(select_u64(below, w, ~w));
+    const f64v from_median = f64_from_u64(select_u64(below, to_median, ~to_median));
+    const f64v v = fma_f64(from_end, d->step, select_f64(below, d->end_below, d->end_above));
+    const f64v t = fma_f64(from_median, d->step, select_f64(below, d->median_below, d->median_above));
+    const f64v z = quantile_f64(minus_two_log_f64(v * splat_f64(0.5)), t);
+    const u64v sign = select_u64(below, splat_u64(0x8000000000000000u), splat_u64(0));
+    return between_f64(fma_f64(f64_from_bits(bits_f64(z) ^ sign), d->bounds.std, d->bounds.mean), &d->bounds);
+}
+
+/*
+ * The way far out, where p is too small for quantile_f32: p = p_near r, with p_near the probability beyond the
+ * nearer bound, whose -2 ln is `log`, and r in (0, 1] linear in the word. Then z is a ratio of polynomials in
+ * sqrt(-2 ln p). Valid range: 0.43 <= z <= 39. Max error: 2^-21 of z. src_c/tools/coefficients.py prints them.
+ */
+typedef struct {
+    truncated_f32 bounds;
+    f32v log, step, first;
+} truncated_tail_f32;
+
+PYI_INLINE f32v sample_truncated_tail_f32(u32v word, const truncated_tail_f32 *d)
+{
+    static const float NUMERATOR[] = {-0x1.959a3ep+1f, -0x1.de8baap+2f, 0x1.6aa65cp+1f,
+                                      0x1.062d84p+2f,  0x1.5d793cp-1f,  0x1.521c7cp-6f};
+    static const float DENOMINATOR[] = {0x1p+0f, 0x1.4f1034p+2f, 0x1.0d6808p+2f, 0x1.5d97e2p-1f, 0x1.52192p-6f};
+    const f32v r = fma_f32(f32_from_u32(word ^ d->bounds.flip), d->step, d->first);
+    const f32v s = sqrt_f32(d->log + minus_two_log_f32(r));
+    const f32v z = horner_f32(s, NUMERATOR, 5) / horner_f32(s, DENOMINATOR, 4);
+    return between_f32(fma_f32(z, d->bounds.std, d->bounds.mean), &d->bounds);
+}
+
+/*
+ * The way of narrow intervals, in which probabilities would lose the digits that tell the samples apart: the Taylor
+ * series of the quantile about the interval's middle, x = (u - 1/2) (Phi(upper) - Phi(lower)) / phi(middle). The sum
+ * is rounded once, as `mean` is in two parts, of which `mean_low` is the smaller.
+ */
+typedef struct {
+    truncated_f32 bounds;
+    f32v mean_low, step, half_step, series[5];
+} truncated_narrow_f32;
+
+typedef struct {
+    truncated_f64 bounds;
+    f64v mean_low, step, half_step, series[5];
+} truncated_narrow_f64;
+
+PYI_INLINE f32v sample_truncated_narrow_f32(u32v word, const truncated_narrow_f32 *d)
+{
+    const f32v i = f32_from_i32(word ^ splat_u32(0x80000000u));
+    const f32v x = fma_f32(i, d->step, d->half_step);
+    f32v z = d->series[4];
+    for (int k = 3; k >= 0; k--)
+        z = fma_f32(z, x, d->series[k]);
+    return between_f32(fma_f32(z, x, d->mean_low) + d->bounds.mean, &d->bounds);
+}
+
+PYI_INLINE f64v sample_truncated_narrow_f64(u64v word, const truncated_narrow_f64 *d)
+{
+    const f64v i = f64_from_i64(word ^ splat_u64(0x8000000000000000u));
+    const f64v x = fma_f64(i, d->step, d->half_step);
+    f64v z = d->series[4];
+    for (int k = 3; k >= 0; k--)
+        z = fma_f64(z, x, d->series[k]);
+    return between_f64(fma_f64(z, x, d->mean_low) + d->bounds.mean, &d->bounds);
+}

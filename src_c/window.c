@@ -1,0 +1,221 @@
+/*
+ * Fills of arrays that are blocks of larger tensors, or lie in memory in an order of their own.
+ *
+ * Samples are numbered along the tensor's last dimension, so the array is a set of runs: rows of its last
+ * dimension, in which both the sample and the address go by equal steps. Long runs without gaps are filled where they
+ * lie. The others are filled by tiles of some rows and some columns: the blocks of words that a tile touches are
+ * listed, made in a scratch buffer by one call of the kernel, and their samples copied to their places.
+ */
+#include <string.h>
+
+#include "core.h"
+
+#define TILE_BLOCKS 1024
+#define TILE_COLUMNS 60 /* of runs with gaps: a transposed tile is then about square */
+#define LONG_RUN 4096   /* bytes, from which on it is filled where it lies */
+#define CHUNK_BYTES ((size_t)1 << 19)
+#define STREAM_BYTES ((size_t)1 << 26)
+
+/* A dimension: how many elements, the bytes and the samples from one to the next. */
+typedef struct {
+    size_t length;
+    ptrdiff_t stride;
+    uint64_t step;
+} axis;
+
+typedef struct {
+    axis outer[PYI_MAX_DIMS];
+    int outers;
+    axis row, column; /* `column` goes along a run, whose samples follow each other */
+    uint64_t first;   /* the sample of element 0 */
+    size_t tile_rows, tile_columns, row_tiles, column_tiles;
+    size_t row_blocks; /* that the samples of a tile's row can touch */
+    size_t size, per_block;
+} plan;
+
+static size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
+static size_t magnitude(ptrdiff_t x) { return x < 0 ? 0 - (size_t)x : (size_t)x; }
+
+/* Reads the window: its axes of more than one element, innermost last, and the number of elements of both shapes. */
+static pyi_status read_window(const pyi_window *w, size_t size, axis axes[PYI_MAX_DIMS + 1], int *count,
+                              uint64_t *elements, uint64_t *global, uint64_t *first)
+{
+    ptrdiff_t stride = (ptrdiff_t)size;
+    *count = 0;
+    *elements = *global = 1;
+    *first = 0;
+    if (w->ndim < 0 || w->ndim > PYI_MAX_DIMS)
+        return PYI_BAD_VALUE;
+    for (int i = w->ndim - 1; i >= 0; i--) {
+        const uint64_t n = w->shape[i], g = w->global_shape ? w->global_shape[i] : n, o = w->offset ? w->offset[i] : 0;
+        if (o > g || n > g - o)
+            return PYI_BAD_VALUE;
+        if (n > 1)
+            axes[PYI_MAX_DIMS - (*count)++] = (axis){n, w->strides ? w->strides[i] : stride, *global};
+        *first += o * *global; /* wraps where global is 0 or too large, and is then not used */
+        stride *= (ptrdiff_t)n;
+        *elements *= n;
+        if (g && *global > (uint64_t)INT64_MAX / g)
+            return PYI_EXHAUSTED;
+        *global *= g;
+    }
+    memmove(axes, axes + PYI_MAX_DIMS + 1 - *count, (size_t)*count * sizeof *axes);
+    return PYI_OK;
+}
+
+/* Joins axes that memory and tensor both run through in one go; returns how many are left. */
+static int join_axes(axis *axes, int count)
+{
+    int n = 0;
+    for (int i = 0; i < count; i++) {
+        const axis a = axes[i];
+        if (n && axes[n - 1].stride == (ptrdiff_t)a.length * a.stride && axes[n - 1].step == a.length * a.step)
+            axes[n - 1] = (axis){axes[n - 1].length * a.length, a.stride, a.step};
+        else
+            axes[n++] = a;
+    }
+    return n;
+}
+
+/* Chooses rows, columns and tiles. */
+static void make_plan(plan *p, axis *axes, int count)
+{
+    const size_t size = p->size;
+    int row = -1;
+
+    if (count && axes[count - 1].step == 1)
+        p->column = axes[--count];
+    else /* samples that do not follow each other: runs of one */
+        p->column = (axis){1, (ptrdiff_t)size, 1};
+    const int whole = p->column.stride == (ptrdiff_t)size;
+    /* Rows go along the axis whose elements are nearest in memory, so that a tile writes what lies together. */
+    for (int i = 0; i < count; i++)
+        if (row < 0 || whole || magnitude(axes[i].stride) < magnitude(axes[row].stride))
+            row = i;
+    p->row = row < 0 ? (axis){1, 0, 0} : axes[row];
+    for (int i = 0; i < count; i++)
+        if (i != row)
+            p->outer[p->outers++] = axes[i];
+
+    p->tile_columns = p->column.length;
+    if (whole && (p->column.length * size >= LONG_RUN || (row < 0 && !p->outers))) {
+        p->tile_rows = p->row_blocks = 0;
+        if (p->tile_columns > CHUNK_BYTES / size)
+            p->tile_columns = CHUNK_BYTES / size;
+    } else {
+        if (!whole && p->tile_columns > TILE_COLUMNS)
+            p->tile_columns = TILE_COLUMNS;
+        p->row_blocks = (p->tile_columns + p->per_block - 2) / p->per_block + 1;
+        p->tile_rows = TILE_BLOCKS / p->row_blocks;
+        if (p->tile_rows > p->row.length)
+            p->tile_rows = p->row.length;
+    }
+    p->row_tiles = divide_up(p->row.length, p->tile_rows ? p->tile_rows : 1);
+    p->column_tiles = divide_up(p->column.length, p->tile_columns);
+}
+
+/* Copies `rows` x `columns` samples of `size` bytes, a constant, to their places; row i begins at from[i]. */
+static inline void copy_tile(const plan *p, const char *const *from, size_t rows, size_t columns, char *out,
+                             const size_t size)
+{
+    if (p->column.stride == (ptrdiff_t)size)
+        for (size_t i = 0; i < rows; i++)
+            memcpy(out + (ptrdiff_t)i * p->row.stride, from[i], columns * size);
+    else if (magnitude(p->row.stride) < magnitude(p->column.stride))
+        for (size_t j = 0; j < columns; j++)
+            for (size_t i = 0; i < rows; i++)
+                memcpy(out + (ptrdiff_t)i * p->row.stride + (ptrdiff_t)j * p->column.stride, from[i] + j * size, size);
+    else
+        for (size_t i = 0; i < rows; i++)
+            for (size_t j = 0; j < columns; j++)
+                memcpy(out + (ptrdiff_t)i * p->row.stride + (ptrdiff_t)j * p->column.stride, from[i] + j * size, size);
+}
+
+static void fill_tile(const pyi_work *work, uint64_t sample, size_t rows, size_t columns, char *out)
+{
+    const plan *p = work->plan;
+    uint64_t blocks[TILE_BLOCKS + PYI_BLOCKS_MULTIPLE];
+    char scratch[(TILE_BLOCKS + PYI_BLOCKS_MULTIPLE) * 16];
+    const char *from[TILE_BLOCKS];
+    size_t count = 0;
+
+    for (size_t i = 0; i < rows; i++, sample += p->row.step) {
+        const uint64_t begin = sample + work->job->skip, block = begin / p->per_block;
+        const uint64_t end = (begin + columns - 1) / p->per_block + 1;
+        from[i] = scratch + (count * p->per_block + (size_t)(begin % p->per_block)) * p->size;
+        for (uint64_t b = block; b < end; b++)
+            blocks[count++] = work->job->block + b;
+    }
+    for (; count % PYI_BLOCKS_MULTIPLE; count++)
+        blocks[count] = blocks[count - 1];
+    work->kernel(work->job, blocks, 0, count, scratch);
+    if (p->size == 2)
+        copy_tile(p, from, rows, columns, out, 2);
+    else if (p->size == 4)
+        copy_tile(p, from, rows, columns, out, 4);
+    else
+        copy_tile(p, from, rows, columns, out, 8);
+}
+
+static void run_tiles(const pyi_work *work, uint64_t first, size_t count)
+{
+    const plan *p = work->plan;
+    for (uint64_t tile = first; tile < first + count; tile++) {
+        /* Rows fastest: the next tile writes where this one did, a little further on. */
+        const size_t row = (size_t)(tile % p->row_tiles) * (p->tile_rows ? p->tile_rows : 1);
+        const size_t column = (size_t)(tile / p->row_tiles % p->column_tiles) * p->tile_columns;
+        const size_t columns =
+            p->column.length - column < p->tile_columns ? p->column.length - column : p->tile_columns;
+        const size_t rows = p->row.length - row < p->tile_rows ? p->row.length - row : p->tile_rows;
+        uint64_t index = tile / p->row_tiles / p->column_tiles;
+        uint64_t sample = p->first + row * p->row.step + column;
+        char *out = work->out + (ptrdiff_t)row * p->row.stride + (ptrdiff_t)column * p->column.stride;
+        for (int i = p->outers - 1; i >= 0; i--) {
+            const size_t at = (size_t)(index % p->outer[i].length);
+            index /= p->outer[i].length;
+            sample += at * p->outer[i].step;
+            out += (ptrdiff_t)at * p->outer[i].stride;
+        }
+        if (p->tile_rows)
+            fill_tile(work, sample, rows, columns, out);
+        else
+            work->kernel(work->job, NULL, sample, columns, out);
+    }
+}
+
+pyi_status pyi_fill_window(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out,
+                           const pyi_window *window, const pyi_options *options)
+{
+    axis axes[PYI_MAX_DIMS + 1];
+    uint64_t elements, global;
+    plan p = {.outers = 0};
+    pyi_job job;
+    pyi_status status;
+    int count;
+
+    if ((unsigned)dtype >= PYI_DTYPES)
+        return PYI_BAD_VALUE;
+    p.size = pyi_sample_size(dtype);
+    p.per_block = 4 / pyi_sample_words(dtype);
+    status = read_window(window, p.size, axes, &count, &elements, &global, &p.first);
+    if (status == PYI_OK)
+        status = pyi_job_new(stream, distribution, dtype, global, &job);
+    if (status != PYI_OK || !elements)
+        return status;
+    make_plan(&p, axes, join_axes(axes, count));
+    job.stream = !p.tile_rows && elements > STREAM_BYTES / p.size;
+
+    const size_t tile_bytes = p.tile_columns * (p.tile_rows ? p.tile_rows : 1) * p.size;
+    uint64_t tiles = (uint64_t)p.row_tiles * p.column_tiles;
+    for (int i = 0; i < p.outers; i++)
+        tiles *= p.outer[i].length;
+    return pyi_run(&(pyi_work){.run = run_tiles,
+                               .units = tiles,
+                               .unit_bytes = tile_bytes,
+                               .chunk = divide_up(CHUNK_BYTES, tile_bytes),
+                               .job = &job,
+                               .kernel = pyi_dispatch(&job),
+                               .out = out,
+                               .plan = &p},
+                   options);
+}
