@@ -166,7 +166,8 @@ cdef int float_dtype(cnp.ndarray out) except -1:
         if dtype == cnp.NPY_FLOAT16:
             return PYI_F16
         # NumPy has no bfloat16: ml_dtypes brings one, and arrays.BFLOAT16 is a record of that name.
-        if cnp.PyArray_ITEMSIZE(out) == 2 and "bfloat16" in ((<object>out).dtype.name, *((<object>out).dtype.names or ())):
+        kind = (<object>out).dtype
+        if cnp.PyArray_ITEMSIZE(out) == 2 and (kind.name == "bfloat16" or kind.names == ("bfloat16",)):
             return PYI_BF16
     raise TypeError(
         f"out must have dtype float32, float64, float16 or bfloat16 in native byte order; got {describe(out)}")
