@@ -250,3 +250,22 @@ def fill_normal(StreamState state not None, cnp.ndarray out not None, mean, std,
     if not 0 <= sigma <= largest:
         raise ValueError(f"std must be finite in {describe(out)} and not negative; got {std!r}")
     run(state, out, normal_f32 if single else normal_f64, m, sigma, num_threads)
+
+
+cdef pyi_status stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id) noexcept nogil:
+    return pyi_stream_new(stream, generator, seed, id)
+
+
+cdef pyi_status skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words) noexcept nogil:
+    return pyi_skip_ahead(stream, blocks, words)
+
+
+cdef pyi_status fill_bits_u32(
+        pyi_stream *stream, uint32_t *out, size_t count, const pyi_options *options) noexcept nogil:
+    return pyi_fill_bits_u32(stream, out, count, options)
+
+
+cdef pyi_status fill_normal_f32(
+        pyi_stream *stream, float *out, size_t count, double mean, double std,
+        const pyi_options *options) noexcept nogil:
+    return pyi_fill_normal_f32(stream, out, count, mean, std, options)
