@@ -110,6 +110,7 @@ def test_advance_counts_draws_of_64_bits(generator, position):
         drawn, moved = (BitGenerator(Stream(1, generator, position=position)) for _ in range(2))
         drawn.random_raw(delta)
         assert moved.advance(delta) is moved
+        assert moved.stream.position == (position + position % 2 + 2 * delta) % END
         assert moved.random_raw() == drawn.random_raw()
         assert moved.advance(-delta - 1).stream.position == (position + position % 2) % END
 

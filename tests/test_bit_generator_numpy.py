@@ -74,6 +74,8 @@ class Direct(direct.Base):
 
     def test_getstate(self):  # the seed sequence is no SeedSequence of NumPy's
         bit_generator = self.bit_generator(*self.data1["seed"])
+        if isinstance(bit_generator.__getstate__(), dict):
+            pytest.skip("NumPy before 2.0 has the state alone there")
         state, seed_seq = bit_generator.__getstate__()
         assert state == bit_generator.state
         assert seed_seq is bit_generator.seed_seq
@@ -99,7 +101,9 @@ class TestDirectARS5(Direct):
 
 # Of the tests of Generator, those that hold for any bit generator; the others compare with MT19937's numbers.
 
-endpoint = generator.endpoint  # a fixture of theirs
+endpoint = generator.endpoint  # fixtures of theirs
+if hasattr(smoke, "dtype"):  # NumPy before 2.4
+    dtype = smoke.dtype
 
 
 @pytest.fixture(params=[BitGenerator, ARS5BitGenerator], ids=["philox", "ars5"])
