@@ -21,12 +21,12 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint pyinit
-	$(BIN)/clang-format --dry-run --Werror src_c/*.[ch] tests/*.c
+	$(BIN)/clang-format --dry-run --Werror src_c/*.[ch] tests/*.c benchmarks/*.c
 
 format: $(VENV)/.lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i src_c/*.[ch] tests/*.c
+	$(BIN)/clang-format -i src_c/*.[ch] tests/*.c benchmarks/*.c
 
 bench: $(VENV)/.built
 	$(BIN)/python benchmarks/bench_fill.py --output $(BENCH_OUTPUT)
