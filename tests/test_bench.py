@@ -80,7 +80,7 @@ def test_memset_sets_every_byte_and_no_other(threads):
 
 
 def test_every_case_writes_what_it_says():
-    cases = bench.fill_cases(1001)
+    cases = bench.fill_cases(np.ones(1001, np.float32))
     single, double = 4 * 1001, 8 * 500
     assert {c.bytes for c in cases} == {single, double}
     assert all(c.samples * (8 if c.name.endswith("float64") else 4) == c.bytes for c in cases if not c.full)
@@ -89,12 +89,12 @@ def test_every_case_writes_what_it_says():
 
 
 def test_cases_cover_generators_dtypes_tiers_and_peers():
-    cases = bench.fill_cases(1000)
+    cases = bench.fill_cases(np.ones(1000, np.float32))
     names = [c.name for c in cases]
     for n in {1, bench.processors()}:
         on_n = {c.name for c in cases if c.threads == n}
         for g in ("philox", "ars5"):
-            for what in ("normal float32", "normal float64", "uniform float32", "bits uint32"):
+            for what in ("normal float32", "normal float64", "uniform float32", "uniform float64", "bits uint32"):
                 assert f"{g} {what}" in on_n
         assert "memset" in on_n
     assert {c.tier for c in cases if c.tier} == set(isa.available())
@@ -107,7 +107,7 @@ def test_a_tiers_case_runs_on_it(name, monkeypatch):
     seen = []
     monkeypatch.setattr("pyinit.streams.Stream.fill_normal", lambda *_, **__: seen.append(isa.active()))
     before = isa.active()
-    for case in bench.fill_cases(100):
+    for case in bench.fill_cases(np.ones(100, np.float32)):
         if case.tier == name:
             seen.clear()
             case.run()
@@ -139,6 +139,23 @@ def test_the_report_holds_the_machine_and_every_repetition():
         assert entry["median_seconds"] == statistics.median(timing.seconds)
         assert entry["extrapolated"] is None
     assert report["fills"][0]["ratio_to_memset"] == 1.0
+
+
+def test_ratios_are_to_writes_of_the_same_memory():
+    new = {"writes": ("memset, new memory",)}
+    cases = [nothing("memset"), nothing("streaming stores"), nothing("memset, new memory"), nothing("a", **new)]
+    group = [Timing(case, (s,)) for case, s in zip([*cases, nothing("b")], (4.0, 2.0, 8.0, 16.0, 12.0))]
+    entries = {e["name"]: e for e in json.loads(bench.report(fills=group))["fills"]}
+    ratios = {n: (entries[n]["ratio_to_memset"], entries[n]["ratio_to_fastest_write"]) for n in "ab"}
+    assert ratios == {"a": (2.0, 2.0), "b": (3.0, 6.0)}
+    assert group[3].over_fastest_write(group[:2]) is None
+
+
+def test_functions_run_together():
+    meeting = threading.Barrier(3, timeout=10)
+    run = bench.together([meeting.wait] * 3)
+    for _ in range(2):
+        run()
 
 
 def test_the_articles_scalar_normals_are_normal():
