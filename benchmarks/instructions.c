@@ -4,7 +4,7 @@
  * For every tier, generator and kind of sample a child runs a short fill and a longer one, both of whole steps on one
  * thread with ordinary stores. The difference is the steady state: without starting, seeking and ending.
  *
- * Prints a line for each: the tier, the generator, the sampler, the dtype, the samples in the difference, the
+ * Prints a line for each, with tabs between: the tier, the generator, the kind of sample, the samples and the
  * instructions in the difference, and for those of this program itself `address:count`, the address in hex.
  * Arguments are names of tiers, to be counted alone.
  */
@@ -152,10 +152,10 @@ int main(int argc, char **argv)
                     const long sign = i ? 1 : -1;
                     n += sign * step_through(GENERATORS[g].generator, what, LENGTHS[i], at, sign);
                 }
-                printf("%s %s %s %d %ld", *tier, GENERATORS[g].name, NAMES[what], LONG - SHORT, n);
+                printf("%s\t%s\t%s\t%d\t%ld\t", *tier, GENERATORS[g].name, NAMES[what], LONG - SHORT, n);
                 for (size_t i = 0; i < size; i++)
                     if (at[i])
-                        printf(" %lx:%ld", (unsigned long)((uintptr_t)__executable_start + i), at[i]);
+                        printf("%lx:%ld ", (unsigned long)((uintptr_t)__executable_start + i), at[i]);
                 puts("");
             }
     }

@@ -55,7 +55,7 @@ def count(compiler=None, tiers=()):
     return {
         "compiler": run([*compiler, "--version"]).splitlines()[0],
         "flags": FLAGS,
-        "fills": [entry(line.split(), kinds) for line in lines],
+        "fills": [entry(line.split("\t"), kinds) for line in lines],
     }
 
 
@@ -77,17 +77,17 @@ def kinds_of(program):
     }
 
 
-def entry(words, kinds):
+def entry(fields, kinds):
     """One fill's counts out of a line of the program: in all and, if kinds are known, of each."""
-    tier, generator, sampler, dtype, samples, total, *addresses = words
+    tier, generator, what, samples, total, addresses = fields
     samples, total = int(samples), int(total)
     counts = dict.fromkeys(KINDS, 0) if kinds else {}
-    for address, n in (pair.split(":") for pair in addresses if kinds):
+    for address, n in (pair.split(":") for pair in addresses.split() if kinds):
         counts[kinds[address]] += int(n)
     if kinds:
         counts["library"] = total - sum(counts.values())
     return {
-        "name": f"{generator} {sampler} {dtype}",
+        "name": f"{generator} {what}",
         "tier": tier,
         "samples": samples,
         "instructions": total,

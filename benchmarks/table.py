@@ -53,7 +53,7 @@ def times(title, group, fills, result):
         name, tier = fill["name"], fill["tier"]
         more = "extrapolated" if fill["extrapolated"] else FRACTIONS.get(round(fill["samples"] / elements, 3))
         label = f"{name} ({more})" if more else name
-        count = counts.get((name.split(",")[0], tier))
+        count = counts.get((name, tier))
         row = rows.setdefault((name, tier), [label, tier or "", number(count), *[""] * (3 * len(threads))])
         seconds = (fill["extrapolated"] or {"seconds": fill["median_seconds"]})["seconds"]
         at = 3 + 3 * threads.index(fill["threads"])
