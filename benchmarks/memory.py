@@ -59,7 +59,11 @@ def stream_zero():
 
 
 def new_cases(out):
-    """Memory fresh from the system, filled and given back: what handing out pages costs, whoever fills them."""
+    """Memory fresh from the system, filled and given back: what handing out pages costs, whoever fills them.
+
+    Primed: a virtual machine's host takes free pages back within seconds, and the first to ask for them again would
+    pay for all.
+    """
     name, found = "memset, new memory", []
 
     def zero(threads):
@@ -74,7 +78,7 @@ def new_cases(out):
             draw = np.random.Generator(np.random.SFC64(SEED)).standard_normal
             runs["NumPy SFC64 normal float32, new memory"] = partial(draw, out.size, np.float32), None
         found += [
-            Case(what, run, out.size, out.nbytes, threads=n, tier=tier, writes=(name,))
+            Case(what, run, out.size, out.nbytes, threads=n, tier=tier, primed=True, writes=(name,))
             for what, (run, tier) in runs.items()
         ]
     return found

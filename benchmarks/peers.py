@@ -108,7 +108,11 @@ def jax_cases(out):
         return jax.random.normal(key, out.shape, "float32").block_until_ready()
 
     keys = {name: jax.random.key(SEED, impl=impl) for name, impl in (("threefry", "threefry2x32"), ("rbg", "rbg"))}
-    return [case(f"JAX {name} normal float32", partial(run, key), out, processors()) for name, key in keys.items()]
+    # Primed, as whatever takes new memory (memory.py).
+    return [
+        case(f"JAX {name} normal float32", partial(run, key), out, processors(), primed=True)
+        for name, key in keys.items()
+    ]
 
 
 def torch_cases(out):
@@ -135,9 +139,9 @@ def torch_cases(out):
     ]
 
 
-def case(name, run, out, threads):
+def case(name, run, out, threads, **more):
     """A case that writes the whole of `out`."""
-    return Case(name, run, out.size, out.nbytes, threads=threads)
+    return Case(name, run, out.size, out.nbytes, threads=threads, **more)
 
 
 # By the name of the distribution that has to be installed. Those with pools of threads, which may spin for a while

@@ -72,6 +72,7 @@ class Case:
     calls: int = 1  # in one repetition: many where a call is shorter than the clock is sharp
     full: int | None = None  # samples of the whole job, where it would take too long and `run` does a part of it
     tier: str | None = None  # the instruction set, where pyinit runs
+    primed: bool = False  # called once more, untimed, ahead of each repetition
     writes: tuple[str, ...] = ("memset", "streaming stores")  # cases that do nothing but write the same memory
 
 
@@ -139,6 +140,8 @@ def measure(
         for case, times in zip(cases, seconds, strict=True):
             tell(case.name)
             if sum(times) * case.calls < budget:
+                if case.primed:
+                    case.run()
                 times.append(_time(case))
     return [Timing(case, tuple(times)) for case, times in zip(cases, seconds, strict=True)]
 

@@ -44,6 +44,15 @@ def test_a_case_over_its_budget_is_timed_once_and_the_others_go_on():
     assert len(steps) == 2 * (1 + 4)
 
 
+def test_a_primed_case_is_called_untimed_ahead_of_each_repetition():
+    calls, naps = [], iter([0.0, 0.05, 0.0, 0.05, 0.0])  # every other one is not timed, from the first on
+    case = Case("primed", lambda: calls.append(time.sleep(next(naps))), samples=1, bytes=0, primed=True)
+    [timing] = bench.measure([case], repetitions=2)
+    assert len(calls) == 5
+    assert len(timing.seconds) == 2
+    assert max(timing.seconds) < 0.05
+
+
 def test_a_repetition_of_many_calls_gives_the_time_of_one():
     calls = []
     [timing] = bench.measure([Case("many", lambda: calls.append(time.sleep(0.001)), 1, 0, calls=5)], repetitions=2)
