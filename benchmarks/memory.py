@@ -29,8 +29,8 @@ def cases(out):
 
 
 def streaming_cases(out):
-    """Stores past the caches, of zeros; no case where there is no compiler or no such store."""
-    function = stream_zero()
+    """Stores past the caches; no case where there is no compiler or no such store."""
+    function = stream_bytes()
     if function is None:
         return []
     start = -out.ctypes.data % VECTOR
@@ -43,7 +43,7 @@ def streaming_cases(out):
     return found
 
 
-def stream_zero():
+def stream_bytes():
     """The function of stores.c, compiled for this machine, or None."""
     if platform.machine() != "x86_64":
         return None
@@ -55,7 +55,7 @@ def stream_zero():
             subprocess.run([*compiler, "-O2", "-march=native", "-fPIC", "-shared", source, "-o", library], check=True)
         except (OSError, subprocess.CalledProcessError):
             return None
-        return ctypes.CDLL(str(library)).stream_zero
+        return ctypes.CDLL(str(library)).stream_bytes
 
 
 def new_cases(out):
@@ -66,11 +66,11 @@ def new_cases(out):
     """
     name, found = "memset, new memory", []
 
-    def zero(threads):
+    def write(threads):
         memset([np.empty(out.size, np.float32)], threads)()
 
     for n in thread_counts():
-        runs = {name: (partial(zero, n), None)}
+        runs = {name: (partial(write, n), None)}
         for generator in GENERATORS:
             run = partial(Stream(SEED, generator).normal, out.size, num_threads=n)
             runs[f"{generator} normal float32, new memory"] = run, isa.active()

@@ -80,7 +80,7 @@ def test_memset_sets_every_byte_and_no_other(threads):
     whole = np.full(5000, 0xAA, dtype=np.uint8)
     arrays = [whole[1:2].reshape(1, 1), whole[8:48].view(np.float32).reshape(2, 5), whole[100:4999]]
     expected = whole.copy()
-    expected[1:2] = expected[8:48] = expected[100:4999] = 0
+    expected[1:2] = expected[8:48] = expected[100:4999] = bench.BYTE
     run = bench.memset(arrays, threads)
     for _ in range(3):
         whole[:] = 0xAA
