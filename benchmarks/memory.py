@@ -38,7 +38,9 @@ def streaming_cases(out):
     found = []
     for n in thread_counts():
         parts = np.array_split(whole.reshape(-1, VECTOR), n)
-        run = together([partial(function, ctypes.c_void_p(p.ctypes.data), ctypes.c_size_t(p.nbytes)) for p in parts])
+        # Such a pointer keeps its array.
+        at = [(part.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(part.nbytes)) for part in parts]
+        run = together([partial(function, *place) for place in at])
         found.append(Case("streaming stores", run, out.size, out.nbytes, threads=n))
     return found
 
@@ -99,8 +101,9 @@ def shard_cases():
             Case(what, run, part.size, part.nbytes, threads=n, calls=SHARD_CALLS, tier=tier, writes=(name,))
             for what, (run, tier) in runs.items()
         ]
-    found.append(Case(f"NumPy SFC64 normal float32, {size}", numpy_normal(np.random.SFC64(SEED), part), part.size,
-                      part.nbytes, calls=SHARD_CALLS, writes=(name,)))  # fmt: skip
+    numpy = numpy_normal(np.random.SFC64(SEED), part)
+    peer = f"NumPy SFC64 normal float32, {size}"
+    found.append(Case(peer, numpy, part.size, part.nbytes, calls=SHARD_CALLS, writes=(name,)))
     return found
 
 
