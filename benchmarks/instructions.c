@@ -40,28 +40,32 @@ static const struct {
     const char *name;
 } GENERATORS[] = {{PYI_PHILOX4X32_10, "philox"}, {PYI_ARS4X32_5, "ars5"}};
 
-typedef enum { BITS_U32, UNIFORM_F32, UNIFORM_F64, NORMAL_F32, NORMAL_F64, KINDS } kind;
-static const char *const NAMES[KINDS] = {"bits uint32", "uniform float32", "uniform float64", "normal float32",
-                                         "normal float64"};
+typedef struct {
+    const char *name;
+    pyi_dtype dtype;
+    pyi_distribution distribution;
+} kind;
+static const kind KINDS[] = {
+    {"bits uint32", PYI_U32, {PYI_BITS, {0}}},
+    {"uniform float32", PYI_F32, {PYI_UNIFORM, {-1, 1}}},
+    {"uniform float64", PYI_F64, {PYI_UNIFORM, {-1, 1}}},
+    {"normal float32", PYI_F32, {PYI_NORMAL, {0, 0.02}}},
+    {"normal float64", PYI_F64, {PYI_NORMAL, {0, 0.02}}},
+    {"normal_icdf float32", PYI_F32, {PYI_NORMAL_ICDF, {0, 0.02}}},
+    {"truncated_normal float32", PYI_F32, {PYI_TRUNCATED_NORMAL, {0, 0.02, -2, 2}}},
+    {"normal_icdf float64", PYI_F64, {PYI_NORMAL_ICDF, {0, 0.02}}},
+    {"truncated_normal float64", PYI_F64, {PYI_TRUNCATED_NORMAL, {0, 0.02, -2, 2}}},
+    {"normal float16", PYI_F16, {PYI_NORMAL, {0, 0.02}}},
+    {"normal bfloat16", PYI_BF16, {PYI_NORMAL, {0, 0.02}}},
+};
 
-static pyi_status fill(pyi_generator generator, kind what, size_t count)
+static pyi_status fill(pyi_generator generator, const kind *what, size_t count)
 {
     static _Alignas(64) double out[LONG];
     const pyi_options options = {.threads = 1};
     pyi_stream stream;
     pyi_stream_new(&stream, generator, 42, 0);
-    switch (what) {
-    case BITS_U32:
-        return pyi_fill_bits_u32(&stream, (uint32_t *)out, count, &options);
-    case UNIFORM_F32:
-        return pyi_fill_uniform_f32(&stream, (float *)out, count, -1.0, 1.0, &options);
-    case UNIFORM_F64:
-        return pyi_fill_uniform_f64(&stream, out, count, -1.0, 1.0, &options);
-    case NORMAL_F32:
-        return pyi_fill_normal_f32(&stream, (float *)out, count, 0.0, 0.02, &options);
-    default:
-        return pyi_fill_normal_f64(&stream, out, count, 0.0, 0.02, &options);
-    }
+    return pyi_fill(&stream, &what->distribution, what->dtype, out, count, &options);
 }
 
 /* This program's own code, which is linked to fixed addresses. */
@@ -83,7 +87,7 @@ static void fail(const char *why, pid_t child)
 }
 
 /* Returns the instructions from the first stop of a child to its end; adds `sign` to at[address] for each. */
-static long step_through(pyi_generator generator, kind what, size_t samples, long *at, long sign)
+static long step_through(pyi_generator generator, const kind *what, size_t samples, long *at, long sign)
 {
     int status;
     const pid_t child = fork();
@@ -141,7 +145,7 @@ int main(int argc, char **argv)
             continue;
         pyi_isa_select(*tier);
         for (size_t g = 0; g < sizeof GENERATORS / sizeof *GENERATORS; g++)
-            for (kind what = 0; what < KINDS; what++) {
+            for (const kind *what = KINDS; what < KINDS + sizeof KINDS / sizeof *KINDS; what++) {
                 long n = 0;
                 for (size_t i = 0; i < size; i++)
                     at[i] = 0;
@@ -152,7 +156,7 @@ int main(int argc, char **argv)
                     const long sign = i ? 1 : -1;
                     n += sign * step_through(GENERATORS[g].generator, what, LENGTHS[i], at, sign);
                 }
-                printf("%s\t%s\t%s\t%d\t%ld\t", *tier, GENERATORS[g].name, NAMES[what], LONG - SHORT, n);
+                printf("%s\t%s\t%s\t%d\t%ld\t", *tier, GENERATORS[g].name, what->name, LONG - SHORT, n);
                 for (size_t i = 0; i < size; i++)
                     if (at[i])
                         printf("%lx:%ld ", (unsigned long)((uintptr_t)__executable_start + i), at[i]);

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyinit import __version__, _core, isa
+from pyinit.arrays import BFLOAT16
 from pyinit.streams import Stream
 
 __all__ = [
@@ -53,6 +54,12 @@ FILLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("uniform float32", "fill_uniform", {}),
     ("uniform float64", "fill_uniform", {}),
     ("bits uint32", "fill_bits", {}),
+    ("normal float16", "fill_normal", {}),
+    ("normal bfloat16", "fill_normal", {}),
+    ("normal_icdf float32", "fill_normal", {"method": "icdf"}),
+    ("normal_icdf float64", "fill_normal", {"method": "icdf"}),
+    ("truncated_normal float32", "fill_truncated_normal", {}),
+    ("truncated_normal float64", "fill_truncated_normal", {}),
 )
 ON_EVERY_TIER = ("normal float32",)
 PYTHON_SAMPLE = 200_000
@@ -262,9 +269,11 @@ def pyinit_cases(out: NDArray[np.float32]) -> list[Case]:
     ]
 
 
-def _view(out: NDArray[np.float32], dtype: str) -> NDArray[Any]:
-    size = np.dtype(dtype).itemsize
-    return out.view(np.uint8)[: out.nbytes // size * size].view(dtype)
+def _view(out: NDArray[np.float32], name: str) -> NDArray[Any]:
+    """The memory of `out` as another type: as many samples, or as many as fit."""
+    dtype = BFLOAT16 if name == "bfloat16" else np.dtype(name)
+    samples = min(out.size, out.nbytes // dtype.itemsize)
+    return out.view(np.uint8)[: samples * dtype.itemsize].view(dtype)
 
 
 def small_cases() -> list[Case]:
