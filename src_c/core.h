@@ -45,10 +45,19 @@ typedef struct {
 } pyi_job;
 
 /*
- * Writes samples [first, first + count) of the job. Or, if `blocks` is not null, all samples of the blocks with
- * these numbers, `count` blocks, a multiple of PYI_BLOCKS_MULTIPLE; `first` and the job's own block do not matter.
+ * The part of a job that a kernel does in one call: in each of `rows` rows the samples [first, first + count), where
+ * the next row's `first` is `row_step` samples further on, and its place `row_stride` bytes. Or, if `blocks` is not
+ * null, all samples of the blocks with these numbers: `count` blocks, a multiple of PYI_BLOCKS_MULTIPLE, in one row.
  */
-typedef void pyi_kernel(const pyi_job *job, const uint64_t *blocks, uint64_t first, size_t count, void *out);
+typedef struct {
+    uint64_t first;
+    size_t count, rows;
+    uint64_t row_step;
+    ptrdiff_t row_stride;
+    const uint64_t *blocks;
+} pyi_part;
+
+typedef void pyi_kernel(const pyi_job *job, const pyi_part *part, void *out);
 typedef pyi_kernel *const pyi_kernel_table[PYI_GENERATORS][PYI_METHODS][PYI_DTYPES];
 #define PYI_BLOCKS_MULTIPLE 8
 
@@ -80,7 +89,8 @@ struct pyi_work {
     void (*run)(const pyi_work *work, uint64_t first, size_t count);
     uint64_t units;
     size_t unit_bytes; /* that one of them writes */
-    size_t chunk;      /* units that a thread takes at once */
+    size_t chunk;      /* units that a thread takes at once, */
+    size_t phase;      /* and of which the first one lacks so many */
     const pyi_job *job;
     pyi_kernel *kernel;
     char *out;

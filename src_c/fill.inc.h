@@ -267,56 +267,62 @@ PYI_INLINE void step(generator_state *g, const pyi_job *job, char *out, int stre
 }
 
 /*
- * Writes samples [first, first + count) of the job, or those of `count` listed blocks. Whole steps go straight to
- * the buffer; what begins or ends inside a step, and what precedes the alignment that streaming needs, goes by way
- * of `part`. A streaming fill is brought to that alignment by a head of whole blocks, where they can.
+ * Does a part of the job. Whole steps go straight to the buffer; what begins or ends inside a step, and what precedes
+ * the alignment that streaming needs, goes by way of `piece`. A streaming row is brought to that alignment by a head
+ * of whole blocks, where they can.
  */
-PYI_INLINE void fill(const pyi_job *given, const uint64_t *blocks, uint64_t first, size_t count, char *out,
-                     const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
+PYI_INLINE void fill(const pyi_job *given, const pyi_part *part, char *row, const pyi_generator generator,
+                     const pyi_method method, const pyi_dtype dtype)
 {
-    const pyi_job job = *given; /* a copy, which no store to `out` can change */
+    const pyi_job job = *given; /* a copy, which no store can change */
     const size_t size = dtype == PYI_F64 ? 8 : dtype == PYI_F16 || dtype == PYI_BF16 ? 2 : 4;
     const size_t per_block = dtype == PYI_F64 ? 2 : 4;
     const size_t block_bytes = per_block * size, step_bytes = PYI_BLOCKS * block_bytes;
     const size_t alignment = sizeof(u32v) > block_bytes ? sizeof(u32v) : block_bytes;
-    size_t left = count * (blocks ? block_bytes : size), skip = 0, head = 0;
-    const uint64_t sample = first + job.skip, block = job.block + sample / per_block;
-    int stream = 0;
+    const uint64_t *blocks = part->blocks;
+    uint64_t sample = part->first + job.skip;
+    int streamed = 0;
     generator_state g;
 
     start(&g, &job, generator);
-    seek(&g, &job, block, generator);
-    if (!blocks) {
-        skip = (size_t)(sample % per_block) * size;
+    for (size_t rows = part->rows; rows; rows--, sample += part->row_step, row += part->row_stride) {
+        const uint64_t block = job.block + sample / per_block;
+        size_t left = part->count * (blocks ? block_bytes : size), head = 0;
+        size_t skip = blocks ? 0 : (size_t)(sample % per_block) * size;
+        char *out = row;
+        int stream = 0;
+
+        seek(&g, &job, block, generator);
         if (job.stream) {
             const size_t to_boundary = (size_t)(-((uintptr_t)out - skip) % alignment);
             stream = to_boundary % block_bytes == 0;
+            streamed |= stream;
             if (stream && (to_boundary || skip))
                 head = to_boundary ? to_boundary : alignment;
         }
-    }
-    while (left) {
-        char part[PYI_BLOCKS * 16];
-        const int whole = !head && !skip && left >= step_bytes;
-        if (blocks) {
-            seek_listed(&g, &job, blocks, generator);
-            blocks += PYI_BLOCKS;
+        while (left) {
+            char piece[PYI_BLOCKS * 16];
+            const int whole = !head && !skip && left >= step_bytes;
+            if (blocks) {
+                seek_listed(&g, &job, blocks, generator);
+                blocks += PYI_BLOCKS;
+            }
+            step(&g, &job, whole ? out : piece, stream && whole, generator, method, dtype);
+            if (whole) {
+                out += step_bytes;
+                left -= step_bytes;
+            } else {
+                const size_t end = head ? head : step_bytes, taken = end - skip < left ? end - skip : left;
+                memcpy(out, piece + skip, taken);
+                out += taken;
+                left -= taken;
+                if (head)
+                    seek(&g, &job, block + head / block_bytes, generator);
+                head = skip = 0;
+            }
         }
-        step(&g, &job, whole ? out : part, stream && whole, generator, method, dtype);
-        if (whole) {
-            out += step_bytes;
-            left -= step_bytes;
-        } else {
-            const size_t end = head ? head : step_bytes, taken = end - skip < left ? end - skip : left;
-            memcpy(out, part + skip, taken);
-            out += taken;
-            left -= taken;
-            if (head)
-                seek(&g, &job, block + head / block_bytes, generator);
-            head = skip = 0;
-        }
     }
-    if (stream)
+    if (streamed)
         stream_fence();
 }
 
@@ -331,11 +337,10 @@ PYI_INLINE void fill(const pyi_job *given, const uint64_t *blocks, uint64_t firs
 #define PYI_EACH_DTYPE(X, method) PYI_EACH_FLOAT(X, method) X(method, PYI_F64)
 #define PYI_EACH_FLOAT(X, method) X(method, PYI_F32) X(method, PYI_F16) X(method, PYI_BF16)
 
-#define PYI_KERNEL(generator, method, dtype)                                                               \
-    static void generator##_##method##_##dtype(const pyi_job *job, const uint64_t *blocks, uint64_t first, \
-                                               size_t count, void *out)                                    \
-    {                                                                                                      \
-        fill(job, blocks, first, count, out, generator, method, dtype);                                    \
+#define PYI_KERNEL(generator, method, dtype)                                                        \
+    static void generator##_##method##_##dtype(const pyi_job *job, const pyi_part *part, void *out) \
+    {                                                                                               \
+        fill(job, part, out, generator, method, dtype);                                             \
     }
 #define PYI_PHILOX_KERNEL(method, dtype) PYI_KERNEL(PYI_PHILOX4X32_10, method, dtype)
 #define PYI_ARS_KERNEL(method, dtype) PYI_KERNEL(PYI_ARS4X32_5, method, dtype)

@@ -62,14 +62,17 @@ pyi_status pyi_job_new(pyi_stream *stream, const pyi_distribution *distribution,
     return PYI_OK;
 }
 
-/* What a thread takes at once: several times what its start costs. */
+/* What a thread takes at once: several times what its start costs; of large buffers whole huge pages, so that no
+ * two threads wait for one page that is new. */
 #define CHUNK_BYTES ((size_t)1 << 19)
+#define HUGE_PAGE_BYTES ((size_t)1 << 21)
 /* Beyond the last-level caches of most machines, a store that reads no line first saves half the traffic. */
 #define STREAM_BYTES ((size_t)1 << 26)
 
 static void run_samples(const pyi_work *work, uint64_t first, size_t count)
 {
-    work->kernel(work->job, NULL, first, count, work->out + first * work->unit_bytes);
+    const pyi_part part = {.first = first, .count = count, .rows = 1};
+    work->kernel(work->job, &part, work->out + first * work->unit_bytes);
 }
 
 pyi_status pyi_fill(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out, size_t count,
@@ -82,10 +85,12 @@ pyi_status pyi_fill(pyi_stream *stream, const pyi_distribution *distribution, py
     if (status != PYI_OK)
         return status;
     job.stream = count > STREAM_BYTES / size;
+    const size_t chunk = job.stream ? HUGE_PAGE_BYTES : CHUNK_BYTES;
     return pyi_run(&(pyi_work){.run = run_samples,
                                .units = count,
                                .unit_bytes = size,
-                               .chunk = CHUNK_BYTES / size,
+                               .chunk = chunk / size,
+                               .phase = job.stream ? (uintptr_t)out % chunk / size : 0,
                                .job = &job,
                                .kernel = pyi_dispatch(&job),
                                .out = out},

@@ -77,7 +77,8 @@ static size_t take(team *t, uint64_t *first)
     *first = atomic_load(&t->next);
     do {
         const uint64_t left = t->work->units - *first;
-        count = left < t->work->chunk ? (size_t)left : t->work->chunk;
+        const size_t chunk = t->work->chunk - (size_t)((*first + t->work->phase) % t->work->chunk);
+        count = left < chunk ? (size_t)left : chunk;
     } while (count && !atomic_compare_exchange_weak(&t->next, first, *first + count));
     return count;
 }

@@ -2,17 +2,18 @@
  * Fills of arrays that are blocks of larger tensors, or lie in memory in an order of their own.
  *
  * Samples are numbered along the tensor's last dimension, so the array is a set of runs: rows of its last
- * dimension, in which both the sample and the address go by equal steps. Long runs without gaps are filled where they
- * lie. The others are filled by tiles of some rows and some columns: the blocks of words that a tile touches are
- * listed, made in a scratch buffer by one call of the kernel, and their samples copied to their places.
+ * dimension, in which both the sample and the address go by equal steps. The work is cut into tiles of some rows and
+ * some columns. Long runs without gaps are filled where they lie. Of the others, the blocks of words that a tile
+ * touches are listed, made in a scratch buffer by one call of the kernel, and their samples copied to their places.
  */
 #include <string.h>
 
 #include "core.h"
+#include "target.h"
 
 #define TILE_BLOCKS 1024
 #define TILE_COLUMNS 60 /* of runs with gaps: a transposed tile is then about square */
-#define LONG_RUN 4096   /* bytes, from which on it is filled where it lies */
+#define LONG_RUN 256    /* bytes, from which on a run is filled where it lies */
 #define CHUNK_BYTES ((size_t)1 << 19)
 #define STREAM_BYTES ((size_t)1 << 26)
 
@@ -29,7 +30,7 @@ typedef struct {
     axis row, column; /* `column` goes along a run, whose samples follow each other */
     uint64_t first;   /* the sample of element 0 */
     size_t tile_rows, tile_columns, row_tiles, column_tiles;
-    size_t row_blocks; /* that the samples of a tile's row can touch */
+    int in_place;
     size_t size, per_block;
 } plan;
 
@@ -98,29 +99,49 @@ static void make_plan(plan *p, axis *axes, int count)
             p->outer[p->outers++] = axes[i];
 
     p->tile_columns = p->column.length;
-    if (whole && (p->column.length * size >= LONG_RUN || (row < 0 && !p->outers))) {
-        p->tile_rows = p->row_blocks = 0;
+    p->in_place = whole && p->column.length * size >= LONG_RUN;
+    if (p->in_place) {
         if (p->tile_columns > CHUNK_BYTES / size)
             p->tile_columns = CHUNK_BYTES / size;
+        p->tile_rows = divide_up(CHUNK_BYTES / 8, p->tile_columns * size);
     } else {
         if (!whole && p->tile_columns > TILE_COLUMNS)
             p->tile_columns = TILE_COLUMNS;
-        p->row_blocks = (p->tile_columns + p->per_block - 2) / p->per_block + 1;
-        p->tile_rows = TILE_BLOCKS / p->row_blocks;
-        if (p->tile_rows > p->row.length)
-            p->tile_rows = p->row.length;
+        /* Its samples can begin anywhere in a block. */
+        p->tile_rows = TILE_BLOCKS / ((p->tile_columns + p->per_block - 2) / p->per_block + 1);
     }
-    p->row_tiles = divide_up(p->row.length, p->tile_rows ? p->tile_rows : 1);
+    if (p->tile_rows > p->row.length)
+        p->tile_rows = p->row.length;
+    p->row_tiles = divide_up(p->row.length, p->tile_rows);
     p->column_tiles = divide_up(p->column.length, p->tile_columns);
 }
 
+/* The copy of a tile whose rows lie next to each other: four at a time, which makes one store of four. */
+PYI_INLINE void copy_transposed(const plan *p, const char *const *from, size_t rows, size_t columns, char *out,
+                                const size_t size)
+{
+    size_t i = 0;
+    for (; i + 4 <= rows; i += 4)
+        for (size_t j = 0; j < columns; j++) {
+            char four[4 * 8];
+            for (size_t k = 0; k < 4; k++)
+                memcpy(four + k * size, from[i + k] + j * size, size);
+            memcpy(out + i * size + (ptrdiff_t)j * p->column.stride, four, 4 * size);
+        }
+    for (; i < rows; i++)
+        for (size_t j = 0; j < columns; j++)
+            memcpy(out + i * size + (ptrdiff_t)j * p->column.stride, from[i] + j * size, size);
+}
+
 /* Copies `rows` x `columns` samples of `size` bytes, a constant, to their places; row i begins at from[i]. */
-static inline void copy_tile(const plan *p, const char *const *from, size_t rows, size_t columns, char *out,
-                             const size_t size)
+PYI_INLINE void copy_tile(const plan *p, const char *const *from, size_t rows, size_t columns, char *out,
+                          const size_t size)
 {
     if (p->column.stride == (ptrdiff_t)size)
         for (size_t i = 0; i < rows; i++)
             memcpy(out + (ptrdiff_t)i * p->row.stride, from[i], columns * size);
+    else if (p->row.stride == (ptrdiff_t)size)
+        copy_transposed(p, from, rows, columns, out, size);
     else if (magnitude(p->row.stride) < magnitude(p->column.stride))
         for (size_t j = 0; j < columns; j++)
             for (size_t i = 0; i < rows; i++)
@@ -148,7 +169,7 @@ static void fill_tile(const pyi_work *work, uint64_t sample, size_t rows, size_t
     }
     for (; count % PYI_BLOCKS_MULTIPLE; count++)
         blocks[count] = blocks[count - 1];
-    work->kernel(work->job, blocks, 0, count, scratch);
+    work->kernel(work->job, &(pyi_part){.count = count, .rows = 1, .blocks = blocks}, scratch);
     if (p->size == 2)
         copy_tile(p, from, rows, columns, out, 2);
     else if (p->size == 4)
@@ -162,7 +183,7 @@ static void run_tiles(const pyi_work *work, uint64_t first, size_t count)
     const plan *p = work->plan;
     for (uint64_t tile = first; tile < first + count; tile++) {
         /* Rows fastest: the next tile writes where this one did, a little further on. */
-        const size_t row = (size_t)(tile % p->row_tiles) * (p->tile_rows ? p->tile_rows : 1);
+        const size_t row = (size_t)(tile % p->row_tiles) * p->tile_rows;
         const size_t column = (size_t)(tile / p->row_tiles % p->column_tiles) * p->tile_columns;
         const size_t columns =
             p->column.length - column < p->tile_columns ? p->column.length - column : p->tile_columns;
@@ -176,10 +197,10 @@ static void run_tiles(const pyi_work *work, uint64_t first, size_t count)
             sample += at * p->outer[i].step;
             out += (ptrdiff_t)at * p->outer[i].stride;
         }
-        if (p->tile_rows)
-            fill_tile(work, sample, rows, columns, out);
+        if (p->in_place)
+            work->kernel(work->job, &(pyi_part){sample, columns, rows, p->row.step, p->row.stride, NULL}, out);
         else
-            work->kernel(work->job, NULL, sample, columns, out);
+            fill_tile(work, sample, rows, columns, out);
     }
 }
 
@@ -203,9 +224,9 @@ pyi_status pyi_fill_window(pyi_stream *stream, const pyi_distribution *distribut
     if (status != PYI_OK || !elements)
         return status;
     make_plan(&p, axes, join_axes(axes, count));
-    job.stream = !p.tile_rows && elements > STREAM_BYTES / p.size;
+    job.stream = p.in_place && elements > STREAM_BYTES / p.size;
 
-    const size_t tile_bytes = p.tile_columns * (p.tile_rows ? p.tile_rows : 1) * p.size;
+    const size_t tile_bytes = p.tile_columns * p.tile_rows * p.size;
     uint64_t tiles = (uint64_t)p.row_tiles * p.column_tiles;
     for (int i = 0; i < p.outers; i++)
         tiles *= p.outer[i].length;

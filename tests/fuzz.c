@@ -45,13 +45,13 @@ int main(void)
         job.skip = (uint32_t)(random64() % (4 / pyi_sample_words(dtype)));
         char *expected = malloc(bytes + 1), *memory = malloc(shift + bytes + 1);
         pyi_isa_select("scalar");
-        pyi_dispatch (&job)(&job, NULL, first, count, expected);
+        pyi_dispatch (&job)(&job, &(pyi_part){.first = first, .count = count, .rows = 1}, expected);
         for (const char *const *name = pyi_isa_available(); *name; name++) {
             job.stream = (int)(random64() % 2);
             pyi_isa_select(*name);
             /* The last byte of the allocation stays free: what a fill writes there is an error by itself. */
             memory[shift + bytes] = 0x55;
-            pyi_dispatch (&job)(&job, NULL, first, count, memory + shift);
+            pyi_dispatch (&job)(&job, &(pyi_part){.first = first, .count = count, .rows = 1}, memory + shift);
             if (memcmp(memory + shift, expected, bytes) || memory[shift + bytes] != 0x55) {
                 printf("%s: generator %d, method %d, dtype %d, block %llu, skip %u, first %llu, count %zu, stream %d, "
                        "shift %zu\n",
