@@ -7,7 +7,7 @@
 
 #if defined(__aarch64__) && defined(__GNUC__) && !defined(__AARCH64EB__)
 #define PYI_NEON
-#if defined(__linux__)
+#if defined(__linux__) || defined(__FreeBSD__) || defined(__OpenBSD__)
 #include <sys/auxv.h>
 #endif
 #elif defined(__x86_64__) && defined(__GNUC__)
@@ -42,8 +42,13 @@ static int has_neon_aes(void)
 {
 #if defined(__linux__)
     return (getauxval(AT_HWCAP) & (1 << 3)) != 0; /* HWCAP_AES */
+#elif defined(__FreeBSD__) || defined(__OpenBSD__)
+    unsigned long features = 0;
+    return elf_aux_info(AT_HWCAP, &features, sizeof features) == 0 && (features & (1 << 3)) != 0;
+#elif defined(__APPLE__) || defined(_WIN32)
+    return 1; /* every machine of theirs has it */
 #else
-    return 1; /* every AArch64 machine of macOS and Windows has it */
+    return 0;
 #endif
 }
 #endif
