@@ -20,7 +20,7 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	PATH="$(abspath $(BIN)):$$PATH" cython-lint pyinit
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint pyinit examples
 	$(BIN)/clang-format --dry-run --Werror src_c/*.[ch] tests/*.c
 
 format: $(VENV)/.lint
@@ -32,10 +32,10 @@ bench: $(VENV)/.built
 	$(BIN)/python benchmarks/bench_fill.py --output $(BENCH_OUTPUT)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info pyinit/*.so pyinit/_core.c
+	rm -rf $(VENV) build dist *.egg-info pyinit/*.so pyinit/*.c
 
 # The package, built in place, with what the demo draws with.
-$(VENV)/.built: $(VENV)/.tools setup.py $(wildcard src_c/*) pyinit/_core.pyx pyinit/_core.pxd
+$(VENV)/.built: $(VENV)/.tools setup.py $(wildcard src_c/*) $(wildcard pyinit/*.pyx pyinit/*.pxd)
 	@command -v $(firstword $(CC)) >/dev/null || { echo "pyinit needs a C compiler, and '$(CC)' was not found: install gcc or clang, or set CC."; exit 1; }
 	@$(BIN)/python -c 'import os, sys, sysconfig; os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")) or sys.exit("pyinit needs the headers of Python, and Python.h was not found: install the python3-dev package.")'
 	@echo "Building pyinit ..."

@@ -1,4 +1,4 @@
-"""Builds the one extension: Cython over the C core. Everything else is in pyproject.toml."""
+"""Builds the extensions: the boundary over the C core, and what reaches the core through it. Else: pyproject.toml."""
 
 from glob import glob
 
@@ -23,12 +23,16 @@ class BuildCore(build_ext):
         super().build_extensions()
 
 
-core = Extension(
-    "pyinit._core",
-    ["pyinit/_core.pyx", *sorted(glob("src_c/*.c"))],
-    include_dirs=["src_c", numpy.get_include()],
-    depends=sorted(glob("src_c/*.h")),
-    define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-)
+def extension(name: str, sources: list[str]) -> Extension:
+    return Extension(
+        f"pyinit.{name}",
+        [f"pyinit/{name}.pyx", *sources],
+        include_dirs=["src_c", numpy.get_include()],
+        depends=sorted(glob("src_c/*.h")),
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+    )
 
-setup(ext_modules=cythonize([core]), cmdclass={"build_ext": BuildCore})
+
+extensions = [extension("_core", sorted(glob("src_c/*.c"))), extension("bit_generator", [])]
+
+setup(ext_modules=cythonize(extensions), cmdclass={"build_ext": BuildCore})

@@ -6,6 +6,8 @@
 """
 
 import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -19,4 +21,44 @@ if importlib.util.find_spec("pyinit._core") is None:
 from pyinit import arrays, initializers, isa
 from pyinit.streams import Stream
 
-__all__ = ["Stream", "__version__", "arrays", "initializers", "isa"]
+if TYPE_CHECKING:
+    from pyinit.bit_generator import BitGenerator
+
+__all__ = ["BitGenerator", "Stream", "__version__", "arrays", "get_include", "initializers", "isa"]
+
+
+def get_include() -> str:
+    """The folder of pyinit.h, for the compiler of a module that calls the core or cimports `pyinit._core`.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    FileNotFoundError
+        If the headers are neither in the package nor in a checkout around it.
+
+    Examples
+    --------
+    >>> import os
+    >>> "pyinit.h" in os.listdir(pyinit.get_include())
+    True
+    """
+    package = Path(__file__).parent
+    for folder in (package / "include", package.parent / "src_c"):  # installed; in a checkout
+        if (folder / "pyinit.h").is_file():
+            return str(folder)
+    raise FileNotFoundError(f"pyinit.h is not where it should be, in {package / 'include'}")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "BitGenerator":  # not sooner: it needs numpy.random, and NumPy does not load that by itself either
+        from pyinit.bit_generator import BitGenerator
+
+        return BitGenerator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

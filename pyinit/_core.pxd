@@ -64,6 +64,9 @@ cdef extern from "pyinit.h" nogil:
     pyi_status pyi_fill_window(
         pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out,
         const pyi_window *window, const pyi_options *options)
+    pyi_status pyi_fill_bits_u32(pyi_stream *stream, uint32_t *out, size_t count, const pyi_options *options)
+    pyi_status pyi_fill_normal_f32(
+        pyi_stream *stream, float *out, size_t count, double mean, double std, const pyi_options *options)
     const char *const *pyi_isa_available()
     const char *pyi_isa_active()
     pyi_status pyi_isa_select(const char *name)
@@ -71,3 +74,20 @@ cdef extern from "pyinit.h" nogil:
 
 cdef class StreamState:
     cdef pyi_stream stream
+
+
+# The core for other Cython modules, which reach it through the loaded `_core` and do not link it. Each function is
+# the one of pyinit.h with pyi_ before its name.
+cdef pyi_status stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id) noexcept nogil
+cdef pyi_status skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words) noexcept nogil
+cdef pyi_status claim(pyi_stream *stream, pyi_stream *claimed, size_t count, pyi_dtype dtype) noexcept nogil
+cdef pyi_status fill(
+    pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out, size_t count,
+    const pyi_options *options) noexcept nogil
+cdef pyi_status fill_window(
+    pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out,
+    const pyi_window *window, const pyi_options *options) noexcept nogil
+cdef pyi_status fill_bits_u32(
+    pyi_stream *stream, uint32_t *out, size_t count, const pyi_options *options) noexcept nogil
+cdef pyi_status fill_normal_f32(
+    pyi_stream *stream, float *out, size_t count, double mean, double std, const pyi_options *options) noexcept nogil

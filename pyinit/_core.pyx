@@ -166,7 +166,8 @@ cdef int float_dtype(cnp.ndarray out) except -1:
         if dtype == cnp.NPY_FLOAT16:
             return PYI_F16
         # NumPy has no bfloat16: ml_dtypes brings one, and arrays.BFLOAT16 is a record of that name.
-        if cnp.PyArray_ITEMSIZE(out) == 2 and "bfloat16" in ((<object>out).dtype.name, *((<object>out).dtype.names or ())):
+        kind = (<object>out).dtype
+        if cnp.PyArray_ITEMSIZE(out) == 2 and (kind.name == "bfloat16" or kind.names == ("bfloat16",)):
             return PYI_BF16
     raise TypeError(
         f"out must have dtype float32, float64, float16 or bfloat16 in native byte order; got {describe(out)}")
@@ -271,27 +272,25 @@ cdef int run(
         raise ValueError(f"{claim} samples would end beyond position 2**66; the stream stands at {state.position}")
 
     if n <= GIL_COUNT:
-        status = fill(&claimed, distribution, dtype, data, n, &window if windowed else NULL, &options)
+        if windowed:
+            status = pyi_fill_window(&claimed, distribution, dtype, data, &window, &options)
+        else:
+            status = pyi_fill(&claimed, distribution, dtype, data, n, &options)
     else:
         # Signals are for the main thread. Another one must not ask for the GIL in the middle of a fill: where the
         # interpreter is ending it would be ended there, while the threads that help it still use its stack.
         if get_ident() == main_thread().ident:
             options.interrupted = interrupted
         with nogil:
-            status = fill(&claimed, distribution, dtype, data, n, &window if windowed else NULL, &options)
+            if windowed:
+                status = pyi_fill_window(&claimed, distribution, dtype, data, &window, &options)
+            else:
+                status = pyi_fill(&claimed, distribution, dtype, data, n, &options)
     if status == PYI_INTERRUPTED:
         return raise_pending()
     if status != PYI_OK:
         raise RuntimeError(f"the core refused a fill that was checked: status {status}")
     return 0
-
-
-cdef pyi_status fill(
-        pyi_stream *claimed, const pyi_distribution *distribution, pyi_dtype dtype, void *data, size_t n,
-        const pyi_window *window, const pyi_options *options) noexcept nogil:
-    if window == NULL:
-        return pyi_fill(claimed, distribution, dtype, data, n, options)
-    return pyi_fill_window(claimed, distribution, dtype, data, window, options)
 
 
 def fill_bits(StreamState state not None, cnp.ndarray out not None, global_shape=None, offset=None, num_threads=None):
@@ -364,3 +363,40 @@ def fill_truncated_normal(
     distribution.sampler = PYI_TRUNCATED_NORMAL
     distribution.parameters[2], distribution.parameters[3] = a, b
     run(state, out, <pyi_dtype>dtype, &distribution, global_shape, offset, num_threads)
+
+
+# For other Cython modules, as _core.pxd says.
+
+cdef pyi_status stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id) noexcept nogil:
+    return pyi_stream_new(stream, generator, seed, id)
+
+
+cdef pyi_status skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words) noexcept nogil:
+    return pyi_skip_ahead(stream, blocks, words)
+
+
+cdef pyi_status claim(pyi_stream *stream, pyi_stream *claimed, size_t count, pyi_dtype dtype) noexcept nogil:
+    return pyi_claim(stream, claimed, count, dtype)
+
+
+cdef pyi_status fill(
+        pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out, size_t count,
+        const pyi_options *options) noexcept nogil:
+    return pyi_fill(stream, distribution, dtype, out, count, options)
+
+
+cdef pyi_status fill_window(
+        pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out,
+        const pyi_window *window, const pyi_options *options) noexcept nogil:
+    return pyi_fill_window(stream, distribution, dtype, out, window, options)
+
+
+cdef pyi_status fill_bits_u32(
+        pyi_stream *stream, uint32_t *out, size_t count, const pyi_options *options) noexcept nogil:
+    return pyi_fill_bits_u32(stream, out, count, options)
+
+
+cdef pyi_status fill_normal_f32(
+        pyi_stream *stream, float *out, size_t count, double mean, double std,
+        const pyi_options *options) noexcept nogil:
+    return pyi_fill_normal_f32(stream, out, count, mean, std, options)

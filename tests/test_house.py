@@ -1,6 +1,7 @@
 """The rules of the house: which module may import which, and where optional packages come in."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pyinit"
 FILES = sorted(PACKAGE.rglob("*.py"))
+CYTHON_FILES = sorted(PACKAGE.rglob("*.pyx"))
 
 # Imports go down this list only; modules of one row do not import each other.
 FLOORS = [
@@ -18,7 +20,8 @@ FLOORS = [
     {"bench"},
     {"diagnostics"},
     {"adapters", "network"},
-    {"initializers"},
+    {"bit_generator"},
+    {"child_streams", "initializers"},
     {"streams"},
     {"cuda", "arrays", "isa"},
     {"_core"},
@@ -27,7 +30,7 @@ FLOORS = [
 
 def room(path):
     """The module below pyinit that a file belongs to: "network" for all of network/."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return path.relative_to(PACKAGE).parts[0].partition(".")[0]
 
 
 def imports(path):
@@ -58,6 +61,12 @@ def test_imports_go_down(path):
             assert floor(parts[1]) > floor(here), f"{here} imports {parts[1]}"
 
 
+@pytest.mark.parametrize("path", CYTHON_FILES, ids=lambda p: p.name)
+def test_cython_imports_go_down(path):
+    for name in re.findall(r"^\s*(?:from|c?import) pyinit\.(\w+)", path.read_text(), re.M):
+        assert floor(name) > floor(room(path)), f"{room(path)} imports {name}"
+
+
 def test_each_optional_package_is_imported_in_one_file_alone():
     users = {}
     for path in FILES:
@@ -69,5 +78,7 @@ def test_each_optional_package_is_imported_in_one_file_alone():
 
 
 def test_names_say_what_is_inside():
-    for path in (path for folder in ("pyinit", "src_c", "tests", "benchmarks") for path in (ROOT / folder).rglob("*")):
+    for path in (
+        path for folder in ("pyinit", "src_c", "tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*")
+    ):
         assert not {"utils", "helpers", "manager", "common", "misc"} & set(path.stem.lower().split("_"))

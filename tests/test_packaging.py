@@ -17,6 +17,8 @@ assert [hex(w) for w in pyinit.Stream(0).bits(4)] == ["0x6627e8d5", "0xe169c58d"
 assert pyinit.Stream(1, "ars5").normal((300, 1000)).std().round(2) == 1
 include = pathlib.Path(pyinit.__file__).parent / "include"
 assert {"pyinit.h", "philox.h", "simd_scalar.h", "fill.inc.h"} <= {p.name for p in include.iterdir()}
+assert pyinit.get_include() == str(include)
+assert np.random.Generator(pyinit.BitGenerator(0)).random() == pyinit.Stream(0).uniform(1, np.float64)[0]
 from pyinit.network import Dense, Network
 net = Network(3, [Dense(2)])
 net.initialize(seed=0)
@@ -65,5 +67,6 @@ def test_the_wheel_holds_no_sources(distributions):
     names = zipfile.ZipFile(distributions["wheel"]).namelist()
     assert not [n for n in names if n.endswith((".c", ".pyx")) or n.startswith(("tests", "src_c", "benchmarks"))]
     assert any(n.startswith("pyinit/_core.") and n.endswith((".so", ".pyd")) for n in names)
-    assert "pyinit/_core.pxd" in names
+    assert any(n.startswith("pyinit/bit_generator.") and n.endswith((".so", ".pyd")) for n in names)
+    assert {"pyinit/_core.pxd", "pyinit/bit_generator.pyi"} <= set(names)
     assert "pyinit/py.typed" in names

@@ -86,7 +86,7 @@ def hex24(c):
 def table(rows):
     """Print the coefficients of 16 polynomials as one row a degree."""
     for degree in range(len(rows[0])):
-        print("    {" + ", ".join(f"{hex24(row[degree])}" for row in rows) + "},")
+        print("    {" + ", ".join(hex24(row[degree]) for row in rows) + "},")
 
 
 def quantile_table():
@@ -143,9 +143,9 @@ def main():
     s = [mp.sqrt(-2 * mp.log(mp.erfc(z / mp.sqrt(2)) / 2)) for z in tails]
     fit_ratio("f32 quantile in s = sqrt(-2 ln p)", tails, s, 5, 4)
     # Mills' ratio Q/phi times (1 + x): from 1.25 to 1, smooth in t on the whole half-line.
-    mills = lambda t: mp.erfc(4 * (1 + t) / (1 - t) / mp.sqrt(2)) / 2 / mp.npdf(4 * (1 + t) / (1 - t))
-    scaled = lambda t: mills(t) * (1 + 4 * (1 + t) / (1 - t))
-    fit("f64 (1 + x) Q(x)/phi(x) in t = (x - 4)/(x + 4)", scaled, -1, mp.mpf("0.85"), 24, 53, nodes=120)
+    scaled = lambda x: mp.erfc(x / mp.sqrt(2)) / 2 / mp.npdf(x) * (1 + x)  # noqa: E731
+    f = lambda t: scaled(4 * (1 + t) / (1 - t))  # noqa: E731
+    fit("f64 (1 + x) Q(x)/phi(x) in t = (x - 4)/(x + 4)", f, -1, mp.mpf("0.85"), 24, 53, nodes=120, refit=False)
     print("-2 ln 2 as f32", float(round_to(-2 * mp.log(2), 24)).hex())
     high = round_to(-2 * mp.log(2), 40)  # few enough bits that exponent * high is exact
     print("-2 ln 2 as f64", float(high).hex(), "+", float(round_to(-2 * mp.log(2) - high, 53)).hex())

@@ -1,0 +1,276 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
+"""Streams as bit generators of NumPy's, so that each of its distributions can be drawn from a stream."""
+
+from threading import RLock
+
+import numpy as np
+
+from libc.stdint cimport uint32_t, uint64_t
+from numpy.random cimport BitGenerator as NumPyBitGenerator
+
+from pyinit._core cimport pyi_options, pyi_stream, fill_bits_u32, skip_ahead, stream_new
+
+from pyinit._core import END, GENERATORS
+from pyinit.child_streams import ChildStreams, integer
+from pyinit.streams import Stream
+
+# NumPy's object is the head of ours. Cython itself would only warn of a longer one, and then overwrite its end.
+if NumPyBitGenerator.__basicsize__ != sizeof(NumPyBitGenerator):
+    raise ImportError(
+        f"pyinit.BitGenerator was built for another layout of numpy.random.BitGenerator than that of NumPy "
+        f"{np.__version__}: build pyinit again, with the NumPy that it is to run with"
+    )
+
+# Words that are taken from the core at a time; half and twice as many are as fast. A power of two, so that buffers
+# that begin at its multiples end where the stream does.
+cdef enum:
+    BUFFER = 1024
+
+cdef struct Words:
+    pyi_stream stream  # stands behind the buffer
+    uint32_t next      # index of the next word to be used; BUFFER if there is none
+    uint32_t buffer[BUFFER]
+
+
+cdef void refill(Words *words) noexcept nogil:
+    cdef pyi_stream *s = &words.stream
+    cdef pyi_options options
+    options.threads = 1
+    options.interrupted = NULL
+    options.arg = NULL
+    if s.end:  # A draw cannot fail: as any counter, this one begins again.
+        stream_new(s, s.generator, s.seed, s.id)
+    fill_bits_u32(s, words.buffer, BUFFER, &options)
+    words.next = 0
+
+
+cdef uint32_t next_uint32(void *state) noexcept nogil:
+    cdef Words *words = <Words *>state
+    if words.next == BUFFER:
+        refill(words)
+    words.next += 1
+    return words.buffer[words.next - 1]
+
+
+cdef uint64_t next_uint64(void *state) noexcept nogil:
+    cdef Words *words = <Words *>state
+    words.next += words.next & 1
+    if words.next == BUFFER:
+        refill(words)
+    words.next += 2
+    return words.buffer[words.next - 2] | <uint64_t>words.buffer[words.next - 1] << 32
+
+
+cdef double next_double(void *state) noexcept nogil:
+    return (next_uint64(state) >> 11) * (1.0 / 9007199254740992.0)  # 2^-53
+
+
+cdef class BitGenerator(NumPyBitGenerator):
+    # The head of the docstring is what `inspect.signature` reads.
+    """BitGenerator(stream=None)
+--
+
+    A stream as a bit generator of NumPy's: ``np.random.Generator(pyinit.BitGenerator(stream))``.
+
+    It reads on, in a copy, from where the stream stands, and leaves the stream there. So it would use the same words
+    as the stream's own fills after it: where the stream has other work too, give it a child, `stream.child("numpy")`.
+
+    Parameters
+    ----------
+    stream : Stream or int, optional
+        An integer in [0, 2**64) stands for `Stream(seed)`, None for a seed drawn from the operating system. What
+        `BitGenerator.seed_seq.spawn` gives is taken too.
+
+    Raises
+    ------
+    TypeError
+        If `stream` is none of these.
+    ValueError
+        If the seed is out of range.
+
+    Notes
+    -----
+    A draw of 32 bits is the next word. One of 64 bits is two words, the low one first, from the next even position;
+    a double is its 53 leading bits. So `Generator.random` gives what `Stream.uniform` gives, float32 and float64.
+
+    A draw cannot fail. Behind the last word, at position 2**66, the stream begins again at 0.
+
+    Generators may share it between threads: they hold `lock` while they draw, as do `stream`, `state` and `advance`.
+
+    Examples
+    --------
+    >>> stream = pyinit.Stream(seed=42)
+    >>> rng = np.random.Generator(pyinit.BitGenerator(stream.child("numpy")))
+    >>> bool((rng.gamma(2.0, size=5) > 0).all())
+    True
+    >>> rng = np.random.Generator(pyinit.BitGenerator(stream))
+    >>> bool((rng.random(5) == stream.uniform(5, dtype=np.float64)).all())
+    True
+    """
+
+    cdef Words words
+
+    def __init__(self, stream=None):
+        if isinstance(stream, ChildStreams):
+            children, stream = stream, stream.stream
+        else:
+            if not isinstance(stream, Stream):
+                if stream is not None and not hasattr(stream, "__index__"):
+                    raise TypeError(f"stream must be a pyinit.Stream, an int or None; got {type(stream).__name__}")
+                stream = Stream(stream)
+            children = ChildStreams(stream)
+        NumPyBitGenerator.__init__(self, children)
+        self.lock = RLock()  # Before NumPy 2.3 it is a Lock, for which who holds it would wait for ever.
+        self.seat(stream)
+        self._bitgen.state = &self.words
+        self._bitgen.next_uint64 = next_uint64
+        self._bitgen.next_uint32 = next_uint32
+        self._bitgen.next_double = next_double
+        self._bitgen.next_raw = next_uint64
+
+    cdef int seat(self, stream) except -1:
+        """Make the word at which `stream` stands the next to be used."""
+        cdef object position = stream.position % END
+        cdef Words *words = &self.words
+        stream_new(&words.stream, GENERATORS[stream.generator], stream.seed, stream.id)
+        skip_ahead(&words.stream, position // BUFFER * (BUFFER // 4), 0)
+        refill(words)
+        words.next = position % BUFFER
+        return 0
+
+    @property
+    def stream(self):
+        """A new Stream that stands at the next word to be used."""
+        cdef pyi_stream *s = &self.words.stream
+        with self.lock:
+            position = (4 * <object>s.block - BUFFER + self.words.next) % END
+            generator = next(name for name, number in GENERATORS.items() if number == s.generator)
+            return Stream(s.seed, generator, id=s.id, position=position)
+
+    @property
+    def state(self):
+        """All that it is, as a dict of plain values: its class, the stream's state, the number of children spawned.
+
+        It can be set. TypeError or ValueError if what is set is not such a dict; it then stays as it was.
+        """
+        with self.lock:
+            return {
+                "bit_generator": type(self).__name__,
+                "state": self.stream.state,
+                "n_children_spawned": self._seed_seq.n_children_spawned,
+            }
+
+    @state.setter
+    def state(self, state):
+        if not isinstance(state, dict):
+            raise TypeError(f"state must be a dict; got {type(state).__name__}")
+        if state.get("bit_generator") != type(self).__name__:
+            raise ValueError(f"state must be of a {type(self).__name__}; got {state.get('bit_generator')!r}")
+        if sorted(map(str, state)) != ["bit_generator", "n_children_spawned", "state"]:
+            raise ValueError(
+                f"state must have the keys bit_generator, state, n_children_spawned; got {', '.join(map(str, state))}")
+        stream = Stream.from_state(state["state"])
+        children = ChildStreams(stream, state["n_children_spawned"])
+        with self.lock:
+            self.seat(stream)
+            self._seed_seq = children
+
+    def advance(self, delta):
+        """Move as if `delta` numbers of 64 bits had been drawn, by `random_raw` say: by 2 * delta words.
+
+        From an odd position it moves to the next even one first, as such a draw does, and so does `advance(0)`.
+
+        Parameters
+        ----------
+        delta : int
+            Any size; negative moves back. Counted modulo 2**65, for the 2**66 words of a stream are a ring here.
+
+        Returns
+        -------
+        BitGenerator
+            This one.
+
+        Raises
+        ------
+        TypeError
+            If `delta` is not an integer.
+
+        Examples
+        --------
+        >>> a, b = pyinit.BitGenerator(1), pyinit.BitGenerator(1)
+        >>> _ = a.random_raw(10)
+        >>> a.random_raw() == b.advance(10).random_raw()
+        True
+        """
+        delta = integer("delta", delta)
+        with self.lock:
+            stream = self.stream
+            stream.position = (stream.position + stream.position % 2 + 2 * delta) % END
+            self.seat(stream)
+        return self
+
+    def jumped(self, jumps=1):
+        """A new bit generator as if 2**66 * jumps words had been used: the stream of the id that is `jumps` higher.
+
+        The 64 bits of the id are the high half of the generator's counter. So bit generators that are jumped from
+        one another share no word of the counter, as far as each of them is used. Children have hashed ids: one of
+        them is one of the jumped as improbably as two children are the same.
+
+        Parameters
+        ----------
+        jumps : int
+            Any size; counted modulo 2**64.
+
+        Returns
+        -------
+        BitGenerator
+            At the position of this one; none of its children spawned.
+
+        Raises
+        ------
+        TypeError
+            If `jumps` is not an integer.
+
+        Examples
+        --------
+        >>> pyinit.BitGenerator(42).jumped(2).stream
+        Stream(seed=42, generator='philox', id=0x2, position=0)
+        """
+        jumps = integer("jumps", jumps)
+        stream = self.stream
+        return type(self)(
+            Stream(stream.seed, stream.generator, id=(stream.id + jumps) % 2**64, position=stream.position))
+
+    def spawn(self, n_children):
+        """New bit generators of the stream's children, others at each call, each at position 0.
+
+        Parameters
+        ----------
+        n_children : int
+            At least 0.
+
+        Returns
+        -------
+        list of BitGenerator
+            Number i of all that were ever spawned is that of ``stream.child(f"spawn[{i}]")``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `n_children` is not an integer, or negative.
+
+        Examples
+        --------
+        >>> a, b = np.random.Generator(pyinit.BitGenerator(42)).spawn(2)
+        >>> b.bit_generator.stream == pyinit.Stream(42).child("spawn[1]")
+        True
+        """
+        with self.lock:
+            return [type(self)(child) for child in self._seed_seq.spawn(n_children)]
+
+    def __reduce__(self):
+        with self.lock:
+            return type(self), (self.stream,), self.state
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.stream!r})"

@@ -1,0 +1,122 @@
+"""The children of a stream as a seed sequence of NumPy's, which is how its bit generators spawn others."""
+
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.random.bit_generator import ISpawnableSeedSequence
+from numpy.typing import DTypeLike, NDArray
+
+from pyinit.streams import Stream
+
+
+class ChildStreams(ISpawnableSeedSequence):
+    """The children of a stream, counted: what a bit generator of NumPy's has for a seed sequence.
+
+    Parameters
+    ----------
+    stream : Stream
+        Its position does not matter.
+    n_children_spawned : int
+        How many there are already, at least 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `stream` is not a Stream, or `n_children_spawned` no integer or negative.
+
+    Examples
+    --------
+    >>> children = pyinit.BitGenerator(42).seed_seq
+    >>> children.spawn(2)[1].stream == pyinit.Stream(42).child("spawn[1]")
+    True
+    >>> children.n_children_spawned
+    2
+    """
+
+    def __init__(self, stream: Stream, n_children_spawned: Any = 0) -> None:
+        if not isinstance(stream, Stream):
+            raise TypeError(f"stream must be a pyinit.Stream; got {type(stream).__name__}")
+        self.stream = Stream(stream.seed, stream.generator, id=stream.id)
+        self.n_children_spawned = _count("n_children_spawned", n_children_spawned)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """All that it is: generator, seed and id of the stream, and the number of children spawned."""
+        state = {k: v for k, v in self.stream.state.items() if k != "position"}
+        return {**state, "n_children_spawned": self.n_children_spawned}
+
+    def spawn(self, n_children: Any) -> list["ChildStreams"]:
+        """The next `n_children` children; number i is that of ``stream.child(f"spawn[{i}]")``.
+
+        Parameters
+        ----------
+        n_children : int
+            At least 0.
+
+        Returns
+        -------
+        list of ChildStreams
+            Of the children, to make bit generators of.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `n_children` is not an integer, or negative.
+
+        Examples
+        --------
+        >>> [np.random.Generator(pyinit.BitGenerator(c)) for c in pyinit.BitGenerator(42).seed_seq.spawn(1)]
+        [Generator(BitGenerator) at 0x...]
+        """
+        first = self.n_children_spawned
+        self.n_children_spawned += _count("n_children", n_children)
+        return [ChildStreams(self.stream.child(f"spawn[{i}]")) for i in range(first, self.n_children_spawned)]
+
+    def generate_state(self, n_words: Any, dtype: DTypeLike = np.uint32) -> NDArray[Any]:
+        """Words to seed a bit generator of another kind with: the first of ``stream.child("generate_state")``.
+
+        Parameters
+        ----------
+        n_words : int
+            At least 0.
+        dtype : uint32 or uint64
+            A uint64 is two words, the low one first.
+
+        Returns
+        -------
+        numpy.ndarray
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `n_words` is not an integer, or negative, or `dtype` another.
+
+        Examples
+        --------
+        >>> rng = np.random.Generator(np.random.PCG64(pyinit.BitGenerator(42).seed_seq))
+        """
+        n, dtype = _count("n_words", n_words), np.dtype(dtype)
+        if dtype not in (np.uint32, np.uint64):
+            raise ValueError(f"dtype must be uint32 or uint64; got {dtype}")
+        words = self.stream.child("generate_state").bits(n * dtype.itemsize // 4)
+        # Read as little-endian numbers, whatever the machine's own order.
+        return words.astype("<u4").view(dtype.newbyteorder("<")).astype(dtype)
+
+    def __repr__(self) -> str:
+        return f"ChildStreams({self.stream!r}, n_children_spawned={self.n_children_spawned})"
+
+
+def integer(name: str, value: Any) -> int:
+    """`value` as an int, or a TypeError that names it."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer; got {type(value).__name__}") from None
+
+
+def _count(name: str, value: Any) -> int:
+    number = integer(name, value)
+    if number < 0:
+        raise ValueError(f"{name} must be non-negative; got {number}")
+    return number
