@@ -11,13 +11,9 @@
 #error "pyinit needs arithmetic without excess precision (x87: -msse2 -mfpmath=sse; GCC on s390x: -std=gnu11, not c11)"
 #endif
 
-/* A multiply and an add are an fma where the source says so, whatever the flags: GCC's default is otherwise. Clang does
- * not say which parts of -ffast-math are on, but can have them off. */
+/* A multiply and an add are an fma where the source says so: GCC's default is otherwise. Of clang's flags,
+ * -ffp-contract=fast goes past the pragma, and that and the parts of -ffast-math define nothing: do not use them. */
 #if defined(__clang__)
-#pragma clang diagnostic push
-#pragma clang diagnostic ignored "-Wignored-pragmas" /* by older ones, for AArch64 */
-#pragma float_control(precise, on)
-#pragma clang diagnostic pop
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
