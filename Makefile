@@ -23,15 +23,15 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint pyinit examples
-	$(BIN)/clang-format --dry-run --Werror src_c/*.[ch] tests/*.c examples/c/*.c
+	$(BIN)/clang-format --dry-run --Werror src_c/*.[ch] tests/*.c examples/c/*.c benchmarks/*.c
 
 format: $(VENV)/.lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i src_c/*.[ch] tests/*.c examples/c/*.c
+	$(BIN)/clang-format -i src_c/*.[ch] tests/*.c examples/c/*.c benchmarks/*.c
 
-bench: $(VENV)/.built
-	$(BIN)/python benchmarks/bench_fill.py --output $(BENCH_OUTPUT)
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/bench_fill.py --peers --output $(BENCH_OUTPUT)
 
 # The C core for programs of other languages: src_c/pyinit.h and one of these.
 lib: $(LIB)/libpyinit.a $(LIB)/libpyinit.so
@@ -73,6 +73,10 @@ $(VENV)/.tools: pyproject.toml $(VENV)/.choice
 
 $(VENV)/.test: $(VENV)/.built
 	@$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[test,torch]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.built
+	@$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[bench]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.built

@@ -1,15 +1,71 @@
-"""Times every fill beside memset and NumPy, prints the table, and writes every repetition's time as JSON.
+"""Times every fill beside pure writes and peers, prints the tables, and writes every repetition's time as JSON.
 
-It is the command `pyinit bench` with a place for its output: see there for the options, and pyinit/bench.py for what
-is timed and how.
+It is the command `pyinit bench` with more cases: those of memory.py, those of peers.py with --peers, and the
+instructions a sample (instructions.py). pyinit/bench.py says how it is timed, table.py prints a file again.
 """
 
+import argparse
+import json
 import sys
 from pathlib import Path
 
-from pyinit.cli import main
+import instructions
+import memory
+import numpy as np
+import peers
+import table
 
-RESULTS = Path(__file__).parent / "results"
+from pyinit import bench, cli
+
+HERE = Path(__file__).parent
+
+
+def main():
+    """Count, time, print and write."""
+    parser = argparse.ArgumentParser(description="Time every fill beside pure writes and peers.")
+    cli.add_bench_options(parser)
+    parser.add_argument("--peers", action="store_true", help="time MKL, PyTorch, JAX and randomgen too")
+    parser.add_argument(
+        "--instructions", action=argparse.BooleanOptionalAction, default=True, help="count instructions a sample"
+    )
+    parser.set_defaults(output=HERE / "results" / "latest.json")
+    arguments = parser.parse_args()
+    cli.check_writable(arguments.output)
+    counted = count() if arguments.instructions else {}
+    result = timed(arguments.elements, arguments.repetitions, cases_of=peers.PEERS if arguments.peers else ["numpy"])
+    result["instructions"] = counted
+    arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+    print(table.tables(result))
+    print(f"Every repetition's time is in {arguments.output}.")
+
+
+def count():
+    """The instructions a sample, or why there are none."""
+    try:
+        return instructions.count()
+    except RuntimeError as error:
+        print(f"No instructions are counted: {error}", file=sys.stderr)
+        return {"missing": str(error)}
+
+
+def timed(elements, repetitions, cases_of):
+    """The results of all cases, as a dict."""
+    out = np.ones(elements, dtype=np.float32)
+    installed = peers.versions()
+    cases = bench.pyinit_cases(out) + memory.cases(out)
+    for name in cases_of:
+        if name in installed:
+            cases += peers.PEERS[name](out)
+        else:
+            print(f"{name} is not installed, and is left out", file=sys.stderr)
+    cases.append(bench.python_case(out, full=elements))
+    small = bench.small_cases()
+    with cli.output().progress((len(cases) + len(small)) * (1 + repetitions)) as tell:
+        fills = bench.measure(cases, repetitions, progress=tell)
+        result = bench.results(fills=fills, small=bench.measure(small, repetitions, progress=tell))
+    result["machine"]["versions"] |= {name: installed[name] for name in cases_of if name in installed}
+    return result
+
 
 if __name__ == "__main__":
-    sys.exit(main(["bench", "--output", str(RESULTS / "latest.json"), *sys.argv[1:]]))
+    sys.exit(main())

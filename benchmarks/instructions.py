@@ -1,69 +1,117 @@
-"""Count the instructions of each kernel's inner loop, which are stable where times are not.
+"""Counts the instructions that each fill executes for a sample, which are stable where times are not.
 
-Usage: python benchmarks/instructions.py [COMPILER]   (on x86-64, with objdump)
+Usage: python benchmarks/instructions.py [--compiler CC] [TIER ...]
 
-The loop of a kernel is its longest run between a backward jump and the jump's target that stores a whole step;
-a step is PYI_BLOCKS blocks of 16 bytes. Kinds: `aes` rounds, `multiply` (fma, multiply, square root and
-conversion), `shuffle` (within and between vectors), `other` vector operations, and `scalar` ones.
+instructions.c steps through the fills one instruction at a time; this compiles it with the core, runs it, and where
+there is objdump and the processor is an x86-64, tells the kinds of instructions: `aes` rounds, `multiply` (fma,
+multiply, divide, square root and conversion), `shuffle` (within and between vectors), `other` vector operations,
+`scalar` ones, and those of the C `library`.
 """
 
+import argparse
+import os
+import platform
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-SOURCES = Path(__file__).parents[1] / "src_c"
-FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fPIC"]
-STEP_BYTES = {"avx512": 128, "avx2": 64}
-SAMPLE_BYTES = {"BITS_U32": 4, "UNIFORM_F32": 4, "UNIFORM_F64": 8, "NORMAL_F32": 4, "NORMAL_F64": 8}
+HERE = Path(__file__).parent
+SOURCES = HERE.parent / "src_c"
+FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-fvisibility=hidden"]
 KINDS = {
-    "aes": r"vaes",
-    "multiply": r"vfn?m|vp?mul|vsqrt|vdiv|vcvt",
-    "shuffle": r"vpshuf|vshuf|vp?unpck|vperm|vp?blend|vinsert|vextract|vmovs[lh]dup",
-    "other": r"v",
+    "aes": r"v?aes",
+    "multiply": r"vfn?m|v?p?mul|imul|v?sqrt|v?div|v?cvt",
+    "shuffle": r"v?pshuf|v?shuf|v?p?unpck|vperm|v?p?blend|v?pinsr|v?pextr|vinsert|vextract|v?movs[lh]dup|v?pack",
+    "other": r"v|\w+[ps][sd]\b|p(?!op|ush)",
     "scalar": r"",
 }
-COLUMNS = "{:<8} {:<16} {:<12} {:>9} {:>7}  {}"
+STEP = 32  # samples to show counts for: of float32, the avx512 tier makes so many in a turn of its loop
+COLUMNS = "{:<8} {:<24} {:>8} {:>7}  {}"
 
 
-def functions(listing):
-    """Names and instructions, as (address, text), of what objdump lists."""
-    for name, body in re.findall(r"<(PYI_\w+)>:\n(.*?)(?:\n\n|\Z)", listing, re.S):
-        yield name, [(int(a, 16), text) for a, text in re.findall(r"^\s*([0-9a-f]+):\s+(.*)$", body, re.M)]
+def count(compiler=None, tiers=()):
+    """Count what every fill executes for a sample in the steady state, on some tiers or on all.
+
+    Returns a dict for the benchmark's JSON: the compiler and its flags, and a list of counts. RuntimeError says why
+    it cannot be done here.
+    """
+    compiler = shlex.split(compiler or os.environ.get("CC") or "cc")
+    if not sys.platform.startswith("linux"):
+        raise RuntimeError("single steps are taken on Linux only")
+    if not shutil.which(compiler[0]):
+        raise RuntimeError(f"there is no compiler {compiler[0]}")
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "instructions"
+        files = [HERE / "instructions.c", *sorted(SOURCES.glob("*.c"))]
+        # At fixed addresses, which objdump tells as well.
+        link = [f"-I{SOURCES}", "-no-pie", "-o", program, "-lm", "-lpthread"]
+        run([*compiler, *FLAGS, *files, *link])
+        lines = run([program, *tiers]).splitlines()
+        kinds = kinds_of(program) if platform.machine() == "x86_64" and shutil.which("objdump") else {}
+    return {
+        "compiler": run([*compiler, "--version"]).splitlines()[0],
+        "flags": FLAGS,
+        "fills": [entry(line.split("\t"), kinds) for line in lines],
+    }
 
 
-def inner_loop(code):
-    """The shortest loop that holds at least ten vector instructions."""
-    index = {address: i for i, (address, _) in enumerate(code)}
-    loops = []
-    for i, (_, text) in enumerate(code):
-        jump = re.match(r"j\w+\s+([0-9a-f]+)", text)
-        start = index.get(int(jump.group(1), 16), i) if jump else i
-        body = [text for _, text in code[start : i + 1]]
-        if start < i and sum("mm" in text for text in body) >= 10:
-            loops.append(body)
-    return min(loops, key=len)
+def run(command):
+    """What a command prints; RuntimeError with its complaints if it fails."""
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise RuntimeError(f"{Path(command[0]).name}: {result.stderr.strip() or f'exit code {result.returncode}'}")
+    return result.stdout
+
+
+def kinds_of(program):
+    """The kind of the instruction at each address of a program."""
+    listing = run(["objdump", "-d", "--no-show-raw-insn", program])
+    instructions = re.findall(r"^\s*([0-9a-f]+):\s+(?:\{\w+\} )?(.*)$", listing, re.M)
+    return {
+        address: next(kind for kind, pattern in KINDS.items() if re.match(pattern, text))
+        for address, text in instructions
+    }
+
+
+def entry(fields, kinds):
+    """One fill's counts out of a line of the program: in all and, if kinds are known, of each."""
+    tier, generator, what, samples, total, addresses = fields
+    samples, total = int(samples), int(total)
+    counts = dict.fromkeys(KINDS, 0) if kinds else {}
+    for address, n in (pair.split(":") for pair in addresses.split() if kinds):
+        counts[kinds[address]] += int(n)
+    if kinds:
+        counts["library"] = total - sum(counts.values())
+    return {
+        "name": f"{generator} {what}",
+        "tier": tier,
+        "samples": samples,
+        "instructions": total,
+        "per_sample": total / samples,
+        "kinds": {kind: n for kind, n in counts.items() if n},
+    }
 
 
 def main():
-    """Compile the kernels, find their loops, print a line for each."""
-    compiler = sys.argv[1] if len(sys.argv) > 1 else "cc"
-    print(COLUMNS.format("tier", "generator", "sampler", "in a step", "each", "kinds"))
-    for tier, step in STEP_BYTES.items():
-        with tempfile.NamedTemporaryFile(suffix=".o") as file:
-            subprocess.run([compiler, *FLAGS, "-c", SOURCES / f"fill_{tier}.c", "-o", file.name], check=True)
-            dump = ["objdump", "-d", "--no-show-raw-insn", file.name]
-            listing = subprocess.run(dump, capture_output=True, text=True, check=True).stdout
-        for name, code in functions(listing):
-            generator, sampler = re.fullmatch(r"PYI_(\w+)_PYI_(\w+)", name).groups()
-            loop = [re.sub(r"^\{\w+\} ", "", text) for text in inner_loop(code)]
-            kinds = dict.fromkeys(KINDS, 0)
-            for text in loop:
-                kinds[next(kind for kind, pattern in KINDS.items() if re.match(pattern, text))] += 1
-            each = len(loop) * SAMPLE_BYTES[sampler] / step
-            counts = ", ".join(f"{n} {kind}" for kind, n in kinds.items() if n)
-            print(COLUMNS.format(tier, generator, sampler, len(loop), f"{each:.2f}", counts))
+    """Print a line for each fill."""
+    parser = argparse.ArgumentParser(description="Count the instructions that each fill executes for a sample.")
+    parser.add_argument("--compiler", metavar="CC")
+    parser.add_argument("tiers", nargs="*", metavar="TIER")
+    arguments = parser.parse_args()
+    try:
+        result = count(arguments.compiler, arguments.tiers)
+    except RuntimeError as error:
+        sys.exit(f"No instructions were counted: {error}")
+    print(COLUMNS.format("tier", "fill", f"for {STEP}", "for one", f"kinds, for {STEP}"))
+    for fill in result["fills"]:
+        scale = STEP / fill["samples"]
+        kinds = ", ".join(f"{n * scale:g} {kind}" for kind, n in fill["kinds"].items())
+        total = f"{fill['instructions'] * scale:g}"
+        print(COLUMNS.format(fill["tier"], fill["name"], total, f"{fill['per_sample']:.2f}", kinds))
 
 
 if __name__ == "__main__":

@@ -26,14 +26,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyinit import __version__, _core, isa
+from pyinit.arrays import BFLOAT16
 from pyinit.streams import Stream
 
-__all__ = ["Case", "Timing", "fill_cases", "gaussian", "machine", "measure", "memset", "processors", "report"]
+__all__ = [
+    "Case",
+    "Timing",
+    "fill_cases",
+    "gaussian",
+    "machine",
+    "measure",
+    "memset",
+    "numpy_normal",
+    "processors",
+    "pyinit_cases",
+    "report",
+    "results",
+    "thread_counts",
+    "together",
+]
 
 GENERATORS = ("philox", "ars5")
+# What is timed of each generator: the samples and their dtype, the fill and its arguments.
+FILLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("normal float32", "fill_normal", {}),
+    ("normal float64", "fill_normal", {}),
+    ("uniform float32", "fill_uniform", {}),
+    ("uniform float64", "fill_uniform", {}),
+    ("bits uint32", "fill_bits", {}),
+    ("normal float16", "fill_normal", {}),
+    ("normal bfloat16", "fill_normal", {}),
+    ("normal_icdf float32", "fill_normal", {"method": "icdf"}),
+    ("normal_icdf float64", "fill_normal", {"method": "icdf"}),
+    ("truncated_normal float32", "fill_truncated_normal", {}),
+    ("truncated_normal float64", "fill_truncated_normal", {}),
+)
+ON_EVERY_TIER = ("normal float32",)
 PYTHON_SAMPLE = 200_000
 SMALL = {8: 2000, 1000: 1000, 100_000: 20}  # elements: calls in a repetition
 SEED = 42
+# What memset writes. Not 0: some processors (AMD's Zen 4, for one) write lines of zeros at twice the speed of others,
+# which samples never are.
+BYTE = 0x55
 
 
 @dataclass(frozen=True)
@@ -48,6 +82,8 @@ class Case:
     calls: int = 1  # in one repetition: many where a call is shorter than the clock is sharp
     full: int | None = None  # samples of the whole job, where it would take too long and `run` does a part of it
     tier: str | None = None  # the instruction set, where pyinit runs
+    primed: bool = False  # called once more, untimed, ahead of each repetition
+    writes: tuple[str, ...] = ("memset", "streaming stores")  # cases that do nothing but write the same memory
 
 
 @dataclass(frozen=True)
@@ -73,6 +109,10 @@ class Timing:
             if other.case.name == name and other.case.threads == self.case.threads:
                 return self.full / other.full
         return None
+
+    def over_fastest_write(self, timings: Sequence[Timing]) -> float | None:
+        """This time as a multiple of the fastest of the case's `writes`; None if there are none."""
+        return max((ratio for name in self.case.writes if (ratio := self.over(name, timings))), default=None)
 
 
 def measure(
@@ -110,6 +150,8 @@ def measure(
         for case, times in zip(cases, seconds, strict=True):
             tell(case.name)
             if sum(times) * case.calls < budget:
+                if case.primed:
+                    case.run()
                 times.append(_time(case))
     return [Timing(case, tuple(times)) for case, times in zip(cases, seconds, strict=True)]
 
@@ -123,7 +165,7 @@ def _time(case: Case) -> float:
 
 
 def memset(arrays: Sequence[NDArray[Any]], threads: int) -> Callable[[], None]:
-    """Make a function that sets all bytes of some arrays to 0, each thread an equal part of each array.
+    """Make a function that sets all bytes of some arrays to `BYTE`, each thread an equal part of each array.
 
     Parameters
     ----------
@@ -137,28 +179,34 @@ def memset(arrays: Sequence[NDArray[Any]], threads: int) -> Callable[[], None]:
 
     Examples
     --------
-    >>> a = np.ones(1000, dtype=np.float32)
+    >>> a = np.zeros(1000, dtype=np.uint8)
     >>> memset([a], threads=3)()
-    >>> bool(a.any())
-    False
+    >>> bool((a == 0x55).all())
+    True
     """
     split = [np.array_split(a.reshape(-1).view(np.uint8), threads) for a in arrays]
-    mine, *others = zip(*split, strict=True)
-    # The pool outlives a call, so that the start of its threads is not timed. ctypes.memset runs without the GIL.
+    # ctypes.memset runs without the GIL.
+    return together([partial(_set, parts) for parts in zip(*split, strict=True)])
+
+
+def together(parts: Sequence[Callable[[], object]]) -> Callable[[], None]:
+    """Make a function that calls some functions at once, each on a thread of its own, and waits for all of them."""
+    mine, *others = parts
+    # The pool outlives a call, so that the start of its threads is not timed.
     pool = ThreadPoolExecutor(max(1, len(others)))
 
     def run() -> None:
-        pending = [pool.submit(_zero, parts) for parts in others]
-        _zero(mine)
+        pending = [pool.submit(part) for part in others]
+        mine()
         for part in pending:
             part.result()
 
     return run
 
 
-def _zero(parts: Sequence[NDArray[np.uint8]]) -> None:
+def _set(parts: Sequence[NDArray[np.uint8]]) -> None:
     for part in parts:
-        ctypes.memset(part.ctypes.data, 0, part.nbytes)
+        ctypes.memset(part.ctypes.data, BYTE, part.nbytes)
 
 
 def gaussian() -> float:
@@ -178,46 +226,54 @@ def python_case(out: NDArray[Any], full: int) -> Case:
     return Case("plain Python", run, front.size, front.nbytes, full=full)
 
 
-def fill_cases(elements: int) -> list[Case]:
-    """List what is timed on one buffer: pyinit's fills on one and on all threads, its other tiers, and its peers.
+def fill_cases(out: NDArray[np.float32]) -> list[Case]:
+    """List what is timed on one buffer: `pyinit_cases`, NumPy and plain Python.
 
     Parameters
     ----------
-    elements : int, at least 2
-        Of the buffer, in float32; float64 are half as many, in the same memory. Let it be larger than the caches:
-        in a small one a case's time depends on what the case before it left there.
+    out : numpy.ndarray of float32
+        Contiguous, at least 2 elements. Let it be larger than the caches: in a small one a case's time depends on
+        what the case before it left there.
     """
-    single = np.ones(elements, dtype=np.float32)
-    double, words = single[: elements // 2 * 2].view(np.float64), single.view(np.uint32)
+    peers = [
+        Case(f"NumPy {bits.__name__} normal float32", numpy_normal(bits(SEED), out), out.size, out.nbytes)
+        for bits in (np.random.PCG64, np.random.SFC64)
+    ]
+    return [*pyinit_cases(out), *peers, python_case(out, full=out.size)]
 
-    def case(name: str, run: Callable[[], object], out: NDArray[Any], **more: Any) -> Case:
-        return Case(name, run, out.size, out.nbytes, **more)
 
+def pyinit_cases(out: NDArray[np.float32]) -> list[Case]:
+    """List memset and pyinit's fills, on one and on all threads, and those of its other tiers.
+
+    Parameters
+    ----------
+    out : numpy.ndarray of float32
+        As for `fill_cases`. Samples of other dtypes go to the same memory, so many as fit.
+    """
     cases, active = [], isa.active()
-    for n in dict.fromkeys((1, processors())):
-        cases.append(case("memset", memset([single], n), single, threads=n))
+    for n in thread_counts():
+        cases.append(Case("memset", memset([out], n), out.size, out.nbytes, threads=n))
         for generator in GENERATORS:
             stream = Stream(SEED, generator)
-            cases += [
-                case(f"{generator} {what}", partial(fill, out, num_threads=n), out, threads=n, tier=active)
-                for what, fill, out in (
-                    ("normal float32", stream.fill_normal, single),
-                    ("normal float64", stream.fill_normal, double),
-                    ("uniform float32", stream.fill_uniform, single),
-                    ("bits uint32", stream.fill_bits, words),
-                )
-            ]
-    slower = {f"{generator} normal float32" for generator in GENERATORS}
-    for tier in isa.available():
-        if tier != active:
-            cases += [
-                replace(c, run=partial(_run_on, tier, c.run), tier=tier)
-                for c in cases
-                if c.threads == 1 and c.tier == active and c.name in slower
-            ]
-    for bits in (np.random.PCG64, np.random.SFC64):
-        cases.append(case(f"NumPy {bits.__name__} normal float32", _numpy(bits, single), single))
-    return [*cases, python_case(single, full=elements)]
+            for what, fill, arguments in FILLS:
+                memory = _view(out, what.split()[-1])
+                run = partial(getattr(stream, fill), memory, num_threads=n, **arguments)
+                cases.append(Case(f"{generator} {what}", run, memory.size, memory.nbytes, threads=n, tier=active))
+    slower = {f"{generator} {what}" for generator in GENERATORS for what in ON_EVERY_TIER}
+    return cases + [
+        replace(case, run=partial(_run_on, tier, case.run), tier=tier)
+        for tier in isa.available()
+        if tier != active
+        for case in cases
+        if case.threads == 1 and case.name in slower
+    ]
+
+
+def _view(out: NDArray[np.float32], name: str) -> NDArray[Any]:
+    """The memory of `out` as another type: as many samples, or as many as fit."""
+    dtype = BFLOAT16 if name == "bfloat16" else np.dtype(name)
+    samples = min(out.size, out.nbytes // dtype.itemsize)
+    return out.view(np.uint8)[: samples * dtype.itemsize].view(dtype)
 
 
 def small_cases() -> list[Case]:
@@ -228,7 +284,7 @@ def small_cases() -> list[Case]:
         runs: dict[str, Callable[[], object]] = {
             f"pyinit {g}": partial(Stream(SEED, g).fill_normal, out, num_threads=1) for g in GENERATORS
         }
-        runs["NumPy PCG64"] = _numpy(np.random.PCG64, out)
+        runs["NumPy PCG64"] = numpy_normal(np.random.PCG64(SEED), out)
         cases += [Case(f"{name}, {size:,} elements", run, size, out.nbytes, calls=calls) for name, run in runs.items()]
     return cases
 
@@ -238,8 +294,14 @@ def _run_on(tier: str, run: Callable[[], object]) -> None:
         run()
 
 
-def _numpy(bits: type[np.random.BitGenerator], out: NDArray[Any]) -> Callable[[], object]:
-    return partial(np.random.Generator(bits(SEED)).standard_normal, out=out, dtype=np.float32)
+def numpy_normal(bits: np.random.BitGenerator, out: NDArray[np.float32]) -> Callable[[], object]:
+    """Make a function that fills an array with NumPy's normal samples, out of one of its bit generators or a peer's."""
+    return partial(np.random.Generator(bits).standard_normal, out=out, dtype=np.float32)
+
+
+def thread_counts() -> tuple[int, ...]:
+    """On how many threads things are timed: one, and all."""
+    return tuple(dict.fromkeys((1, processors())))
 
 
 def processors() -> int:
@@ -272,14 +334,21 @@ def _compiler() -> str:
     return signed.group().decode() if signed else f"{platform.python_compiler()} (Python's)"
 
 
-def report(**groups: Sequence[Timing]) -> str:
-    """Write groups of timings as JSON: the machine, and of each case every repetition's time in seconds.
+def results(**groups: Sequence[Timing]) -> dict[str, Any]:
+    """Gather groups of timings with the machine: of each case every repetition's time in seconds, and what follows.
 
-    ``ratio_to_memset`` is a number in a group that has a memset on as many threads. A case that is a part of a
-    longer job says so in ``extrapolated``.
+    The ratios, to memset and to the fastest of the pure writes, are numbers in a group that has such cases for the
+    same memory on as many threads. A case that is a part of a longer job says so in ``extrapolated``.
     """
-    entries = {name: [_entry(timing, group) for timing in group] for name, group in groups.items()}
-    return json.dumps({"machine": machine(), **entries}, indent=1)
+    return {
+        "machine": machine(),
+        **{name: [_entry(timing, group) for timing in group] for name, group in groups.items()},
+    }
+
+
+def report(**groups: Sequence[Timing]) -> str:
+    """Write the `results` of groups of timings as JSON."""
+    return json.dumps(results(**groups), indent=1)
 
 
 def _entry(timing: Timing, group: Sequence[Timing]) -> dict[str, Any]:
@@ -295,6 +364,7 @@ def _entry(timing: Timing, group: Sequence[Timing]) -> dict[str, Any]:
         "seconds": timing.seconds,
         "median_seconds": timing.median,
         "million_samples_per_second": case.samples / timing.median / 1e6,
-        "ratio_to_memset": timing.over("memset", group),
+        "ratio_to_memset": timing.over(case.writes[0], group),
+        "ratio_to_fastest_write": timing.over_fastest_write(group),
         "extrapolated": {"samples": case.full, "seconds": timing.full} if case.full else None,
     }

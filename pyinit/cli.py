@@ -11,6 +11,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pyinit import __version__, bench, demo
 
 if TYPE_CHECKING:
@@ -152,6 +154,12 @@ def add_demo(commands: Any) -> None:
 def add_bench(commands: Any) -> None:
     """Add `pyinit bench`."""
     parser = commands.add_parser("bench", help="time every fill on this machine")
+    add_bench_options(parser)
+    parser.set_defaults(command=run_bench)
+
+
+def add_bench_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `pyinit bench` and the scripts in benchmarks/ have in common."""
     parser.add_argument(
         "--elements", type=integer(2), default=55_010_000, help="float32 in the buffer (default: %(default)s)"
     )
@@ -159,7 +167,6 @@ def add_bench(commands: Any) -> None:
         "--repetitions", type=integer(1), default=9, help="at most, of each case (default: %(default)s)"
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write every repetition's time there, as JSON")
-    parser.set_defaults(command=run_bench)
 
 
 def integer(low: int, high: int | None = None) -> Callable[[str], int]:
@@ -181,13 +188,12 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
 
 def run_bench(arguments: argparse.Namespace) -> None:
     """Time all cases, show them, and write them to a file if one is named."""
-    if arguments.output:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.open("a").close()  # better to fail now than after the measurement
+    check_writable(arguments.output)
     out = output()
     machine = bench.machine()
     out.text(f"{machine['cpu']}, processors: {machine['processors']}, instruction set: {machine['tier']}")
-    fills, small = bench.fill_cases(arguments.elements), bench.small_cases()
+    fills = bench.fill_cases(np.ones(arguments.elements, dtype=np.float32))
+    small = bench.small_cases()
     with out.progress((len(fills) + len(small)) * (1 + arguments.repetitions)) as tell:
         timed = bench.measure(fills, arguments.repetitions, progress=tell)
         timed_small = bench.measure(small, arguments.repetitions, progress=tell)
@@ -203,6 +209,13 @@ def run_bench(arguments: argparse.Namespace) -> None:
     if arguments.output:
         arguments.output.write_text(bench.report(fills=timed, small=timed_small) + "\n")
         out.text(f"Every repetition's time is in {arguments.output}.")
+
+
+def check_writable(file: Path | None) -> None:
+    """Fail now, if a file cannot be written, rather than after the measurement."""
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.open("a").close()
 
 
 def fill_row(timing: bench.Timing, group: Sequence[bench.Timing]) -> tuple[str, ...]:

@@ -41,8 +41,10 @@ typedef struct {
     pyi_dtype dtype;
     uint64_t seed, id, block;
     uint32_t skip;
-    int stream;            /* write past the cache: worth it for buffers that are larger */
-    uint64_t flip, median; /* truncated normals: as words of 64 bits, or the upper half for those of 32 */
+    int stream; /* write past the cache: worth it for buffers that are larger */
+    /* Truncated normals: as words of 64 bits, or the upper half for those of 32. What follows from another is given
+     * too, where GCC would else compute ~x, by an instruction that waits for the former value of its register. */
+    uint64_t flip, unflip, median, above;
     pyi_constants_f32 f32;
     pyi_constants_f64 f64;
 } pyi_job;

@@ -175,6 +175,7 @@ static void describe_centre(pyi_job *job, double a, double b)
         c->median_above = step * ((double)last - crossing + 1.5);
         job->median = last << (64 - bits);
     }
+    job->above = job->median + ((uint64_t)1 << (64 - bits));
 }
 
 /* Chooses the way of truncated.h. Of a wide interval above 0 the mirror image is taken, and words from the other end.
@@ -192,8 +193,10 @@ static int describe_truncated(pyi_job *job, double lower, double upper)
         describe_narrow(job, lower, upper);
         return 1;
     }
+    job->unflip = UINT64_MAX;
     if (mirrored) {
         job->flip = UINT64_MAX;
+        job->unflip = 0;
         c->std = -c->std;
     }
     if (job->dtype != PYI_F64 && b < -0.43 && below(a) + between(a, b) * 0x1p-33 < 0x1p-33)

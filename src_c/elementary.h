@@ -20,7 +20,7 @@ PYI_INLINE f64v horner_f64(f64v x, const double *p, int degree)
 }
 
 /*
- * -2 ln u. Valid range: normal u in (0, 1]; exactly 0 at 1. Max error: 2 ulp.
+ * -2 ln u. Valid range: normal u in (0, 1]; exactly 0 at 1. Max error: 4 ulp.
  *
  * u = 2^e (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)): subtracting the bits of sqrt(1/2) puts e into the
  * exponent field, as a multiple of 2^23 that converts exactly.
@@ -28,11 +28,11 @@ PYI_INLINE f64v horner_f64(f64v x, const double *p, int degree)
  */
 PYI_INLINE f32v minus_two_log_f32(f32v u)
 {
-    static const float P[] = {-0x1p+1f,       0x1.fffffap-1f,  -0x1.5556f2p-1f, 0x1.0004aep-1f, -0x1.98d332p-2f,
-                              0x1.535aaep-2f, -0x1.317eccp-2f, 0x1.2510ecp-2f,  -0x1.66032ep-3f};
+    static const float P[] = {-0x1.fffffep+0f, 0x1.00007ap+0f, -0x1.5559f6p-1f, 0x1.ff62bap-2f,
+                              -0x1.9789ecp-2f, 0x1.6142b2p-2f, -0x1.4c565p-2f,  0x1.9e6b62p-3f};
     u32v e = (bits_f32(u) - splat_u32(0x3f3504f3u)) & splat_u32(0xff800000u);
     f32v f = f32_from_bits(bits_f32(u) - e) - splat_f32(1.0f);
-    return fma_f32(f32_from_i32(e), splat_f32(-0x1.62e43p-23f), f * horner_f32(f, P, 8));
+    return fma_f32(f32_from_i32(e), splat_f32(-0x1.62e43p-23f), f * horner_f32(f, P, 7));
 }
 
 /*

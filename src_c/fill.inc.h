@@ -16,8 +16,6 @@
 
 #include "truncated.h"
 
-#include "bfloat16.h"
-
 typedef struct {
     philox philox;
     ars ars;
@@ -81,8 +79,12 @@ PYI_INLINE void next_pairs64(generator_state *g, u64v *even, u64v *odd, const py
 PYI_INLINE u32v sample_f32(u32v w, const pyi_job *job, const pyi_method method)
 {
     const pyi_constants_f32 *c = &job->f32;
-    const truncated_f32 bounds = {splat_f32(c->mean), splat_f32(c->std), splat_f32(c->low), splat_f32(c->high),
-                                  splat_u32((uint32_t)(job->flip >> 32))};
+    const truncated_f32 bounds = {splat_f32(c->mean),
+                                  splat_f32(c->std),
+                                  splat_f32(c->low),
+                                  splat_f32(c->high),
+                                  splat_u32((uint32_t)(job->flip >> 32)),
+                                  splat_u32((uint32_t)(job->unflip >> 32))};
     switch (method) {
     case PYI_METHOD_UNIFORM: {
         const uniform_f32 d = {splat_f32(c->low), splat_f32(c->scale), splat_f32(c->high)};
@@ -95,6 +97,7 @@ PYI_INLINE u32v sample_f32(u32v w, const pyi_job *job, const pyi_method method)
     case PYI_METHOD_TRUNCATED_CENTRE: {
         const truncated_centre_f32 d = {bounds,
                                         splat_u32((uint32_t)(job->median >> 32)),
+                                        splat_u32((uint32_t)(job->above >> 32)),
                                         splat_f32(c->step),
                                         splat_f32(c->end_below),
                                         splat_f32(c->end_above),
@@ -123,8 +126,8 @@ PYI_INLINE u32v sample_f32(u32v w, const pyi_job *job, const pyi_method method)
 PYI_INLINE u64v sample_f64(u64v w, const pyi_job *job, const pyi_method method)
 {
     const pyi_constants_f64 *c = &job->f64;
-    const truncated_f64 bounds = {splat_f64(c->mean), splat_f64(c->std), splat_f64(c->low), splat_f64(c->high),
-                                  splat_u64(job->flip)};
+    const truncated_f64 bounds = {splat_f64(c->mean), splat_f64(c->std),    splat_f64(c->low),
+                                  splat_f64(c->high), splat_u64(job->flip), splat_u64(job->unflip)};
     switch (method) {
     case PYI_METHOD_UNIFORM: {
         const uniform_f64 d = {splat_f64(c->low), splat_f64(c->scale), splat_f64(c->high)};
@@ -137,6 +140,7 @@ PYI_INLINE u64v sample_f64(u64v w, const pyi_job *job, const pyi_method method)
     case PYI_METHOD_TRUNCATED_CENTRE: {
         const truncated_centre_f64 d = {bounds,
                                         splat_u64(job->median),
+                                        splat_u64(job->above),
                                         splat_f64(c->step),
                                         splat_f64(c->end_below),
                                         splat_f64(c->end_above),
@@ -252,11 +256,7 @@ PYI_INLINE void step(generator_state *g, const pyi_job *job, char *out, int stre
         break;
     case PYI_BF16:
         sample_pairs_f32(g, job, x, odd, generator, method);
-        for (int i = 0; i < PYI_PAIR_VECTORS; i++) {
-            x[i] = round_bf16(x[i]);
-            odd[i] = round_bf16(odd[i]);
-        }
-        pack_high16(x, odd, x);
+        pack_bf16(x, odd, x);
         put_u32(out, x, PYI_PAIR_VECTORS, stream);
         break;
     case PYI_F64:

@@ -22,6 +22,10 @@ PYI_INLINE u64v splat_u64(uint64_t x) { return (u64v)_mm256_set1_epi64x((long lo
 PYI_INLINE f32v splat_f32(float x) { return _mm256_set1_ps(x); }
 PYI_INLINE f64v splat_f64(double x) { return _mm256_set1_pd(x); }
 
+/* The bfloat16 nearest to a float, ties to even, as the upper half. By integers, since the conversions that processors
+ * have flush subnormals. Valid range: no nan. */
+PYI_INLINE u32v round_bf16(u32v x) { return x + splat_u32(0x7fff) + (x >> 16 & splat_u32(1)); }
+
 PYI_INLINE u32v bits_f32(f32v x) { return (u32v)x; }
 PYI_INLINE f32v f32_from_bits(u32v x) { return (f32v)x; }
 PYI_INLINE u64v bits_f64(f64v x) { return (u64v)x; }
@@ -145,10 +149,10 @@ PYI_INLINE void stream_fence(void) { _mm_sfence(); }
 
 PYI_INLINE void store_f16(void *p, f32v x) { _mm_storeu_si128(p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
 PYI_INLINE void stream_f16(void *p, f32v x) { _mm_stream_si128(p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
-PYI_INLINE void pack_high16(const u32v even[1], const u32v odd[1], u32v out[1])
+PYI_INLINE void pack_bf16(const u32v even[1], const u32v odd[1], u32v out[1])
 {
-    u32v pairs = (u32v)_mm256_blend_epi16((__m256i)(even[0] >> 16), (__m256i)odd[0], 0xaa);
-    out[0] = (u32v)_mm256_permute4x64_epi64((__m256i)pairs, 0xd8);
+    const u32v low = round_bf16(even[0]) >> 16, high = round_bf16(odd[0]);
+    out[0] = (u32v)_mm256_permute4x64_epi64(_mm256_blend_epi16((__m256i)low, (__m256i)high, 0xaa), 0xd8);
 }
 
 PYI_INLINE aesv aesenc(aesv s, aesv key) { return _mm_aesenc_si128(s, key); }

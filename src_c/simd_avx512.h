@@ -119,10 +119,17 @@ PYI_INLINE void stream_fence(void) { _mm_sfence(); }
 
 PYI_INLINE void store_f16(void *p, f32v x) { _mm256_storeu_si256(p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
 PYI_INLINE void stream_f16(void *p, f32v x) { _mm256_stream_si256(p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
-PYI_INLINE void pack_high16(const u32v even[1], const u32v odd[1], u32v out[1])
+/* Both halves of all words in the order of memory; up where more is cut than half of the last bit, or half and it is 1.
+ */
+PYI_INLINE void pack_bf16(const u32v even[1], const u32v odd[1], u32v out[1])
 {
-    u32v pairs = (odd[0] & splat_u32(0xffff0000u)) | even[0] >> 16;
-    out[0] = (u32v)_mm512_permutexvar_epi64(_mm512_set_epi64(7, 5, 3, 1, 6, 4, 2, 0), (__m512i)pairs);
+    const __m512i order = _mm512_set_epi16(63, 31, 61, 29, 55, 23, 53, 21, 47, 15, 45, 13, 39, 7, 37, 5, 59, 27, 57, 25,
+                                           51, 19, 49, 17, 43, 11, 41, 9, 35, 3, 33, 1);
+    const __m512i one = _mm512_set1_epi16(1), half = _mm512_set1_epi16((short)0x8000);
+    const __m512i kept = _mm512_permutex2var_epi16((__m512i)even[0], order, (__m512i)odd[0]);
+    const __m512i cut = _mm512_permutex2var_epi16((__m512i)even[0], _mm512_sub_epi16(order, one), (__m512i)odd[0]);
+    const __mmask32 up = _mm512_cmpgt_epu16_mask(_mm512_adds_epu16(cut, _mm512_and_si512(kept, one)), half);
+    out[0] = (u32v)_mm512_mask_add_epi16(kept, up, kept, one);
 }
 
 PYI_INLINE aesv aesenc(aesv s, aesv key) { return _mm512_aesenc_epi128(s, key); }

@@ -22,6 +22,10 @@ PYI_INLINE u64v splat_u64(uint64_t x) { return vdupq_n_u64(x); }
 PYI_INLINE f32v splat_f32(float x) { return vdupq_n_f32(x); }
 PYI_INLINE f64v splat_f64(double x) { return vdupq_n_f64(x); }
 
+/* The bfloat16 nearest to a float, ties to even, as the upper half. By integers, since the conversions that processors
+ * have flush subnormals. Valid range: no nan. */
+PYI_INLINE u32v round_bf16(u32v x) { return x + splat_u32(0x7fff) + (x >> 16 & splat_u32(1)); }
+
 PYI_INLINE u32v bits_f32(f32v x) { return vreinterpretq_u32_f32(x); }
 PYI_INLINE f32v f32_from_bits(u32v x) { return vreinterpretq_f32_u32(x); }
 PYI_INLINE u64v bits_f64(f64v x) { return vreinterpretq_u64_f64(x); }
@@ -110,9 +114,9 @@ PYI_INLINE void stream_fence(void) {}
 
 PYI_INLINE void store_f16(void *p, f32v x) { vst1_u8(p, vreinterpret_u8_f16(vcvt_f16_f32(x))); }
 PYI_INLINE void stream_f16(void *p, f32v x) { store_f16(p, x); }
-PYI_INLINE void pack_high16(const u32v even[1], const u32v odd[1], u32v out[1])
+PYI_INLINE void pack_bf16(const u32v even[1], const u32v odd[1], u32v out[1])
 {
-    out[0] = vsriq_n_u32(odd[0], even[0], 16);
+    out[0] = vsriq_n_u32(round_bf16(odd[0]), round_bf16(even[0]), 16);
 }
 
 /* AESE adds its key before the round; x86 and FIPS 197 add it after. */

@@ -35,6 +35,10 @@ PYI_INLINE u64v splat_u64(uint64_t x) { return x; }
 PYI_INLINE f32v splat_f32(float x) { return x; }
 PYI_INLINE f64v splat_f64(double x) { return x; }
 
+/* The bfloat16 nearest to a float, ties to even, as the upper half. By integers, since the conversions that processors
+ * have flush subnormals. Valid range: no nan. */
+PYI_INLINE u32v round_bf16(u32v x) { return x + splat_u32(0x7fff) + (x >> 16 & splat_u32(1)); }
+
 PYI_INLINE u32v bits_f32(f32v x)
 {
     u32v r;
@@ -151,12 +155,12 @@ PYI_INLINE void store_f16(void *p, f32v x)
 }
 PYI_INLINE void stream_f16(void *p, f32v x) { store_f16(p, x); }
 
-/* The high halves of the words of pairs, in the order of memory. */
-PYI_INLINE void pack_high16(const u32v even[PYI_PAIR_VECTORS], const u32v odd[PYI_PAIR_VECTORS],
-                            u32v out[PYI_PAIR_VECTORS])
+/* The floats of pairs as bfloat16, in the order of memory. */
+PYI_INLINE void pack_bf16(const u32v even[PYI_PAIR_VECTORS], const u32v odd[PYI_PAIR_VECTORS],
+                          u32v out[PYI_PAIR_VECTORS])
 {
     for (int i = 0; i < PYI_PAIR_VECTORS; i++) {
-        const uint16_t pair[2] = {(uint16_t)(even[i] >> 16), (uint16_t)(odd[i] >> 16)};
+        const uint16_t pair[2] = {(uint16_t)(round_bf16(even[i]) >> 16), (uint16_t)(round_bf16(odd[i]) >> 16)};
         memcpy(&out[i], pair, sizeof pair);
     }
 }

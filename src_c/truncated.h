@@ -8,12 +8,12 @@
  */
 typedef struct {
     f32v mean, std, low, high;
-    u32v flip; /* all ones: words count from the other end */
+    u32v flip, unflip; /* of zeros and all ones, one each: flipped words count from the other end */
 } truncated_f32;
 
 typedef struct {
     f64v mean, std, low, high;
-    u64v flip;
+    u64v flip, unflip;
 } truncated_f64;
 
 PYI_INLINE f32v between_f32(f32v x, const truncated_f32 *d) { return min_f32(max_f32(x, d->low), d->high); }
@@ -25,22 +25,22 @@ PYI_INLINE f64v between_f64(f64v x, const truncated_f64 *d) { return min_f64(max
  */
 typedef struct {
     truncated_f32 bounds;
-    u32v median;
+    u32v median, above; /* the last word below the median, and the next */
     f32v step, end_below, end_above, median_below, median_above;
 } truncated_centre_f32;
 
 typedef struct {
     truncated_f64 bounds;
-    u64v median;
+    u64v median, above;
     f64v step, end_below, end_above, median_below, median_above;
 } truncated_centre_f64;
 
 PYI_INLINE f32v sample_truncated_centre_f32(u32v word, const truncated_centre_f32 *d)
 {
-    const u32v w = word ^ d->bounds.flip, to_median = d->median - w;
+    const u32v w = word ^ d->bounds.flip;
     const mask32v below = le_u32(w, d->median);
-    const f32v from_end = f32_from_u32(select_u32(below, w, ~w));
-    const f32v from_median = f32_from_u32(select_u32(below, to_median, ~to_median));
+    const f32v from_end = f32_from_u32(select_u32(below, w, word ^ d->bounds.unflip));
+    const f32v from_median = f32_from_u32(select_u32(below, d->median - w, w - d->above));
     const f32v v = fma_f32(from_end, d->step, select_f32(below, d->end_below, d->end_above));
     const f32v t = fma_f32(from_median, d->step, select_f32(below, d->median_below, d->median_above));
     const f32v z = quantile_f32(max_f32(v, splat_f32(0x1p-32f)), t);
@@ -50,10 +50,10 @@ PYI_INLINE f32v sample_truncated_centre_f32(u32v word, const truncated_centre_f3
 
 PYI_INLINE f64v sample_truncated_centre_f64(u64v word, const truncated_centre_f64 *d)
 {
-    const u64v w = word ^ d->bounds.flip, to_median = d->median - w;
+    const u64v w = word ^ d->bounds.flip;
     const mask64v below = le_u64(w, d->median);
-    const f64v from_end = f64_from_u64(select_u64(below, w, ~w));
-    const f64v from_median = f64_from_u64(select_u64(below, to_median, ~to_median));
+    const f64v from_end = f64_from_u64(select_u64(below, w, word ^ d->bounds.unflip));
+    const f64v from_median = f64_from_u64(select_u64(below, d->median - w, w - d->above));
     const f64v v = fma_f64(from_end, d->step, select_f64(below, d->end_below, d->end_above));
     const f64v t = fma_f64(from_median, d->step, select_f64(below, d->median_below, d->median_above));
     const f64v z = quantile_f64(minus_two_log_f64(v * splat_f64(0.5)), t);

@@ -133,8 +133,8 @@ def normal(generator, seed, id, position, dtype, mean=0.0, std=1.0):
     x = rounded(Fraction(signed), dtype) * dtype(2.0**-bits)
     if (odd >> bits - 1 ^ odd >> bits - 2) & 1:
         radius = -radius
-    z = radius * (horner(x * x, COS[dtype]) if position == first else x * horner(x * x, SIN[dtype]))
-    return fma(z, dtype(std), dtype(mean))
+    component = horner(x * x, COS[dtype]) if position == first else x * horner(x * x, SIN[dtype])
+    return fma(radius * dtype(std), component, dtype(mean))
 
 
 def minus_two_log(u):
@@ -160,8 +160,7 @@ def _hex(text):
 
 SQRT2 = {np.float32: np.uint32(0x3FB504F3).view(np.float32), np.float64: np.uint64(0x3FF6A09E667F3BCD).view(np.float64)}
 LOG32 = _hex(
-    "-0x1p+1 0x1.fffffap-1 -0x1.5556f2p-1 0x1.0004aep-1 -0x1.98d332p-2 0x1.535aaep-2 -0x1.317eccp-2 0x1.2510ecp-2"
-    " -0x1.66032ep-3"
+    "-0x1.fffffep+0 0x1.00007ap+0 -0x1.5559f6p-1 0x1.ff62bap-2 -0x1.9789ecp-2 0x1.6142b2p-2 -0x1.4c565p-2 0x1.9e6b62p-3"
 )
 LOG64 = _hex(
     "0x1.5555555555555p-1 0x1.999999999a266p-2 0x1.249249235e7a1p-2 0x1.c71c73c35b0c4p-3 0x1.745c4d36cf45ap-3"

@@ -44,6 +44,15 @@ def test_a_case_over_its_budget_is_timed_once_and_the_others_go_on():
     assert len(steps) == 2 * (1 + 4)
 
 
+def test_a_primed_case_is_called_untimed_ahead_of_each_repetition():
+    calls, naps = [], iter([0.0, 0.05, 0.0, 0.05, 0.0])  # every other one is not timed, from the first on
+    case = Case("primed", lambda: calls.append(time.sleep(next(naps))), samples=1, bytes=0, primed=True)
+    [timing] = bench.measure([case], repetitions=2)
+    assert len(calls) == 5
+    assert len(timing.seconds) == 2
+    assert max(timing.seconds) < 0.05
+
+
 def test_a_repetition_of_many_calls_gives_the_time_of_one():
     calls = []
     [timing] = bench.measure([Case("many", lambda: calls.append(time.sleep(0.001)), 1, 0, calls=5)], repetitions=2)
@@ -71,7 +80,7 @@ def test_memset_sets_every_byte_and_no_other(threads):
     whole = np.full(5000, 0xAA, dtype=np.uint8)
     arrays = [whole[1:2].reshape(1, 1), whole[8:48].view(np.float32).reshape(2, 5), whole[100:4999]]
     expected = whole.copy()
-    expected[1:2] = expected[8:48] = expected[100:4999] = 0
+    expected[1:2] = expected[8:48] = expected[100:4999] = bench.BYTE
     run = bench.memset(arrays, threads)
     for _ in range(3):
         whole[:] = 0xAA
@@ -80,7 +89,7 @@ def test_memset_sets_every_byte_and_no_other(threads):
 
 
 def test_every_case_writes_what_it_says():
-    cases = bench.fill_cases(1001)
+    cases = bench.fill_cases(np.ones(1001, np.float32))
     single, double = 4 * 1001, 8 * 500
     assert {c.bytes for c in cases} == {single, double}
     assert all(c.samples * (8 if c.name.endswith("float64") else 4) == c.bytes for c in cases if not c.full)
@@ -89,12 +98,12 @@ def test_every_case_writes_what_it_says():
 
 
 def test_cases_cover_generators_dtypes_tiers_and_peers():
-    cases = bench.fill_cases(1000)
+    cases = bench.fill_cases(np.ones(1000, np.float32))
     names = [c.name for c in cases]
     for n in {1, bench.processors()}:
         on_n = {c.name for c in cases if c.threads == n}
         for g in ("philox", "ars5"):
-            for what in ("normal float32", "normal float64", "uniform float32", "bits uint32"):
+            for what in ("normal float32", "normal float64", "uniform float32", "uniform float64", "bits uint32"):
                 assert f"{g} {what}" in on_n
         assert "memset" in on_n
     assert {c.tier for c in cases if c.tier} == set(isa.available())
@@ -107,7 +116,7 @@ def test_a_tiers_case_runs_on_it(name, monkeypatch):
     seen = []
     monkeypatch.setattr("pyinit.streams.Stream.fill_normal", lambda *_, **__: seen.append(isa.active()))
     before = isa.active()
-    for case in bench.fill_cases(100):
+    for case in bench.fill_cases(np.ones(100, np.float32)):
         if case.tier == name:
             seen.clear()
             case.run()
@@ -139,6 +148,23 @@ def test_the_report_holds_the_machine_and_every_repetition():
         assert entry["median_seconds"] == statistics.median(timing.seconds)
         assert entry["extrapolated"] is None
     assert report["fills"][0]["ratio_to_memset"] == 1.0
+
+
+def test_ratios_are_to_writes_of_the_same_memory():
+    new = {"writes": ("memset, new memory",)}
+    cases = [nothing("memset"), nothing("streaming stores"), nothing("memset, new memory"), nothing("a", **new)]
+    group = [Timing(case, (s,)) for case, s in zip([*cases, nothing("b")], (4.0, 2.0, 8.0, 16.0, 12.0))]
+    entries = {e["name"]: e for e in json.loads(bench.report(fills=group))["fills"]}
+    ratios = {n: (entries[n]["ratio_to_memset"], entries[n]["ratio_to_fastest_write"]) for n in "ab"}
+    assert ratios == {"a": (2.0, 2.0), "b": (3.0, 6.0)}
+    assert group[3].over_fastest_write(group[:2]) is None
+
+
+def test_functions_run_together():
+    meeting = threading.Barrier(3, timeout=10)
+    run = bench.together([meeting.wait] * 3)
+    for _ in range(2):
+        run()
 
 
 def test_the_articles_scalar_normals_are_normal():

@@ -77,6 +77,13 @@ def test_each_optional_package_is_imported_in_one_file_alone():
     assert all(len(files) == 1 for files in users.values()), users
 
 
+def test_the_benchmarks_import_peers_in_one_file_alone():
+    scripts = sorted((ROOT / "benchmarks").glob("*.py"))
+    known = sys.stdlib_module_names | {"pyinit", "numpy"} | {path.stem for path in scripts}
+    users = {path.name for path in scripts for name in imports(path) if name.split(".")[0] not in known}
+    assert users == {"peers.py"}
+
+
 def test_names_say_what_is_inside():
     for path in (
         path for folder in ("pyinit", "src_c", "tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*")

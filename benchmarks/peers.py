@@ -1,0 +1,166 @@
+"""What others offer for the same job, as cases beside pyinit's: NumPy, randomgen, MKL, JAX and PyTorch.
+
+All write the buffer that they are given, but JAX, whose arrays cannot be written: it makes a new one each time. Where
+a peer has no threads of its own for this, it gets what its users would write: a stream for each thread.
+"""
+
+import ctypes
+import sys
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from pyinit.bench import SEED, Case, numpy_normal, processors, thread_counts, together
+
+RANDOMGEN = ("SFC64", "Xoshiro256", "JSF", "Romu", "EFIIX64", "SFMT", "PCG64DXSM", "AESCounter", "Philox", "ThreeFry")
+# Left out: R250 and WH, which are no faster than these, and the quasi-random ones.
+MKL_BRNG = {
+    "ARS5": 15 << 20,
+    "Philox": 16 << 20,
+    "SFMT19937": 13 << 20,
+    "MT19937": 8 << 20,
+    "MT2203": 9 << 20,
+    "MCG31": 1 << 20,
+    "MCG59": 4 << 20,
+    "MRG32K3A": 3 << 20,
+}
+MKL_GAUSSIAN = {"BoxMuller": 0, "BoxMuller2": 1, "ICDF": 2}
+MKL_WORDS = ("ARS5", "Philox", "SFMT19937")  # whose uniform samples and bits are timed too
+MKL_SKIP = 1 << 28  # between the streams of two threads: more than the words of a thread's part
+MKL_SEQUENTIAL = 1
+
+
+def numpy_cases(out):
+    """NumPy's bit generators; on several threads one each, with seeds spawned of one."""
+    return [
+        case(f"NumPy {bits.__name__} normal float32", spawned(bits, out, n), out, n)
+        for bits in (np.random.PCG64, np.random.SFC64, np.random.Philox, np.random.MT19937)
+        for n in thread_counts()
+    ]
+
+
+def randomgen_cases(out):
+    """The bit generators that randomgen has beyond NumPy's, under NumPy's own normal samples."""
+    import randomgen
+
+    return [
+        case(f"randomgen {name} normal float32", spawned(getattr(randomgen, name), out, n), out, n)
+        for name in RANDOMGEN
+        for n in thread_counts()
+    ]
+
+
+def spawned(bits, out, threads):
+    """A function that fills each thread's part of an array from a bit generator of its own."""
+    seeds = np.random.SeedSequence(SEED).spawn(threads)
+    parts = np.array_split(out, threads)
+    return together([numpy_normal(bits(seed), part) for seed, part in zip(seeds, parts)])
+
+
+def mkl_cases(out):
+    """MKL's vector statistics; on several threads a stream each, skipped ahead of the one before."""
+    [library, *_] = sorted((Path(sys.prefix) / "lib").glob("libmkl_rt.so*"))
+    library = ctypes.CDLL(str(library))
+    library.MKL_Set_Threading_Layer(MKL_SEQUENTIAL)
+    zero, one, cases = ctypes.c_float(0), ctypes.c_float(1), []
+    for name, brng in MKL_BRNG.items():
+        for n in thread_counts():
+            parts = [(mkl_stream(library, brng, i), part) for i, part in enumerate(np.array_split(out, n))]
+            fills = {
+                f"{method} normal float32": (library.vsRngGaussian, number, zero, one)
+                for method, number in MKL_GAUSSIAN.items()
+            }
+            if name in MKL_WORDS:
+                fills["uniform float32"] = (library.vsRngUniform, 0, zero, one)
+                fills["bits uint32"] = (library.viRngUniformBits32, 0)
+            for what, (function, method, *parameters) in fills.items():
+                run = together([partial(mkl_fill, function, method, *part, *parameters) for part in parts])
+                cases.append(case(f"MKL {name} {what}", run, out, n))
+    return cases
+
+
+def mkl_stream(library, brng, thread):
+    """A new stream, `thread` parts ahead."""
+    stream = ctypes.c_void_p()
+    if library.vslNewStream(ctypes.byref(stream), brng, ctypes.c_uint(SEED)):
+        raise RuntimeError(f"MKL made no stream of generator {brng >> 20}")
+    if thread and library.vslSkipAheadStream(stream, ctypes.c_longlong(thread * MKL_SKIP)):
+        raise RuntimeError(f"MKL's generator {brng >> 20} does not skip ahead")
+    return stream
+
+
+def mkl_fill(function, method, stream, out, *parameters):
+    """Call one of the functions that write samples; ctypes lets other threads run meanwhile."""
+    status = function(method, stream, out.size, ctypes.c_void_p(out.ctypes.data), *parameters)
+    if status:
+        raise RuntimeError(f"MKL's {function.__name__} returned {status}")
+
+
+def jax_cases(out):
+    """JAX's two generators, on as many threads as it takes: it has no setting for them."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+
+    def run(key):
+        return jax.random.normal(key, out.shape, "float32").block_until_ready()
+
+    keys = {name: jax.random.key(SEED, impl=impl) for name, impl in (("threefry", "threefry2x32"), ("rbg", "rbg"))}
+    # Primed, as whatever takes new memory (memory.py).
+    return [
+        case(f"JAX {name} normal float32", partial(run, key), out, processors(), primed=True)
+        for name, key in keys.items()
+    ]
+
+
+def torch_cases(out):
+    """PyTorch's initialisers, in place; bfloat16 are twice as many in the same memory."""
+    import torch
+
+    generator = torch.Generator().manual_seed(SEED)
+    single = torch.from_numpy(out)
+    half = torch.from_numpy(out.view(np.int16)).view(torch.bfloat16)
+    fills = {
+        "normal_ float32": (torch.nn.init.normal_, single),
+        "normal_ bfloat16": (torch.nn.init.normal_, half),
+        "trunc_normal_ float32": (torch.nn.init.trunc_normal_, single),
+    }
+
+    def run(fill, tensor, threads):
+        torch.set_num_threads(threads)
+        fill(tensor, generator=generator)
+
+    return [
+        Case(f"PyTorch {what}", partial(run, fill, tensor, n), tensor.numel(), out.nbytes, threads=n)
+        for what, (fill, tensor) in fills.items()
+        for n in thread_counts()
+    ]
+
+
+def case(name, run, out, threads, **more):
+    """A case that writes the whole of `out`."""
+    return Case(name, run, out.size, out.nbytes, threads=threads, **more)
+
+
+# By the name of the distribution that has to be installed. Those with pools of threads, which may spin for a while
+# after their work, come last.
+PEERS = {
+    "numpy": numpy_cases,
+    "randomgen": randomgen_cases,
+    "mkl": mkl_cases,
+    "jax": jax_cases,
+    "torch": torch_cases,
+}
+
+
+def versions():
+    """The versions of those peers that are installed."""
+    found = {}
+    for name in PEERS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

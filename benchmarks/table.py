@@ -1,0 +1,114 @@
+"""Prints the results of bench_fill.py as the Markdown tables of README.md.
+
+Usage: python benchmarks/table.py results/FILE.json
+       python benchmarks/table.py --readme       puts them into README.md, between the comments that name the file
+"""
+
+import json
+import re
+import sys
+import textwrap
+from pathlib import Path
+
+HERE = Path(__file__).parent
+README = HERE / "README.md"
+PLACE = re.compile(r"(<!-- table\.py (\S+) -->\n)(.*?)(<!-- end -->)", re.S)
+METHOD = re.compile(r"^(MKL \w+) (?:BoxMuller2?|ICDF) ")  # of which each generator's fastest is shown; the JSON has all
+FRACTIONS = {0.5: "half as many", 2: "twice as many"}
+
+
+def tables(result):
+    """The tables of a file of results, in Markdown."""
+    machine, fills = result["machine"], result["fills"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    head = textwrap.fill(
+        f"{machine['processors']} processors of {machine['cpu']}; {machine['compiler']}; {versions}.",
+        width=120,
+        break_on_hyphens=False,
+    )
+    own = [f for f in fills if f["tier"] or f["name"].startswith(("memset", "streaming"))]
+    groups = [("pyinit and pure writes", own), ("Peers", fastest([f for f in fills if f not in own]))]
+    parts = [head, *(times(title, group, fills, result) for title, group in groups)]
+    return "\n\n".join([*parts, small(result["small"]), *kinds(result)]) + "\n"
+
+
+def fastest(fills):
+    """The fills without those of MKL's methods that are slower on one thread than another of the same generator."""
+    best = {}
+    for fill in sorted(fills, key=lambda f: (f["threads"], f["median_seconds"])):
+        best.setdefault(METHOD.sub(r"\1 ", fill["name"]), fill["name"])
+    return [fill for fill in fills if fill["name"] in best.values()]
+
+
+def times(title, group, fills, result):
+    """Names down, numbers of threads across."""
+    counts = {(c["name"], c["tier"]): c["per_sample"] for c in result.get("instructions", {}).get("fills", [])}
+    threads = sorted({f["threads"] for f in fills})
+    elements = next(f["samples"] for f in fills if f["name"] == "memset")
+    header = [title, "tier", "instructions a sample"]
+    for n in threads:
+        header += [f"{n} thread{'s' * (n > 1)}, ms", "to `memset`", "to the fastest write"]
+    rows = {}
+    for fill in group:
+        name, tier = fill["name"], fill["tier"]
+        more = "extrapolated" if fill["extrapolated"] else FRACTIONS.get(round(fill["samples"] / elements, 3))
+        label = f"{name} ({more})" if more else name
+        count = counts.get((name, tier))
+        row = rows.setdefault((name, tier), [label, tier or "", number(count), *[""] * (3 * len(threads))])
+        seconds = (fill["extrapolated"] or {"seconds": fill["median_seconds"]})["seconds"]
+        at = 3 + 3 * threads.index(fill["threads"])
+        ratios = [number(fill.get(f"ratio_to_{what}")) for what in ("memset", "fastest_write")]
+        row[at : at + 3] = [number(seconds * 1e3), *ratios]
+    return markdown(header, rows.values())
+
+
+def small(group):
+    """Calls on small arrays: names down, sizes across."""
+    sizes = dict.fromkeys(f["name"].split(", ")[1] for f in group)
+    names = dict.fromkeys(f["name"].split(", ")[0] for f in group)
+    times = {tuple(f["name"].split(", ")): f["median_seconds"] * 1e9 for f in group}
+    header = ["A call on normal float32, 1 thread", *(f"{size}, ns" for size in sizes)]
+    return markdown(header, [[name, *(f"{times[name, size]:,.0f}" for size in sizes)] for name in names])
+
+
+def kinds(result):
+    """Instructions by kind, for 32 samples; why there are none, where there are none."""
+    counted = result.get("instructions", {})
+    if "missing" in counted:
+        return [f"No instructions were counted: {counted['missing']}."]
+    rows = [
+        [
+            fill["name"],
+            fill["tier"],
+            f"{fill['per_sample'] * 32:,.0f}",
+            ", ".join(f"{n * 32 / fill['samples']:,.0f} {kind}" for kind, n in fill["kinds"].items()),
+        ]
+        for fill in counted.get("fills", [])
+    ]
+    return [markdown(["Instructions for 32 samples", "tier", "all", "kinds"], rows)] if rows else []
+
+
+def number(x):
+    """Three digits, or all before the point."""
+    return "" if x is None else f"{x:,.{max(0, 2 - len(str(int(x))) + 1)}f}"
+
+
+def markdown(header, rows):
+    """A table without the columns that are empty."""
+    columns = [column for column in zip(header, *rows) if any(column[1:])]
+    lines = [f"| {' | '.join(row)} |" for row in zip(*columns)]
+    return "\n".join([lines[0], "|" + "---|" * len(columns), *lines[1:]])
+
+
+def filled(text):
+    """A README with its tables made anew from the files that they name."""
+    return PLACE.sub(lambda m: m[1] + "\n" + tables(json.loads((HERE / m[2]).read_text())) + "\n" + m[4], text)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    if sys.argv[1] == "--readme":
+        README.write_text(filled(README.read_text()))
+    else:
+        print(tables(json.loads(Path(sys.argv[1]).read_text())), end="")

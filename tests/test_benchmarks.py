@@ -1,0 +1,165 @@
+"""The scripts in benchmarks/: that every case writes what it says, and that counts and tables are right."""
+
+import gc
+import json
+import math
+import platform
+import re
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+
+import instructions
+import memory
+import numpy as np
+import peers
+import pytest
+import table
+
+from pyinit import bench, isa
+
+ROOT = Path(__file__).parents[1]
+RESULTS = sorted((ROOT / "benchmarks" / "results").glob("2*.json"))
+SIZE = 20_000
+# Mean and variance. Truncated at 2: 1 - 2 * 2 * phi(2) / (Phi(2) - Phi(-2)).
+MOMENTS = {"normal": (0, 1), "normal_": (0, 1), "trunc_normal_": (0, 0.7737), "uniform": (0.5, 1 / 12)}
+
+
+@pytest.fixture(autouse=True)
+def no_threads_left():
+    """The threads of a case end with it; a later test that forks must not meet them."""
+    before = threading.active_count()
+    yield
+    gc.collect()
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def samples(memory, dtype):
+    """The float64 values of the memory's samples; bfloat16 is the upper half of float32."""
+    if dtype == "bfloat16":
+        return (memory.view(np.uint16).astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+    return memory.view(dtype).astype(np.float64)
+
+
+@pytest.mark.parametrize("name", peers.PEERS)
+@pytest.mark.filterwarnings("default")  # a peer's own, at its import
+def test_every_case_of_a_peer_writes_its_samples(name):
+    if name not in peers.versions():
+        pytest.skip(f"{name} is not installed")
+    out = np.empty(SIZE, np.float32)
+    cases = peers.PEERS[name](out)
+    assert cases
+    for case in cases:
+        out.view(np.uint8)[:] = 0xFF  # a NaN in every type
+        made = case.run()
+        *_, what, dtype = case.name.split()
+        x = samples(out if made is None or name != "jax" else np.array(made), dtype)
+        assert (x.size, out.nbytes) == (case.samples, case.bytes)
+        assert np.isfinite(x).all(), case.name
+        if what == "bits":
+            x, what = x / 2.0**32, "uniform"
+        mean, variance = MOMENTS[what]
+        # Six standard errors; the kurtosis of none is above the normal's. Of each thread's part by itself.
+        for part in np.array_split(x, case.threads):
+            assert abs(part.mean() - mean) < 6 * math.sqrt(variance / part.size), case.name
+            assert abs(part.var() - variance) < 6 * variance * math.sqrt(2 / part.size), case.name
+        if case.threads > 1:
+            first, second, *_ = np.array_split(x, case.threads)
+            assert not np.array_equal(first[: second.size], second), case.name
+
+
+def test_peers_run_on_one_and_on_all_threads():
+    for name in peers.versions():
+        cases = peers.PEERS[name](np.empty(1000, np.float32))
+        assert {c.threads for c in cases} == ({bench.processors()} if name == "jax" else set(bench.thread_counts()))
+        assert len({(c.name, c.threads) for c in cases}) == len(cases)
+
+
+def test_cases_of_memory_run_and_name_what_they_are_compared_with():
+    out = np.ones(SIZE, np.float32)
+    cases = bench.pyinit_cases(out) + memory.cases(out)
+    names = {(c.name, c.threads) for c in cases}
+    for case in cases:
+        assert (case.writes[0], case.threads) in names
+        case.run()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or not shutil.which("cc"), reason="needs x86-64 and a compiler")
+def test_streaming_stores_write_whole_vectors():
+    out = np.empty(SIZE, np.float32)
+    written = out.view(np.uint8)
+    for case in memory.streaming_cases(out):
+        written[:] = 0
+        case.run()
+        assert (written[memory.VECTOR : -memory.VECTOR] == bench.BYTE).all()
+
+
+@pytest.fixture(scope="module")
+def counted():
+    wide = [tier for tier in isa.available() if tier != "scalar"]  # which takes ten times as many
+    try:
+        return instructions.count(tiers=wide or ["scalar"])["fills"]
+    except RuntimeError as error:
+        if re.search(r"not allowed|not possible|Linux only|no compiler", str(error)):
+            pytest.skip(str(error))
+        raise
+
+
+def test_instructions_are_counted_of_every_fill(counted):
+    fills = {f"{generator} {what}" for generator in bench.GENERATORS for what, *_ in bench.FILLS}
+    tiers = {entry["tier"] for entry in counted}
+    assert {(e["name"], e["tier"]) for e in counted} == {(name, tier) for name in fills for tier in tiers}
+    assert all(e["instructions"] == e["per_sample"] * e["samples"] > 0 for e in counted)
+
+
+def test_as_many_aes_instructions_as_ars_has_rounds(counted):
+    blocks_at_once = {"avx512": 4, "avx2": 1}
+    found = [e for e in counted if e["kinds"] and e["tier"] in blocks_at_once]
+    for entry in found:
+        generator, _, dtype = entry["name"].split()
+        blocks = entry["samples"] * (2 if dtype == "float64" else 1) / 4
+        rounds = 5 if generator == "ars5" else 0
+        assert entry["kinds"].get("aes", 0) == blocks * rounds / blocks_at_once[entry["tier"]]
+        assert sum(entry["kinds"].values()) == entry["instructions"]
+    if not found:
+        pytest.skip("kinds are told on x86-64 with objdump, AES instructions taken from AVX2 on")
+
+
+def test_what_prevents_counting_is_said(monkeypatch):
+    with pytest.raises(RuntimeError, match="no compiler nowhere-cc"):
+        instructions.count("nowhere-cc")
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        instructions.count(f"{sys.executable} -c 1/0")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(RuntimeError, match="Linux"):
+        instructions.count()
+
+
+@pytest.mark.parametrize("x", [0.004, 0.5, 9.876, 98.76, 987.6, 9876.0])
+def test_numbers_have_three_digits(x):
+    assert table.number(x) == {0.004: "0.00", 0.5: "0.50", 9.876: "9.88", 98.76: "98.8", 987.6: "988"}.get(x, "9,876")
+
+
+def test_the_table_shows_the_fastest_method_of_each_generator():
+    fills = [
+        {"name": f"MKL {name} float32", "threads": 1, "median_seconds": s}
+        for name, s in (("A ICDF normal", 2), ("A BoxMuller normal", 1), ("B ICDF normal", 3), ("A uniform", 5))
+    ]
+    assert [f["median_seconds"] for f in table.fastest(fills)] == [1, 3, 5]
+
+
+@pytest.mark.skipif(not RESULTS, reason="results are in the repository alone")
+def test_the_committed_tables_are_those_of_the_committed_results():
+    text = (ROOT / "benchmarks" / "README.md").read_text()
+    assert table.PLACE.search(text)
+    assert table.filled(text) == text
+
+
+@pytest.mark.parametrize("file", RESULTS, ids=lambda f: f.name)
+def test_results_name_their_machine(file):
+    machine = json.loads(file.read_text())["machine"]
+    assert {"cpu", "compiler", "versions"} <= set(machine)
