@@ -4,8 +4,10 @@ CC ?= cc
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH_OUTPUT ?= benchmarks/results/latest.json
+LIB ?= build
+CFLAGS ?= -O3
 
-.PHONY: demo test test-slow lint format bench clean FORCE
+.PHONY: demo test test-slow lint format bench lib clean FORCE
 
 demo: $(VENV)/.built
 	@$(BIN)/pyinit demo
@@ -21,15 +23,28 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint pyinit examples
-	$(BIN)/clang-format --dry-run --Werror src_c/*.[ch] tests/*.c benchmarks/*.c
+	$(BIN)/clang-format --dry-run --Werror src_c/*.[ch] tests/*.c examples/c/*.c benchmarks/*.c
 
 format: $(VENV)/.lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i src_c/*.[ch] tests/*.c benchmarks/*.c
+	$(BIN)/clang-format -i src_c/*.[ch] tests/*.c examples/c/*.c benchmarks/*.c
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/bench_fill.py --peers --output $(BENCH_OUTPUT)
+
+# The C core for programs of other languages: src_c/pyinit.h and one of these.
+lib: $(LIB)/libpyinit.a $(LIB)/libpyinit.so
+
+$(LIB)/c/%.o: src_c/%.c $(wildcard src_c/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(CFLAGS) -ffp-contract=off -fno-math-errno -fPIC -Wall -Wextra -c $< -o $@
+
+$(LIB)/libpyinit.a: $(patsubst src_c/%.c,$(LIB)/c/%.o,$(wildcard src_c/*.c))
+	$(AR) rcs $@ $^
+
+$(LIB)/libpyinit.so: $(patsubst src_c/%.c,$(LIB)/c/%.o,$(wildcard src_c/*.c))
+	$(CC) -shared $(LDFLAGS) $^ -o $@ -lm -lpthread
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info pyinit/*.so pyinit/*.c

@@ -4,6 +4,11 @@
 
 #include "pyinit.h"
 
+/* A shared library exports what is in pyinit.h, and nothing else. */
+#if defined(__ELF__) || defined(__APPLE__)
+#pragma GCC visibility push(hidden)
+#endif
+
 /* How samples are computed; the truncated normal has three ways (truncated.h). */
 typedef enum {
     PYI_METHOD_BITS,
@@ -99,5 +104,9 @@ struct pyi_work {
 
 /* Does all the work, on several threads where that pays. */
 pyi_status pyi_run(const pyi_work *work, const pyi_options *options);
+
+#if defined(__ELF__) || defined(__APPLE__)
+#pragma GCC visibility pop
+#endif
 
 #endif

@@ -7,7 +7,7 @@
 
 #if defined(__aarch64__) && defined(__GNUC__) && !defined(__AARCH64EB__)
 #define PYI_NEON
-#if defined(__linux__)
+#if defined(__linux__) || defined(__FreeBSD__) || defined(__OpenBSD__)
 #include <sys/auxv.h>
 #endif
 #elif defined(__x86_64__) && defined(__GNUC__)
@@ -24,15 +24,17 @@ typedef struct {
 static int always(void) { return 1; }
 
 #if defined(PYI_X86)
-/* __builtin_cpu_supports asks the processor and the operating system, which must save the registers. */
+/* __builtin_cpu_supports asks the processor and the operating system, which must save the registers. That of clang 14
+ * does not know "f16c", leaf 1, ECX bit 29, nor "vaes", leaf 7, ECX bit 9. */
 static int has_avx2(void)
 {
+    unsigned a, b, c, d;
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("aes") &&
-           __builtin_cpu_supports("f16c");
+           __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
 }
 static int has_avx512(void)
 {
-    unsigned a, b, c, d; /* the builtin of clang 14 does not know "vaes": leaf 7, ECX bit 9 */
+    unsigned a, b, c, d;
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 9 & 1);
@@ -42,8 +44,13 @@ static int has_neon_aes(void)
 {
 #if defined(__linux__)
     return (getauxval(AT_HWCAP) & (1 << 3)) != 0; /* HWCAP_AES */
+#elif defined(__FreeBSD__) || defined(__OpenBSD__)
+    unsigned long features = 0;
+    return elf_aux_info(AT_HWCAP, &features, sizeof features) == 0 && (features & (1 << 3)) != 0;
+#elif defined(__APPLE__) || defined(_WIN32)
+    return 1; /* every machine of theirs has it */
 #else
-    return 1; /* every AArch64 machine of macOS and Windows has it */
+    return 0;
 #endif
 }
 #endif

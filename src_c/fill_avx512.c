@@ -1,8 +1,9 @@
+#include "core.h"
+
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 #include <string.h>
 
-#include "core.h"
 #include "target.h"
 
 PYI_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,vaes")

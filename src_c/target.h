@@ -2,14 +2,17 @@
 #ifndef PYI_TARGET_H
 #define PYI_TARGET_H
 
-#if defined(__FAST_MATH__)
-#error "pyinit must not be built with -ffast-math: its bits are defined by IEEE arithmetic"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || \
+    defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "pyinit must not be built with -ffast-math or a part of it: its bits are defined by IEEE arithmetic"
 #endif
-#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0
-#error "pyinit needs float and double arithmetic without excess precision (x87: use -msse2 -mfpmath=sse)"
+/* 16 is of _Float16 alone. */
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "pyinit needs arithmetic without excess precision (x87: -msse2 -mfpmath=sse; GCC on s390x: -std=gnu11, not c11)"
 #endif
 
-/* A multiply and an add are an fma where the source says so, whatever the flags: GCC's default is otherwise. */
+/* A multiply and an add are an fma where the source says so: GCC's default is otherwise. Of clang's flags,
+ * -ffp-contract=fast goes past the pragma, and that and the parts of -ffast-math define nothing: do not use them. */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
@@ -31,9 +34,11 @@
 #define PYI_ALIGN(bytes) __attribute__((aligned(bytes)))
 #endif
 
-/* Kernels are written as functions of constants and specialised by inlining. */
+/* Kernels are written as functions of constants and specialised by inlining; unoptimised, that would only be long. */
 #if defined(_MSC_VER) && !defined(__clang__)
 #define PYI_INLINE static __forceinline
+#elif !defined(__OPTIMIZE__)
+#define PYI_INLINE static inline __attribute__((unused))
 #else
 #define PYI_INLINE static inline __attribute__((always_inline))
 #endif

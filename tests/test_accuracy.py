@@ -12,7 +12,7 @@ from pyinit import Stream
 
 ROOT = Path(__file__).parents[1]
 COMPILER = (sysconfig.get_config_var("CC") or "cc").split()[0]
-FLAGS = ["-std=c11", "-O2", "-ffp-contract=off", "-fno-math-errno", f"-I{ROOT / 'src_c'}"]
+FLAGS = ["-std=gnu11", "-O2", "-ffp-contract=off", "-fno-math-errno", f"-I{ROOT / 'src_c'}"]
 
 
 @pytest.mark.skipif(not shutil.which(COMPILER), reason=f"no C compiler {COMPILER}")

@@ -1,7 +1,9 @@
 """The sdist and the wheel: each installed into a fresh environment and used away from the source tree."""
 
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import venv
 import zipfile
@@ -53,6 +55,19 @@ def test_installs_and_runs_outside_the_tree(distributions, kind, tmp_path):
     assert version.stdout.split()[-1] == "0.1.0"
 
 
+COMPILER = (sysconfig.get_config_var("CC") or "cc").split()[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32" or not shutil.which(COMPILER), reason=f"no C compiler {COMPILER}")
+def test_a_c_program_is_built_from_what_the_wheel_holds(distributions, tmp_path):
+    with zipfile.ZipFile(distributions["wheel"]) as wheel:
+        wheel.extractall(tmp_path, [n for n in wheel.namelist() if n.startswith("pyinit/include/")])
+    include = tmp_path / "pyinit" / "include"
+    command = [COMPILER, f"-I{include}", ROOT / "examples" / "c" / "article.c", *include.glob("*.c")]
+    subprocess.run([*command, "-o", "article", "-lm", "-lpthread"], check=True, cwd=tmp_path)
+    assert "5000 weights" in subprocess.run([tmp_path / "article"], capture_output=True, text=True, check=True).stdout
+
+
 def test_the_sdist_holds_what_a_developer_needs(distributions):
     with tarfile.open(distributions["sdist"]) as archive:
         names = {"/".join(n.split("/")[1:]) for n in archive.getnames()}
@@ -63,9 +78,11 @@ def test_the_sdist_holds_what_a_developer_needs(distributions):
     assert not left_out - names
 
 
-def test_the_wheel_holds_no_sources(distributions):
+def test_the_wheel_holds_the_sources_of_the_core_and_no_others(distributions):
     names = zipfile.ZipFile(distributions["wheel"]).namelist()
-    assert not [n for n in names if n.endswith((".c", ".pyx")) or n.startswith(("tests", "src_c", "benchmarks"))]
+    core = {f"pyinit/include/{path.name}" for path in (ROOT / "src_c").glob("*.[ch]")}
+    assert {n for n in names if n.endswith((".c", ".h"))} == core
+    assert not [n for n in names if n.endswith(".pyx") or n.startswith(("tests", "src_c", "benchmarks"))]
     assert any(n.startswith("pyinit/_core.") and n.endswith((".so", ".pyd")) for n in names)
     assert any(n.startswith("pyinit/bit_generator.") and n.endswith((".so", ".pyd")) for n in names)
     assert {"pyinit/_core.pxd", "pyinit/bit_generator.pyi"} <= set(names)
