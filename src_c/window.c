@@ -116,22 +116,27 @@ static void make_plan(plan *p, axis *axes, int count)
     p->column_tiles = divide_up(p->column.length, p->tile_columns);
 }
 
-/* The copy of a tile whose rows lie next to each other: four at a time, which makes one store of four. */
-PYI_INLINE void copy_transposed(const plan *p, const char *const *from, size_t rows, size_t columns, char *out,
-                                const size_t size)
-{
-    size_t i = 0;
-    for (; i + 4 <= rows; i += 4)
-        for (size_t j = 0; j < columns; j++) {
-            char four[4 * 8];
-            for (size_t k = 0; k < 4; k++)
-                memcpy(four + k * size, from[i + k] + j * size, size);
-            memcpy(out + i * size + (ptrdiff_t)j * p->column.stride, four, 4 * size);
-        }
-    for (; i < rows; i++)
-        for (size_t j = 0; j < columns; j++)
-            memcpy(out + i * size + (ptrdiff_t)j * p->column.stride, from[i] + j * size, size);
-}
+/*
+ * A column of a tile whose rows lie next to each other, 16 bytes at a time: which is one store, of elements that
+ * compilers gather in a register if they are an array of their type.
+ */
+#define PYI_COPY_COLUMN(type)                                                                            \
+    static inline void copy_column_##type(const char *const *from, size_t offset, size_t rows, char *to) \
+    {                                                                                                    \
+        enum { LANES = 16 / sizeof(type) };                                                              \
+        size_t i = 0;                                                                                    \
+        for (; i + LANES <= rows; i += LANES) {                                                          \
+            type lanes[LANES];                                                                           \
+            for (size_t k = 0; k < LANES; k++)                                                           \
+                lanes[k] = *(const type *)(const void *)(from[i + k] + offset);                          \
+            memcpy(to + i * sizeof(type), lanes, sizeof lanes);                                          \
+        }                                                                                                \
+        for (; i < rows; i++)                                                                            \
+            memcpy(to + i * sizeof(type), from[i] + offset, sizeof(type));                               \
+    }
+PYI_COPY_COLUMN(uint16_t)
+PYI_COPY_COLUMN(uint32_t)
+PYI_COPY_COLUMN(uint64_t)
 
 /* Copies `rows` x `columns` samples of `size` bytes, a constant, to their places; row i begins at from[i]. */
 PYI_INLINE void copy_tile(const plan *p, const char *const *from, size_t rows, size_t columns, char *out,
@@ -141,7 +146,15 @@ PYI_INLINE void copy_tile(const plan *p, const char *const *from, size_t rows, s
         for (size_t i = 0; i < rows; i++)
             memcpy(out + (ptrdiff_t)i * p->row.stride, from[i], columns * size);
     else if (p->row.stride == (ptrdiff_t)size)
-        copy_transposed(p, from, rows, columns, out, size);
+        for (size_t j = 0; j < columns; j++) {
+            char *to = out + (ptrdiff_t)j * p->column.stride;
+            if (size == 2)
+                copy_column_uint16_t(from, j * size, rows, to);
+            else if (size == 4)
+                copy_column_uint32_t(from, j * size, rows, to);
+            else
+                copy_column_uint64_t(from, j * size, rows, to);
+        }
     else if (magnitude(p->row.stride) < magnitude(p->column.stride))
         for (size_t j = 0; j < columns; j++)
             for (size_t i = 0; i < rows; i++)
@@ -156,7 +169,7 @@ static void fill_tile(const pyi_work *work, uint64_t sample, size_t rows, size_t
 {
     const plan *p = work->plan;
     uint64_t blocks[TILE_BLOCKS + PYI_BLOCKS_MULTIPLE];
-    char scratch[(TILE_BLOCKS + PYI_BLOCKS_MULTIPLE) * 16];
+    PYI_ALIGN(64) char scratch[(TILE_BLOCKS + PYI_BLOCKS_MULTIPLE) * 16];
     const char *from[TILE_BLOCKS];
     size_t count = 0;
 
