@@ -1,6 +1,7 @@
 """Truncated normals: the right distribution on every interval, bounds that hold and gather nothing."""
 
 import math
+from fractions import Fraction
 
 import evidence
 import mpmath
@@ -80,7 +81,7 @@ def quantile(lower, upper, u, guess):
         now = above(x)
         step = (now * mpmath.log(now / p) if x > 1 else now - p) / density
         x += step
-        if abs(step) < mpf(10) ** -40 * abs(x) + mpf(10) ** -60:
+        if abs(step) < mpf(10) ** -40 * abs(x) + mpf(10) ** -90:
             return x
     raise AssertionError("no convergence")
 
@@ -106,12 +107,12 @@ BOUNDS = {
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("lower", "upper"), INTERVALS)
 def test_samples_are_quantiles(core, lower, upper, dtype):
-    words = some_words(dtype, 12)
+    words = some_words(dtype, 6)
     samples, method = core.samples("truncated", (0, 1, lower, upper), words, dtype)
     # A float32 in the common way is never beyond 6.338: the outermost word alone should be.
     unit = mpf(2) ** (-53 if dtype == "float64" else -24)
     scale = max(abs(x) for x in (lower, upper) if abs(x) < INF) if method == "narrow" else 0
-    with mpmath.workdps(50):
+    with mpmath.workdps(100):
         for word, sample in zip(words, samples, strict=True):
             exact = quantile(lower, upper, (word + mpf(1) / 2) / 2 ** bits(dtype), sample)
             if method == "centre" and dtype == "float32" and abs(exact) > 6.338 and min(word, 2**32 - 1 - word) == 0:
@@ -123,9 +124,7 @@ def test_samples_are_quantiles(core, lower, upper, dtype):
 
 
 def test_each_way_is_taken(core):
-    ways = {
-        core.samples("truncated", (0, 1, *interval), [0], dtype)[1] for interval in INTERVALS for dtype in DTYPES
-    }
+    ways = {core.samples("truncated", (0, 1, *interval), [0], dtype)[1] for interval in INTERVALS for dtype in DTYPES}
     assert ways == {"icdf", "centre", "tail", "narrow"}
 
 
@@ -164,7 +163,7 @@ def test_narrow_intervals(generator, lower, width, dtype):
     upper = lower + width
     x = Stream(SEED, generator).truncated_normal(2**18, dtype, -lower, 1, lower, upper).astype(np.float64)
     h = upper - lower
-    assert 0 <= x.min()
+    assert x.min() >= 0
     assert x.max() <= h
     slope = lower + h / 2
     assert not failures(np.expm1(-slope * x) / np.expm1(-slope * h) if slope * h else x / h)
@@ -174,7 +173,8 @@ def test_narrow_intervals(generator, lower, width, dtype):
 @pytest.mark.parametrize(("lower", "upper"), STRADDLING)
 def test_intervals_around_the_median(generator, lower, upper, dtype):
     x = Stream(SEED, generator).truncated_normal(2**18, dtype, lower=lower, upper=upper)
-    assert not failures((x.astype(np.float64) - lower) / (upper - lower) if upper < 0.04 else probabilities(x, lower, upper))
+    linear = upper - lower < 0.01
+    assert not failures((x.astype(np.float64) - lower) / (upper - lower) if linear else probabilities(x, lower, upper))
     assert lower <= x.min()
     assert x.max() <= upper
 
@@ -182,7 +182,7 @@ def test_intervals_around_the_median(generator, lower, upper, dtype):
 def test_wrong_samplers_are_noticed():
     z = Stream(SEED).normal(2**18, method="icdf")
     assert failures(probabilities(np.clip(z, -2, 2), -2, 2))  # clamped
-    assert failures(probabilities(z[abs(z) < 1.99], -2, 2))  # rejected beyond another bound
+    assert failures(probabilities(z[abs(z) < 1.95], -2, 2))  # rejected beyond another bound
     x = Stream(SEED).truncated_normal(2**18, "float64", lower=2.0, upper=2.04)
     assert not failures(probabilities(x, 2.0, 2.04))
     # What taking the middle of an interval for its median does.
@@ -207,18 +207,28 @@ PLACES = [(0, 1), (0.5, 0.02), (-3, 1.7), (1e6, 1e-3), (0.1, 1e-30), (1.0, 1e30)
 @pytest.mark.parametrize(("mean", "std"), PLACES)
 def test_every_sample_is_within_the_bounds(core, mean, std, dtype):
     kind = np.dtype(dtype).type
-    m, s = float(kind(mean)), float(kind(std))
+    m, s = Fraction(float(kind(mean))), Fraction(float(kind(std)))
+    words = some_words(dtype, 40)
     for lower, upper in INTERVALS:
-        samples, _ = core.samples("truncated", (mean, std, lower, upper), some_words(dtype, 40), dtype)
-        low, high = (kind(m + s * b) if abs(b) < INF else b for b in (lower, upper))
+        samples, _ = core.samples("truncated", (mean, std, lower, upper), words, dtype)
         assert not np.isnan(samples).any()
-        with np.errstate(over="ignore"):
-            largest, least = max(high, np.nextafter(low, kind(INF))), min(low, np.nextafter(high, kind(-INF)))
-        assert least <= samples.min(), (lower, upper)
-        assert samples.max() <= largest, (lower, upper)
+        low, high = (float(m + s * Fraction(b)) if abs(b) < INF else b for b in (lower, upper))
+        if dtype == "float32" and inwards(low, INF) > inwards(high, -INF):
+            assert len(set(samples)) == 1  # there is no float32 between the bounds
+            low, high = inwards(low, -INF), inwards(high, INF)
+        assert low <= samples.min(), (lower, upper)
+        assert samples.max() <= high, (lower, upper)
 
 
-@pytest.mark.parametrize("lower, upper", [(-2, 2), (0.5, 1), (5, 6), (-1, 3), (1, 1.05), (10, 12), (-6, -5)])
+def inwards(x, limit):
+    """The float32 nearest to x on the side of `limit`."""
+    with np.errstate(over="ignore"):
+        nearest = np.float32(x)
+        wrong = float(nearest) < x if limit > 0 else float(nearest) > x
+        return np.nextafter(nearest, np.float32(limit)) if wrong else nearest
+
+
+@pytest.mark.parametrize(("lower", "upper"), [(-2, 2), (0.5, 1), (5, 6), (-1, 3), (1, 1.05), (10, 12), (-6, -5)])
 def test_nothing_gathers_at_the_ends(core, lower, upper):
     """Of the words at each end, as many give the outermost floats as their probability says, error included."""
     n = 2**16
@@ -231,8 +241,9 @@ def test_nothing_gathers_at_the_ends(core, lower, upper):
         due = 2**32 * scipy.stats.norm.pdf(bound) * 4 * cell / mass
         at_end = np.count_nonzero(abs(x - bound) < cell / 4)
         assert at_end <= due + 1, bound
-        clamped = np.clip(core.samples("icdf", (0, 1), words)[0], lower, upper)
-        assert np.count_nonzero(abs(clamped - bound) < cell / 4) > 100 * due or due > n / 100
+        if 2**32 * scipy.stats.norm.cdf(-abs(bound)) > n:
+            clamped = np.clip(core.samples("icdf", (0, 1), words)[0], lower, upper)
+            assert np.count_nonzero(abs(clamped - bound) < cell / 4) > due + 1
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -269,7 +280,7 @@ def test_a_larger_word_gives_a_larger_sample(core, lower, upper, dtype):
     starts = [0, n // 2 - 500, n - 1000, *(int(s) * n // 1000 for s in rng.integers(1, 999, 8))]
     if 0 < centre < 1:
         starts.append(min(max(int(centre * n) - 500, 0), n - 1000))
-    words = np.concatenate([np.arange(1000, dtype=np.uint64) + np.uint64(s) for s in sorted(starts)])
+    words = np.unique([np.arange(1000, dtype=np.uint64) + np.uint64(s) for s in starts])
     x, method = core.samples("truncated", (0, 1, lower, upper), words, dtype)
     falls = np.maximum.accumulate(x) - x
     if method in ("icdf", "centre") and dtype == "float32":
