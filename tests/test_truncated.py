@@ -97,7 +97,7 @@ def some_words(dtype, count):
 BOUNDS = {
     ("centre", "float32"): 4.5,
     ("tail", "float32"): 8,
-    ("narrow", "float32"): 2,
+    ("narrow", "float32"): 1.1,
     ("centre", "float64"): 16,
     ("narrow", "float64"): 2,
 }
