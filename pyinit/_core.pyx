@@ -9,7 +9,7 @@ cimport cython
 cimport numpy as cnp
 from libc.float cimport DBL_MAX, FLT_MAX
 from libc.stddef cimport ptrdiff_t
-from numpy import shares_memory
+from numpy import dtype as numpy_dtype, shares_memory, uint16
 
 cnp.import_array()
 
@@ -25,6 +25,7 @@ cdef enum:
 
 cdef double BF16_MAX = 3.3895313892515355e38
 
+BFLOAT16 = numpy_dtype([("bfloat16", uint16)])
 GENERATORS = {"philox": PYI_PHILOX4X32_10, "ars5": PYI_ARS4X32_5}
 FARTHEST_BOUND = 35.0  # as distribution.c has it
 END = 1 << 66  # no stream has a word at or beyond this position
@@ -166,8 +167,8 @@ cdef int float_dtype(cnp.ndarray out) except -1:
         if dtype == cnp.NPY_FLOAT16:
             return PYI_F16
         # NumPy has no bfloat16: ml_dtypes brings one, and arrays.BFLOAT16 is a record of that name.
-        kind = (<object>out).dtype
-        if cnp.PyArray_ITEMSIZE(out) == 2 and (kind.name == "bfloat16" or kind.names == ("bfloat16",)):
+        of = (<object>out).dtype
+        if of == BFLOAT16 or (of.name == "bfloat16" and of.itemsize == 2):
             return PYI_BF16
     raise TypeError(
         f"out must have dtype float32, float64, float16 or bfloat16 in native byte order; got {describe(out)}")

@@ -22,6 +22,8 @@ PYI_INLINE f64v between_f64(f64v x, const truncated_f64 *d) { return min_f64(max
 /*
  * The common way. Words up to `median` are below the median of the untruncated normal, the rest above it; on
  * either side 2 p and 1 - 2 p, of the tail's probability p, are linear in the distance to the end and to the median.
+ * Max error, before mean and std: 4.5 2^-24 of z; but the outermost word of a float, where p is below 2^-33, gives
+ * the 6.338 of 2^-33. For a double 16 2^-53 of z, or of the interval's length up to 1, if that is larger.
  */
 typedef struct {
     truncated_f32 bounds;
@@ -85,7 +87,9 @@ PYI_INLINE f32v sample_truncated_tail_f32(u32v word, const truncated_tail_f32 *d
 /*
  * The way of narrow intervals, in which probabilities would lose the digits that tell the samples apart: the Taylor
  * series of the quantile about the interval's middle, x = (u - 1/2) (Phi(upper) - Phi(lower)) / phi(middle). The sum
- * is rounded once, as `mean` is in two parts, of which `mean_low` is the smaller.
+ * is rounded once, as `mean` is in two parts, of which `mean_low` is the smaller. The constants take
+ * x / (Phi(upper) - Phi(lower)) phi(middle) instead, and are those of its powers: half_step tells how far the median
+ * is from the middle. Max error: 1 ulp of the larger bound.
  */
 typedef struct {
     truncated_f32 bounds;

@@ -1,10 +1,19 @@
-"""What several test modules need: every tier and every generator in turn."""
+"""What several test modules need: every tier and every generator in turn, and the core's own functions."""
 
+import ctypes
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 import pyinit
 
 GENERATORS = ("philox", "ars5")
+ROOT = Path(__file__).parents[1]
+COMPILER = (sysconfig.get_config_var("CC") or "cc").split()[0]
 
 
 @pytest.fixture(params=pyinit.isa.available())
@@ -17,3 +26,48 @@ def tier(request):
 @pytest.fixture(params=GENERATORS)
 def generator(request):
     return request.param
+
+
+class Core:
+    """The one-lane kernels on words chosen by hand, and the functions that turn parameters into constants."""
+
+    SAMPLERS = ("bits", "uniform", "normal", "icdf", "truncated")
+    METHODS = ("bits", "uniform", "box_muller", "icdf", "centre", "tail", "narrow")
+
+    def __init__(self, path):
+        self.library = ctypes.CDLL(str(path))
+        pointer = np.ctypeslib.ndpointer
+        self.library.samples_of_words.argtypes = (
+            ctypes.c_int,
+            pointer(np.float64),
+            ctypes.c_int,
+            pointer(np.uint64),
+            ctypes.c_size_t,
+            pointer(np.float64),
+        )
+
+    def samples(self, sampler, parameters, words, dtype="float32"):
+        """The samples of `words`, of 64 bits for float64 and of 32 else, as float64; and the method that was chosen."""
+        words = np.asarray(words, np.uint64)
+        out, p = np.empty(len(words)), np.zeros(4)
+        p[: len(parameters)] = parameters
+        kind = 2 if dtype == "float64" else 1
+        method = self.library.samples_of_words(self.SAMPLERS.index(sampler), p, kind, words, len(words), out)
+        assert method >= 0
+        return out, self.METHODS[method]
+
+    def call(self, name, *x):
+        function = getattr(self.library, f"call_{name}")
+        function.restype, function.argtypes = ctypes.c_double, [ctypes.c_double] * len(x)
+        return function(*x)
+
+
+@pytest.fixture(scope="session")
+def core(tmp_path_factory):
+    if not shutil.which(COMPILER):
+        pytest.skip(f"no C compiler {COMPILER}")
+    path = tmp_path_factory.mktemp("core") / "core.so"
+    flags = ["-std=gnu11", "-O1", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared", f"-I{ROOT / 'src_c'}"]
+    sources = [ROOT / "tests" / "words.c", ROOT / "tests" / "parameters.c"]
+    subprocess.run([COMPILER, *flags, *sources, "-o", path, "-lm"], check=True)
+    return Core(path)

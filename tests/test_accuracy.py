@@ -1,17 +1,17 @@
 """The errors that the core states: of its elementary functions one by one, and of whole samples."""
 
+import math
 import shutil
 import subprocess
-import sysconfig
-from pathlib import Path
 
+import mpmath
 import numpy as np
 import pytest
+from conftest import COMPILER, ROOT
+from mpmath import mpf
 
 from pyinit import Stream
 
-ROOT = Path(__file__).parents[1]
-COMPILER = (sysconfig.get_config_var("CC") or "cc").split()[0]
 FLAGS = ["-std=gnu11", "-O2", "-ffp-contract=off", "-fno-math-errno", f"-I{ROOT / 'src_c'}"]
 
 
@@ -38,3 +38,97 @@ def test_normals_are_those_of_the_formula(generator, dtype):
     ulp = np.spacing(radius.astype(dtype)).astype(wide)
     assert (abs(z[0::2] - radius * np.cos(angle)) / ulp).max() < 4
     assert (abs(z[1::2] - radius * np.sin(angle)) / ulp).max() < 4
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory):
+    if not shutil.which(COMPILER):
+        pytest.skip(f"no C compiler {COMPILER}")
+    program = tmp_path_factory.mktemp("quantile") / "quantile"
+    subprocess.run([COMPILER, *FLAGS, ROOT / "tests" / "quantile.c", "-o", program, "-lm"], check=True)
+    return lambda stride: subprocess.run([program, str(stride)], capture_output=True, text=True, check=False)
+
+
+def test_some_quantiles_keep_their_error_and_their_order(walk):
+    result = walk(64)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.slow
+def test_all_quantiles_keep_their_error_and_their_order(walk):
+    result = walk(1)
+    assert result.returncode == 0, result.stdout
+
+
+def above(x):
+    return mpmath.erfc(mpf(x) / mpmath.sqrt(2)) / 2
+
+
+def density(x):
+    return mpmath.npdf(mpf(x))
+
+
+# The exact function, the ranges to look in, and the largest error: in ulp, or relative.
+FUNCTIONS = {
+    "exp_f64": (lambda x: mpmath.exp(mpf(x)), [(-708, 0), (-1, 0), (-1e-9, 0)], 1),
+    "density": (density, [(0, 37), (0, 1), (-6, 6)], 4),
+    "mills_ratio": (lambda x: above(x) / density(x), [(0, 40), (0, 2), (0, 1e-3)], 4),
+    "tail": (above, [(0, 37), (0, 3), (0, 1e-3)], 2.0**-50),
+    "centre": (lambda x: mpmath.erf(mpf(x) / mpmath.sqrt(2)) / 2, [(0, 37), (0, 1), (1, 2), (0, 1e-9)], 2.0**-50),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_functions_of_parameters_keep_their_stated_errors(core, name):
+    exact, ranges, bound = FUNCTIONS[name]
+    rng = np.random.default_rng(1)
+    with mpmath.workdps(40):
+        for low, high in ranges:
+            for x in [low, high, *rng.uniform(low, high, 600)]:
+                got, right = mpf(core.call(name, float(x))), exact(float(x))
+                assert abs(got - right) <= bound * (math.ulp(float(right)) if bound >= 1 else right), x
+
+
+def test_probabilities_between(core):
+    """Far out, and across 0."""
+    with mpmath.workdps(60):
+        for a, b in ((-1, 2), (-1e-8, 1e-9), (-40, 40), (5, 6), (-12, -10), (30, 31), (0, 1e-3), (-math.inf, 3)):
+            right = above(a) - above(b)
+            # On one side of 0 it is a difference of tails.
+            tails = 0 if a < 0 < b else above(min(abs(a), abs(b)))
+            assert abs(core.call("between", float(a), float(b)) - right) <= 2.0**-49 * (right + tails), (a, b)
+
+
+def test_no_probability_beyond_37(core):
+    assert core.call("tail", math.inf) == core.call("tail", 37.1) == core.call("density", 37.1) == 0
+    assert core.call("centre", math.inf) == 0.5
+
+
+def test_double_quantiles_keep_their_error(core):
+    """inverse_cdf.h: 16 ulp, at words at any distance from the ends and from the median."""
+    rng = np.random.default_rng(2)
+    distances = [0, 1, 2, *(int(2**e) for e in rng.uniform(0, 63, 400))]
+    words = [w for d in distances for w in (d, 2**64 - 1 - d, 2**63 + d, 2**63 - 1 - d)]
+    z, method = core.samples("icdf", (0, 1), words, "float64")
+    assert method == "icdf"
+    assert abs(z).max() < 9.16
+    assert (np.diff(z[np.argsort(np.array(words, np.uint64), kind="stable")]) >= -1e-15 * 9).all()
+    worst = 0
+    with mpmath.workdps(60):
+        for word, x in zip(words, z, strict=True):
+            # One step of Newton's method from so near doubles the digits.
+            miss = (
+                (word + mpf(1) / 2) / 2**64 - mpmath.ncdf(mpf(x))
+                if word < 2**63
+                else (above(x) - (2**64 - word - mpf(1) / 2) / 2**64)
+            )
+            worst = max(worst, float(abs(miss / density(x)) / math.ulp(x)))
+    assert worst <= 16
+    assert worst > 0.5  # or nothing was measured
+
+
+def test_float_quantiles_are_below_6_34(core):
+    z, _ = core.samples("icdf", (0, 1), [0, 2**31 - 1, 2**31, 2**32 - 1])
+    assert (z == -z[::-1]).all()
+    assert 6.33 < z[3] < 6.34
+    assert 0 < z[2] < 1e-9

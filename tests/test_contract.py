@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import pyinit
 from pyinit import Stream
+from pyinit.arrays import BFLOAT16
 
 GOLDEN = json.loads(golden.FILE.read_text())
 DTYPES = {"float32": np.float32, "float64": np.float64}
@@ -45,6 +46,13 @@ def test_samples_equal_the_reference(tier, generator, dtype, seed, id, position)
     stream = Stream(seed, generator, id=id, position=position)
     expected = [reference.normal(generator, seed, id, p, dtype, mean=0.5, std=0.02) for p in where]
     assert stream.copy().normal(n, dtype, mean=0.5, std=0.02).tolist() == expected
+    expected = [reference.normal_icdf(generator, seed, id, p, dtype, mean=0.5, std=0.02) for p in where]
+    assert stream.copy().normal(n, dtype, mean=0.5, std=0.02, method="icdf").tolist() == expected
+    if dtype is np.float32:
+        halves = [reference.half_bits(float(x), "float16") for x in expected]
+        assert stream.copy().normal(n, "f2", 0.5, 0.02, method="icdf").view(np.uint16).tolist() == halves
+        halves = [reference.half_bits(float(x), "bfloat16") for x in expected]
+        assert stream.copy().normal(n, BFLOAT16, 0.5, 0.02, method="icdf").view(np.uint16).tolist() == halves
     expected = [reference.uniform(generator, seed, id, p, dtype, low=-0.3, high=1.7) for p in where]
     assert stream.copy().uniform(n, dtype, low=-0.3, high=1.7).tolist() == expected
     expected = [reference.word(generator, seed, id, p) for p in range(position, position + n)]

@@ -5,40 +5,34 @@ import platform
 import shutil
 import subprocess
 import sys
-import sysconfig
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from conftest import COMPILER, ROOT
 
-SOURCES = Path(__file__).parents[1] / "src_c"
-COMPILER = (sysconfig.get_config_var("CC") or "cc").split()[0]
+SOURCES = ROOT / "src_c"
 FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fPIC", f"-I{SOURCES}"]
 
 pytestmark = pytest.mark.skipif(not shutil.which(COMPILER), reason=f"no C compiler {COMPILER}")
 
 
-def compile_all(folder, *flags):
-    """An object of each source, several at once; the errors of the compiler."""
+def compile_all(folder, sources, *flags):
+    """Compiles file by file, on all processors, the kernels first, which take longest; the errors."""
 
-    def run(source):
-        command = [COMPILER, *FLAGS, *flags, "-c", source]
-        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stderr
+    def build(source):
+        command = [COMPILER, *FLAGS, *flags, "-c", str(source), "-o", str(folder / f"{source.stem}.o")]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return "".join(pool.map(run, sorted(SOURCES.glob("*.c"))))
+        results = pool.map(build, sorted(sources, key=lambda source: not source.stem.startswith("fill")))
+        return "".join(result.stderr for result in results if result.returncode)
 
 
 @pytest.fixture(scope="module")
 def objects(tmp_path_factory):
     folder = tmp_path_factory.mktemp("objects")
-    assert not compile_all(folder)
-    return sorted(folder.glob("*.o"))
-
-
-def macros(*flags):
-    command = [COMPILER, *flags, "-dM", "-E", "-x", "c", os.devnull]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert not compile_all(folder, SOURCES.glob("*.c"))
+    return list(folder.glob("*.o"))
 
 
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("nm"), reason="reads ELF objects with nm")
@@ -64,12 +58,17 @@ def test_the_core_calls_no_allocator_and_no_mathematics_beyond_ieee(objects):
     assert "pthread_create" in called
 
 
+def macros(*flags):
+    command = [COMPILER, *flags, "-dM", "-E", "-x", "c", os.devnull]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.parametrize("flag", ["-ffast-math", "-funsafe-math-optimizations", "-ffinite-math-only"])
 def test_fast_math_is_refused(tmp_path, flag):
     if flag == "-funsafe-math-optimizations" and "__ASSOCIATIVE_MATH__" not in macros(flag):
         pytest.skip(f"{COMPILER} does not tell the sources of {flag}")
-    assert "must not be built with -ffast-math" in compile_all(tmp_path, flag)
-    assert not (tmp_path / "fill_scalar.o").exists()
+    errors = compile_all(tmp_path, SOURCES.glob("fill_scalar.c"), flag)
+    assert "must not be built with -ffast-math" in errors
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64" or not shutil.which("objdump"), reason="reads x86 instructions")
@@ -80,14 +79,21 @@ def test_only_the_tiers_own_files_use_wide_instructions(objects):
         assert ("%ymm" in code) == (file.stem in ("fill_avx2", "fill_avx512")), file.name
 
 
-def test_random_jobs_under_the_sanitizers(tmp_path):
-    program, sanitize = tmp_path / "fuzz", ["-fsanitize=address,undefined", "-fno-sanitize=alignment", "-O1", "-g"]
-    assert not compile_all(tmp_path, *sanitize)
-    sources = [*tmp_path.glob("*.o"), SOURCES.parent / "tests" / "fuzz.c"]
-    command = [COMPILER, *FLAGS, *sanitize, *sources, "-o", program, "-lm", "-lpthread"]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    if built.returncode and "asan" in built.stderr:
+@pytest.fixture(scope="module")
+def fuzz(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fuzz")
+    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize=alignment", "-O1"]
+    assert not compile_all(folder, [*SOURCES.glob("*.c"), ROOT / "tests" / "fuzz.c"], *sanitize)
+    link = [COMPILER, *sanitize, *map(str, folder.glob("*.o")), "-o", str(folder / "fuzz"), "-lm", "-lpthread"]
+    linked = subprocess.run(link, capture_output=True, text=True, check=False)
+    if linked.returncode and "asan" in linked.stderr:
         pytest.skip(f"{COMPILER} has no sanitizers here")
-    assert built.returncode == 0, built.stderr
-    result = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert linked.returncode == 0, linked.stderr
+    return folder / "fuzz"
+
+
+@pytest.mark.parametrize("what", ["jobs", "windows"])
+def test_random_work_under_the_sanitizers(fuzz, what):
+    result = subprocess.run([fuzz, what], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+    assert not result.stderr

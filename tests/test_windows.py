@@ -1,0 +1,401 @@
+"""Blocks of larger tensors, and arrays of any strides: the pieces of any tiling equal the whole, bit for bit."""
+
+import math
+import signal
+import threading
+
+import numpy as np
+import pytest
+from conftest import GENERATORS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
+
+import pyinit
+from pyinit import Stream
+from pyinit.arrays import BFLOAT16
+
+DTYPES = {"float32": "f4", "float64": "f8", "float16": "f2", "bfloat16": BFLOAT16}
+FILLS = {
+    "bits": ("fill_bits", {}),
+    "uniform": ("fill_uniform", {"low": -1.0, "high": 2.0}),
+    "normal": ("fill_normal", {"mean": 0.5, "std": 2.0}),
+    "icdf": ("fill_normal", {"method": "icdf"}),
+    "truncated": ("fill_truncated_normal", {"lower": -1.5}),
+    "far": ("fill_truncated_normal", {"lower": 6.0, "upper": math.inf}),
+    "narrow": ("fill_truncated_normal", {"lower": 1.0, "upper": 1.01}),
+}
+KINDS = [(name, dtype) for name in FILLS for dtype in (DTYPES if name != "bits" else ["uint32"])]
+POSITIONS = [0, 1, 2, 3, 2**33 + 1, 2**34 - 37, 2**34 - 6, 2**65 - 5, 2**66 - 100_000]
+
+
+def fill(stream, kind, out, **window):
+    method, parameters = FILLS[kind[0]]
+    return getattr(stream, method)(out, **parameters, **window)
+
+
+def empty(shape, kind):
+    return np.zeros(shape, DTYPES.get(kind[1], np.uint32))
+
+
+def words(kind, position, count):
+    """Where a stream stands after a fill."""
+    return position + count if kind[1] != "float64" or not count else position + position % 2 + 2 * count
+
+
+kinds, positions = st.sampled_from(KINDS), st.builds(int.__add__, st.sampled_from(POSITIONS), st.integers(0, 40))
+generators, tiers = st.sampled_from(GENERATORS), st.sampled_from(pyinit.isa.available())
+
+
+@st.composite
+def shapes(draw, most=3000, dims=5):
+    """A shape of 0 to `dims` dimensions and at most `most` elements."""
+    shape, left = [], most
+    for _ in range(draw(st.integers(0, dims))):
+        shape.append(draw(st.one_of(st.integers(1, min(left, 4)), st.integers(1, min(left, 300)))))
+        left //= shape[-1]
+    return tuple(draw(st.permutations(shape)))
+
+
+@st.composite
+def tilings(draw):
+    """A shape, and blocks (offset, shape) that make it up: split again and again."""
+    shape = draw(shapes())
+    blocks = [((0,) * len(shape), shape)]
+    for _ in range(draw(st.integers(0, 5)) if shape else 0):
+        offset, block = blocks.pop(draw(st.integers(0, len(blocks) - 1)))
+        axis = draw(st.integers(0, len(shape) - 1))
+        at = draw(st.integers(0, block[axis]))  # an empty block now and then
+        for start, length in ((0, at), (at, block[axis] - at)):
+            where, size = list(offset), list(block)
+            where[axis] += start
+            size[axis] = length
+            blocks.append((tuple(where), tuple(size)))
+    return shape, draw(st.permutations(blocks))
+
+
+@st.composite
+def layouts(draw, shape, kind):
+    """An array of this shape, somewhere in memory: permuted, with steps, negative strides, gaps, at any address."""
+    order = draw(st.permutations(range(len(shape))))
+    steps = [draw(st.sampled_from([1, 1, 1, 2, 3])) for _ in shape]
+    pads = [draw(st.sampled_from([0, 0, 1, 5])) for _ in shape]
+    size = empty((), kind).itemsize
+    shift = draw(st.integers(0, 70))
+    memory_shape = [shape[i] * steps[i] + pads[i] for i in order]
+    memory = np.full(shift + size * math.prod(memory_shape) + 70, 0xA5, np.uint8)
+    block = memory[shift : shift + size * math.prod(memory_shape)].view(DTYPES.get(kind[1], np.uint32))
+    block = block.reshape(memory_shape).transpose(np.argsort(order))
+    slices = []
+    for n, step in zip(shape, steps, strict=True):
+        down = draw(st.booleans()) and n > 0
+        slices.append(slice((n - 1) * step, None, -step) if down else slice(0, n * step, step))
+    out = block[tuple(slices)] if slices else block[...]
+    assert out.shape == tuple(shape)
+    return memory, out
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data(), generators, kinds, tilings(), positions)
+def test_the_pieces_of_any_tiling_equal_the_whole(data, generator, kind, tiling, position):
+    shape, blocks = tiling
+    whole = fill(Stream(5, generator, position=position), kind, empty(shape, kind))
+    pieces = empty(shape, kind)
+    for offset, size in blocks:
+        stream = Stream(5, generator, position=position)
+        with pyinit.isa.use(data.draw(tiers)):
+            _, part = data.draw(layouts(size, kind))
+            threads = data.draw(st.sampled_from([None, 3]))
+            fill(stream, kind, part, global_shape=shape, offset=offset, num_threads=threads)
+        pieces[tuple(slice(o, o + n) for o, n in zip(offset, size, strict=True))] = part
+        assert stream.position == words(kind, position, math.prod(shape))
+    assert pieces.tobytes() == whole.tobytes()
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data(), generators, kinds, shapes(), positions, tiers)
+def test_any_strides_hold_the_same_values(data, generator, kind, shape, position, tier):
+    memory, out = data.draw(layouts(shape, kind))
+    stream = Stream(5, generator, position=position)
+    with pyinit.isa.use(tier):
+        assert fill(stream, kind, out) is out
+    expected = fill(Stream(5, generator, position=position), kind, empty(shape, kind))
+    assert out.tobytes() == expected.tobytes()
+    assert stream.position == words(kind, position, out.size)
+    # Around the elements and between them nothing has changed.
+    out[...] = np.frombuffer(b"\xa5" * out.itemsize, out.dtype)[0]
+    assert (memory == 0xA5).all()
+
+
+def test_a_wrong_order_would_be_noticed():
+    """What a fill in the order of memory would give is not what it must."""
+    out = np.zeros((30, 20), np.float32).T
+    Stream(1).fill_normal(out)
+    memory_order = Stream(1).normal((30, 20)).T
+    assert not np.array_equal(out, memory_order)
+    assert np.array_equal(out, Stream(1).normal((20, 30)))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind))
+@pytest.mark.parametrize("threads", [1, 3, None])
+def test_large_arrays_in_any_order(generator, kind, threads):
+    shape, position = (37, 61, 301), 2**34 - 5001
+    whole = fill(Stream(2, generator, position=position), kind, empty(shape, kind))
+    for order in ((2, 1, 0), (1, 2, 0), (0, 2, 1)):
+        out = empty([shape[i] for i in order], kind).transpose(np.argsort(order))
+        fill(Stream(2, generator, position=position), kind, out, num_threads=threads)
+        assert out.tobytes() == whole.tobytes()
+    for where in (np.s_[3:, 7:50, 2:], np.s_[:, :, 100:103], np.s_[5:6, :, :], np.s_[:, 4:60, 17:18]):
+        part = empty(whole[where].shape, kind)
+        offset = [s.start or 0 for s in where]
+        fill(
+            Stream(2, generator, position=position), kind, part, global_shape=shape, offset=offset, num_threads=threads
+        )
+        assert part.tobytes() == whole[where].tobytes()
+
+
+@pytest.mark.parametrize("shape", [(3, 5_000_000), (5_000_000, 3), (1 << 23, 2), (4100, 4099)])
+def test_larger_than_the_cache(generator, shape):
+    # Above 64 MiB stores go past the cache, where rows are long.
+    whole = Stream(2, generator, position=3).normal(shape)
+    for window in (np.s_[:, 1:], np.s_[1:, :-1]):
+        part = np.zeros(whole[window].shape, np.float32)
+        offset = [s.start or 0 for s in window]
+        Stream(2, generator, position=3).fill_normal(part, global_shape=shape, offset=offset)
+        assert np.array_equal(part, whole[window])
+    out = np.zeros(shape[::-1], np.float32).T
+    assert np.array_equal(Stream(2, generator, position=3).fill_normal(out), whole)
+    wide = np.zeros((shape[0], shape[1] + 1), np.float32)
+    Stream(2, generator, position=3).fill_normal(wide[:, 1:])
+    assert np.array_equal(wide[:, 1:], whole)
+    assert not wide[:, 0].any()
+
+
+def test_fortran_order_and_memmaps(tmp_path, generator):
+    expected = Stream(1, generator).normal((7, 300))
+    assert np.array_equal(Stream(1, generator).fill_normal(np.zeros((7, 300), np.float32, order="F")), expected)
+    out = np.memmap(tmp_path / "weights", np.float32, "w+", shape=(7, 300), order="F")
+    Stream(1, generator).fill_normal(out)
+    rows = np.memmap(tmp_path / "rows", np.float32, "w+", shape=(7, 300))
+    for first in (0, 4):
+        part = rows[first : first + 4]
+        Stream(1, generator).fill_normal(part, global_shape=(7, 300), offset=(first, 0))
+    out.flush()
+    rows.flush()
+    assert np.array_equal(np.fromfile(tmp_path / "weights", np.float32).reshape(300, 7).T, expected)
+    assert np.array_equal(np.fromfile(tmp_path / "rows", np.float32).reshape(7, 300), expected)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2"])
+def test_no_dimensions_and_no_elements(tier, dtype):
+    one = Stream(1).normal(1, dtype)
+    out = np.zeros((), dtype)
+    assert Stream(1).fill_normal(out, global_shape=(), offset=()) is out
+    assert out == one[0]
+    for shape, window in (((0,), (7,)), ((3, 0), (3, 2)), ((0, 3), (0, 3)), ((0, 2), (5, 2))):
+        stream = Stream(1)
+        stream.fill_normal(np.zeros(shape, dtype), global_shape=window, offset=(0,) * len(shape))
+        assert stream.position == math.prod(window) * (2 if dtype == "f8" else 1)
+    stream = Stream(1)
+    stream.fill_normal(np.zeros((0, 4), dtype), global_shape=(6, 4), offset=(6, 0))
+    assert stream.position == 24 * (2 if dtype == "f8" else 1)
+
+
+def test_many_dimensions():
+    for dims in (33, 64):
+        shape = (1,) * (dims - 5) + (2, 3, 1, 5, 2)
+        out = np.zeros(shape, np.float32)
+        assert np.array_equal(Stream(1).fill_normal(out).ravel(), Stream(1).normal(60))
+        out = np.zeros(shape[::-1], np.float32).T
+        assert np.array_equal(Stream(1).fill_normal(out).ravel(), Stream(1).normal(60))
+        part = np.zeros((1,) * (dims - 5) + (1, 3, 1, 2, 1), np.float32)
+        at = (0,) * (dims - 5) + (1, 0, 0, 3, 1)
+        Stream(1).fill_normal(part, global_shape=shape, offset=at)
+        whole = Stream(1).normal(60).reshape(shape)
+        assert np.array_equal(part, whole[tuple(slice(o, o + n) for o, n in zip(at, part.shape, strict=True))])
+
+
+@pytest.mark.parametrize(
+    ("shape", "offset"),
+    [
+        ((2**20, 2**20), (2**20 - 2, 2**20 - 40)),
+        ((2**31, 2**31), (2**31 - 3, 12345)),
+        ((3, 2**60, 2), (1, 2**59 + 1, 1)),
+        ((2**62,), (2**62 - 33,)),
+        ((2**63 - 1,), (2**63 - 34,)),
+        ((2**31 + 11, 2, 2**30), (2**31, 1, 2**30 - 40)),
+    ],
+)
+@pytest.mark.parametrize("kind", [("bits", "uint32"), ("normal", "float32"), ("normal", "float64")])
+def test_small_parts_of_huge_tensors(tier, generator, kind, shape, offset):
+    position = 7
+    size = [min(g - o, 33) for g, o in zip(shape, offset, strict=True)]
+    part = empty(size[::-1], kind).T
+    stream = Stream(1, generator, position=position)
+    fill(stream, kind, part, global_shape=shape, offset=offset)
+    assert stream.position == words(kind, position, math.prod(shape))
+    # Row by row, each from where its first element says.
+    for index in np.ndindex(*size[:-1]):
+        g = 0
+        for o, i, n in zip(offset, (*index, 0), shape, strict=True):
+            g = g * n + o + i
+        start = position + g if kind[1] != "float64" else position + position % 2 + 2 * g
+        row = fill(Stream(1, generator, position=start), kind, empty(size[-1], kind))
+        assert part[index].tobytes() == row.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("shape", "window", "error", "message"),
+    [
+        ((3,), {"offset": (0,)}, ValueError, "offset needs global_shape"),
+        ((3,), {"global_shape": (2,)}, ValueError, r"inside the tensor; got shape \(3,\) at offset \(0,\) in \(2,\)"),
+        ((3,), {"global_shape": (5,), "offset": (3,)}, ValueError, "inside the tensor"),
+        ((3,), {"global_shape": (5,), "offset": (2**63 - 1,)}, ValueError, "inside the tensor"),
+        ((3,), {"global_shape": (5, 5)}, ValueError, "1 dimensions of out"),
+        ((3,), {"global_shape": ()}, ValueError, "1 dimensions of out"),
+        ((3, 2), {"global_shape": (5, 5), "offset": (1,)}, ValueError, "offset must have the 2 dimensions"),
+        ((3,), {"global_shape": (-5,)}, ValueError, "global_shape must not be negative"),
+        ((3,), {"global_shape": (5,), "offset": (-1,)}, ValueError, "offset must not be negative"),
+        ((3,), {"global_shape": (2**63,)}, ValueError, r"2\*\*63"),
+        ((3, 3), {"global_shape": (2**32, 2**31)}, ValueError, r"less than 2\*\*63 elements"),
+        ((3,), {"global_shape": (5.0,)}, TypeError, "global_shape must be an int or a sequence"),
+        ((3,), {"global_shape": "5"}, TypeError, "global_shape"),
+        ((3,), {"global_shape": (5,), "offset": 1.5}, TypeError, "offset must be an int"),
+        ((0, 3), {"global_shape": (0, 2)}, ValueError, "inside the tensor"),
+    ],
+)
+def test_windows_refused_before_a_byte_is_written(shape, window, error, message):
+    for name, parameters in FILLS.values():
+        out = np.full(shape, 7, np.uint32 if name == "fill_bits" else np.float32)
+        stream = Stream(1)
+        with pytest.raises(error, match=message):
+            getattr(stream, name)(out, **parameters, **window)
+        assert (out == 7).all()
+        assert stream.position == 0
+
+
+def test_a_tensor_beyond_the_end_of_the_stream():
+    out = np.full(3, 7, np.float32)
+    stream = Stream(1, position=2**66 - 2**40)
+    with pytest.raises(ValueError, match=r"beyond position 2\*\*66"):
+        stream.fill_normal(out, global_shape=(2**40 + 1,), offset=(0,))
+    assert (out == 7).all()
+    assert stream.position == 2**66 - 2**40
+    stream.fill_normal(out, global_shape=(2**40,), offset=(2**40 - 3,))
+    assert stream.position == 2**66
+    assert np.array_equal(out, Stream(1, position=2**66 - 3).normal(3))
+
+
+def test_an_int_is_a_shape_of_one_dimension():
+    whole = Stream(1).normal(9)
+    assert np.array_equal(Stream(1).normal(3, global_shape=9, offset=4), whole[4:7])
+    assert np.array_equal(Stream(1).normal(3, global_shape=np.int64(9), offset=[np.uint8(4)]), whole[4:7])
+    assert np.array_equal(Stream(1).bits(3, global_shape=(9,)), Stream(1).bits(3))
+
+
+F4 = np.zeros(64, np.float32)
+OVERLAPPING = {
+    "sliding windows": lambda: sliding_window_view(F4, 3, writeable=True),
+    "broadcast": lambda: as_strided(F4, (4, 5), (0, 4)),
+    "half an element apart": lambda: as_strided(F4, (5,), (2,)),
+    "strides 2 and 3": lambda: as_strided(F4, (4, 4), (8, 12)),
+    "negative sliding": lambda: as_strided(F4[20:], (4, 4), (-4, 4)),
+    "in a corner": lambda: as_strided(F4, (3, 4), (12, 4)),
+    "no stride": lambda: as_strided(F4, (2, 1), (0, 4)),
+}
+APART = {
+    "interleaved 3 and 4": lambda: as_strided(F4, (4, 3), (12, 16)),  # 3 i + 4 j, with i < 4 and j < 3
+    "interleaved columns": lambda: as_strided(F4, (2, 5), (4, 8)),
+    "negative": lambda: as_strided(F4[40:], (3, 4), (16, -4)),
+    "length 1 without stride": lambda: as_strided(F4, (1, 5), (0, 4)),
+    "no element": lambda: as_strided(F4, (0, 5), (0, 0)),
+    "2 and 5": lambda: as_strided(F4, (5, 2), (8, 20)),
+}
+
+
+@pytest.mark.parametrize("make", OVERLAPPING.values(), ids=OVERLAPPING)
+def test_overlapping_elements_are_refused(make):
+    out = make()
+    F4[:] = 7
+    with pytest.raises(ValueError, match="no two elements in one place"):
+        Stream(1).fill_normal(out)
+    with pytest.raises(ValueError, match="no two elements in one place"):
+        Stream(1).fill_normal(out, global_shape=out.shape)
+    assert (F4 == 7).all()
+
+
+@pytest.mark.parametrize("make", APART.values(), ids=APART)
+def test_interleaved_elements_are_not(make):
+    out = make()
+    F4[:] = 7
+    Stream(1).fill_normal(out)
+    expected = Stream(1).normal(out.shape)
+    assert np.array_equal(out, expected)
+    assert np.count_nonzero(F4 != 7) == out.size
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(-6, 6)), max_size=3))
+def test_overlap_is_exactly_where_two_elements_meet(axes):
+    """Against all addresses of small arrays, byte by byte: strides count in bytes here."""
+    shape, strides = [n for n, _ in axes], [s for _, s in axes]
+    memory = np.zeros(256, np.uint8)
+    out = as_strided(memory[120:124].view(np.float32), shape, strides)
+    starts = [sum(i * s for i, s in zip(index, strides, strict=True)) for index in np.ndindex(*shape)]
+    touched = [start + k for start in starts for k in range(4)]
+    if len(set(touched)) == len(touched):
+        Stream(1).fill_normal(out)
+        assert out.tobytes() == Stream(1).normal(shape).tobytes()
+    else:
+        with pytest.raises(ValueError, match="one place"):
+            Stream(1).fill_normal(out)
+        assert not memory.any()
+
+
+def test_read_only_windows():
+    out = np.zeros((3, 4), np.float32).T
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        Stream(1).fill_normal(out, global_shape=(8, 8))
+
+
+def test_threads_share_a_tensor(generator):
+    """Each from its own stream, as hosts would."""
+    shape = (64, 500)
+    whole, out = Stream(1, generator).normal(shape), np.zeros(shape, np.float32)
+
+    def work(first):
+        part = out[:, first::1][:, :125]
+        Stream(1, generator).fill_normal(part, global_shape=shape, offset=(0, first))
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in range(0, 500, 125)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert np.array_equal(out, whole)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends signals")
+def test_an_interrupt_ends_a_strided_fill():
+    class SignalError(Exception):
+        pass
+
+    def interrupt(*_):
+        raise SignalError
+
+    def fill_again_and_again():
+        for _ in range(1000):
+            stream.fill_normal(out, num_threads=1)
+
+    out = np.empty((2, 1 << 25), np.float32).T[:, ::-1]
+    old = signal.signal(signal.SIGALRM, interrupt)
+    stream = Stream(1)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.06)
+        with pytest.raises(SignalError):
+            fill_again_and_again()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    assert stream.position % out.size == 0

@@ -1,0 +1,32 @@
+/* Samples of words chosen by hand, by the one-lane kernel: what a stream would have to be searched for. */
+#include "core.h"
+#include "fpenv.h"
+#include "target.h"
+
+#include "simd_scalar.h"
+#define PYI_NAME(f) f##_words
+#include "fill.inc.h"
+
+#ifdef _WIN32
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+
+/* Writes the samples of `count` words (of 64 bits for a double, the lower 32 of them else), halves as their floats;
+ * returns the method chosen, or -1. */
+EXPORT int samples_of_words(int sampler, const double *parameters, int dtype, const uint64_t *words, size_t count,
+                            double *out)
+{
+    const pyi_distribution distribution = {(pyi_sampler)sampler,
+                                           {parameters[0], parameters[1], parameters[2], parameters[3]}};
+    pyi_job job;
+    if (pyi_describe(&distribution, (pyi_dtype)dtype, &job) != PYI_OK)
+        return -1;
+    pyi_fpenv saved = pyi_fpenv_enter();
+    for (size_t i = 0; i < count; i++)
+        out[i] = dtype == PYI_F64 ? f64_from_bits(sample_f64(words[i], &job, job.method))
+                                  : f32_from_bits(sample_f32((uint32_t)words[i], &job, job.method));
+    pyi_fpenv_leave(saved);
+    return (int)job.method;
+}
