@@ -61,7 +61,7 @@ FILLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("truncated_normal float32", "fill_truncated_normal", {}),
     ("truncated_normal float64", "fill_truncated_normal", {}),
 )
-ON_EVERY_TIER = ("normal float32",)
+ON_EVERY_TIER = ("normal float32", "normal_icdf float32", "truncated_normal float32")
 PYTHON_SAMPLE = 200_000
 SMALL = {8: 2000, 1000: 1000, 100_000: 20}  # elements: calls in a repetition
 SEED = 42

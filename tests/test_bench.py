@@ -90,9 +90,10 @@ def test_memset_sets_every_byte_and_no_other(threads):
 
 def test_every_case_writes_what_it_says():
     cases = bench.fill_cases(np.ones(1001, np.float32))
-    single, double = 4 * 1001, 8 * 500
-    assert {c.bytes for c in cases} == {single, double}
-    assert all(c.samples * (8 if c.name.endswith("float64") else 4) == c.bytes for c in cases if not c.full)
+    half, single, double = 2 * 1001, 4 * 1001, 8 * 500
+    assert {c.bytes for c in cases} == {half, single, double}
+    sizes = {"float64": 8, "float16": 2, "bfloat16": 2}
+    assert all(c.samples * sizes.get(c.name.split()[-1], 4) == c.bytes for c in cases if not c.full)
     for case in cases:
         case.run()
 
@@ -114,7 +115,8 @@ def test_cases_cover_generators_dtypes_tiers_and_peers():
 @pytest.mark.parametrize("name", isa.available())
 def test_a_tiers_case_runs_on_it(name, monkeypatch):
     seen = []
-    monkeypatch.setattr("pyinit.streams.Stream.fill_normal", lambda *_, **__: seen.append(isa.active()))
+    for fill in ("fill_normal", "fill_truncated_normal"):
+        monkeypatch.setattr(f"pyinit.streams.Stream.{fill}", lambda *_, **__: seen.append(isa.active()))
     before = isa.active()
     for case in bench.fill_cases(np.ones(100, np.float32)):
         if case.tier == name:
