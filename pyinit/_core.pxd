@@ -44,6 +44,7 @@ cdef extern from "pyinit.h" nogil:
         unsigned int threads
         int (*interrupted)(void *arg) noexcept nogil
         void *arg
+        int fresh
 
     enum:
         PYI_MAX_DIMS

@@ -29,6 +29,7 @@ def fill_bits(
     global_shape: Any = None,
     offset: Any = None,
     num_threads: SupportsIndex | None = None,
+    fresh: bool = False,
 ) -> None: ...
 def fill_uniform(
     state: StreamState,
@@ -38,6 +39,7 @@ def fill_uniform(
     global_shape: Any = None,
     offset: Any = None,
     num_threads: SupportsIndex | None = None,
+    fresh: bool = False,
 ) -> None: ...
 def fill_normal(
     state: StreamState,
@@ -48,6 +50,7 @@ def fill_normal(
     global_shape: Any = None,
     offset: Any = None,
     num_threads: SupportsIndex | None = None,
+    fresh: bool = False,
 ) -> None: ...
 def fill_truncated_normal(
     state: StreamState,
@@ -59,4 +62,5 @@ def fill_truncated_normal(
     global_shape: Any = None,
     offset: Any = None,
     num_threads: SupportsIndex | None = None,
+    fresh: bool = False,
 ) -> None: ...

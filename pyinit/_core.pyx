@@ -223,7 +223,7 @@ cdef tuple index_tuple(str name, value):
 
 cdef int run(
         StreamState state, cnp.ndarray out, pyi_dtype dtype, const pyi_distribution *distribution,
-        global_shape, offset, num_threads) except -1:
+        global_shape, offset, num_threads, bint fresh) except -1:
     """Claim the words that `out` takes, then write it without the GIL."""
     cdef pyi_options options
     cdef pyi_stream claimed
@@ -238,6 +238,7 @@ cdef int run(
     options.threads = thread_count(num_threads)
     options.interrupted = NULL
     options.arg = NULL
+    options.fresh = fresh
     if not cnp.PyArray_ISWRITEABLE(out):
         raise ValueError("out must be writable; got a read-only array")
     cdef size_t n = cnp.PyArray_SIZE(out), claim = n
@@ -294,18 +295,20 @@ cdef int run(
     return 0
 
 
-def fill_bits(StreamState state not None, cnp.ndarray out not None, global_shape=None, offset=None, num_threads=None):
+def fill_bits(
+        StreamState state not None, cnp.ndarray out not None, global_shape=None, offset=None, num_threads=None,
+        bint fresh=False):
     """Write the stream's next words to `out`, uint32."""
     cdef pyi_distribution distribution
     distribution.sampler = PYI_BITS
     if cnp.PyArray_TYPE(out) != cnp.NPY_UINT32 or not cnp.PyArray_ISNOTSWAPPED(out):
         raise TypeError(f"out must have dtype uint32 in native byte order; got {describe(out)}")
-    run(state, out, PYI_U32, &distribution, global_shape, offset, num_threads)
+    run(state, out, PYI_U32, &distribution, global_shape, offset, num_threads, fresh)
 
 
 def fill_uniform(
         StreamState state not None, cnp.ndarray out not None, low, high, global_shape=None, offset=None,
-        num_threads=None):
+        num_threads=None, bint fresh=False):
     """Write uniform samples of [low, high) to `out`, of a float dtype."""
     cdef int dtype = float_dtype(out)
     cdef double a = real("low", low), b = real("high", high), limit = largest(dtype)
@@ -318,7 +321,7 @@ def fill_uniform(
         raise ValueError(f"low must not be above high; got {low!r} and {high!r}")
     distribution.sampler = PYI_UNIFORM
     distribution.parameters[0], distribution.parameters[1] = a, b
-    run(state, out, <pyi_dtype>dtype, &distribution, global_shape, offset, num_threads)
+    run(state, out, <pyi_dtype>dtype, &distribution, global_shape, offset, num_threads, fresh)
 
 
 cdef int set_normal(pyi_distribution *distribution, cnp.ndarray out, int dtype, mean, std) except -1:
@@ -333,7 +336,7 @@ cdef int set_normal(pyi_distribution *distribution, cnp.ndarray out, int dtype, 
 
 def fill_normal(
         StreamState state not None, cnp.ndarray out not None, mean, std, method="box_muller", global_shape=None,
-        offset=None, num_threads=None):
+        offset=None, num_threads=None, bint fresh=False):
     """Write normal samples to `out`, of a float dtype."""
     cdef int dtype = float_dtype(out)
     cdef pyi_distribution distribution
@@ -344,12 +347,12 @@ def fill_normal(
         distribution.sampler = PYI_NORMAL_ICDF
     else:
         raise ValueError(f"method must be 'box_muller' or 'icdf'; got {method!r}")
-    run(state, out, <pyi_dtype>dtype, &distribution, global_shape, offset, num_threads)
+    run(state, out, <pyi_dtype>dtype, &distribution, global_shape, offset, num_threads, fresh)
 
 
 def fill_truncated_normal(
         StreamState state not None, cnp.ndarray out not None, mean, std, lower, upper, global_shape=None, offset=None,
-        num_threads=None):
+        num_threads=None, bint fresh=False):
     """Write normal samples between mean + lower std and mean + upper std to `out`, of a float dtype."""
     cdef int dtype = float_dtype(out)
     cdef double a = real("lower", lower), b = real("upper", upper)
@@ -363,7 +366,7 @@ def fill_truncated_normal(
             f"got {lower!r} and {upper!r}")
     distribution.sampler = PYI_TRUNCATED_NORMAL
     distribution.parameters[2], distribution.parameters[3] = a, b
-    run(state, out, <pyi_dtype>dtype, &distribution, global_shape, offset, num_threads)
+    run(state, out, <pyi_dtype>dtype, &distribution, global_shape, offset, num_threads, fresh)
 
 
 # For other Cython modules, as _core.pxd says.

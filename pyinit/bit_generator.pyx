@@ -38,6 +38,7 @@ cdef void refill(Words *words) noexcept nogil:
     options.threads = 1
     options.interrupted = NULL
     options.arg = NULL
+    options.fresh = 0
     if s.end:  # A draw cannot fail: as any counter, this one begins again.
         stream_new(s, s.generator, s.seed, s.id)
     fill_bits_u32(s, words.buffer, BUFFER, &options)

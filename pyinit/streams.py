@@ -416,15 +416,9 @@ class Stream(_core.StreamState):
         >>> pyinit.Stream(seed=0).normal((2, 3)).shape
         (2, 3)
         """
-        return self.fill_normal(
-            np.empty(shape, dtype),
-            mean,
-            std,
-            method=method,
-            global_shape=global_shape,
-            offset=offset,
-            num_threads=num_threads,
-        )
+        out = np.empty(shape, dtype)
+        _core.fill_normal(self, out, mean, std, method, global_shape, offset, num_threads, fresh=True)
+        return out
 
     def truncated_normal(
         self,
@@ -462,16 +456,9 @@ class Stream(_core.StreamState):
         >>> bool(abs(pyinit.Stream(seed=0).truncated_normal(1000, lower=-1.5, upper=1.5)).max() <= 1.5)
         True
         """
-        return self.fill_truncated_normal(
-            np.empty(shape, dtype),
-            mean,
-            std,
-            lower,
-            upper,
-            global_shape=global_shape,
-            offset=offset,
-            num_threads=num_threads,
-        )
+        out = np.empty(shape, dtype)
+        _core.fill_truncated_normal(self, out, mean, std, lower, upper, global_shape, offset, num_threads, fresh=True)
+        return out
 
     def uniform(
         self,
@@ -507,9 +494,9 @@ class Stream(_core.StreamState):
         >>> pyinit.Stream(seed=0).uniform(5, dtype=np.float64).dtype
         dtype('float64')
         """
-        return self.fill_uniform(
-            np.empty(shape, dtype), low, high, global_shape=global_shape, offset=offset, num_threads=num_threads
-        )
+        out = np.empty(shape, dtype)
+        _core.fill_uniform(self, out, low, high, global_shape, offset, num_threads, fresh=True)
+        return out
 
     def bits(
         self,
@@ -542,9 +529,9 @@ class Stream(_core.StreamState):
         >>> pyinit.Stream(seed=0, generator="ars5").bits(3).dtype
         dtype('uint32')
         """
-        return self.fill_bits(
-            np.empty(shape, np.uint32), global_shape=global_shape, offset=offset, num_threads=num_threads
-        )
+        out = np.empty(shape, np.uint32)
+        _core.fill_bits(self, out, global_shape, offset, num_threads, fresh=True)
+        return out
 
 
 def _integer(name: str, value: Any, largest: int) -> int:

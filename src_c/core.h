@@ -41,7 +41,8 @@ typedef struct {
     pyi_dtype dtype;
     uint64_t seed, id, block;
     uint32_t skip;
-    int stream; /* write past the cache: worth it for buffers that are larger */
+    int subnormals; /* whether a sample, as a float, may be subnormal */
+    int stream;     /* write past the cache: worth it for buffers that are larger */
     /* Truncated normals: as words of 64 bits, or the upper half for those of 32. What follows from another is given
      * too, where GCC would else compute ~x, by an instruction that waits for the former value of its register. */
     uint64_t flip, unflip, median, above;
@@ -67,6 +68,8 @@ typedef pyi_kernel *const pyi_kernel_table[PYI_GENERATORS][PYI_METHODS][PYI_DTYP
 #define PYI_BLOCKS_MULTIPLE 8
 
 extern pyi_kernel_table pyi_kernels_scalar, pyi_kernels_avx2, pyi_kernels_avx512, pyi_kernels_neon;
+/* bfloat16 kernels alone, for jobs of which no float is subnormal. */
+extern pyi_kernel_table pyi_kernels_avx512_bf16;
 
 /* Bytes of a sample, and how many words it takes. */
 static inline size_t pyi_sample_size(pyi_dtype dtype)

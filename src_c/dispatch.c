@@ -39,6 +39,11 @@ static int has_avx512(void)
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 9 & 1);
 }
+static int has_avx512_bf16(void)
+{
+    unsigned a, b, c, d; /* leaf 7.1, EAX bit 5 */
+    return has_avx512() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);
+}
 #elif defined(PYI_NEON)
 static int has_neon_aes(void)
 {
@@ -67,6 +72,7 @@ static const tier TIERS[] = {
 #define TIER_COUNT (sizeof TIERS / sizeof *TIERS)
 
 static const tier *_Atomic active;
+static atomic_int converts_bf16; /* whether the active tier has an instruction for it */
 
 const char *const *pyi_isa_available(void)
 {
@@ -89,6 +95,9 @@ pyi_status pyi_isa_select(const char *name)
             for (size_t i = 0; i < TIER_COUNT; i++)
                 if (!strcmp(TIERS[i].name, name)) {
                     active = &TIERS[i];
+#if defined(PYI_X86)
+                    converts_bf16 = TIERS[i].kernels == &pyi_kernels_avx512 && has_avx512_bf16();
+#endif
                     return PYI_OK;
                 }
     return PYI_UNAVAILABLE;
@@ -112,5 +121,9 @@ pyi_kernel *pyi_dispatch(const pyi_job *job)
 {
     if (!active)
         pyi_isa_init();
+#if defined(PYI_X86)
+    if (job->dtype == PYI_BF16 && !job->subnormals && converts_bf16)
+        return pyi_kernels_avx512_bf16[job->generator][job->method][job->dtype];
+#endif
     return (*active->kernels)[job->generator][job->method][job->dtype];
 }

@@ -211,6 +211,23 @@ static int describe_truncated(pyi_job *job, double lower, double upper)
     return 1;
 }
 
+/*
+ * Whether a sample of the job may be subnormal as a float: not where its constants are 0 or far enough from it. Of
+ * constants of 24 bits and a fraction of 24 bits, which is 0 or at least 2^-60, a product is at least 2^-120, and what
+ * is left of one that nearly cancels 2^-60 or more, at least 2^-109.
+ */
+static int may_be_subnormal(const pyi_job *job)
+{
+    const pyi_constants_f64 *c = &job->f64;
+    const double constants[] = {c->mean, c->std, c->low, c->scale, c->high};
+    if (job->method != PYI_METHOD_UNIFORM && job->method != PYI_METHOD_BOX_MULLER && job->method != PYI_METHOD_ICDF)
+        return 1;
+    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
+        if (constants[i] != 0 && fabs(constants[i]) < 0x1p-60)
+            return 1;
+    return 0;
+}
+
 static pyi_status describe(const pyi_distribution *distribution, pyi_dtype dtype, pyi_job *job)
 {
     static const double LARGEST[PYI_DTYPES] = {
@@ -242,6 +259,7 @@ static pyi_status describe(const pyi_distribution *distribution, pyi_dtype dtype
     }
     if (!valid)
         return PYI_BAD_VALUE;
+    job->subnormals = may_be_subnormal(job);
     round_constants(job);
     return PYI_OK;
 }

@@ -50,10 +50,10 @@ PYI_INLINE f64v minus_two_log_f64(f64v u)
     f64v f = f64_from_bits(bits_f64(u) - e) - splat_f64(1.0);
     f64v s = f / (f + splat_f64(2.0));
     f64v z = s * s;
-    f64v log1p = f - s * fma_f64(-z, horner_f64(z, R, 7), f);
-    f64v exponent = f64_from_i64(e) * splat_f64(0x1p-52);
-    f64v low = fma_f64(exponent, splat_f64(0x1.8432a1b0e2634p-42), log1p * splat_f64(-2.0));
-    return fma_f64(exponent, splat_f64(-0x1.62e42fefa4p+0), low);
+    f64v log1p = fma_f64(s + s, fma_f64(-z, horner_f64(z, R, 7), f), -(f + f)); /* -2 of them */
+    f64v exponent = f64_from_i64(e);                                            /* 2^52 of them */
+    f64v low = fma_f64(exponent, splat_f64(0x1.8432a1b0e2634p-94), log1p);
+    return fma_f64(exponent, splat_f64(-0x1.62e42fefa4p-52), low);
 }
 
 /*

@@ -32,7 +32,7 @@ PYI_INLINE void start(generator_state *g, const pyi_job *job, const pyi_generato
 PYI_INLINE void seek(generator_state *g, const pyi_job *job, uint64_t block, const pyi_generator generator)
 {
     if (generator == PYI_PHILOX4X32_10)
-        g->philox.block = block_numbers(block);
+        philox_seek(&g->philox, block_numbers(block), block);
     else
         aes_counters(block, job->id, g->ars.counter);
 }
@@ -41,7 +41,7 @@ PYI_INLINE void seek_listed(generator_state *g, const pyi_job *job, const uint64
                             const pyi_generator generator)
 {
     if (generator == PYI_PHILOX4X32_10)
-        g->philox.block = load_block_numbers(blocks);
+        philox_seek(&g->philox, load_block_numbers(blocks), 0);
     else
         aes_load_counters(blocks, job->id, g->ars.counter);
 }
@@ -326,6 +326,7 @@ PYI_INLINE void fill(const pyi_job *given, const pyi_part *part, char *row, cons
         stream_fence();
 }
 
+#ifndef PYI_EACH_KERNEL
 #define PYI_EACH_KERNEL(X)                         \
     X(PYI_METHOD_BITS, PYI_U32)                    \
     PYI_EACH_DTYPE(X, PYI_METHOD_UNIFORM)          \
@@ -334,6 +335,11 @@ PYI_INLINE void fill(const pyi_job *given, const pyi_part *part, char *row, cons
     PYI_EACH_DTYPE(X, PYI_METHOD_TRUNCATED_CENTRE) \
     PYI_EACH_FLOAT(X, PYI_METHOD_TRUNCATED_TAIL)   \
     PYI_EACH_DTYPE(X, PYI_METHOD_TRUNCATED_NARROW)
+#endif
+#define PYI_EACH_BF16_KERNEL(X)        \
+    X(PYI_METHOD_UNIFORM, PYI_BF16)    \
+    X(PYI_METHOD_BOX_MULLER, PYI_BF16) \
+    X(PYI_METHOD_ICDF, PYI_BF16)
 #define PYI_EACH_DTYPE(X, method) PYI_EACH_FLOAT(X, method) X(method, PYI_F64)
 #define PYI_EACH_FLOAT(X, method) X(method, PYI_F32) X(method, PYI_F16) X(method, PYI_BF16)
 

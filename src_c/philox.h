@@ -17,8 +17,11 @@
 
 typedef struct {
     u64v block;
+    uint64_t left; /* how many steps what `prepared` holds is good for */
+    uint64_t low;  /* the low word of the first block after them */
     u64v id_low, id_high;
     u64v key[PHILOX_ROUNDS][2];
+    u64v prepared[4];
 } philox;
 
 PYI_INLINE void philox_init(philox *g, uint64_t seed, uint64_t id)
@@ -34,15 +37,40 @@ PYI_INLINE void philox_init(philox *g, uint64_t seed, uint64_t id)
     g->id_high = splat_u64(id >> 32);
 }
 
+/*
+ * The half of the first two rounds that does not depend on the low word of the block number, and so stays the same
+ * over 2^32 blocks: what their xors take beside the varying product, and a product of the second round.
+ */
+PYI_INLINE void philox_prepare(philox *g)
+{
+    const u64v p1 = mul_low32(g->id_low, splat_u64(PHILOX_M4x32_1));
+    const u64v c0 = xor3(high32(p1), high32(g->block), g->key[0][0]);
+    const u64v p0 = mul_low32(c0, splat_u64(PHILOX_M4x32_0));
+    g->prepared[0] = g->id_high ^ g->key[0][1];
+    g->prepared[1] = p1 ^ g->key[1][0];
+    g->prepared[2] = high32(p0) ^ g->key[1][1];
+    g->prepared[3] = p0;
+    g->left = ((uint64_t)1 << 32) - g->low < 2 * PYI_BLOCKS ? 1 : (((uint64_t)1 << 32) - g->low) / PYI_BLOCKS;
+    g->low = (g->low + g->left * PYI_BLOCKS) & 0xffffffffu;
+}
+
+PYI_INLINE void philox_seek(philox *g, u64v blocks, uint64_t first)
+{
+    g->block = blocks;
+    g->low = first & 0xffffffffu;
+    philox_prepare(g);
+}
+
 /* The next PYI_BLOCKS blocks as word 0 to 3 of each. */
 PYI_INLINE void philox_next(philox *g, u64v c[4])
 {
     const u64v m0 = splat_u64(PHILOX_M4x32_0), m1 = splat_u64(PHILOX_M4x32_1);
-    c[0] = g->block;
-    c[1] = high32(g->block);
-    c[2] = g->id_low;
-    c[3] = g->id_high;
-    for (int i = 0; i < PHILOX_ROUNDS; i++) {
+    c[3] = mul_low32(g->block, m0);
+    c[1] = mul_low32(high32(c[3]) ^ g->prepared[0], m1);
+    c[0] = high32(c[1]) ^ g->prepared[1];
+    c[2] = c[3] ^ g->prepared[2];
+    c[3] = g->prepared[3];
+    for (int i = 2; i < PHILOX_ROUNDS; i++) {
         u64v p0 = mul_low32(c[0], m0), p1 = mul_low32(c[2], m1);
         c[0] = xor3(high32(p1), c[1], g->key[i][0]);
         c[1] = p1;
@@ -50,6 +78,8 @@ PYI_INLINE void philox_next(philox *g, u64v c[4])
         c[3] = p0;
     }
     g->block += PYI_BLOCKS;
+    if (!--g->left)
+        philox_prepare(g);
 }
 
 PYI_INLINE void philox_pairs(philox *g, u32v even[PYI_PAIR_VECTORS], u32v odd[PYI_PAIR_VECTORS])

@@ -78,6 +78,7 @@ typedef struct {
     unsigned threads;              /* at most so many; 0: one for each processor that the process may use */
     int (*interrupted)(void *arg); /* if not null, asked by the calling thread about every 50 ms; not 0 ends the fill */
     void *arg;
+    int fresh; /* not 0: the memory is new from the system, which is then filled in another way, for speed alone */
 } pyi_options;
 
 #define PYI_MAX_DIMS 64

@@ -119,6 +119,16 @@ PYI_INLINE void stream_fence(void) { _mm_sfence(); }
 
 PYI_INLINE void store_f16(void *p, f32v x) { _mm256_storeu_si256(p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
 PYI_INLINE void stream_f16(void *p, f32v x) { _mm256_stream_si256(p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
+#ifdef PYI_AVX512_BF16
+/* Valid range: no subnormals either. */
+PYI_INLINE void pack_bf16(const u32v even[1], const u32v odd[1], u32v out[1])
+{
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 27, 11, 26, 10, 23, 7, 22, 6, 19, 3, 18, 2, 29, 13, 28, 12,
+                                           25, 9, 24, 8, 21, 5, 20, 4, 17, 1, 16, 0);
+    const __m512bh pairs = _mm512_cvtne2ps_pbh((__m512)odd[0], (__m512)even[0]);
+    out[0] = (u32v)_mm512_permutexvar_epi16(order, (__m512i)pairs);
+}
+#else
 /* Both halves of all words in the order of memory; up where more is cut than half of the last bit, or half and it is 1.
  */
 PYI_INLINE void pack_bf16(const u32v even[1], const u32v odd[1], u32v out[1])
@@ -131,6 +141,7 @@ PYI_INLINE void pack_bf16(const u32v even[1], const u32v odd[1], u32v out[1])
     const __mmask32 up = _mm512_cmpgt_epu16_mask(_mm512_adds_epu16(cut, _mm512_and_si512(kept, one)), half);
     out[0] = (u32v)_mm512_mask_add_epi16(kept, up, kept, one);
 }
+#endif
 
 PYI_INLINE aesv aesenc(aesv s, aesv key) { return _mm512_aesenc_epi128(s, key); }
 PYI_INLINE aesv aesenclast(aesv s, aesv key) { return _mm512_aesenclast_epi128(s, key); }

@@ -84,13 +84,15 @@ pyi_status pyi_fill(pyi_stream *stream, const pyi_distribution *distribution, py
 
     if (status != PYI_OK)
         return status;
-    job.stream = count > STREAM_BYTES / size;
-    const size_t chunk = job.stream ? HUGE_PAGE_BYTES : CHUNK_BYTES;
+    const int large = count > STREAM_BYTES / size;
+    const size_t chunk = large ? HUGE_PAGE_BYTES : CHUNK_BYTES;
+    /* What the system has just cleared is in the cache. */
+    job.stream = large && !(options && options->fresh);
     return pyi_run(&(pyi_work){.run = run_samples,
                                .units = count,
                                .unit_bytes = size,
                                .chunk = chunk / size,
-                               .phase = job.stream ? (uintptr_t)out % chunk / size : 0,
+                               .phase = large ? (uintptr_t)out % chunk / size : 0,
                                .job = &job,
                                .kernel = pyi_dispatch(&job),
                                .out = out},

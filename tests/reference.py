@@ -199,8 +199,8 @@ def minus_two_log(u):
         return fma(np.float32(exponent), np.float32(float.fromhex("-0x1.62e43p+0")), f * horner(f, LOG32))
     s = f / (f + 2.0)
     z = s * s
-    log1p = f - s * fma(-z, horner(z, LOG64), f)
-    low = fma(np.float64(exponent), np.float64(float.fromhex("0x1.8432a1b0e2634p-42")), log1p * -2.0)
+    log1p = fma(s + s, fma(-z, horner(z, LOG64), f), -(f + f))
+    low = fma(np.float64(exponent), np.float64(float.fromhex("0x1.8432a1b0e2634p-42")), log1p)
     return fma(np.float64(exponent), np.float64(float.fromhex("-0x1.62e42fefa4p+0")), low)
 
 

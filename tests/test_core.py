@@ -75,8 +75,8 @@ def test_fast_math_is_refused(tmp_path, flag):
 def test_only_the_tiers_own_files_use_wide_instructions(objects):
     for file in objects:
         code = subprocess.run(["objdump", "-d", file], capture_output=True, text=True, check=True).stdout
-        assert ("%zmm" in code) == (file.stem == "fill_avx512"), file.name
-        assert ("%ymm" in code) == (file.stem in ("fill_avx2", "fill_avx512")), file.name
+        assert ("%zmm" in code) == file.stem.startswith("fill_avx512"), file.name
+        assert ("%ymm" in code) == file.stem.startswith("fill_avx"), file.name
 
 
 @pytest.fixture(scope="module")

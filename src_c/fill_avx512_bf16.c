@@ -1,0 +1,17 @@
+/* The bfloat16 kernels of the AVX-512 tier for processors that convert by themselves, which flushes subnormals. */
+#include "core.h"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#include <string.h>
+
+#include "target.h"
+
+PYI_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,vaes")
+#define PYI_AVX512_BF16
+#include "simd_avx512.h"
+#define PYI_NAME(f) f##_avx512_bf16
+#define PYI_EACH_KERNEL PYI_EACH_BF16_KERNEL
+#include "fill.inc.h"
+PYI_TARGET_END
+#endif
