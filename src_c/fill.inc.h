@@ -301,18 +301,18 @@ PYI_INLINE void fill(const pyi_job *given, const pyi_part *part, char *row, cons
                 head = to_boundary ? to_boundary : alignment;
         }
         while (left) {
-            char piece[PYI_BLOCKS * 16];
-            const int whole = !head && !skip && left >= step_bytes;
-            if (blocks) {
-                seek_listed(&g, &job, blocks, generator);
-                blocks += PYI_BLOCKS;
-            }
-            step(&g, &job, whole ? out : piece, stream && whole, generator, method, dtype);
-            if (whole) {
-                out += step_bytes;
-                left -= step_bytes;
-            } else {
+            if (!head && !skip)
+                for (; left >= step_bytes; left -= step_bytes, out += step_bytes) {
+                    if (blocks) {
+                        seek_listed(&g, &job, blocks, generator);
+                        blocks += PYI_BLOCKS;
+                    }
+                    step(&g, &job, out, stream, generator, method, dtype);
+                }
+            if (left) {
+                char piece[PYI_BLOCKS * 16];
                 const size_t end = head ? head : step_bytes, taken = end - skip < left ? end - skip : left;
+                step(&g, &job, piece, 0, generator, method, dtype);
                 memcpy(out, piece + skip, taken);
                 out += taken;
                 left -= taken;

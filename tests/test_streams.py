@@ -113,6 +113,7 @@ def digest_of_a_fill(seed):
 
 @pytest.mark.parametrize("method", [m for m in ("fork", "spawn") if m in multiprocessing.get_all_start_methods()])
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork.. was called.*JAX:RuntimeWarning")  # where another test imported it
 def test_processes_compute_the_same_after_use_in_the_parent(method):
     here = [digest_of_a_fill(seed) for seed in range(4)]  # with threads, which a fork must not miss
     with multiprocessing.get_context(method).Pool(2) as pool:
