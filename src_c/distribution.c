@@ -159,21 +159,22 @@ static void describe_centre(pyi_job *job, double a, double b)
 {
     pyi_constants_f64 *c = &job->f64;
     const int bits = job->dtype == PYI_F64 ? 64 : 32;
-    const double words = bits == 64 ? 0x1p64 : 0x1p32, mass = between(a, b), step = 2 * mass / words;
+    const double words = bits == 64 ? 0x1p64 : 0x1p32, mass = between(a, b);
+    const double scale = bits == 64 ? 2 : 8, step = scale * mass / words; /* quantile_f32 takes 8 p for 2 p */
 
     job->method = PYI_METHOD_TRUNCATED_CENTRE;
     c->step = step;
-    c->end_below = 2 * below(a < 0 ? a : 0) + step / 2;
+    c->end_below = scale * below(a < 0 ? a : 0) + step / 2;
     if (b <= 0) {
         job->median = UINT64_MAX;
-        c->median_below = 2 * centre(-b) + step / 2;
+        c->median_below = scale * centre(-b) + step / 2;
     } else {
         /* Words below the median; one at the least, and t goes through 0 with it. */
         const double crossing = centre(-a) / mass * words;
         const int all = crossing + 0.5 >= words;
         const uint64_t count = all ? 0 : crossing < 1 ? 1 : (uint64_t)(crossing + 0.5);
         const double past = (all ? words : (double)count) - crossing; /* of the count, which is exact as a double */
-        c->end_above = 2 * tail(b) + step / 2;
+        c->end_above = scale * tail(b) + step / 2;
         c->median_below = step * (0.5 - past);
         c->median_above = step * (0.5 + past);
         job->median = (count - 1) << (64 - bits);

@@ -80,6 +80,11 @@ PYI_INLINE f32v look_up(table_index i, const float table[16])
     return _mm256_blendv_ps(_mm256_permutevar8x32_ps(_mm256_load_ps(table), i.low),
                             _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i.low), i.high);
 }
+PYI_INLINE int all_in_upper_half(table_index i) { return _mm256_movemask_ps(i.high) == 0xff; }
+PYI_INLINE f32v look_up_upper(table_index i, const float table[16])
+{
+    return _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i.low);
+}
 
 PYI_INLINE f32v f32_from_i32(u32v x) { return _mm256_cvtepi32_ps((__m256i)x); }
 /* There is no unsigned conversion: both 16-bit halves are exact, and the fma rounds their sum once. */

@@ -21,9 +21,10 @@ PYI_INLINE f64v between_f64(f64v x, const truncated_f64 *d) { return min_f64(max
 
 /*
  * The common way. Words up to `median` are below the median of the untruncated normal, the rest above it; on
- * either side 2 p and 1 - 2 p, of the tail's probability p, are linear in the distance to the end and to the median.
- * Max error, before mean and std: 4.5 2^-24 of z; but the outermost word of a float, where p is below 2^-33, gives
- * the 6.338 of 2^-33. For a double 16 2^-53 of z, or of the interval's length up to 1, if that is larger.
+ * either side 2 p and 1 - 2 p (times 4 for floats), of the tail's probability p, are linear in the distance to the end
+ * and to the median. Max error, before mean and std: 4.5 2^-24 of z; but the outermost word of a float, where p is
+ * below 2^-33, gives the 6.338 of 2^-33. For a double 16 2^-53 of z, or of the interval's length up to 1, if that is
+ * larger.
  */
 typedef struct {
     truncated_f32 bounds;
@@ -45,7 +46,7 @@ PYI_INLINE f32v sample_truncated_centre_f32(u32v word, const truncated_centre_f3
     const f32v from_median = f32_from_u32(select_u32(below, d->median - w, w - d->above));
     const f32v v = fma_f32(from_end, d->step, select_f32(below, d->end_below, d->end_above));
     const f32v t = fma_f32(from_median, d->step, select_f32(below, d->median_below, d->median_above));
-    const f32v z = quantile_f32(max_f32(v, splat_f32(0x1p-32f)), t);
+    const f32v z = quantile_f32(max_f32(v, splat_f32(0x1p-30f)), t);
     const u32v sign = select_u32(below, splat_u32(0x80000000u), splat_u32(0));
     return between_f32(fma_f32(f32_from_bits(bits_f32(z) ^ sign), d->bounds.std, d->bounds.mean), &d->bounds);
 }
