@@ -72,7 +72,9 @@ static const tier TIERS[] = {
 #define TIER_COUNT (sizeof TIERS / sizeof *TIERS)
 
 static const tier *_Atomic active;
+#if defined(PYI_X86)
 static atomic_int converts_bf16; /* whether the active tier has an instruction for it */
+#endif
 
 const char *const *pyi_isa_available(void)
 {

@@ -93,9 +93,10 @@ def quantile_table():
     """The 16 polynomials of the float quantile, indexed by the exponent field of 2 s modulo 16."""
     rows = [None] * 16
     for k in range(15):  # s in [2^-(k+2), 2^-(k+1)) as (2 - d) 2^-(k+2), v = s^2 = 2 p
-        f = lambda d, k=k: upper_quantile(((2 - d) / mp.mpf(2) ** (k + 2)) ** 2 / 2)
+        f = lambda d, k=k: upper_quantile(((2 - d) / mp.mpf(2) ** (k + 2)) ** 2 / 2)  # noqa: E731
         rows[14 - k] = fit(f"f32 quantile, octave {k}", f, 0, 1, 8, 24, nodes=64, refit=False)
-    centre = lambda y: upper_quantile(mp.mpf("0.5") - mp.sqrt(y) / 2) / mp.sqrt(y)
+    centre = lambda y: upper_quantile(mp.mpf("0.5") - mp.sqrt(y) / 2) / mp.sqrt(y)  # noqa: E731
+    smallest, largest = mp.mpf(2) ** -40, mp.mpf("0.5625")
     median = fit("f32 quantile, centre, in t^2", centre, smallest, largest, 8, 24, nodes=64, refit=False)
     rows[15] = [c / 4 / 16**i for i, c in enumerate(median)]  # inverse_cdf.h has 4 t for t
     table(rows)
