@@ -1,7 +1,7 @@
 """Times every fill beside pure writes and peers, prints the tables, and writes every repetition's time as JSON.
 
-It is the command `pyinit bench` with more cases: those of memory.py, those of peers.py with --peers, and the
-instructions a sample (instructions.py). pyinit/bench.py says how it is timed, table.py prints a file again.
+It is the command `pyinit bench` with more cases: those of memory.py and generators.py, those of peers.py with --peers,
+and the instructions a sample (instructions.py). pyinit/bench.py says how it is timed, table.py prints a file again.
 """
 
 import argparse
@@ -9,13 +9,16 @@ import json
 import sys
 from pathlib import Path
 
+import generators
 import instructions
 import memory
 import numpy as np
 import peers
 import table
 
-from pyinit import bench, cli
+from pyinit import bench
+from pyinit.cli import arguments as options
+from pyinit.terminal import output
 
 HERE = Path(__file__).parent
 
@@ -23,14 +26,14 @@ HERE = Path(__file__).parent
 def main():
     """Count, time, print and write."""
     parser = argparse.ArgumentParser(description="Time every fill beside pure writes and peers.")
-    cli.add_bench_options(parser)
+    options.add_bench_options(parser)
     parser.add_argument("--peers", action="store_true", help="time MKL, PyTorch, JAX and randomgen too")
     parser.add_argument(
         "--instructions", action=argparse.BooleanOptionalAction, default=True, help="count instructions a sample"
     )
     parser.set_defaults(output=HERE / "results" / "latest.json")
     arguments = parser.parse_args()
-    cli.check_writable(arguments.output)
+    options.check_writable(arguments.output)
     counted = count() if arguments.instructions else {}
     result = timed(arguments.elements, arguments.repetitions, cases_of=peers.PEERS if arguments.peers else ["numpy"])
     result["instructions"] = counted
@@ -59,10 +62,11 @@ def timed(elements, repetitions, cases_of):
         else:
             print(f"{name} is not installed, and is left out", file=sys.stderr)
     cases.append(bench.python_case(out, full=elements))
-    small = bench.small_cases()
-    with cli.output().progress((len(cases) + len(small)) * (1 + repetitions)) as tell:
-        fills = bench.measure(cases, repetitions, progress=tell)
-        result = bench.results(fills=fills, small=bench.measure(small, repetitions, progress=tell))
+    groups = {"fills": cases, "small": bench.small_cases(), "generators": generators.cases()}
+    with output().progress(sum(map(len, groups.values())) * (1 + repetitions)) as tell:
+        result = bench.results(
+            **{name: bench.measure(group, repetitions, progress=tell) for name, group in groups.items()}
+        )
     result["machine"]["versions"] |= {name: installed[name] for name in cases_of if name in installed}
     return result
 

@@ -13,7 +13,6 @@ from pathlib import Path
 HERE = Path(__file__).parent
 README = HERE / "README.md"
 PLACE = re.compile(r"(<!-- table\.py (\S+) -->\n)(.*?)(<!-- end -->)", re.S)
-METHOD = re.compile(r"^(MKL \w+) (?:BoxMuller2?|ICDF) ")  # of which each generator's fastest is shown; the JSON has all
 FRACTIONS = {0.5: "half as many", 2: "twice as many"}
 
 
@@ -27,17 +26,12 @@ def tables(result):
         break_on_hyphens=False,
     )
     own = [f for f in fills if f["tier"] or f["name"].startswith(("memset", "streaming"))]
-    groups = [("pyinit and pure writes", own), ("Peers", fastest([f for f in fills if f not in own]))]
+    groups = [("pyinit and pure writes", own), ("Peers", [f for f in fills if f not in own])]
     parts = [head, *(times(title, group, fills, result) for title, group in groups)]
-    return "\n\n".join([*parts, small(result["small"]), *kinds(result)]) + "\n"
-
-
-def fastest(fills):
-    """The fills without those of MKL's methods that are slower on one thread than another of the same generator."""
-    best = {}
-    for fill in sorted(fills, key=lambda f: (f["threads"], f["median_seconds"])):
-        best.setdefault(METHOD.sub(r"\1 ", fill["name"]), fill["name"])
-    return [fill for fill in fills if fill["name"] in best.values()]
+    parts.append(calls("A call on normal float32, 1 thread, ns", result["small"], 1e9))
+    if "generators" in result:
+        parts.append(calls("A million numbers of numpy.random.Generator, 1 thread, ms", result["generators"], 1e3))
+    return "\n\n".join([*parts, *kinds(result)]) + "\n"
 
 
 def times(title, group, fills, result):
@@ -62,13 +56,12 @@ def times(title, group, fills, result):
     return markdown(header, rows.values())
 
 
-def small(group):
-    """Calls on small arrays: names down, sizes across."""
-    sizes = dict.fromkeys(f["name"].split(", ")[1] for f in group)
+def calls(title, group, unit):
+    """Who is called down, what it does across."""
+    across = dict.fromkeys(f["name"].split(", ")[1] for f in group)
     names = dict.fromkeys(f["name"].split(", ")[0] for f in group)
-    times = {tuple(f["name"].split(", ")): f["median_seconds"] * 1e9 for f in group}
-    header = ["A call on normal float32, 1 thread", *(f"{size}, ns" for size in sizes)]
-    return markdown(header, [[name, *(f"{times[name, size]:,.0f}" for size in sizes)] for name in names])
+    times = {tuple(f["name"].split(", ")): f["median_seconds"] * unit for f in group}
+    return markdown([title, *across], [[name, *(number(times[name, what]) for what in across)] for name in names])
 
 
 def kinds(result):

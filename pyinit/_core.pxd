@@ -49,6 +49,8 @@ cdef extern from "pyinit.h" nogil:
     enum:
         PYI_MAX_DIMS
 
+    double PYI_FARTHEST_BOUND
+
     ctypedef struct pyi_window:
         int ndim
         const size_t *shape

@@ -3,7 +3,6 @@ from typing import Any, SupportsFloat, SupportsIndex
 from numpy.typing import NDArray
 
 END: int
-FARTHEST_BOUND: float
 GENERATORS: dict[str, int]
 
 class StreamState:

@@ -27,7 +27,6 @@ cdef double BF16_MAX = 3.3895313892515355e38
 
 BFLOAT16 = numpy_dtype([("bfloat16", uint16)])
 GENERATORS = {"philox": PYI_PHILOX4X32_10, "ars5": PYI_ARS4X32_5}
-FARTHEST_BOUND = 35.0  # as distribution.c has it
 END = 1 << 66  # no stream has a word at or beyond this position
 
 
@@ -360,9 +359,9 @@ def fill_truncated_normal(
     set_normal(&distribution, out, dtype, mean, std)
     if not a < b:
         raise ValueError(f"lower must be below upper; got {lower!r} and {upper!r}")
-    if a > FARTHEST_BOUND or b < -FARTHEST_BOUND:
+    if a > PYI_FARTHEST_BOUND or b < -PYI_FARTHEST_BOUND:
         raise ValueError(
-            f"the nearer of lower and upper must be within {FARTHEST_BOUND} standard deviations of the mean; "
+            f"the nearer of lower and upper must be within {PYI_FARTHEST_BOUND} standard deviations of the mean; "
             f"got {lower!r} and {upper!r}")
     distribution.sampler = PYI_TRUNCATED_NORMAL
     distribution.parameters[2], distribution.parameters[3] = a, b

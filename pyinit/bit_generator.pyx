@@ -11,8 +11,8 @@ from numpy.random cimport BitGenerator as NumPyBitGenerator
 from pyinit._core cimport pyi_options, pyi_stream, fill_bits_u32, skip_ahead, stream_new
 
 from pyinit._core import END, GENERATORS
-from pyinit.child_streams import ChildStreams, integer
-from pyinit.streams import Stream
+from pyinit.child_streams import ChildStreams
+from pyinit.streams import Stream, integer
 
 # NumPy's object is the head of ours. Cython itself would only warn of a longer one, and then overwrite its end.
 if NumPyBitGenerator.__basicsize__ != sizeof(NumPyBitGenerator):

@@ -1,13 +1,12 @@
 """The children of a stream as a seed sequence of NumPy's, which is how its bit generators spawn others."""
 
-import operator
 from typing import Any
 
 import numpy as np
 from numpy.random.bit_generator import ISpawnableSeedSequence
 from numpy.typing import DTypeLike, NDArray
 
-from pyinit.streams import Stream
+from pyinit.streams import Stream, integer
 
 
 class ChildStreams(ISpawnableSeedSequence):
@@ -105,14 +104,6 @@ class ChildStreams(ISpawnableSeedSequence):
 
     def __repr__(self) -> str:
         return f"ChildStreams({self.stream!r}, n_children_spawned={self.n_children_spawned})"
-
-
-def integer(name: str, value: Any) -> int:
-    """`value` as an int, or a TypeError that names it."""
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer; got {type(value).__name__}") from None
 
 
 def _count(name: str, value: Any) -> int:

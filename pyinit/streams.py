@@ -534,11 +534,16 @@ class Stream(_core.StreamState):
         return out
 
 
-def _integer(name: str, value: Any, largest: int) -> int:
+def integer(name: str, value: Any) -> int:
+    """`value` as an int, or a TypeError that names it."""
     try:
-        number = operator.index(value)
+        return operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be an integer; got {type(value).__name__}") from None
+
+
+def _integer(name: str, value: Any, largest: int) -> int:
+    number = integer(name, value)
     if not 0 <= number <= largest:
         above = "2**66]" if largest == _core.END else "2**64)"
         got = number if number.bit_length() < 100 else f"a number of {number.bit_length()} bits"

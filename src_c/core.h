@@ -87,6 +87,20 @@ pyi_status pyi_isa_init(void);
 /* Sets the method and the constants of a job; PYI_BAD_VALUE if a parameter is outside its valid range. */
 pyi_status pyi_describe(const pyi_distribution *distribution, pyi_dtype dtype, pyi_job *job);
 
+/* What a thread takes at once: several times what its start costs. */
+#define PYI_CHUNK_BYTES ((size_t)1 << 19)
+
+/*
+ * Whether a fill is so large that its stores had better go past the cache: beyond the last-level caches of most
+ * machines, a store that reads no line first saves half the traffic.
+ */
+static inline int pyi_is_large(uint64_t count, size_t size) { return count > ((uint64_t)1 << 26) / size; }
+/* Whether they do: what the system has just cleared is in the cache. */
+static inline int pyi_streams(uint64_t count, size_t size, const pyi_options *options)
+{
+    return pyi_is_large(count, size) && !(options && options->fresh);
+}
+
 /* Claims `count` samples of the stream for a new job. Whatever is not PYI_OK has moved nothing. */
 pyi_status pyi_job_new(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, size_t count,
                        pyi_job *job);

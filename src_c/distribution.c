@@ -14,9 +14,6 @@
 
 #include "elementary.h"
 
-/* The nearer bound of a truncated normal is at most so far from 0: 2^-890 of a normal lies beyond. */
-#define FARTHEST_BOUND 35.0
-
 /* e^x. Valid range: -708 <= x <= 0. Max error: 1 ulp. */
 static double exp_f64(double x)
 {
@@ -102,7 +99,8 @@ static void describe_uniform(pyi_job *job, double low, double high)
     job->method = PYI_METHOD_UNIFORM;
 }
 
-/* The outermost samples: mean + lower std and mean + upper std, rounded inwards; `inside` where nothing is between. */
+/* The outermost samples, mean + lower std and mean + upper std: the nearest doubles, or the floats next to these on the
+ * inner side; `inside` where nothing is between. */
 static void set_bounds(pyi_job *job, double lower, double upper, double inside)
 {
     pyi_constants_f64 *c = &job->f64;
@@ -149,8 +147,9 @@ static void describe_tail(pyi_job *job, double a, double b)
     pyi_constants_f64 *c = &job->f64;
     const double ratio = below(a) / below(b);
     job->method = PYI_METHOD_TRUNCATED_TAIL;
-    c->std = -c->std;                                                           /* the kernel makes the tail above 0 */
-    c->log = b * b + 0x1.d67f1c864beb5p+0 + minus_two_log_f64(mills_ratio(-b)); /* ln 2 pi */
+    c->std = -c->std; /* the kernel makes the tail above 0 */
+    /* -2 ln of the density and of Mills' ratio; the constant is ln 2 pi. */
+    c->log = b * b + 0x1.d67f1c864beb5p+0 + minus_two_log_f64(mills_ratio(-b));
     c->step = (1 - ratio) * 0x1p-32;
     c->first = ratio + c->step / 2;
 }
@@ -182,15 +181,14 @@ static void describe_centre(pyi_job *job, double a, double b)
     job->above = job->median + ((uint64_t)1 << (64 - bits));
 }
 
-/* Chooses the way of truncated.h. Of a wide interval above 0 the mirror image is taken, and words from the other end.
- */
+/* Chooses the way of truncated.h. A wide interval above 0 is mirrored, and its words count from the other end. */
 static int describe_truncated(pyi_job *job, double lower, double upper)
 {
     pyi_constants_f64 *c = &job->f64;
     const int mirrored = lower >= 0;
     const double a = mirrored ? -upper : lower, b = mirrored ? -lower : upper;
 
-    if (!(lower < upper) || b < -FARTHEST_BOUND)
+    if (!(lower < upper) || b < -PYI_FARTHEST_BOUND)
         return 0;
     set_bounds(job, lower, upper, fma(c->std, lower / 2 + upper / 2, c->mean));
     if (lower == -INFINITY && upper == INFINITY)

@@ -66,8 +66,10 @@ typedef enum {
 /*
  * A sampler and its parameters, in the order in which pyi_sampler names them. They are first rounded to the type
  * of the samples (float for the halves), all but lower and upper. Valid range: low <= high; low, high and high - low
- * finite; mean and std finite, std >= 0; lower < upper, which may be infinite.
+ * finite; mean and std finite, std >= 0; lower < upper, which may be infinite, the nearer to 0 at most
+ * PYI_FARTHEST_BOUND from it: 2^-890 of a normal lies beyond.
  */
+#define PYI_FARTHEST_BOUND 35.0
 typedef struct {
     pyi_sampler sampler;
     double parameters[4];

@@ -62,12 +62,8 @@ pyi_status pyi_job_new(pyi_stream *stream, const pyi_distribution *distribution,
     return PYI_OK;
 }
 
-/* What a thread takes at once: several times what its start costs; of large buffers whole huge pages, so that no
- * two threads wait for one page that is new. */
-#define CHUNK_BYTES ((size_t)1 << 19)
+/* Of large buffers a thread takes whole huge pages, so that no two wait for one page that is new. */
 #define HUGE_PAGE_BYTES ((size_t)1 << 21)
-/* Beyond the last-level caches of most machines, a store that reads no line first saves half the traffic. */
-#define STREAM_BYTES ((size_t)1 << 26)
 
 static void run_samples(const pyi_work *work, uint64_t first, size_t count)
 {
@@ -84,10 +80,9 @@ pyi_status pyi_fill(pyi_stream *stream, const pyi_distribution *distribution, py
 
     if (status != PYI_OK)
         return status;
-    const int large = count > STREAM_BYTES / size;
-    const size_t chunk = large ? HUGE_PAGE_BYTES : CHUNK_BYTES;
-    /* What the system has just cleared is in the cache. */
-    job.stream = large && !(options && options->fresh);
+    const int large = pyi_is_large(count, size);
+    const size_t chunk = large ? HUGE_PAGE_BYTES : PYI_CHUNK_BYTES;
+    job.stream = pyi_streams(count, size, options);
     return pyi_run(&(pyi_work){.run = run_samples,
                                .units = count,
                                .unit_bytes = size,

@@ -14,8 +14,6 @@
 #define TILE_BLOCKS 1024
 #define TILE_COLUMNS 60 /* of runs with gaps: a transposed tile is then about square */
 #define LONG_RUN 256    /* bytes, from which on a run is filled where it lies */
-#define CHUNK_BYTES ((size_t)1 << 19)
-#define STREAM_BYTES ((size_t)1 << 26)
 
 /* A dimension: how many elements, the bytes and the samples from one to the next. */
 typedef struct {
@@ -101,9 +99,9 @@ static void make_plan(plan *p, axis *axes, int count)
     p->tile_columns = p->column.length;
     p->in_place = whole && p->column.length * size >= LONG_RUN;
     if (p->in_place) {
-        if (p->tile_columns > CHUNK_BYTES / size)
-            p->tile_columns = CHUNK_BYTES / size;
-        p->tile_rows = divide_up(CHUNK_BYTES / 8, p->tile_columns * size);
+        if (p->tile_columns > PYI_CHUNK_BYTES / size)
+            p->tile_columns = PYI_CHUNK_BYTES / size;
+        p->tile_rows = divide_up(PYI_CHUNK_BYTES / 8, p->tile_columns * size);
     } else {
         if (!whole && p->tile_columns > TILE_COLUMNS)
             p->tile_columns = TILE_COLUMNS;
@@ -128,7 +126,7 @@ static void make_plan(plan *p, axis *axes, int count)
         for (; i + LANES <= rows; i += LANES) {                                                          \
             type lanes[LANES];                                                                           \
             for (size_t k = 0; k < LANES; k++)                                                           \
-                lanes[k] = *(const type *)(const void *)(from[i + k] + offset);                          \
+                memcpy(&lanes[k], from[i + k] + offset, sizeof(type));                                   \
             memcpy(to + i * sizeof(type), lanes, sizeof lanes);                                          \
         }                                                                                                \
         for (; i < rows; i++)                                                                            \
@@ -237,7 +235,7 @@ pyi_status pyi_fill_window(pyi_stream *stream, const pyi_distribution *distribut
     if (status != PYI_OK || !elements)
         return status;
     make_plan(&p, axes, join_axes(axes, count));
-    job.stream = p.in_place && elements > STREAM_BYTES / p.size;
+    job.stream = p.in_place && pyi_streams(elements, p.size, options);
 
     const size_t tile_bytes = p.tile_columns * p.tile_rows * p.size;
     uint64_t tiles = (uint64_t)p.row_tiles * p.column_tiles;
@@ -246,7 +244,7 @@ pyi_status pyi_fill_window(pyi_stream *stream, const pyi_distribution *distribut
     return pyi_run(&(pyi_work){.run = run_tiles,
                                .units = tiles,
                                .unit_bytes = tile_bytes,
-                               .chunk = divide_up(CHUNK_BYTES, tile_bytes),
+                               .chunk = divide_up(PYI_CHUNK_BYTES, tile_bytes),
                                .job = &job,
                                .kernel = pyi_dispatch(&job),
                                .out = out,
