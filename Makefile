@@ -54,7 +54,7 @@ $(VENV)/.built: $(VENV)/.tools setup.py $(wildcard src_c/*) $(wildcard pyinit/*.
 	@command -v $(firstword $(CC)) >/dev/null || { echo "pyinit needs a C compiler, and '$(CC)' was not found: install gcc or clang, or set CC."; exit 1; }
 	@$(BIN)/python -c 'import os, sys, sysconfig; os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")) or sys.exit("pyinit needs the headers of Python, and Python.h was not found: install the python3-dev package.")'
 	@echo "Building pyinit ..."
-	@CC="$(CC)" $(BIN)/pip install -q --no-build-isolation -e '.[cli]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
+	@CC="$(CC)" $(BIN)/pip install -q --no-build-isolation -e '.[all]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
 	@touch $@
 
 # Which Python and compiler the environment is of: another choice makes it anew.

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 from pyinit import bench, initializers, isa
 from pyinit.network import Dense, Network, train
 from pyinit.streams import Stream
+from pyinit.terminal import Output
 
-__all__ = ["Output", "run"]
+__all__ = ["run"]
 
 SIZES = (10_000, 5_000, 1_000, 10)
 QUICK_SIZES = (1_000, 500, 100, 10)
@@ -27,22 +27,6 @@ BATCH = 64
 ARTICLE = (("article's JVM, not measured", 14_344), ("article's MKL, not measured", 209))
 
 Fill = Callable[[str, NDArray[Any]], object]
-
-
-class Output(Protocol):
-    """Where a demo shows what it has: a terminal, or plain text."""
-
-    def section(self, title: str, text: str) -> None:
-        """Begin a section with one paragraph that says what it shows."""
-
-    def text(self, text: str) -> None:
-        """Show a paragraph."""
-
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Show a table: words to the left, numbers to the right."""
-
-    def progress(self, total: int) -> AbstractContextManager[Callable[[str], object]]:
-        """Show how many of `total` steps are done; what is entered is called with the name of each step."""
 
 
 def run(output: Output, seed: int = 1, quick: bool = False) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import pyinit
-from pyinit import cli
+from pyinit import cli, terminal
 
 ROOT = Path(__file__).parents[1]
 ESCAPE = "\x1b"
@@ -134,7 +134,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def terminal(monkeypatch):
+def on_terminal(monkeypatch):
     """The variables of a usual terminal, whatever the tests themselves run in."""
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
@@ -144,7 +144,7 @@ def terminal(monkeypatch):
 
 def show():
     with redirect_stdout(Terminal()) as file:
-        output = cli.output()
+        output = terminal.output()
         output.section("Title", "weights [3 1] [bold]")
         output.table(("what", "ms"), [("pyinit [x]", "1.5"), ("memset", "")])
         with output.progress(2) as tell:
@@ -153,7 +153,7 @@ def show():
     return file.getvalue()
 
 
-@pytest.mark.usefixtures("terminal")
+@pytest.mark.usefixtures("on_terminal")
 def test_a_terminal_without_rich_gets_plain_text(monkeypatch):
     monkeypatch.setitem(sys.modules, "rich.console", None)
     text = show()
@@ -161,7 +161,7 @@ def test_a_terminal_without_rich_gets_plain_text(monkeypatch):
     assert "Title\n-----\nweights [3 1] [bold]\n" in text
 
 
-@pytest.mark.usefixtures("terminal")
+@pytest.mark.usefixtures("on_terminal")
 def test_a_terminal_gets_colours_and_a_progress_bar():
     pytest.importorskip("rich")
     text = show()
@@ -172,7 +172,7 @@ def test_a_terminal_gets_colours_and_a_progress_bar():
         assert literal in text
 
 
-@pytest.mark.usefixtures("terminal")
+@pytest.mark.usefixtures("on_terminal")
 def test_no_color_is_honoured(monkeypatch):
     pytest.importorskip("rich")
     monkeypatch.setenv("NO_COLOR", "1")
@@ -182,5 +182,5 @@ def test_no_color_is_honoured(monkeypatch):
 
 
 def test_a_table_puts_numbers_to_the_right(capsys):
-    cli.Plain().table(("name", "ms"), [("a", "1,000.5"), ("long name", "2")])
+    terminal.Plain().table(("name", "ms"), [("a", "1,000.5"), ("long name", "2")])
     assert capsys.readouterr().out == "\nname            ms\na          1,000.5\nlong name        2\n"

@@ -16,14 +16,14 @@ CYTHON_FILES = sorted(PACKAGE.rglob("*.pyx"))
 FLOORS = [
     {"__main__"},
     {"cli"},
-    {"demo", "plots"},
-    {"bench"},
+    {"demo"},
+    {"bench", "files", "plots"},
     {"diagnostics"},
     {"adapters", "network"},
     {"bit_generator"},
     {"child_streams", "initializers"},
     {"streams"},
-    {"cuda", "arrays", "isa"},
+    {"cuda", "arrays", "isa", "terminal"},
     {"_core"},
 ]
 

@@ -175,6 +175,28 @@ class Network:
             outputs.append(x)
         return outputs
 
+    def gradient_flow(self, x: Any, gradient: Any) -> list[Array]:
+        """Carry a gradient from the network's output back to the output of every layer.
+
+        Parameters
+        ----------
+        x : array_like of shape (batch, inputs)
+        gradient : array_like of shape (batch, outputs)
+            With respect to the network's output.
+
+        Returns
+        -------
+        list of array
+            With respect to the output of each layer, from the first to the last, each of shape (batch, units).
+        """
+        x = self.batch(x)
+        outputs = self.activations(x)
+        flow = [rows(gradient, self.outputs, "gradient", self.dtype, self.xp)]
+        for i in reversed(range(1, len(self.layers))):
+            *_, back = self.layers[i].backward(outputs[i - 1], outputs[i], flow[0])
+            flow.insert(0, back)
+        return flow
+
     def batch(self, x: Any) -> Array:
         """Give `x` as an array of this network's kind, of shape (batch, inputs), or raise."""
         return rows(x, self.inputs, "x", self.dtype, self.xp)

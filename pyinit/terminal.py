@@ -1,0 +1,153 @@
+"""Where text goes: rich on a terminal, plain text anywhere else; and the progress of long work."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Output", "Plain", "Rich", "output", "progress"]
+
+WIDTH = 80
+
+
+class Output(Protocol):
+    """Where a command shows what it has: a terminal, or plain text."""
+
+    def section(self, title: str, text: str) -> None:
+        """Begin a section with one paragraph that says what it shows."""
+
+    def text(self, text: str) -> None:
+        """Show a paragraph."""
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Show a table: words to the left, numbers to the right."""
+
+    def progress(self, total: int) -> AbstractContextManager[Callable[[str], object]]:
+        """Show how many of `total` steps are done; what is entered is called with the name of each step."""
+
+
+class Plain:
+    """Text without colours or a progress bar: for a pipe, a file, or where rich is not installed."""
+
+    def section(self, title: str, text: str) -> None:
+        print(f"\n\n{title}\n{'-' * len(title)}", end="")
+        self.text(text)
+
+    def text(self, text: str) -> None:
+        print("\n" + textwrap.fill(text, WIDTH, break_on_hyphens=False), flush=True)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+        right = numeric(rows)
+        print()
+        for row in (columns, *rows):
+            cells = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)]
+            print("  ".join(cells).rstrip(), flush=True)
+
+    def progress(self, total: int) -> nullcontext[Callable[[str], object]]:
+        return nullcontext(lambda name: None)
+
+
+class Rich:
+    """The same with colours, and with a progress bar while something is timed."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def section(self, title: str, text: str) -> None:
+        from rich.text import Text
+
+        self.console.print("\n", Text(title, style="bold cyan"), sep="", end="")
+        self.text(text)
+
+    def text(self, text: str) -> None:
+        self.console.print("\n" + text, markup=False, highlight=False, width=min(WIDTH, self.console.width))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for name, right in zip(columns, numeric(rows), strict=True):
+            table.add_column(Text(name), justify="right" if right else "left")
+        for row in rows:
+            table.add_row(*map(Text, row), style="bold green" if row[0].startswith("pyinit") else None)
+        self.console.print("", table, sep="\n")
+
+    @contextmanager
+    def progress(self, total: int) -> Iterator[Callable[[str], object]]:
+        from rich.progress import Progress
+
+        # Drawn by hand between the steps: a thread that redraws would run beside what is timed.
+        with Progress(console=self.console, auto_refresh=False, transient=True) as bar:
+            task = bar.add_task("", total=total)
+
+            def tell(name: str) -> None:
+                bar.update(task, advance=1, description=name, refresh=True)
+
+            yield tell
+
+
+def numeric(rows: Sequence[Sequence[str]]) -> list[bool]:
+    """Tell which columns hold numbers: those whose every entry is empty or begins and ends like one."""
+    return [
+        all(not c or (c[0].isdigit() and c[-1] in "0123456789x%") for c in column) for column in zip(*rows, strict=True)
+    ]
+
+
+def output() -> Plain | Rich:
+    """Choose how to print: rich needs a terminal."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return Plain()
+    try:
+        from rich.console import Console
+    except ImportError:
+        return Plain()
+    return Rich(Console())
+
+
+@contextmanager
+def progress(total: int, what: str, show: bool = True) -> Iterator[Callable[[int], object]]:
+    """Show how much of a long work is done, on standard error, where that is a terminal or a notebook and has rich.
+
+    Parameters
+    ----------
+    total : int
+        What the calls' numbers add up to at the end.
+    what : str
+        What is being done.
+    show : bool
+        False: nothing is shown, whatever there is.
+
+    Yields
+    ------
+    callable
+        To be called with how much more is done, from any thread.
+
+    Examples
+    --------
+    >>> with progress(3, "filling", show=False) as advance:
+    ...     advance(3)
+    """
+    try:
+        if not show:
+            raise ImportError
+        from rich.console import Console
+        from rich.progress import Progress
+    except ImportError:
+        yield lambda n: None
+        return
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not (console.is_terminal or console.is_jupyter)) as bar:
+        task = bar.add_task(what, total=total)
+
+        def advance(n: int) -> None:
+            bar.update(task, advance=n)
+
+        yield advance
