@@ -79,7 +79,7 @@ def kaiming_uniform(
 
     Examples
     --------
-    >>> kaiming_uniform(a=5**0.5).at((6, 4))
+    >>> kaiming_uniform().at((6, 24))
     Uniform(low=-0.5, high=0.5)
     """
     return VarianceScaling(squared_gain(nonlinearity, a), mode, "uniform", **fan_options)
