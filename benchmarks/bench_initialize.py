@@ -107,7 +107,10 @@ def main():
     arguments = parser.parse_args()
     options.check_writable(arguments.output)
     xl = "GPT-2 XL" if arguments.layers == LAYERS else f"GPT-2 of width {WIDTH} and {arguments.layers} layers"
-    models = {xl: (gpt2_shapes(arguments.layers), GPT2_PLAN), "small tensors": (small_shapes(), {"*": normal(std=0.02)})}
+    models = {
+        xl: (gpt2_shapes(arguments.layers), GPT2_PLAN),
+        "small tensors": (small_shapes(), {"*": normal(std=0.02)}),
+    }
     with output().progress(len(models) * len(GENERATORS) * (1 + arguments.repetitions)) as tell:
         results = [
             measure(name, *model, generator, arguments.repetitions, tell)

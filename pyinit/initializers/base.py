@@ -35,6 +35,7 @@ class Scheme(ABC):
     """
 
     draws: ClassVar[bool] = True  # from the stream; False: any stream will do, None as well
+    divisible: ClassVar[bool] = False  # whether a block costs no more than its share of the whole
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -63,6 +63,15 @@ class Block(NamedTuple):
         """The part as what `encode` gives goes in: bfloat16, which NumPy does not have, as its 16 bits."""
         return self.part.view(np.uint16) if is_bfloat16(self.part.dtype) else self.part
 
+    def halves(self) -> tuple[Block, Block]:
+        """Cut it in two, along its first axis that is longer than 1."""
+        axis = next(i for i, n in enumerate(self.part.shape) if n > 1)
+        middle = self.part.shape[axis] // 2
+        before, start = (slice(None),) * axis, list(self.offset or (0,) * self.part.ndim)
+        first = Block(self.part[(*before, slice(middle))], self.shape, tuple(start))
+        start[axis] += middle
+        return first, Block(self.part[(*before, slice(middle, None))], self.shape, tuple(start))
+
     def check_memory(self) -> None:
         """Raise ValueError if the part is read-only, or two of its elements lie in one place."""
         if not self.part.flags.writeable:

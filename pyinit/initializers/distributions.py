@@ -36,6 +36,7 @@ class Constant(Scheme):
     """Fill with one value; the stream does not move. See `constant`."""
 
     draws: ClassVar[bool] = False
+    divisible: ClassVar[bool] = True
     value: float
 
     def __post_init__(self) -> None:
@@ -46,11 +47,12 @@ class Constant(Scheme):
     def encoded(self, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Give the value as an array of this dtype stores it, or raise TypeError or ValueError."""
         if dtype.kind in "iub":
-            if not self.value.is_integer() or np.array(self.value).astype(dtype) != self.value:
+            low, high = (0, 1) if dtype == np.bool_ else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+            if not (self.value.is_integer() and low <= self.value <= high):
                 raise ValueError(f"value must be an integer of {dtype}; got {self.value!r}")
             return np.array(int(self.value), dtype)
         super().check(dtype, ())
-        largest = BFLOAT16_MAX if is_bfloat16(dtype) else np.finfo(dtype).max
+        largest = BFLOAT16_MAX if is_bfloat16(dtype) else float(np.finfo(dtype).max)
         if math.isfinite(self.value) and abs(self.value) > largest:
             raise ValueError(f"value must be at most {largest:.6g} in {dtype}; got {self.value!r}")
         return encode(self.value, dtype)
@@ -66,6 +68,7 @@ class Constant(Scheme):
 class Uniform(Scheme):
     """Fill from the uniform distribution on [low, high). See `uniform`."""
 
+    divisible: ClassVar[bool] = True
     low: float = 0.0
     high: float = 1.0
 
@@ -85,6 +88,7 @@ class Uniform(Scheme):
 class Normal(Scheme):
     """Fill from the normal distribution of a given mean and standard deviation. See `normal`."""
 
+    divisible: ClassVar[bool] = True
     mean: float = 0.0
     std: float = 1.0
 

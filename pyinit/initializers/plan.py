@@ -26,12 +26,12 @@ Params = TypeVar("Params", bound=Mapping[str, Any])
 Shards = Mapping[str, tuple[Sequence[int], Sequence[int]]]
 Advance = Callable[[int], object]
 
-LARGE = 1 << 20  # elements; from here on a tensor is worth all threads
-STEP = 1 << 22  # elements between two steps of the progress bar
+PIECES = 8  # of the whole for each thread, at least, so that all end at about the same time
+SMALLEST, LARGEST = 1 << 20, 1 << 26  # elements of a piece; half the largest still goes past the caches
 
 
 class Job(NamedTuple):
-    """A parameter that has been checked, and what fills it."""
+    """A parameter that has been checked, or a piece of it, and what fills it."""
 
     name: str
     out: Any
@@ -44,9 +44,15 @@ class Job(NamedTuple):
         if isinstance(self.scheme, Scheme):
             self.scheme.fill(self.block, stream, num_threads)
             written(self.out)
-        else:  # a function of the user's, called as `Network` does
+        else:  # a function of the user's own
             self.scheme(self.out, stream, **self.block.window)
         return self.block.part.size
+
+    def pieces(self, size: int) -> list[Job]:
+        """Cut it so that no piece has more than `size` elements."""
+        if self.block.part.size <= size:
+            return [self]
+        return [piece for half in self.block.halves() for piece in self._replace(block=half).pieces(size)]
 
 
 def initialize(
@@ -108,31 +114,37 @@ def initialize(
     root = seed if isinstance(seed, Stream) else Stream(seed, generator)
     root.child("").bits(0, num_threads=num_threads)  # raises what is wrong with the number of threads
     jobs = checked(params, plan, {} if shards is None else shards)
-    with progress_bar(sum(job.block.part.size for job in jobs), "initialising", progress) as advance:
+    threads, elements = num_threads or processors(), sum(job.block.part.size for job in jobs)
+    size = min(max(elements // (PIECES * threads), SMALLEST), LARGEST)
+    with progress_bar(elements, "initialising", progress) as advance:
+        pieces = []
         for job in jobs:
-            if job.block.part.size >= LARGE:
-                advance(job.run(root, num_threads))
-        spread([job for job in jobs if job.block.part.size < LARGE], root, num_threads or processors(), advance)
+            if not isinstance(job.scheme, Scheme) or (job.block.part.size > size and not job.scheme.divisible):
+                advance(job.run(root, num_threads))  # a function of the user's is not asked for on many threads
+            else:
+                pieces += job.pieces(size)
+        run_all(
+            sorted(pieces, key=lambda job: -job.block.part.size), root, min(threads, 1 + elements // SMALLEST), advance
+        )
     return params
 
 
-def spread(jobs: list[Job], root: Stream, threads: int, advance: Advance) -> None:
-    """Run many small jobs, each on one thread; fills release the GIL."""
+def run_all(jobs: list[Job], root: Stream, threads: int, advance: Advance) -> None:
+    """Run jobs, each on one thread, beginning with the first; fills release the GIL."""
     queue = deque(jobs)
-    threads = min(threads, 1 + sum(job.block.part.size for job in jobs) // LARGE)
 
     def work() -> None:
         done = 0
-        while True:
+        while queue:
             try:
                 job = queue.popleft()
-            except IndexError:
-                advance(done)
-                return
+            except IndexError:  # another thread was faster
+                break
             done += job.run(root, 1)
-            if done >= STEP:
+            if done >= SMALLEST:
                 advance(done)
                 done = 0
+        advance(done)
 
     if threads == 1:
         work()
@@ -143,7 +155,7 @@ def spread(jobs: list[Job], root: Stream, threads: int, advance: Advance) -> Non
             for future in futures:
                 future.result()
         finally:
-            queue.clear()  # after Ctrl-C or an error the others stop behind the job that they are at
+            queue.clear()  # after Ctrl-C or an error the others stop behind the piece that they are at
 
 
 def processors() -> int:
