@@ -55,7 +55,7 @@ def test_infinity_is_read_back():
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("xavier_nromal", "xavier_normal"), ("HeNormal", "he_normal"), ("kaimin", "kaiming"), ("zero", "zeros")],
+    [("xavier_nromal", "xavier_normal"), ("HE_NORMAL", "he_normal"), ("kaimin", "kaiming"), ("zero", "zeros")],
 )
 def test_unknown_names_have_near_matches(name, near):
     with pytest.raises(ValueError, match=f"no scheme is called '{name}'; did you mean .*'{near}'"):

@@ -205,6 +205,13 @@ def test_constants_of_other_kinds():
         initializers.constant(math.nan)
 
 
+@pytest.mark.parametrize("dtype", [BFLOAT16, ml_dtypes.bfloat16], ids=str)
+def test_values_between_two_go_to_the_even_one(dtype):
+    """Numbers with 8 bits behind the point in the middle of two with 7, and just beside it."""
+    for value, even in ((1 + 2**-8, 0x3F80), (1 + 3 * 2**-8, 0x3F82), (1 + 2**-8 + 2**-20, 0x3F81), (-1.0, 0xBF80)):
+        assert bits(initializers.constant(value)(np.empty(1, dtype), None))[0] == even
+
+
 def test_a_stream_that_would_end_is_refused_first():
     for text in ("sparse(0.5)", "orthogonal", "normal"):
         out, stream = np.full((4, 4), 9.0), Stream(0, position=2**66 - 20)

@@ -143,8 +143,14 @@ def test_the_zeros_of_a_sparse_matrix_are_in_any_row_equally_and_independently()
     assert abs(neighbours - zeros**2 / rows) < 4.5 * math.sqrt(1 / columns)
 
 
-def test_sparse_ties_and_chunks(monkeypatch):
-    """Many columns at once or few: the same."""
+@pytest.mark.parametrize(("dtype", "words"), [(np.float32, 2), (np.float64, 3)])
+def test_a_sparse_matrix_takes_a_word_more_for_each_element(dtype, words):
+    stream = Stream(4)
+    sparse(0.5)(np.empty((10, 6), dtype), stream)
+    assert stream.position == words * 60
+
+
+def test_sparse_columns_at_once_or_few_by_few(monkeypatch):
     whole = sparse(0.4)(np.empty((9, 31)), Stream(6))
     monkeypatch.setattr("pyinit.initializers.structured.KEYS_AT_ONCE", 20)
     assert np.array_equal(sparse(0.4)(np.empty((9, 31)), Stream(6)), whole)
