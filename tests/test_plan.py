@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 
+import bench_initialize
 import numpy as np
 import pytest
 from hypothesis import given
@@ -273,3 +274,14 @@ def test_ctrl_c_stops_it():
     script = [sys.executable, "-c", textwrap.dedent(code)]
     done = subprocess.run(script, capture_output=True, text=True, timeout=100, cwd=os.path.dirname(pyinit.__path__[0]))
     assert done.stdout.split() == ["stopped", "1"], done.stderr
+
+
+def test_the_benchmark_has_gpt2_xl_and_times_both_ways():
+    shapes = bench_initialize.gpt2_shapes()
+    assert len(shapes) == 580
+    assert sum(int(np.prod(shape)) for shape in shapes.values()) == 1_557_611_200
+    small = bench_initialize.gpt2_shapes(layers=2, width=8, vocabulary=50, context=20)
+    result = bench_initialize.measure("tiny", small, bench_initialize.GPT2_PLAN, "ars5", 2, lambda name: None)
+    assert result["tensors"] == 28
+    assert [len(times) for times in result["seconds"].values()] == [2, 2]
+    assert result["ratio"] > 0

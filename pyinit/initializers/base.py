@@ -94,9 +94,10 @@ class Scheme(ABC):
         if self.draws and not isinstance(stream, Stream):
             raise TypeError(f"stream must be a pyinit.Stream; got {type(stream).__name__}")
         block = Block.of(out, global_shape, offset)
-        self.check(block.part.dtype, block.shape)
+        scheme = self.at(block.shape)
+        scheme.check(block.part.dtype, block.shape)
         block.check_memory()
-        self.fill(block, stream, num_threads)
+        scheme.fill(block, stream, num_threads)
         return written(out)
 
     def at(self, shape: tuple[int, ...]) -> Scheme:

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 BFLOAT16_MAX = 3.3895313892515355e38
+LARGEST = {2: 65504.0, 4: 3.4028234663852886e38, 8: 1.7976931348623157e308}  # of floats of so many bytes
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,7 +53,7 @@ class Constant(Scheme):
                 raise ValueError(f"value must be an integer of {dtype}; got {self.value!r}")
             return np.array(int(self.value), dtype)
         super().check(dtype, ())
-        largest = BFLOAT16_MAX if is_bfloat16(dtype) else float(np.finfo(dtype).max)
+        largest = BFLOAT16_MAX if is_bfloat16(dtype) else LARGEST[dtype.itemsize]
         if math.isfinite(self.value) and abs(self.value) > largest:
             raise ValueError(f"value must be at most {largest:.6g} in {dtype}; got {self.value!r}")
         return encode(self.value, dtype)
