@@ -2,6 +2,7 @@
 """The boundary to the C core: check, release the GIL, call C. No arithmetic."""
 
 import os
+from math import prod
 from operator import index
 from threading import get_ident, main_thread
 
@@ -195,8 +196,19 @@ cdef bint overlaps(cnp.ndarray out) except -1:
     return False
 
 
-cdef object checked_window(cnp.ndarray out, global_shape, offset):
-    """Both as tuples of int."""
+cpdef int check_memory(cnp.ndarray out) except -1:
+    """Raise ValueError if `out` cannot be written, or two of its elements share memory."""
+    if not cnp.PyArray_ISWRITEABLE(out):
+        raise ValueError("out must be writable; got a read-only array")
+    if not cnp.PyArray_IS_C_CONTIGUOUS(out) and overlaps(out):
+        raise ValueError(
+            f"out must have no two elements in one place; got shape {(<object>out).shape} "
+            f"with strides {(<object>out).strides}")
+    return 0
+
+
+def checked_window(cnp.ndarray out not None, global_shape, offset):
+    """Both as tuples of int, if `out` is a block of such a tensor there."""
     shape = (<object>out).shape
     if global_shape is None:
         raise ValueError("offset needs global_shape, the shape of the tensor that it is an offset in")
@@ -207,6 +219,8 @@ cdef object checked_window(cnp.ndarray out, global_shape, offset):
             raise ValueError(f"{name} must have the {len(shape)} dimensions of out; got {value}")
     if any(o + n > g for o, n, g in zip(where, shape, whole)):
         raise ValueError(f"out must lie inside the tensor; got shape {shape} at offset {where} in {whole}")
+    if prod(whole) >= 1 << 63:
+        raise ValueError(f"global_shape must hold less than 2**63 elements; got {whole}")
     return whole, where
 
 
@@ -238,28 +252,19 @@ cdef int run(
     options.interrupted = NULL
     options.arg = NULL
     options.fresh = fresh
-    if not cnp.PyArray_ISWRITEABLE(out):
-        raise ValueError("out must be writable; got a read-only array")
+    check_memory(out)
     cdef size_t n = cnp.PyArray_SIZE(out), claim = n
     if windowed:
         g, o = checked_window(out, global_shape, offset)
-        total = 1
+        claim = 1
         for i in range(len(g)):
             whole[i], where[i] = g[i], o[i]
-            total *= g[i]
-        if total >= 1 << 63:
-            raise ValueError(f"global_shape must hold less than 2**63 elements; got {g}")
-        claim = total
+            claim *= <size_t>g[i]
         window.global_shape, window.offset = whole, where
     else:
         window.global_shape = window.offset = NULL
-    if not cnp.PyArray_IS_C_CONTIGUOUS(out):
-        if overlaps(out):
-            raise ValueError(
-                f"out must have no two elements in one place; got shape {(<object>out).shape} "
-                f"with strides {(<object>out).strides}")
-        windowed = True
     cdef void *data = cnp.PyArray_DATA(out)
+    windowed = windowed or not cnp.PyArray_IS_C_CONTIGUOUS(out)
     if windowed:
         window.ndim = cnp.PyArray_NDIM(out)
         window.shape, window.strides = shape, strides

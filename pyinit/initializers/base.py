@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from pyinit import _core
 from pyinit.arrays import written
 from pyinit.initializers.blocks import Block
 from pyinit.streams import Stream
@@ -96,7 +97,7 @@ class Scheme(ABC):
         block = Block.of(out, global_shape, offset)
         scheme = self.at(block.shape)
         scheme.check(block.part.dtype, block.shape)
-        block.check_memory()
+        _core.check_memory(block.part)
         scheme.fill(block, stream, num_threads)
         return written(out)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from pyinit import _core
 from pyinit.arrays import BFLOAT16, on_host
 
 __all__ = ["Block", "encode", "is_bfloat16"]
@@ -32,20 +31,9 @@ class Block(NamedTuple):
         (slice(3, 5, None),)
         """
         part = on_host(out)
-        if global_shape is None:
-            if offset is not None:
-                raise ValueError("offset needs global_shape, the shape of the tensor that it is an offset in")
+        if global_shape is None and offset is None:
             return cls(part, part.shape, None)
-        shape = lengths("global_shape", global_shape)
-        where = (0,) * part.ndim if offset is None else lengths("offset", offset)
-        for name, value in (("global_shape", shape), ("offset", where)):
-            if len(value) != part.ndim:
-                raise ValueError(f"{name} must have the {part.ndim} dimensions of out; got {value}")
-        if any(o + n > g for o, n, g in zip(where, part.shape, shape)):
-            raise ValueError(f"out must lie inside the tensor; got shape {part.shape} at offset {where} in {shape}")
-        if math.prod(shape) >= 1 << 63:
-            raise ValueError(f"global_shape must hold less than 2**63 elements; got {shape}")
-        return cls(part, shape, where)
+        return cls(part, *_core.checked_window(part, global_shape, offset))
 
     @property
     def window(self) -> dict[str, Any]:
@@ -71,51 +59,6 @@ class Block(NamedTuple):
         first = Block(self.part[(*before, slice(middle))], self.shape, tuple(start))
         start[axis] += middle
         return first, Block(self.part[(*before, slice(middle, None))], self.shape, tuple(start))
-
-    def check_memory(self) -> None:
-        """Raise ValueError if the part is read-only, or two of its elements lie in one place."""
-        if not self.part.flags.writeable:
-            raise ValueError("out must be writable; got a read-only array")
-        if not self.part.flags.forc and overlaps(self.part):
-            raise ValueError(
-                f"out must have no two elements in one place; got shape {self.part.shape} "
-                f"with strides {self.part.strides}"
-            )
-
-
-def lengths(name: str, value: Any) -> tuple[int, ...]:
-    """Give an int or a sequence of int as a tuple, or raise."""
-    try:
-        numbers = tuple(map(operator.index, value if isinstance(value, Iterable) else (value,)))
-    except TypeError:
-        raise TypeError(f"{name} must be an int or a sequence of int; got {value!r}") from None
-    if any(n < 0 or n >= 1 << 63 for n in numbers):
-        raise ValueError(f"{name} must not be negative, nor 2**63 or above; got {value!r}")
-    return numbers
-
-
-def overlaps(array: NDArray[Any]) -> bool:
-    """Tell whether two elements of an array share memory.
-
-    Examples
-    --------
-    >>> overlaps(np.lib.stride_tricks.as_strided(np.zeros(4), (3, 2), (8, 8))), overlaps(np.zeros((4, 6))[::2, ::-1])
-    (True, False)
-    """
-    extent = array.itemsize
-    # Not where each axis, from the smallest stride on, steps over all that the smaller ones reach.
-    for stride, n in sorted((abs(s), n) for s, n in zip(array.strides, array.shape) if n > 1):
-        if stride < extent:
-            break
-        extent += stride * (n - 1)
-    else:
-        return False
-    # Exactly: two elements whose indices differ first on this axis, moved to where the first has index 0.
-    for _ in range(array.ndim):
-        if np.shares_memory(array[:1], array[1:]):
-            return True
-        array = array[0]
-    return False
 
 
 def is_bfloat16(dtype: np.dtype[Any]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pyinit import _core
 from pyinit.arrays import written
 from pyinit.initializers.base import Scheme
 from pyinit.initializers.blocks import Block
@@ -179,7 +180,7 @@ def checked(params: Any, plan: Any, shards: Any) -> list[Job]:
         try:
             name.encode()  # as its stream will
             block = Block.of(out, *window(shards[name]) if name in shards else ())
-            block.check_memory()
+            _core.check_memory(block.part)
             key = id(rule), block.shape, block.part.dtype
             if key not in known:  # most of many parameters are of a few kinds
                 known[key] = rule.at(block.shape) if isinstance(rule, Scheme) else rule
