@@ -45,7 +45,7 @@ class Gradients:
         """What is wrong, in words; "healthy" if nothing is.
 
         - "overflows": a value is not finite.
-        - "explodes", "vanishes": on the way back the std grows or falls by more than 4/3 times a layer, in the
+        - "explodes", "vanishes": on the way back the std grows or falls by more than 1.375 times a layer, in the
           geometric mean over neighbouring layers of the same activation.
         - "blocked": at least a quarter of what comes through is exactly 0, at the layer with the most.
         """

@@ -64,7 +64,7 @@ class Activations:
         """What is wrong, in words; "healthy" if nothing is.
 
         - "overflows": a value is not finite.
-        - "explodes", "vanishes": the std grows, or the std over the rows falls, by more than 4/3 times a layer, in
+        - "explodes", "vanishes": the std grows, or the std over the rows falls, by more than 1.375 times a layer, in
           the geometric mean over neighbouring layers of the same activation.
         - "silent": a layer gives the same for every row.
         - "saturated", "dead": at least a quarter of values or units, in the layer with the most.
@@ -158,7 +158,8 @@ def dead_share(name: str, a: Array) -> float:
 
 def histograms(names: Sequence[str], outputs: Sequence[Array]) -> tuple[NDArray[np.int64], Floats]:
     """Count the finite values of each layer in equal bins; layers without a range of their own share one."""
-    values = [a[np.isfinite(a)].astype(np.float64) for a in outputs]
+    # The difference of two float64 beyond 1e300 may be infinite; such values count in the outermost bin.
+    values = [a[np.isfinite(a)].astype(np.float64).clip(-1e300, 1e300) for a in outputs]
     unbounded = [v for name, v in zip(names, values) if name not in RANGES and v.size]
     shared = span(min(v.min() for v in unbounded), max(v.max() for v in unbounded)) if unbounded else (0.0, 1.0)
     made = [np.histogram(v, BINS, RANGES.get(name, shared)) for name, v in zip(names, values)]
@@ -174,8 +175,6 @@ def span(low: float, high: float) -> tuple[float, float]:
     ((-2.0, 3.0), (-0.5, 0.5))
     """
     largest = max(abs(low), abs(high))
-    if largest > 1e300:  # the difference of two such numbers may be infinite
-        return max(low, -1e300), min(high, 1e300)
     if high - low <= 1e-6 * largest or largest < 1e-300:
         half = max(largest, 1.0) / 2
         return low - half, high + half
