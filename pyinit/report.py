@@ -22,7 +22,7 @@ h2 { font-size: 1.2rem; margin-top: 2.5rem; overflow-wrap: anywhere; }
 .verdict { border-left: 0.25rem solid #D55E00; padding-left: 0.75rem; }
 .verdict.healthy { border-color: #009E73; }
 .wide { overflow-x: auto; }
-.wide svg { display: block; width: 100%; min-width: 40rem; height: auto; }
+.wide svg { display: block; max-width: 100%; min-width: 40rem; height: auto; margin: 0 auto; }
 figure { margin: 1rem 0; }
 figcaption, .note { color: var(--quiet); font-size: 0.9rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }

@@ -24,6 +24,7 @@ __all__ = [
     "INK",
     "WIDTH",
     "figure",
+    "legend",
     "line",
     "require",
     "require_matplotlib",
@@ -122,6 +123,14 @@ def line(i: int) -> dict[str, Any]:
         "marker": MARKERS[i % len(MARKERS)],
         "linestyle": DASHES[i % len(DASHES)],
     }
+
+
+def legend(drawing: Figure | SubFigure, axes: Axes) -> None:
+    """Say below the axes which line is which, in names as they stand: a $ begins no formula."""
+    names = [str(line.get_label()) for line in axes.lines]
+    columns = 2 if max(map(len, names)) > 20 else min(len(names), 4)
+    for text in drawing.legend(axes.lines, names, loc="outside lower center", ncols=columns).get_texts():
+        text.set_parse_math(False)
 
 
 @style()

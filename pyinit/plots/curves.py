@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pyinit.plots.canvas import figure, line, require, style
+from pyinit.plots.canvas import figure, legend, line, require, style
 
 if TYPE_CHECKING:
     from pyinit.plots.canvas import Figure
@@ -57,5 +57,5 @@ def learning_curves(
         axes.plot(range(1, len(values) + 1), values, label=name, markevery=(i % every, every), **line(i))
     axes.set(xlabel="epoch", ylabel=ylabel, title=title)
     axes.locator_params(axis="x", integer=True)
-    drawing.legend(loc="outside lower center", ncols=2 if max(map(len, curves)) > 20 else min(len(curves), 4))
+    legend(drawing, axes)
     return drawing

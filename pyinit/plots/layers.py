@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyinit.diagnostics import Activations, Diagnosis, Gradients
-from pyinit.plots.canvas import INK, WIDTH, figure, line, require, style
+from pyinit.plots.canvas import INK, WIDTH, figure, legend, line, require, style
 from pyinit.plots.histograms import draw_histograms, height
 
 if TYPE_CHECKING:
-    from pyinit.plots.canvas import Axes, Figure, SubFigure
+    from pyinit.plots.canvas import Axes, Figure
 
 __all__ = ["gradient_flow", "overview", "spread"]
 
@@ -55,7 +55,7 @@ def spread(activations: Mapping[str, Activations]) -> Figure:
     means, stds = drawing.subplots(1, 2)
     draw_means(means, activations)
     draw_logarithmic(stds, {name: a.std for name, a in activations.items()}, "std of activations")
-    legend(drawing, means, activations)
+    legend(drawing, means)
     return drawing
 
 
@@ -91,7 +91,7 @@ def gradient_flow(gradients: Mapping[str, Gradients]) -> Figure:
     drawing = figure(7.0, 4.5)
     axes = drawing.subplots()
     draw_gradients(axes, gradients)
-    legend(drawing, axes, gradients)
+    legend(drawing, axes)
     return drawing
 
 
@@ -132,17 +132,9 @@ def overview(diagnoses: Mapping[str, Diagnosis]) -> Figure:
     draw_means(means, activations)
     draw_logarithmic(stds, {name: a.std for name, a in activations.items()}, "std of activations")
     draw_gradients(gradients, {name: d.gradients for name, d in diagnoses.items()})
-    legend(above, means, diagnoses)
+    legend(above, means)
     draw_histograms(below, activations)
     return drawing
-
-
-def legend(drawing: Figure | SubFigure, axes: Axes, names: Mapping[str, object]) -> None:
-    """Say below the axes which line is which."""
-    columns = 2 if max(map(len, names)) > 20 else min(len(names), 5)
-    made = drawing.legend(axes.lines, [*names], loc="outside lower center", ncols=columns)
-    for text in made.get_texts():
-        text.set_parse_math(False)
 
 
 def draw_lines(axes: Axes, values: Mapping[str, Floats], ylabel: str) -> None:
@@ -185,12 +177,12 @@ def draw_gradients(axes: Axes, gradients: Mapping[str, Gradients]) -> None:
 def draw_logarithmic(axes: Axes, values: Mapping[str, Floats], ylabel: str) -> None:
     """Draw stds on a logarithmic scale, with a line below it for those that are exactly 0."""
     draw_lines(axes, values, ylabel)
-    axes.set_yscale("log", nonpositive="mask")
     every = finite(values.values())
     positive = every[every > 0]
     low, high = (positive.min(), positive.max()) if positive.size else (1.0, 1.0)
     margin = max((high / low) ** 0.05, 1.3)
     axes.set_ylim(low / margin, high * margin)
+    axes.set_yscale("log", nonpositive="mask")
     if (every == 0).any():
         mark_zeros(axes, values, low / margin, margin)
     mark_not_finite(axes, values)
@@ -221,6 +213,8 @@ def hollow(axes: Axes, layers: NDArray[np.intp], y: float, i: int, every: int, *
     """Draw markers of line number i that are not filled: they stand where its value is not."""
     looks = line(i)
     layers = layers[layers % every == 0] + 1
+    if not layers.size:
+        return
     axes.scatter(
         layers,
         np.full(len(layers), y),
