@@ -237,7 +237,7 @@ def write_page(seed=0, title="Ten <b>layers</b>"):
     found = {
         name: diagnose(3, 40, scheme, "tanh", 50, seed) for name, scheme in ((NAME, "small"), ("xavier", "xavier"))
     }
-    return report.html(found, title, "What & why"), found
+    return report.html(found, title, "What & why <i>"), found
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +251,7 @@ def test_the_page_is_well_formed_and_holds_all(page):
     _, parsed, found = page
     assert parsed.seen[:6] == ["html", "head", "meta", "meta", "title", "style"]
     assert [parsed.seen.count(tag) for tag in ("svg", "figure", "table", "h1", "body")] == [3, 3, 2, 1, 1]
-    for words in ("Ten <b>layers</b>", "What & why", NAME, "xavier", *(d.verdict for d in found.values())):
+    for words in ("Ten <b>layers</b>", "What & why <i>", NAME, "xavier", *(d.verdict for d in found.values())):
         assert words in parsed.words
     for d in found.values():
         columns, rows = d.table()

@@ -166,6 +166,23 @@ def test_exploding_means_are_on_a_scale_of_powers(extremes):
     same(data(means), {name: d.activations.mean for name, d in extremes.items()})
 
 
+def test_narrow_scales_have_plain_numbers(tmp_path):
+    figure = plots.gradient_flow({"xavier": diagnose(layers=3, width=60, batch=50).gradients})
+    plots.save(figure, tmp_path / "narrow.png")
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels(which="both") if label.get_text()]
+    assert len(shown) >= 2
+    assert all(float(text) > 0 for text in shown)
+
+
+def test_an_axis_that_explodes_upwards_shows_nothing_below():
+    found = {"big": diagnose(layers=10, width=100, scheme="big", activation="relu", batch=50).activations}
+    means = plots.spread(found).axes[0]
+    low, high = means.get_ylim()
+    assert means.get_yscale() == "asinh"
+    assert -low < high / 1000
+    assert [y for y in means.get_yticks() if y > 1000]
+
+
 def test_learning_curves():
     curves = {"xavier": [0.5, 0.8, 0.9], "zeros": [0.1, 0.1]}
     figure = plots.learning_curves(curves, ylabel="accuracy, %", title="Digits")

@@ -75,7 +75,7 @@ def draw_histograms(drawing: Figure | SubFigure, activations: Mapping[str, Activ
         for axes, layer in zip(grid, layers):
             draw_panel(axes, a, layer, shares[layer])
         scale_heights(grid[0], shares[layers].max())
-    drawing.supylabel("share of values in a bin, square-root scale", fontsize=11)
+    drawing.supylabel("share of values (root scale)", fontsize=11)
     bounded = {name for a in activations.values() for name in a.activation} & set(RANGES)
     note = "   (orange: the outermost bins, and the share of the values that they hold)" if bounded else ""
     drawing.supxlabel("activation" + note, fontsize=11)

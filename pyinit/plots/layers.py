@@ -156,15 +156,18 @@ def draw_means(axes: Axes, activations: Mapping[str, Activations]) -> None:
     """Draw the means of the activations."""
     values = {name: a.mean for name, a in activations.items()}
     draw_lines(axes, values, "mean of activations")
-    largest = np.abs(finite(values.values())).max(initial=0.0)
+    every = finite(values.values())
+    largest = np.abs(every).max(initial=0.0)
     if largest > 10:
         # Exploding: powers of ten on either side of 0, without those that would crowd there.
+        least, most = np.arcsinh([every.min(), every.max()])
+        margin = max(0.05 * (most - least), 0.1)
+        low, high = np.sinh([least - margin, most + margin])
         axes.set_yscale("asinh", linear_width=1.0)
-        axes.set_yticks([y for y in axes.get_yticks() if y == 0 or abs(y) > largest**0.1])
-    # Seen beside the stds, a mean of some thousandths is 0.
-    room = finite(a.std for a in activations.values()).max(initial=0.0) / 4
-    if largest < room:
-        axes.set_ylim(-room, room)
+        axes.set_ylim(low, high)
+        axes.set_yticks([y for y in axes.get_yticks() if low <= y <= high and (y == 0 or abs(y) > largest**0.1)])
+    elif largest < (room := finite(a.std for a in activations.values()).max(initial=0.0) / 4):
+        axes.set_ylim(-room, room)  # beside the stds, a mean of some thousandths is 0
     mark_not_finite(axes, values)
 
 
@@ -183,6 +186,9 @@ def draw_logarithmic(axes: Axes, values: Mapping[str, Floats], ylabel: str) -> N
     margin = max((high / low) ** 0.05, 1.3)
     axes.set_ylim(low / margin, high * margin)
     axes.set_yscale("log", nonpositive="mask")
+    if high * margin < 10 * low / margin:  # no two powers of ten in sight: plain numbers
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
     if (every == 0).any():
         mark_zeros(axes, values, low / margin, margin)
     mark_not_finite(axes, values)
