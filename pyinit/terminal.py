@@ -97,7 +97,8 @@ class Rich:
 def numeric(rows: Sequence[Sequence[str]]) -> list[bool]:
     """Tell which columns hold numbers: those whose every entry is empty or begins and ends like one."""
     return [
-        all(not c or (c[0].isdigit() and c[-1] in "0123456789x%") for c in column) for column in zip(*rows, strict=True)
+        all(not c or (c.lstrip("-")[:1].isdigit() and c[-1] in "0123456789x%") for c in column)
+        for column in zip(*rows, strict=True)
     ]
 
 

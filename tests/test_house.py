@@ -16,14 +16,14 @@ CYTHON_FILES = sorted(PACKAGE.rglob("*.pyx"))
 FLOORS = [
     {"__main__"},
     {"cli"},
-    {"demo"},
+    {"demo", "report"},
     {"bench", "files", "plots"},
     {"diagnostics"},
     {"adapters", "network"},
     {"bit_generator"},
     {"child_streams", "initializers"},
     {"streams"},
-    {"cuda", "arrays", "isa", "terminal"},
+    {"cuda", "arrays", "atomic", "isa", "terminal"},
     {"_core"},
 ]
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from pyinit import __version__
-from pyinit.cli import bench, demo
+from pyinit.cli import bench, demo, diagnose
 
 __all__ = ["main"]
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="pyinit", description="Random initial weights, written straight into memory.")
     parser.add_argument("--version", action="version", version=f"pyinit {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (demo, bench):
+    for command in (demo, diagnose, bench):
         command.add(commands)
     arguments = parser.parse_args(argv)
     if "command" not in arguments:

@@ -41,4 +41,7 @@ def check_writable(file: Path | None) -> None:
     """Fail now, if a file cannot be written, rather than after the measurement."""
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
+        new = not file.exists()
         file.open("a").close()
+        if new:
+            file.unlink()

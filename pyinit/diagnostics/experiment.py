@@ -1,0 +1,171 @@
+"""The page's experiment: a deep network of equal layers, initialised by a scheme and looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, SupportsIndex
+
+from pyinit import initializers
+from pyinit.diagnostics.backward import Gradients, gradients
+from pyinit.diagnostics.forward import Activations, activations
+from pyinit.diagnostics.moments import cell, percent, present
+from pyinit.network import Dense, Network
+from pyinit.streams import Stream, integer
+
+__all__ = ["PAGE_STDS", "Diagnosis", "diagnose", "meanings"]
+
+PAGE_STDS = (
+    (initializers.small(), (0.213, 0.0476, 0.0106, 0.00239, 0.00054)),
+    (initializers.big(), (0.982,) * 10),
+    (initializers.lecun_normal(), (0.627, 0.486, 0.409, 0.357, 0.320, 0.293, 0.271, 0.256, 0.243, 0.231)),
+    # With as many outputs as inputs, both variances of Xavier are 1 / fan_in, which is the page's.
+    (initializers.xavier_normal(), (0.627, 0.486, 0.409, 0.357, 0.320, 0.293, 0.271, 0.256, 0.243, 0.231)),
+)
+"""The std of each tanh layer of 500 units that the notebook page prints, from the first layer on, by scheme."""
+
+MEANINGS = {
+    "mean": "of all values that a layer gives for the batch",
+    "std": "standard deviation of the same values",
+    "page's std": "what the notebook page on weight initialisation prints for this experiment",
+    "std of rows": "std of a unit over the rows of the batch, root mean square over units: what is left of the input",
+    "saturated": "values |a| > 0.99 of tanh, a < 0.01 or a > 0.99 of sigmoid; rows of softmax that have an a > 0.99",
+    "dead": "units that are 0 for every row of the batch",
+    "gradient": "std of the gradient with respect to the layer's output; given, with std 1, at the last layer",
+    "zero": "values of that gradient that are exactly 0",
+    "not finite": "values that are infinite or NaN, of activations and gradients together",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What a scheme does to a deep network: see `diagnose`.
+
+    Attributes
+    ----------
+    activations : Activations
+    gradients : Gradients
+    page : tuple of float
+        The page's own stds of the activations, from the first layer on; empty where it has none.
+    """
+
+    activations: Activations
+    gradients: Gradients
+    page: tuple[float, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """What is wrong with the activations and with the gradients, in words; "healthy" if nothing is."""
+        forward, backward = self.activations.verdict, self.gradients.verdict
+        return "healthy" if forward == backward == "healthy" else f"Activations: {forward}. Gradients: {backward}."
+
+    def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
+        """Give columns and rows of text, one row a layer, without the columns in which nothing stands.
+
+        Returns
+        -------
+        columns : list of str
+        rows : list of tuple of str
+            What `pyinit.terminal.Output.table` takes.
+        """
+        a, g = self.activations, self.gradients
+        layers = len(a.std)
+        return present(
+            [
+                ("layer", [str(i + 1) for i in range(layers)]),
+                ("mean", [*map(cell, a.mean)]),
+                ("std", [*map(cell, a.std)]),
+                ("page's std", ([f"{std:g}" for std in self.page] + [""] * layers)[:layers]),
+                ("std of rows", [*map(cell, a.row_std)]),
+                ("saturated", [*map(percent, a.saturated)]),
+                ("dead", [*map(percent, a.dead)]),
+                ("gradient", [*map(cell, g.std)]),
+                ("zero", [*map(percent, g.zero)]),
+                ("not finite", [percent(s) if s else "" for s in (a.non_finite + g.non_finite) / 2]),
+            ]
+        )
+
+
+def diagnose(
+    layers: SupportsIndex = 10,
+    width: SupportsIndex = 500,
+    scheme: Any = "xavier",
+    activation: str = "tanh",
+    batch: SupportsIndex = 1000,
+    seed: int | None = 0,
+    generator: str = "philox",
+) -> Diagnosis:
+    """Initialise a network of equal layers, pass a batch forward and a gradient back, and measure both.
+
+    The rows of the batch are standard normal, and so is the gradient at the output; biases are 0.
+
+    Parameters
+    ----------
+    layers : int, at least 1
+    width : int, at least 1
+        The number of inputs, and of units in every layer.
+    scheme : str, dict or scheme
+        How the weights are filled; what `pyinit.initializers.scheme` understands.
+    activation : str
+        Of every layer; see `pyinit.network.Dense`.
+    batch : int, at least 2
+        The number of rows.
+    seed : int or None
+        In [0, 2**64); None has the operating system choose.
+    generator : {"philox", "ars5"}
+
+    Returns
+    -------
+    Diagnosis
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
+
+    Source
+    ------
+    The notebook page on weight initialisation and activations, with 10 layers of 500 tanh units.
+
+    Examples
+    --------
+    >>> diagnosis = diagnose(layers=10, width=500, scheme="xavier", seed=0)
+    >>> [round(float(std), 2) for std in diagnosis.activations.std[:5]]
+    [0.63, 0.48, 0.41, 0.36, 0.32]
+    >>> diagnosis.page[:5], diagnosis.verdict
+    ((0.627, 0.486, 0.409, 0.357, 0.32), 'healthy')
+    """
+    counts = {"layers": (layers, 1), "width": (width, 1), "batch": (batch, 2)}
+    for name, (value, least) in counts.items():
+        if integer(name, value) < least:
+            raise ValueError(f"{name} must be at least {least}; got {value}")
+    layers, width, batch = (integer(name, value) for name, (value, _) in counts.items())
+    scheme = initializers.scheme(scheme)
+    stream = Stream(seed, generator)
+    net = Network(width, [Dense(width, activation)] * layers)
+    net.initialize(stream, weights=scheme)
+    x = stream.child("x").normal((batch, width))
+    return Diagnosis(
+        activations(net, x),
+        gradients(net, x, stream.child("gradient")),
+        page_stds(layers, width, scheme, activation),
+    )
+
+
+def page_stds(layers: int, width: int, scheme: Any, activation: str) -> tuple[float, ...]:
+    """Give the page's stds for its own experiment, from the first layer on, and nothing for another."""
+    if layers > 10 or width != 500 or activation != "tanh":
+        return ()
+    return next((stds[:layers] for known, stds in PAGE_STDS if known == scheme), ())
+
+
+def meanings(diagnoses: Iterable[Diagnosis]) -> dict[str, str]:
+    """Say what the columns are that stand in the tables of some diagnoses.
+
+    Examples
+    --------
+    >>> meanings([diagnose(layers=2, width=50, activation="relu")])["dead"]
+    'units that are 0 for every row of the batch'
+    """
+    shown = {column for diagnosis in diagnoses for column in diagnosis.table()[0]}
+    return {column: meaning for column, meaning in MEANINGS.items() if column in shown}

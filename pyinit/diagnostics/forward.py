@@ -1,0 +1,181 @@
+"""The activations of every layer, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyinit.diagnostics import verdicts
+from pyinit.diagnostics.moments import cell, moments, percent, present
+from pyinit.network import Network
+
+__all__ = ["Activations", "activations"]
+
+BINS = 41  # odd, so that 0 lies in the middle of a bin
+RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0)}
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Activations:
+    """What each layer's output looks like: arrays with one entry a layer, from the first to the last.
+
+    Attributes
+    ----------
+    activation : tuple of str
+        The name of each layer's activation function.
+    mean, std : float64 array of shape (layers,)
+        Over all values of the batch; NaN where a value is not finite.
+    row_std : float64 array of shape (layers,)
+        The std of a unit over the rows of the batch, root mean square over units: what is left of the input.
+    saturated : float64 array of shape (layers,), in [0, 1]
+        Of tanh, the share of values beyond ±0.99; of sigmoid, of those below 0.01 or above 0.99; of softmax, of rows
+        whose largest output is above 0.99. NaN for other activations, which have no such ends.
+    dead : float64 array of shape (layers,), in [0, 1]
+        The share of units that are 0 for every row of the batch. NaN for tanh, sigmoid and softmax, which die
+        otherwise.
+    non_finite : float64 array of shape (layers,), in [0, 1]
+        The share of values that are infinite or NaN.
+    counts : int64 array of shape (layers, 41)
+        Histograms of the finite values.
+    edges : float64 array of shape (layers, 42)
+        Their edges: from -1 to 1 for tanh, 0 to 1 for sigmoid and softmax, and for all other layers together from
+        the least to the largest value.
+    """
+
+    activation: tuple[str, ...]
+    mean: Floats
+    std: Floats
+    row_std: Floats
+    saturated: Floats
+    dead: Floats
+    non_finite: Floats
+    counts: NDArray[np.int64]
+    edges: Floats
+
+    @property
+    def verdict(self) -> str:
+        """What is wrong, in words; "healthy" if nothing is.
+
+        - "overflows": a value is not finite.
+        - "explodes", "vanishes": the std grows, or the std over the rows falls, by more than 1.375 times a layer, in
+          the geometric mean over neighbouring layers of the same activation.
+        - "silent": a layer gives the same for every row.
+        - "saturated", "dead": at least a quarter of values or units, in the layer with the most.
+        """
+        return verdicts.of_activations(
+            self.activation, self.std, self.row_std, self.saturated, self.dead, self.non_finite
+        )
+
+    def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
+        """Give columns and rows of text, one row a layer, without the columns in which nothing stands.
+
+        Returns
+        -------
+        columns : list of str
+        rows : list of tuple of str
+            What `pyinit.terminal.Output.table` takes.
+        """
+        return present(
+            [
+                ("layer", [str(i + 1) for i in range(len(self.std))]),
+                ("activation", list(self.activation)),
+                ("mean", [*map(cell, self.mean)]),
+                ("std", [*map(cell, self.std)]),
+                ("std of rows", [*map(cell, self.row_std)]),
+                ("saturated", [*map(percent, self.saturated)]),
+                ("dead", [*map(percent, self.dead)]),
+                ("not finite", [percent(s) if s else "" for s in self.non_finite]),
+            ]
+        )
+
+
+def activations(net: Network, x: Any) -> Activations:
+    """Measure the output of every layer for a batch.
+
+    Parameters
+    ----------
+    net : Network
+        With its weights set.
+    x : array_like of shape (batch, inputs)
+        At least 2 rows of real numbers.
+
+    Returns
+    -------
+    Activations
+        Numbers in float64, whatever the network's dtype. What overflows is told there, without a warning.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `x` is not such a batch, or a weight is NaN.
+
+    Source
+    ------
+    Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010, section 3:
+    means, spreads and saturation by layer.
+
+    Examples
+    --------
+    >>> from pyinit.network import Dense, Network
+    >>> net = Network(100, [Dense(100, "tanh")] * 5)
+    >>> net.initialize(seed=0, weights=pyinit.initializers.small())
+    >>> activations(net, pyinit.Stream(0).child("x").normal((50, 100))).verdict
+    'vanishes: std falls by 9.9 times a layer'
+    """
+    with np.errstate(all="ignore"):
+        outputs = net.activations(x)
+        if len(outputs[0]) < 2:
+            raise ValueError(f"x must have at least 2 rows, to see what differs between them; got {len(outputs[0])}")
+        names = tuple(layer.activation.name for layer in net.layers)
+        mean, std, row_std, non_finite = np.array([moments(a) for a in outputs]).T
+        counts, edges = histograms(names, outputs)
+    saturated, dead = (np.array([*map(measure, names, outputs)]) for measure in (saturated_share, dead_share))
+    return Activations(names, mean, std, row_std, saturated, dead, non_finite, counts, edges)
+
+
+def saturated_share(name: str, a: Array) -> float:
+    """Give the share of a layer's output that is saturated, as `Activations` defines it."""
+    if name == "tanh":
+        return float(np.mean(np.abs(a) > 0.99))
+    if name == "sigmoid":
+        return float(np.mean((a < 0.01) | (a > 0.99)))
+    if name == "softmax":
+        return float(np.mean(a.max(axis=1) > 0.99))
+    return np.nan
+
+
+def dead_share(name: str, a: Array) -> float:
+    """Give the share of a layer's units that are dead, as `Activations` defines it."""
+    return np.nan if name in RANGES else float(np.mean((a == 0).all(axis=0)))
+
+
+def histograms(names: Sequence[str], outputs: Sequence[Array]) -> tuple[NDArray[np.int64], Floats]:
+    """Count the finite values of each layer in equal bins; layers without a range of their own share one."""
+    # The difference of two float64 beyond 1e300 may be infinite; such values count in the outermost bin.
+    values = [a[np.isfinite(a)].astype(np.float64).clip(-1e300, 1e300) for a in outputs]
+    unbounded = [v for name, v in zip(names, values) if name not in RANGES and v.size]
+    shared = span(min(v.min() for v in unbounded), max(v.max() for v in unbounded)) if unbounded else (0.0, 1.0)
+    made = [np.histogram(v, BINS, RANGES.get(name, shared)) for name, v in zip(names, values)]
+    return np.array([counts for counts, _ in made]), np.array([edges for _, edges in made])
+
+
+def span(low: float, high: float) -> tuple[float, float]:
+    """Give a range for a histogram that holds two values, wide enough to be divided.
+
+    Examples
+    --------
+    >>> span(-2.0, 3.0), span(0.0, 0.0)
+    ((-2.0, 3.0), (-0.5, 0.5))
+    """
+    largest = max(abs(low), abs(high))
+    if high - low <= 1e-6 * largest or largest < 1e-300:
+        half = max(largest, 1.0) / 2
+        return low - half, high + half
+    return low, high

@@ -1,0 +1,106 @@
+"""What the numbers mean, in words: each rule has a threshold, which stands here.
+
+The trend of a spread is its geometric mean change between neighbouring layers of the same activation, since a
+layer of another kind (a softmax at the end, say) has a scale of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyinit.diagnostics.moments import percent
+
+__all__ = ["SHARE", "TREND", "of_activations", "of_gradients"]
+
+TREND = 1.375
+"""Times a layer: a std that grows or falls by more explodes or vanishes.
+
+Nine steps then change it by more than 17 times. It lies between two cases: well scaled tanh layers fall by 1.29 times
+at first (two layers of 50 units by as much as 1.35, by chance) and by less later; relu layers without Kaiming's factor
+of 2 fall by sqrt(2) = 1.41 times.
+"""
+
+SHARE = 0.25
+"""Of values saturated, of units dead or of gradients exactly 0: as much in any layer is told."""
+
+Floats = NDArray[np.float64]
+
+
+def of_activations(
+    activation: Sequence[str], std: Floats, row_std: Floats, saturated: Floats, dead: Floats, non_finite: Floats
+) -> str:
+    """Say what is wrong with activations, or "healthy"; see `pyinit.diagnostics.Activations.verdict`."""
+    found = []
+    if non_finite.any():
+        found.append(f"overflows: not finite from layer {first(non_finite > 0)} on")
+    if (growth := trend(activation, std)) > TREND:
+        found.append(f"explodes: std grows by {times(growth)} times a layer")
+    if (row_std == 0).any():
+        found.append(f"silent: every row gives the same from layer {first(row_std == 0)} on")
+    if (growth := trend(activation, row_std)) < 1 / TREND:
+        found.append(f"vanishes: std falls by {times(1 / growth)} times a layer")
+    if (worst := most(saturated)) is not None:
+        found.append(f"saturated: {percent(saturated[worst])} {SATURATED[activation[worst]]} in layer {worst + 1}")
+    if (worst := most(dead)) is not None:
+        found.append(f"dead: {percent(dead[worst])} of units 0 for every row in layer {worst + 1}")
+    return "; ".join(found) or "healthy"
+
+
+def of_gradients(activation: Sequence[str], std: Floats, zero: Floats, non_finite: Floats) -> str:
+    """Say what is wrong with gradients, or "healthy"; see `pyinit.diagnostics.Gradients.verdict`."""
+    found = []
+    if non_finite.any():
+        found.append(f"overflows: not finite from layer {len(std) - first(non_finite[::-1] > 0) + 1} back")
+    growth = trend(activation[::-1], std[::-1])
+    if growth > TREND:
+        found.append(f"explodes: std grows by {times(growth)} times a layer on the way back")
+    # What arrives at the output was given, and is not the weights' doing.
+    if (worst := most(zero[:-1][::-1])) is not None:
+        layer = len(zero) - 1 - worst
+        found.append(f"blocked: {percent(zero[layer - 1])} exactly 0 at layer {layer}")
+    if growth < 1 / TREND:
+        found.append(f"vanishes: std falls by {times(1 / growth)} times a layer on the way back")
+    return "; ".join(found) or "healthy"
+
+
+SATURATED = {
+    "tanh": "of values have |a| > 0.99",
+    "sigmoid": "of values have a < 0.01 or a > 0.99",
+    "softmax": "of rows have an a > 0.99",
+}
+
+
+def trend(activation: Sequence[str], std: Floats) -> float:
+    """Give by how much a std is multiplied from one layer to the next: 1 if there is nothing to tell it by.
+
+    Examples
+    --------
+    >>> trend(["tanh"] * 3, np.array([0.8, 0.2, 0.05]))
+    0.25
+    """
+    steps = [
+        np.log(there) - np.log(here)
+        for a, b, here, there in zip(activation, activation[1:], std, std[1:])
+        if a == b and 0 < here < np.inf and 0 < there < np.inf
+    ]
+    with np.errstate(over="ignore"):
+        return float(np.exp(np.mean(steps))) if steps else 1.0
+
+
+def first(condition: NDArray[np.bool_]) -> int:
+    """Give the number of the first layer for which something holds, counted from 1."""
+    return int(np.argmax(condition)) + 1
+
+
+def most(share: Floats) -> int | None:
+    """Give the index of the first layer with the largest share, if that is as large as `SHARE`."""
+    share = np.nan_to_num(share)  # NaN: the layer's activation has no such thing
+    return int(np.argmax(share)) if len(share) and share.max() >= SHARE else None
+
+
+def times(factor: float) -> str:
+    """Write a factor with one decimal, and a very large one by its power of ten."""
+    return f"{factor:,.1f}" if factor < 1000 else f"{factor:.1e}"

@@ -1,0 +1,21 @@
+"""Pictures of what `pyinit.diagnostics` measures, and of learning: matplotlib figures, made without pyplot's state.
+
+The colours are Okabe and Ito's, which the colour-blind can tell apart; markers and dashes tell the lines apart in grey.
+"""
+
+from pyinit.plots.canvas import FORMATS, require_matplotlib, save, svg
+from pyinit.plots.curves import learning_curves
+from pyinit.plots.histograms import histograms
+from pyinit.plots.layers import gradient_flow, overview, spread
+
+__all__ = [
+    "FORMATS",
+    "gradient_flow",
+    "histograms",
+    "learning_curves",
+    "overview",
+    "require_matplotlib",
+    "save",
+    "spread",
+    "svg",
+]

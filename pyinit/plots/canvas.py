@@ -1,0 +1,190 @@
+"""Figures and files: the one place that imports matplotlib."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyinit.atomic import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
+    from matplotlib.figure import SubFigure as SubFigure
+
+__all__ = [
+    "COLOURS",
+    "ENDS",
+    "FORMATS",
+    "INK",
+    "WIDTH",
+    "figure",
+    "legend",
+    "line",
+    "require",
+    "require_matplotlib",
+    "save",
+    "style",
+    "svg",
+]
+
+WIDTH = 10.0  # of a figure, in inches
+INK = "#262626"
+ENDS = "#D55E00"
+"""The colour of what lies at the ends of an activation's range."""
+
+# Okabe and Ito, "Color Universal Design", 2008, without the yellow, which is too light on white, and the black.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "--", "-.", ":")
+
+FORMATS = (".png", ".svg", ".pdf")
+# What each format is told in order not to say when, and by which version, it was made.
+UNDATED: dict[str, dict[str, Any]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+STYLE = {
+    "font.size": 11,
+    "figure.titlesize": 12,
+    "axes.titlesize": 12,
+    "axes.labelsize": 11,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 11,
+    "legend.frameon": False,
+    "legend.handlelength": 3.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": INK,
+    "grid.alpha": 0.15,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5.5,
+    "svg.hashsalt": "pyinit",  # without it, each run names its clip paths anew
+}
+
+
+def require_matplotlib() -> None:
+    """Raise ImportError, with how to install it, where there is no matplotlib."""
+    try:
+        import matplotlib.style  # noqa: F401
+    except ImportError:
+        raise ImportError("pictures need matplotlib: pip install 'pyinit[plots]'") from None
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Have matplotlib draw in this package's style, whatever the settings of the person, and put them back.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib; it says how to install it.
+    """
+    require_matplotlib()
+    import matplotlib.style
+
+    with matplotlib.style.context(["default", STYLE]):
+        yield
+
+
+def figure(width: float, height: float) -> Figure:
+    """Make an empty figure, of a size in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def require(measured: Mapping[str, object]) -> None:
+    """Raise ValueError if there is nothing to draw."""
+    if not measured:
+        raise ValueError("there must be something to draw; got an empty mapping")
+
+
+def line(i: int) -> dict[str, Any]:
+    """Give the looks of line number i: no two of the first 84 are the same."""
+    return {
+        "color": COLOURS[i % len(COLOURS)],
+        "marker": MARKERS[i % len(MARKERS)],
+        "linestyle": DASHES[i % len(DASHES)],
+    }
+
+
+def legend(drawing: Figure | SubFigure, axes: Axes) -> None:
+    """Say below the axes which line is which, in names as they stand: a $ begins no formula."""
+    names = [str(line.get_label()) for line in axes.lines]
+    columns = 2 if max(map(len, names)) > 20 else min(len(names), 4)
+    for text in drawing.legend(axes.lines, names, loc="outside lower center", ncols=columns).get_texts():
+        text.set_parse_math(False)
+
+
+@style()
+def save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure, as a whole or not at all.
+
+    The same figure gives the same bytes: no date or version is written.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : path-like
+        Ends in .png (at 200 dots an inch), .svg or .pdf, which says the format.
+
+    Raises
+    ------
+    ValueError
+        If the path ends otherwise.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> save(figure(4.0, 3.0), "curves.jpeg")
+    Traceback (most recent call last):
+    ValueError: a picture's name must end in .png, .svg or .pdf; got 'curves.jpeg'
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise ValueError(f"a picture's name must end in .png, .svg or .pdf; got {str(path)!r}")
+    with replacing(path) as file:
+        figure.savefig(file, format=suffix[1:], dpi=200, metadata=UNDATED[suffix])
+
+
+@style()
+def svg(figure: Figure, name: str) -> str:
+    """Draw a figure as an <svg> element to stand in an HTML page, on the page's own ground and in its colour of text.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    name : str
+        Begins every id in the element, so that several may stand in one page.
+
+    Returns
+    -------
+    str
+        The same for the same figure. It refers to nothing outside.
+    """
+    file = io.StringIO()
+    figure.savefig(file, format="svg", transparent=True, metadata=UNDATED[".svg"])
+    text = file.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
+    return text.replace(INK, "currentColor")

@@ -1,0 +1,240 @@
+"""What initial weights do, layer by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyinit.diagnostics import Activations, Diagnosis, Gradients
+from pyinit.plots.canvas import INK, WIDTH, figure, legend, line, require, style
+from pyinit.plots.histograms import draw_histograms, height
+
+if TYPE_CHECKING:
+    from pyinit.plots.canvas import Axes, Figure
+
+__all__ = ["gradient_flow", "overview", "spread"]
+
+Floats = NDArray[np.float64]
+
+
+@style()
+def spread(activations: Mapping[str, Activations]) -> Figure:
+    """Draw the means and the stds of the activations over the layers, one line a scheme.
+
+    Parameters
+    ----------
+    activations : mapping of str to Activations
+        By the name that the legend shows.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Made without pyplot: no window, no state. Its axes show means and, on a logarithmic scale, stds. A std of
+        exactly 0 is marked on a line below the scale, and a layer that is not finite above it.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    ValueError
+        If there are no activations.
+
+    Examples
+    --------
+    >>> from pyinit.diagnostics import diagnose
+    >>> figure = spread({"small": diagnose(layers=3, width=50, scheme="small").activations})
+    >>> [axes.get_ylabel() for axes in figure.axes]
+    ['mean of activations', 'std of activations']
+    """
+    require(activations)
+    drawing = figure(WIDTH, 4.2)
+    means, stds = drawing.subplots(1, 2)
+    draw_means(means, activations)
+    draw_logarithmic(stds, {name: a.std for name, a in activations.items()}, "std of activations")
+    legend(drawing, means)
+    return drawing
+
+
+@style()
+def gradient_flow(gradients: Mapping[str, Gradients]) -> Figure:
+    """Draw the std of the gradient with respect to each layer's output, one line a scheme.
+
+    Parameters
+    ----------
+    gradients : mapping of str to Gradients
+        By the name that the legend shows.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        On a logarithmic scale, marked as in `spread`. The gradient flows from right to left.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    ValueError
+        If there are no gradients.
+
+    Examples
+    --------
+    >>> from pyinit.diagnostics import diagnose
+    >>> figure = gradient_flow({"small": diagnose(layers=3, width=50, scheme="small").gradients})
+    >>> figure.axes[0].get_ylabel()
+    'std of gradient'
+    """
+    require(gradients)
+    drawing = figure(7.0, 4.5)
+    axes = drawing.subplots()
+    draw_gradients(axes, gradients)
+    legend(drawing, axes)
+    return drawing
+
+
+@style()
+def overview(diagnoses: Mapping[str, Diagnosis]) -> Figure:
+    """Draw all in one figure: means, stds, the gradient's flow, and the histograms of every layer.
+
+    Parameters
+    ----------
+    diagnoses : mapping of str to Diagnosis
+        By the name that the legend shows.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        See `spread`, `gradient_flow` and `histograms`.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    ValueError
+        If there are no diagnoses.
+
+    Examples
+    --------
+    >>> from pyinit.diagnostics import diagnose
+    >>> figure = overview({s: diagnose(layers=3, width=50, scheme=s) for s in ("small", "big")})
+    >>> len(figure.axes)
+    9
+    """
+    require(diagnoses)
+    activations = {name: d.activations for name, d in diagnoses.items()}
+    heights = 4.0, height(diagnoses)
+    drawing = figure(WIDTH, sum(heights))
+    above, below = drawing.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
+    means, stds, gradients = above.subplots(1, 3)
+    draw_means(means, activations)
+    draw_logarithmic(stds, {name: a.std for name, a in activations.items()}, "std of activations")
+    draw_gradients(gradients, {name: d.gradients for name, d in diagnoses.items()})
+    legend(above, means)
+    draw_histograms(below, activations)
+    return drawing
+
+
+def draw_lines(axes: Axes, values: Mapping[str, Floats], ylabel: str) -> None:
+    """Draw values over the number of the layer."""
+    deepest = max(map(len, values.values()))
+    for i, (name, y) in enumerate(values.items()):
+        axes.plot(np.arange(1, len(y) + 1), y, label=name, markevery=spacing(deepest), **line(i))
+    if deepest <= 12:
+        axes.set_xticks(np.arange(1, deepest + 1))
+    axes.set(xlabel="layer", ylabel=ylabel)
+
+
+def spacing(layers: int) -> int:
+    """Give every how many layers there is a marker."""
+    return 1 + layers // 20
+
+
+def draw_means(axes: Axes, activations: Mapping[str, Activations]) -> None:
+    """Draw the means of the activations."""
+    values = {name: a.mean for name, a in activations.items()}
+    draw_lines(axes, values, "mean of activations")
+    every = finite(values.values())
+    largest = np.abs(every).max(initial=0.0)
+    if largest > 10:
+        # Exploding: powers of ten on either side of 0, without those that would crowd there.
+        least, most = np.arcsinh([every.min(), every.max()])
+        margin = max(0.05 * (most - least), 0.1)
+        low, high = np.sinh([least - margin, most + margin])
+        axes.set_yscale("asinh", linear_width=1.0)
+        axes.set_ylim(low, high)
+        axes.set_yticks([y for y in axes.get_yticks() if low <= y <= high and (y == 0 or abs(y) > largest**0.1)])
+    elif largest < (room := finite(a.std for a in activations.values()).max(initial=0.0) / 4):
+        axes.set_ylim(-room, room)  # beside the stds, a mean of some thousandths is 0
+    mark_not_finite(axes, values)
+
+
+def draw_gradients(axes: Axes, gradients: Mapping[str, Gradients]) -> None:
+    """Draw the stds of the gradients."""
+    draw_logarithmic(axes, {name: g.std for name, g in gradients.items()}, "std of gradient")
+    axes.set_xlabel("layer  (← flowing back)")
+
+
+def draw_logarithmic(axes: Axes, values: Mapping[str, Floats], ylabel: str) -> None:
+    """Draw stds on a logarithmic scale, with a line below it for those that are exactly 0."""
+    draw_lines(axes, values, ylabel)
+    every = finite(values.values())
+    positive = every[every > 0]
+    low, high = (positive.min(), positive.max()) if positive.size else (1.0, 1.0)
+    margin = max((high / low) ** 0.05, 1.3)
+    axes.set_ylim(low / margin, high * margin)
+    axes.set_yscale("log", nonpositive="mask")
+    if high * margin < 10 * low / margin:  # no two powers of ten in sight: plain numbers
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
+    if (every == 0).any():
+        mark_zeros(axes, values, low / margin, margin)
+    mark_not_finite(axes, values)
+
+
+def mark_zeros(axes: Axes, values: Mapping[str, Floats], bottom: float, margin: float) -> None:
+    """Add a grey band below a logarithmic scale that ends at `bottom`, with a tick and the markers of exact zeros."""
+    powers = range(math.ceil(math.log10(bottom)), math.floor(math.log10(axes.get_ylim()[1])) + 1)
+    powers = powers[:: 1 + len(powers) // 8]
+    floor = bottom / margin**2
+    axes.axhspan(floor / margin, floor * margin, color=INK, alpha=0.1, linewidth=0)
+    axes.set_yticks([floor, *(10.0**p for p in powers)], ["0", *(f"$10^{{{p}}}$" for p in powers)])
+    axes.set_yticks([], minor=True)
+    for i, y in enumerate(values.values()):
+        hollow(axes, np.flatnonzero(y == 0), floor, i, spacing(len(y)))
+    axes.set_ylim(bottom=floor / margin)
+
+
+def mark_not_finite(axes: Axes, values: Mapping[str, Floats]) -> None:
+    """Mark above the axes the layers whose value is not finite."""
+    for i, y in enumerate(values.values()):
+        hollow(axes, np.flatnonzero(~np.isfinite(y)), 1.04, i, spacing(len(y)), transform=axes.get_xaxis_transform())
+    if any(not np.isfinite(y).all() for y in values.values()):
+        axes.set_title("not finite:", loc="left", fontsize=10, pad=10)
+
+
+def hollow(axes: Axes, layers: NDArray[np.intp], y: float, i: int, every: int, **keywords: Any) -> None:
+    """Draw markers of line number i that are not filled: they stand where its value is not."""
+    looks = line(i)
+    layers = layers[layers % every == 0] + 1
+    if not layers.size:
+        return
+    axes.scatter(
+        layers,
+        np.full(len(layers), y),
+        s=32,
+        marker=looks["marker"],
+        facecolors="none",
+        edgecolors=looks["color"],
+        clip_on=False,
+        zorder=3,
+        **keywords,
+    )
+
+
+def finite(values: Iterable[Floats]) -> Floats:
+    """Put all finite values together."""
+    every = np.concatenate(list(values))
+    return every[np.isfinite(every)]

@@ -1,0 +1,314 @@
+"""Pictures: they hold the data that they are given, and files hold the pictures."""
+
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pyinit import plots
+from pyinit.diagnostics import diagnose
+
+matplotlib = pytest.importorskip("matplotlib")
+SCHEMES = ("small", "big", "xavier")
+
+
+@pytest.fixture(scope="module")
+def diagnoses():
+    return {scheme: diagnose(layers=4, width=60, scheme=scheme, batch=100) for scheme in SCHEMES}
+
+
+@pytest.fixture(scope="module")
+def extremes():
+    """What vanishes exactly, and what overflows."""
+    return {
+        scheme: diagnose(layers=45, width=60, scheme=scheme, activation="relu", batch=50)
+        for scheme in ("zeros", "normal(std=2)", "xavier")
+    }
+
+
+def of(part, diagnoses):
+    return {name: getattr(d, part) for name, d in diagnoses.items()}
+
+
+def data(axes):
+    """The lines of some axes, by label."""
+    return {line.get_label(): line.get_ydata() for line in axes.lines}
+
+
+def labels(axes):
+    return axes.get_xlabel(), axes.get_ylabel()
+
+
+def same(lines, expected):
+    assert lines.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(lines[name], values)
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_the_spread_shows_means_and_stds(diagnoses):
+    figure = plots.spread(of("activations", diagnoses))
+    means, stds = figure.axes
+    same(data(means), {name: d.activations.mean for name, d in diagnoses.items()})
+    same(data(stds), {name: d.activations.std for name, d in diagnoses.items()})
+    for line in (*means.lines, *stds.lines):
+        np.testing.assert_array_equal(line.get_xdata(), [1, 2, 3, 4])
+    assert labels(means) == ("layer", "mean of activations")
+    assert labels(stds) == ("layer", "std of activations")
+    assert (means.get_yscale(), stds.get_yscale()) == ("linear", "log")
+    assert legend(figure) == list(SCHEMES)
+
+
+def test_the_flow_shows_the_stds_of_gradients(diagnoses):
+    figure = plots.gradient_flow(of("gradients", diagnoses))
+    [axes] = figure.axes
+    same(data(axes), {name: d.gradients.std for name, d in diagnoses.items()})
+    assert labels(axes) == ("layer  (\N{LEFTWARDS ARROW} flowing back)", "std of gradient")
+    assert axes.get_yscale() == "log"
+    low, high = axes.get_ylim()
+    assert all(low < std < high for d in diagnoses.values() for std in d.gradients.std)
+    assert legend(figure) == list(SCHEMES)
+
+
+def shares(axes):
+    """The heights of a panel's bins, and of those that are drawn as ends."""
+    return [patch.get_data().values for patch in axes.patches]
+
+
+def check_panels(panels, diagnoses):
+    """Hold a row of four panels a scheme to the counts."""
+    assert len(panels) == 4 * len(diagnoses)
+    for i, d in enumerate(diagnoses.values()):
+        for layer, axes in enumerate(panels[4 * i : 4 * i + 4]):
+            counts = d.activations.counts[layer]
+            every, ends = shares(axes)
+            np.testing.assert_allclose(every, counts / counts.sum(), rtol=1e-12)
+            np.testing.assert_allclose(ends[[0, -1]], every[[0, -1]])
+            assert not ends[1:-1].any()
+            np.testing.assert_array_equal(axes.patches[0].get_data().edges, d.activations.edges[layer])
+            assert axes.get_xlim() == (-1, 1)
+            assert axes.get_title() == f"layer {layer + 1}"
+            assert axes.get_ylim()[1] > every.max()
+
+
+def test_histograms_show_every_layer(diagnoses):
+    figure = plots.histograms(of("activations", diagnoses))
+    check_panels(figure.axes, diagnoses)
+    big, small = figure.axes[4], figure.axes[3]
+    share = shares(big)[1].sum()
+    assert share > 0.7
+    assert [text.get_text() for text in big.texts] == [f"{share:.1%}"]
+    assert [text.get_text() for text in small.texts] == ["0%"]
+    headings = [row.get_suptitle() for row in figure.subfigs]
+    assert headings[0] == f"small \N{EN DASH} {diagnoses['small'].activations.verdict}"
+    assert figure.get_supxlabel().startswith("activation")
+    assert figure.get_supylabel().startswith("share of values")
+
+
+def test_the_overview_shows_all(diagnoses):
+    figure = plots.overview(diagnoses)
+    means, stds, gradients, *panels = figure.axes
+    same(data(means), {name: d.activations.mean for name, d in diagnoses.items()})
+    same(data(stds), {name: d.activations.std for name, d in diagnoses.items()})
+    same(data(gradients), {name: d.gradients.std for name, d in diagnoses.items()})
+    check_panels(panels, diagnoses)
+
+
+def test_deep_networks_show_ten_layers_of_the_histograms(extremes):
+    figure = plots.histograms(of("activations", extremes))
+    titles = [axes.get_title() for axes in figure.axes[:10]]
+    assert (titles[0], titles[-1], len(set(titles))) == ("layer 1", "layer 45", 10)
+    assert len(figure.axes) == 30
+    overflowing = figure.axes[19].texts[0].get_text()
+    assert overflowing == "100%\nnot finite" or overflowing.endswith("%\nnot finite")
+
+
+def test_zeros_are_marked_below_the_scale_and_overflow_above(extremes):
+    stds = plots.spread(of("activations", extremes)).axes[1]
+    same(data(stds), {name: d.activations.std for name, d in extremes.items()})
+    zeros, overflow = stds.collections
+    low, high = stds.get_ylim()
+    positive = np.concatenate([d.activations.std[d.activations.std > 0] for d in extremes.values()])
+    x, y = zeros.get_offsets().T
+    assert (low < y).all()
+    assert (y < positive.min()).all()
+    assert (positive < high).all()
+    # Every third layer has a marker where there are 45.
+    np.testing.assert_array_equal(x, np.arange(1, 46, 3))
+    assert "0" in [label.get_text() for label in stds.get_yticklabels()]
+    bad = np.flatnonzero(np.isnan(extremes["normal(std=2)"].activations.std))
+    np.testing.assert_array_equal(overflow.get_offsets()[:, 0], bad[bad % 3 == 0] + 1)
+    assert (overflow.get_offsets()[:, 1] > 1).all()
+    assert overflow.get_transform() is not stds.transData
+
+
+def test_nothing_but_zeros_and_nothing_but_overflow(tmp_path):
+    for scheme in ("zeros", "normal(std=1e20)"):
+        found = {scheme: diagnose(layers=3, width=8, scheme=scheme, activation="relu", batch=4)}
+        plots.save(plots.overview(found), tmp_path / "extreme.png")
+
+
+def test_a_small_mean_looks_small(diagnoses):
+    """Means of some thousandths are drawn on the scale of the stds, for beside them they are 0."""
+    means = plots.spread(of("activations", diagnoses)).axes[0]
+    low, high = means.get_ylim()
+    assert high == -low == pytest.approx(max(d.activations.std.max() for d in diagnoses.values()) / 4)
+
+
+def test_exploding_means_are_on_a_scale_of_powers(extremes):
+    means = plots.spread(of("activations", extremes)).axes[0]
+    assert means.get_yscale() == "asinh"
+    same(data(means), {name: d.activations.mean for name, d in extremes.items()})
+
+
+def test_narrow_scales_have_plain_numbers(tmp_path):
+    figure = plots.gradient_flow({"xavier": diagnose(layers=3, width=60, batch=50).gradients})
+    plots.save(figure, tmp_path / "narrow.png")
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels(which="both") if label.get_text()]
+    assert len(shown) >= 2
+    assert all(float(text) > 0 for text in shown)
+
+
+def test_an_axis_that_explodes_upwards_shows_nothing_below():
+    found = {"big": diagnose(layers=10, width=100, scheme="big", activation="relu", batch=50).activations}
+    means = plots.spread(found).axes[0]
+    low, high = means.get_ylim()
+    assert means.get_yscale() == "asinh"
+    assert -low < high / 1000
+    assert [y for y in means.get_yticks() if y > 1000]
+
+
+def test_learning_curves():
+    curves = {"xavier": [0.5, 0.8, 0.9], "zeros": [0.1, 0.1]}
+    figure = plots.learning_curves(curves, ylabel="accuracy, %", title="Digits")
+    [axes] = figure.axes
+    same(data(axes), curves)
+    assert [list(line.get_xdata()) for line in axes.lines] == [[1, 2, 3], [1, 2]]
+    assert (*labels(axes), axes.get_title()) == ("epoch", "accuracy, %", "Digits")
+    assert legend(figure) == ["xavier", "zeros"]
+    assert plots.learning_curves(curves).axes[0].get_ylabel() == "test accuracy"
+
+
+def test_lines_differ_in_more_than_colour():
+    curves = {f"scheme {i}": [0.0, 1.0] for i in range(12)}
+    lines = plots.learning_curves(curves).axes[0].lines
+    assert len({(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines}) == 12
+    assert len({(line.get_marker(), line.get_linestyle()) for line in lines}) == 12
+    assert len({line.get_color() for line in lines[:6]}) == 6
+
+
+def test_names_are_shown_as_they_stand():
+    name = "normal(std=$\\sigma$) <b>"
+    figure = plots.learning_curves({name: [1.0]})
+    assert legend(figure) == [name]
+    assert not figure.legends[0].get_texts()[0].get_parse_math()
+
+
+@pytest.mark.parametrize("draw", [plots.spread, plots.gradient_flow, plots.histograms, plots.overview])
+def test_nothing_to_draw(draw):
+    with pytest.raises(ValueError, match="something to draw"):
+        draw({})
+    with pytest.raises(ValueError, match="something to draw"):
+        plots.learning_curves({})
+
+
+# --- files ---
+
+
+def test_png(diagnoses, tmp_path):
+    file = tmp_path / "picture.PNG"
+    plots.save(plots.spread(of("activations", diagnoses)), file)
+    head = file.read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", head[16:]) == (2000, 840)
+    pixels = matplotlib.image.imread(file)
+    assert pixels.shape == (840, 2000, 4)
+    for colour in (0x0072B2, 0xD55E00, 0x009E73):
+        wanted = np.array([colour >> 16, colour >> 8 & 255, colour & 255]) / 255
+        assert (np.abs(pixels[..., :3] - wanted).max(axis=2) < 0.01).sum() > 500, hex(colour)
+
+
+@pytest.mark.parametrize(("suffix", "begin"), [(".svg", b"<?xml"), (".pdf", b"%PDF-")])
+def test_vector_files(diagnoses, tmp_path, suffix, begin):
+    file = tmp_path / f"picture{suffix}"
+    plots.save(plots.histograms(of("activations", diagnoses)), file)
+    assert file.read_bytes().startswith(begin)
+
+
+@pytest.mark.parametrize("suffix", plots.FORMATS)
+def test_the_same_picture_gives_the_same_bytes_whatever_the_settings(diagnoses, tmp_path, suffix):
+    one, two = tmp_path / f"one{suffix}", tmp_path / f"two{suffix}"
+    activations = of("activations", diagnoses)
+    plots.save(plots.spread(activations), one)
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black", "svg.hashsalt": None}):
+        plots.save(plots.spread(activations), two)
+        assert matplotlib.rcParams["font.size"] == 30
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_an_unknown_format_leaves_nothing(tmp_path):
+    figure = plots.learning_curves({"a": [1.0]})
+    for name in ("picture.jpeg", "picture"):
+        with pytest.raises(ValueError, match=rf"\.png, \.svg or \.pdf; got '.*{name}'"):
+            plots.save(figure, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
+    figure, file = plots.learning_curves({"a": [1.0]}), tmp_path / "picture.png"
+    file.write_bytes(b"before")
+
+    def fail(stream, **keywords):
+        stream.write(b"half")
+        raise OSError("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(figure, "savefig", fail)
+        with pytest.raises(OSError, match="full"):
+            plots.save(figure, file)
+    assert file.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [file]
+    plots.save(figure, file)
+    assert file.read_bytes()[:4] == b"\x89PNG"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        plots.save(plots.learning_curves({"a": [1.0]}), tmp_path / "nowhere" / "picture.png")
+
+
+def test_svg_for_a_page(diagnoses):
+    figure = plots.gradient_flow(of("gradients", diagnoses))
+    text = plots.svg(figure, "flow")
+    assert text == plots.svg(plots.gradient_flow(of("gradients", diagnoses)), "flow")
+    assert text.startswith("<svg")
+    assert text.rstrip().endswith("</svg>")
+    for absent in ("<metadata", "#262626", "<?xml", "<!DOCTYPE"):
+        assert absent not in text
+    assert 'id="flow-axes_1"' in text
+
+
+def test_pyplot_is_not_touched():
+    code = (
+        "import sys, pyinit.cli; assert 'matplotlib' not in sys.modules\n"
+        "from pyinit import plots; plots.svg(plots.learning_curves({'a': [1.0]}), 'a')\n"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_without_matplotlib():
+    code = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "from pyinit import plots\n"
+        "try: plots.learning_curves({'a': [1.0]})\n"
+        "except ImportError as error: print(error)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "pictures need matplotlib: pip install 'pyinit[plots]'\n"
