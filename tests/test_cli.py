@@ -119,7 +119,7 @@ def test_what_is_not_understood_exits_with_2(arguments, capsys):
     assert arguments.split()[-1] in capsys.readouterr().err
 
 
-COMMANDS = ("demo", "bench", "info")
+COMMANDS = ("demo", "bench", "info", "fill")
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=" ".join)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
 from typing import TextIO
 
 from pyinit import __version__
-from pyinit.cli import bench, demo, info
+from pyinit.cli import bench, demo, fill, info
 from pyinit.cli.arguments import EXIT_CODES
 
 __all__ = ["main", "parser"]
 
-COMMANDS = (demo, bench, info)
+COMMANDS = (demo, bench, info, fill)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit
         After --help or --version; with code 2 for arguments that are not understood.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may hold what the terminal cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return run(argv)
     except KeyboardInterrupt:
