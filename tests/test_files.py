@@ -40,7 +40,18 @@ def test_the_pieces_do_not_show(tmp_path, shape, chunk_bytes):
 
 
 @pytest.mark.parametrize(
-    "scheme", ["uniform(-0.1, 0.2)", "normal(std=0.02)", "lecun_normal", "constant(0.25)", "zeros"]
+    "scheme",
+    [
+        "uniform(-0.1, 0.2)",
+        "normal(std=0.02)",
+        "truncated_normal(std=0.02)",
+        "lecun_normal",
+        "kaiming_uniform",
+        "constant(0.25)",
+        "identity",
+        "sparse(0.5)",
+        "orthogonal",
+    ],
 )
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_dtype_holds_the_bits_of_one_array(tmp_path, dtype, scheme, generator):
@@ -135,7 +146,7 @@ class Recorder:
     def __init__(self, whole=False, at=None, do=None):
         self.whole, self.at, self.do, self.calls = whole, at, do, []
 
-    def __call__(self, out, stream, *, global_shape, offset, num_threads):
+    def __call__(self, out, stream, *, global_shape=None, offset=None, num_threads=None):
         self.calls.append((out.shape, global_shape, offset, num_threads, stream.position))
         if len(self.calls) == self.at:
             self.do()

@@ -128,8 +128,8 @@ def fill(
     file = target(path, overwrite)
     require_room(file.parent, len(header) + size)
     with (
-        replacement(file, overwrite) as out,
         terminal.progress(size, f"filling {file.name}", progress, unit="bytes") as advance,
+        replacement(file, overwrite) as out,
     ):
         out.write(header)
         for block in filled_blocks(made, stream, sizes, DTYPES[kind], elements, num_threads):
