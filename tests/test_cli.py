@@ -126,6 +126,7 @@ COMMANDS = [command.__name__.rpartition(".")[2] for command in cli.COMMANDS]
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=" ".join)
 def test_help_ends_with_examples_that_are_understood_and_with_the_exit_codes(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
     with pytest.raises(SystemExit) as stop:
         cli.main([*command, "--help"])
     assert stop.value.code == 0
@@ -154,7 +155,14 @@ def test_bench_as_json_prints_one_document_and_nothing_else(tmp_path):
     assert {"machine", "fills", "small"} == set(document)
 
 
+@pytest.fixture(params=["buffered", "unbuffered"])
+def buffering(request, monkeypatch):
+    """Where a write can fail: at once, or not before what was printed is flushed, at the exit at the latest."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1" if request.param == "unbuffered" else "")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.usefixtures("buffering")
 @pytest.mark.parametrize("arguments", ["info", "info --json", "--help"])
 def test_a_full_disk_is_one_sentence(arguments):
     with open("/dev/full", "w") as full:
@@ -166,6 +174,7 @@ def test_a_full_disk_is_one_sentence(arguments):
         assert (result.returncode, result.stderr) == (1, "pyinit: No space left on device\n")
 
 
+@pytest.mark.usefixtures("buffering")
 @pytest.mark.parametrize("arguments", ["info", "info --json"])
 def test_a_closed_pipe_is_no_error(arguments):
     reader, writer = os.pipe()

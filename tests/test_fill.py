@@ -34,6 +34,14 @@ def test_the_file_is_what_the_scheme_writes(tmp_path):
     np.testing.assert_array_equal(np.load(path), expected)
 
 
+def test_a_name_that_cannot_be_shown_is_no_error(tmp_path):
+    path = tmp_path / "gewichte für Tür.npy"
+    result = run(*SHAPE, "--seed", 7, path, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (result.returncode, result.stderr) == (0, "")
+    assert r"gewichte f\xfcr T\xfcr.npy: 50 x 100" in result.stdout
+    assert path.exists()
+
+
 def test_json_is_one_document(tmp_path, capsys):
     path = tmp_path / "weights.safetensors"
     more = ("--dtype", "bfloat16", "--generator", "ars5", "--child", "fc", "--name", "w", "--threads", "1", "--json")
