@@ -7,7 +7,7 @@ BENCH_OUTPUT ?= benchmarks/results/latest.json
 LIB ?= build
 CFLAGS ?= -O3
 
-.PHONY: demo test test-slow lint format bench lib clean FORCE
+.PHONY: demo test test-slow lint format bench docs lib clean FORCE
 
 demo: $(VENV)/.built
 	@$(BIN)/pyinit demo
@@ -32,6 +32,10 @@ format: $(VENV)/.lint
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/bench_fill.py --peers --output $(BENCH_OUTPUT)
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -q -W --keep-going -n docs build/docs
+	@echo "The documentation is in build/docs/index.html."
 
 # The C core for programs of other languages: src_c/pyinit.h and one of these.
 lib: $(LIB)/libpyinit.a $(LIB)/libpyinit.so
@@ -77,6 +81,10 @@ $(VENV)/.test: $(VENV)/.built
 
 $(VENV)/.bench: $(VENV)/.built
 	@$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[bench]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.built
+	@$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[docs]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.built

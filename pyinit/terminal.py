@@ -6,7 +6,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Output", "Plain", "Rich", "output", "progress"]
 
 WIDTH = 80
+GAP = 2  # between the columns of a table
 
 
 class Output(Protocol):
@@ -48,7 +49,7 @@ class Plain:
         print()
         for row in (columns, *rows):
             cells = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)]
-            print("  ".join(cells).rstrip(), flush=True)
+            print((" " * GAP).join(cells).rstrip(), flush=True)
 
     def progress(self, total: int) -> nullcontext[Callable[[str], object]]:
         return nullcontext(lambda name: None)
@@ -73,12 +74,26 @@ class Rich:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for name, right in zip(columns, numeric(rows), strict=True):
-            table.add_column(Text(name), justify="right" if right else "left")
+        widths = column_widths(columns, rows, self.console.width)
+        if widths is None:
+            self.records(columns, rows)
+            return
+        table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+        for name, right, width in zip(columns, numeric(rows), widths, strict=True):
+            table.add_column(Text(name), justify="right" if right else "left", width=width)
         for row in rows:
             table.add_row(*map(Text, row), style="bold green" if row[0].startswith("pyinit") else None)
         self.console.print("", table, sep="\n")
+
+    def records(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Show a table row by row, an entry a line, where it is too wide for the terminal."""
+        from rich.text import Text
+
+        for row in rows:
+            self.console.print("", Text(row[0], style="bold"), sep="\n")
+            for name, cell in zip(columns[1:], row[1:], strict=True):
+                if cell:
+                    self.console.print(Text(f"{name}: {cell}" if name else cell))
 
     @contextmanager
     def progress(self, total: int) -> Iterator[Callable[[str], object]]:
@@ -102,6 +117,26 @@ def numeric(rows: Sequence[Sequence[str]]) -> list[bool]:
     ]
 
 
+def column_widths(columns: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[int] | None:
+    """Give each column of a table its width; None if `room` does not do, for no word is ever cut.
+
+    Where the table is too wide, first the headings take more lines, then the entries do.
+    """
+    table = list(zip(columns, *rows, strict=True))
+    widths = [max(map(len, cells)) for cells in table]
+    words = [max((len(word) for cell in cells for word in cell.split()), default=0) for cells in table]
+    entries = [max(word, *map(len, cells[1:])) for word, cells in zip(words, table, strict=True)]
+    excess = sum(widths) + GAP * (len(widths) - 1) - room
+    if excess > sum(widths) - sum(words):
+        return None
+    for least in (entries, words):
+        while excess > 0 and widths != least:
+            spare = [width - fewest for width, fewest in zip(widths, least, strict=True)]
+            widths[spare.index(max(spare))] -= 1
+            excess -= 1
+    return widths
+
+
 def output() -> Plain | Rich:
     """Choose how to print: rich needs a terminal."""
     if sys.stdout is None or not sys.stdout.isatty():
@@ -114,7 +149,9 @@ def output() -> Plain | Rich:
 
 
 @contextmanager
-def progress(total: int, what: str, show: bool = True) -> Iterator[Callable[[int], object]]:
+def progress(
+    total: int, what: str, show: bool = True, *, unit: Literal["steps", "bytes"] = "steps"
+) -> Iterator[Callable[[int], object]]:
     """Show how much of a long work is done, on standard error, where that is a terminal or a notebook and has rich.
 
     Parameters
@@ -125,6 +162,8 @@ def progress(total: int, what: str, show: bool = True) -> Iterator[Callable[[int
         What is being done.
     show : bool
         False: nothing is shown, whatever there is.
+    unit : {"steps", "bytes"}
+        What is counted. Bytes are shown with how many there are and how many come in a second.
 
     Yields
     ------
@@ -140,12 +179,15 @@ def progress(total: int, what: str, show: bool = True) -> Iterator[Callable[[int
         if not show:
             raise ImportError
         from rich.console import Console
-        from rich.progress import Progress
+        from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
     except ImportError:
         yield lambda n: None
         return
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not (console.is_terminal or console.is_jupyter)) as bar:
+    # rich believes the environment's FORCE_COLOR about a pipe too; a bar has no place there.
+    seen = console.is_jupyter or (sys.stderr is not None and sys.stderr.isatty() and console.is_terminal)
+    more = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else ()
+    with Progress(*Progress.get_default_columns(), *more, console=console, transient=True, disable=not seen) as bar:
         task = bar.add_task(what, total=total)
 
         def advance(n: int) -> None:

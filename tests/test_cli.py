@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -118,6 +120,98 @@ def test_what_is_not_understood_exits_with_2(arguments, capsys):
     assert arguments.split()[-1] in capsys.readouterr().err
 
 
+COMMANDS = [command.__name__.rpartition(".")[2] for command in cli.COMMANDS]
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=" ".join)
+def test_help_ends_with_examples_that_are_understood_and_with_the_exit_codes(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*command, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    examples, codes = text.split("\nexamples:\n")[1].split("\nexit codes:\n")
+    assert [row.split()[0] for row in codes.splitlines()] == ["0", "1", "2", "130"]
+    assert len(examples.split("\n\n")) == 1
+    commands = re.findall(r"^  pyinit (.*?)(?: \| .*)?$", examples, re.M)  # what is indented further explains
+    assert commands
+    for words in map(shlex.split, commands):
+        assert words[0] == "COMMAND" or cli.parser().parse_args(words).command
+
+
+def test_the_program_lists_its_commands(capsys):
+    cli.main([])
+    listed = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.M)
+    assert {"demo", "bench", "info", "fill"} <= set(COMMANDS) <= set(listed)
+
+
+def test_bench_as_json_prints_one_document_and_nothing_else(tmp_path):
+    file = tmp_path / "bench.json"
+    result = run("bench", "--elements", 1000, "--repetitions", 1, "--json", "--output", file)
+    assert (result.returncode, result.stderr) == (0, "")
+    document = json.loads(result.stdout)
+    assert document == json.loads(file.read_text())
+    assert {"machine", "fills", "small"} == set(document)
+
+
+@pytest.fixture(params=["buffered", "unbuffered"])
+def buffering(request, monkeypatch):
+    """Where a write can fail: at once, or not before what was printed is flushed, at the exit at the latest."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1" if request.param == "unbuffered" else "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.usefixtures("buffering")
+@pytest.mark.parametrize("arguments", ["info", "info --json", "--help"])
+def test_a_full_disk_is_one_sentence(arguments):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "pyinit", *arguments.split()]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert "Traceback" not in result.stderr
+    assert "Exception ignored" not in result.stderr
+    if arguments != "--help":  # argparse asks for no more than an exit
+        assert (result.returncode, result.stderr) == (1, "pyinit: No space left on device\n")
+
+
+@pytest.mark.usefixtures("buffering")
+@pytest.mark.parametrize("arguments", ["info", "info --json"])
+def test_a_closed_pipe_is_no_error(arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "pyinit", *arguments.split()]
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX closes the output")
+def test_no_standard_output_is_no_error():
+    result = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m pyinit info >&-"], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ImportError("pictures need matplotlib"), "pictures need matplotlib"),
+        (MemoryError(), "out of memory"),
+        (FileNotFoundError(2, "No such file or directory", "x.npy"), "x.npy: No such file or directory"),
+        (OSError("there is no room"), "there is no room"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_cannot_be_done_is_one_sentence(error, sentence, monkeypatch, capsys):
+    def fail(arguments):
+        raise error
+
+    monkeypatch.setattr("pyinit.cli.info.run", fail)
+    assert cli.main(["info"]) == 1
+    assert capsys.readouterr().err == f"pyinit: {sentence}\n"
+
+
 def test_version():
     result = run("--version")
     assert (result.returncode, result.stdout) == (0, f"pyinit {pyinit.__version__}\n")
@@ -179,6 +273,64 @@ def test_no_color_is_honoured(monkeypatch):
     text = show()
     assert f"{ESCAPE}[1mTitle" in text
     assert f"{ESCAPE}[1;3" not in text
+
+
+TABLE = (
+    ("initial weights", "output before", "slope there", "output after", "verdict"),
+    [("by hand, small", "0.435", "0.246", "0.50", "learned"), ("pyinit philox", "14,344.5", "", "0.50", "stuck")],
+)
+
+
+def rich_table(width):
+    console = pytest.importorskip("rich.console").Console(file=io.StringIO(), width=width)
+    terminal.Rich(console).table(*TABLE)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [100, 60, 45, 40, 34, 20])
+def test_a_table_keeps_every_word_on_a_narrow_terminal(width):
+    text = rich_table(width)
+    assert max(map(len, text.splitlines())) <= width
+    words = text.replace(":", "").split()
+    for cell in (*TABLE[0][1:], *(cell for row in TABLE[1] for cell in row)):
+        assert set(cell.split()) <= set(words), cell
+
+
+def test_a_narrow_table_wraps_its_headings_before_its_entries():
+    assert "by hand, small" in rich_table(50)
+    assert "output before" not in rich_table(50)
+    assert "by hand, small" not in rich_table(45)
+
+
+def test_a_table_becomes_records_where_no_word_may_be_cut():
+    assert "by hand, small\noutput before: 0.435\n" in rich_table(30)
+    assert "slope there: \n" not in rich_table(30)
+
+
+def follow(monkeypatch, tty, **more):
+    file = Terminal() if tty else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", file)
+    with terminal.progress(2_000_000, "filling", **more) as advance:
+        advance(1_000_000)
+        advance(1_000_000)
+    return file.getvalue()
+
+
+@pytest.mark.usefixtures("on_terminal")
+def test_progress_is_shown_on_a_terminal_alone(monkeypatch):
+    pytest.importorskip("rich")
+    assert "filling" in follow(monkeypatch, tty=True)
+    assert follow(monkeypatch, tty=True, show=False) == ""
+    assert follow(monkeypatch, tty=False) == ""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert follow(monkeypatch, tty=False) == ""
+
+
+@pytest.mark.usefixtures("on_terminal")
+def test_progress_in_bytes(monkeypatch):
+    pytest.importorskip("rich")
+    assert "2.0/2.0 MB" in follow(monkeypatch, tty=True, unit="bytes")
+    assert "MB" not in follow(monkeypatch, tty=True)
 
 
 def test_a_table_puts_numbers_to_the_right(capsys):

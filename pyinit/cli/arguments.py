@@ -3,10 +3,50 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-__all__ = ["add_bench_options", "check_writable", "integer"]
+__all__ = ["EXIT_CODES", "add_bench_options", "add_command", "add_json", "check_writable", "integer"]
+
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    cannot be done: a file, a package, memory or room is missing
+  2    arguments that are not understood
+  130  stopped by Ctrl-C"""
+
+
+def add_command(commands: Any, name: str, summary: str, examples: str) -> argparse.ArgumentParser:
+    """Add a command whose help ends with examples and the exit codes.
+
+    Parameters
+    ----------
+    commands : the result of `argparse.ArgumentParser.add_subparsers`
+    name : str
+    summary : str
+        One line on what the command does.
+    examples : str
+        Lines that can be typed as they stand.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=f"examples:\n{textwrap.indent(textwrap.dedent(examples).strip(), '  ')}\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add `--json` to a command that has something to tell to a program."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
 
 def add_bench_options(parser: argparse.ArgumentParser) -> None:

@@ -9,41 +9,62 @@ from typing import Any
 import numpy as np
 
 from pyinit import bench
-from pyinit.cli.arguments import add_bench_options, check_writable
-from pyinit.terminal import output
+from pyinit.cli.arguments import add_bench_options, add_command, add_json, check_writable
+from pyinit.terminal import Output, Plain, output
 
 __all__ = ["add"]
+
+EXAMPLES = """
+    pyinit bench
+    pyinit bench --elements 1000000 --repetitions 3
+    pyinit bench --json | jq '.fills[] | [.name, .threads, .ratio_to_memset]'
+    pyinit bench --output results/here.json
+"""
 
 
 def add(commands: Any) -> None:
     """Add `pyinit bench`."""
-    parser = commands.add_parser("bench", help="time every fill on this machine")
+    parser = add_command(commands, "bench", "time every fill on this machine", EXAMPLES)
     add_bench_options(parser)
+    add_json(parser)
     parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Time all cases, show them, and write them to a file if one is named."""
     check_writable(arguments.output)
-    out = output()
-    machine = bench.machine()
-    out.text(f"{machine['cpu']}, processors: {machine['processors']}, instruction set: {machine['tier']}")
+    out = Plain() if arguments.json else output()
+    if not arguments.json:
+        machine = bench.machine()
+        out.text(f"{machine['cpu']}, processors: {machine['processors']}, instruction set: {machine['tier']}")
     fills = bench.fill_cases(np.ones(arguments.elements, dtype=np.float32))
     small = bench.small_cases()
     with out.progress((len(fills) + len(small)) * (1 + arguments.repetitions)) as tell:
         timed = bench.measure(fills, arguments.repetitions, progress=tell)
         timed_small = bench.measure(small, arguments.repetitions, progress=tell)
+    report = bench.report(fills=timed, small=timed_small)
+    if arguments.output:
+        arguments.output.write_text(report + "\n")
+    if arguments.json:
+        print(report)
+    else:
+        show(out, arguments, timed, timed_small)
+
+
+def show(
+    out: Output, arguments: argparse.Namespace, fills: Sequence[bench.Timing], small: Sequence[bench.Timing]
+) -> None:
+    """Show what was timed, as tables."""
     out.section(
         f"Fills of one buffer of {arguments.elements * 4:,} bytes",
         "Times are medians; million/s counts samples. memset is the C library's function that sets bytes to one value; "
         "the ratio to memset is the time divided by that of memset on the same buffer and as many threads. "
         "Extrapolated: a part of the samples was timed, and the time multiplied.",
     )
-    out.table(("", "tier", "threads", "ms", "million/s", "to memset"), [fill_row(t, timed) for t in timed])
+    out.table(("", "tier", "threads", "ms", "million/s", "to memset"), [fill_row(t, fills) for t in fills])
     out.section("Calls on small arrays", "Medians of normal float32 on one thread; below 1 is faster than NumPy.")
-    out.table(("", "ns a call", "to NumPy"), [small_row(t, timed_small) for t in timed_small])
+    out.table(("", "ns a call", "to NumPy"), [small_row(t, small) for t in small])
     if arguments.output:
-        arguments.output.write_text(bench.report(fills=timed, small=timed_small) + "\n")
         out.text(f"Every repetition's time is in {arguments.output}.")
 
 

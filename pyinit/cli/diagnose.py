@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from pyinit import initializers, plots, report
-from pyinit.atomic import replacing
-from pyinit.cli.arguments import check_writable, integer
+from pyinit.atomic import replacement
+from pyinit.cli.arguments import add_command, add_json, check_writable, integer
 from pyinit.diagnostics import Diagnosis, diagnose, meanings
 from pyinit.network import Dense
 from pyinit.streams import Stream
@@ -21,27 +21,24 @@ from pyinit.terminal import output, progress
 __all__ = ["add"]
 
 EXAMPLES = """
-examples:
-  pyinit diagnose
-      ten tanh layers of 500 units, from small, big and Xavier weights
-  pyinit diagnose --activation relu --scheme "xavier,normal(std=0.063)"
-      two schemes of your own, with another activation
-  pyinit diagnose --save layers.png --html report.html
-      the same as pictures, and as a page for a browser
-  pyinit diagnose --scheme xavier --json
-      numbers for a program to read
+pyinit diagnose
+    ten tanh layers of 500 units, from small, big and Xavier weights
+pyinit diagnose --activation relu --scheme "xavier,normal(std=0.063)"
+    two schemes of your own, with another activation
+pyinit diagnose --save layers.png --html report.html
+    the same as pictures, and as a page for a browser
+pyinit diagnose --scheme xavier --json
+    numbers for a program to read
 """
 
 
 def add(commands: Any) -> None:
     """Add `pyinit diagnose`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "diagnose",
-        help="see what a scheme does to the activations and gradients of a deep network",
-        description="Initialise a deep network by each scheme, pass a batch forward and a gradient\nback, and say how "
-        "every layer fares.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "see what a scheme does to the activations and gradients of a deep network",
+        EXAMPLES,
     )
     parser.add_argument("--layers", type=integer(1), default=10, metavar="N", help="how many (default: %(default)s)")
     parser.add_argument(
@@ -75,7 +72,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--seed", type=integer(0, 2**64), default=0, help="in [0, 2**64) (default: %(default)s)")
     parser.add_argument("--save", type=picture, metavar="FILE", help="write a picture: .png, .svg or .pdf")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page")
-    parser.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
+    add_json(parser)
     parser.set_defaults(command=run)
 
 
@@ -129,10 +126,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Diagnose every scheme, show what was found, and write what is asked for."""
     files = [file for file in (arguments.save, arguments.html) if file]
     if files:
-        try:
-            plots.require_matplotlib()
-        except ImportError as error:
-            sys.exit(f"pyinit: {error}")
+        plots.require_matplotlib()
     for file in files:
         check_writable(file)
     settings = {name: getattr(arguments, name) for name in ("layers", "width", "activation", "batch", "seed")}
@@ -149,7 +143,7 @@ def run(arguments: argparse.Namespace) -> None:
         plots.save(plots.overview(diagnoses), arguments.save)
     if arguments.html:
         page = report.html(diagnoses, "What initial weights do to a deep network", describe(settings))
-        with replacing(arguments.html) as file:
+        with replacement(arguments.html) as file:
             file.write(page.encode())
     if files and not arguments.json:
         output().text(f"Written: {', '.join(map(str, files))}.")

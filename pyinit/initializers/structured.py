@@ -26,6 +26,7 @@ class OneValue(Scheme):
     """Fill with zeros, and with one value in a few places; the stream does not move."""
 
     draws: ClassVar[bool] = False
+    divisible: ClassVar[bool] = True
 
     @property
     @abstractmethod

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyinit.atomic import replacing
+from pyinit.atomic import replacement
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes
@@ -162,7 +162,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise ValueError(f"a picture's name must end in .png, .svg or .pdf; got {str(path)!r}")
-    with replacing(path) as file:
+    with replacement(path) as file:
         figure.savefig(file, format=suffix[1:], dpi=200, metadata=UNDATED[suffix])
 
 

@@ -1,0 +1,133 @@
+"""`pyinit info`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pyinit import bench
+from pyinit.cli.arguments import add_command, add_json
+from pyinit.terminal import output
+
+__all__ = ["add", "facts", "gpu"]
+
+EXAMPLES = """
+    pyinit info
+    pyinit info --json | jq -r .tier
+"""
+
+# The optional packages, and what each is good for.
+PACKAGES = {
+    "rich": "colours and progress bars",
+    "matplotlib": "pictures",
+    "safetensors": "networks in files",
+    "scikit-learn": "real data to learn from",
+    "torch": "tensors to fill in place; compared with in the tests",
+    "ml_dtypes": "bfloat16 in NumPy",
+    "jax": "compared with in the tests",
+    "keras": "compared with in the tests",
+}
+CUPY = ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")
+DRIVER = Path("/proc/driver/nvidia")
+
+
+def add(commands: Any) -> None:
+    """Add `pyinit info`."""
+    parser = add_command(commands, "info", "tell versions, processor, instruction set, packages and GPU", EXAMPLES)
+    add_json(parser)
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print what there is, for a person or as JSON."""
+    found = facts()
+    if arguments.json:
+        print(json.dumps(found, indent=1))
+        return
+    out, versions = output(), found["versions"]
+    others = ", ".join(tier for tier in found["tiers"] if tier != found["tier"])
+    out.table(
+        ("this machine", ""),
+        [
+            ("pyinit", versions["pyinit"]),
+            ("Python", versions["python"]),
+            ("NumPy", versions["numpy"]),
+            ("platform", found["platform"]),
+            ("compiler", found["compiler"]),
+            ("processor", found["cpu"]),
+            ("instruction set", f"{found['tier']}{f' (others here: {others})' if others else ''}"),
+            ("threads of a fill", str(found["processors"])),
+            ("GPU", seen(found["gpu"])),
+        ],
+    )
+    packages = found["packages"].items()
+    out.table(("optional package", "version", "for"), [(p, v or "not installed", PACKAGES[p]) for p, v in packages])
+
+
+def facts() -> dict[str, Any]:
+    """Gather what pyinit finds on this machine, as plain values.
+
+    Returns
+    -------
+    dict
+        `bench.machine()`, with ``packages``, each optional package's version or None, and ``gpu``.
+
+    Examples
+    --------
+    >>> facts()["versions"]["pyinit"] == pyinit.__version__
+    True
+    """
+    return {**bench.machine(), "packages": {name: installed(name) for name in PACKAGES}, "gpu": gpu()}
+
+
+def installed(package: str) -> str | None:
+    """Give the version of an installed package, without importing it."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def gpu(driver: Path = DRIVER) -> dict[str, Any]:
+    """Look for an NVIDIA GPU and for what could use it, without loading either.
+
+    Parameters
+    ----------
+    driver : Path
+        Where the driver tells about itself.
+
+    Returns
+    -------
+    dict
+        ``driver``, its version or None; ``models``, the names of the GPUs; ``nvidia_smi``, where that program is or
+        None; ``cupy``, its version or None; and ``used``: whether pyinit fills on a GPU.
+    """
+    about = driver / "version"
+    loaded = re.search(r"Module.*?\s(\d+\.[\d.]+)", about.read_text()) if about.is_file() else None
+    return {
+        "driver": loaded.group(1) if loaded else None,
+        "models": [
+            model
+            for file in sorted(driver.glob("gpus/*/information"))
+            for model in re.findall(r"^Model:\s*(.+?)\s*$", file.read_text(), re.MULTILINE)
+        ],
+        "nvidia_smi": shutil.which("nvidia-smi"),
+        "cupy": next(filter(None, map(installed, CUPY)), None),
+        "used": False,
+    }
+
+
+def seen(gpu: dict[str, Any]) -> str:
+    """Say in words what `gpu` found."""
+    parts = [
+        ", ".join(gpu["models"]),
+        gpu["driver"] and f"NVIDIA driver {gpu['driver']}",
+        gpu["nvidia_smi"] and f"nvidia-smi at {gpu['nvidia_smi']}",
+        gpu["cupy"] and f"CuPy {gpu['cupy']}",
+    ]
+    return f"{'; '.join(filter(None, parts)) or 'none seen'} (pyinit runs on the CPU alone so far)"

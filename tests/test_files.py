@@ -1,0 +1,288 @@
+"""Files of weights: the bits of one array however they were cut, in formats that others read, whole or not at all."""
+
+import math
+import os
+import stat
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pyinit
+from pyinit import Stream, files, initializers
+from pyinit.arrays import BFLOAT16
+from pyinit.atomic import replacement
+from pyinit.files import filling
+from pyinit.files.filling import blocks
+
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+
+
+def in_memory(shape, scheme, stream, dtype):
+    out = np.empty(shape, BFLOAT16 if dtype == "bfloat16" else dtype)
+    return initializers.scheme(scheme)(out, stream)
+
+
+def payload(path):
+    """The bytes behind the head of a .safetensors file."""
+    data = path.read_bytes()
+    return data[8 + int.from_bytes(data[:8], "little") :]
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 24, 100, 4096, 1 << 26])
+@pytest.mark.parametrize("shape", [(7, 5), (1, 60), (3, 1, 4, 5), (6, 10)], ids=str)
+def test_the_pieces_do_not_show(tmp_path, shape, chunk_bytes):
+    path = tmp_path / "w.npy"
+    files.fill(path, shape, "xavier_normal", seed=7, chunk_bytes=chunk_bytes)
+    np.testing.assert_array_equal(np.load(path), in_memory(shape, "xavier_normal", Stream(7), "float32"))
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "uniform(-0.1, 0.2)",
+        "normal(std=0.02)",
+        "truncated_normal(std=0.02)",
+        "lecun_normal",
+        "kaiming_uniform",
+        "constant(0.25)",
+        "identity",
+        "sparse(0.5)",
+        "orthogonal",
+    ],
+)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_dtype_holds_the_bits_of_one_array(tmp_path, dtype, scheme, generator):
+    path = tmp_path / "w.safetensors"
+    files.fill(path, (33, 47), scheme, 3, dtype=dtype, generator=generator, chunk_bytes=1000)
+    assert payload(path) == in_memory((33, 47), scheme, Stream(3, generator), dtype).tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES[:3])
+def test_numpy_maps_the_file(tmp_path, dtype):
+    path = tmp_path / "w.npy"
+    filled = files.fill(path, (20, 30), "big", 1, dtype=dtype, chunk_bytes=512)
+    mapped = np.load(path, mmap_mode="r")
+    assert mapped.dtype == np.dtype(dtype)
+    assert mapped.flags.c_contiguous
+    np.testing.assert_array_equal(mapped, in_memory((20, 30), "big", Stream(1), dtype))
+    assert filled.bytes == path.stat().st_size
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_safetensors_and_torch_read_the_file(tmp_path, dtype):
+    torch, safetensors = pytest.importorskip("torch"), pytest.importorskip("safetensors.torch")
+    path = tmp_path / "w.safetensors"
+    files.fill(path, (20, 30), "big", 1, dtype=dtype, name="fc.weight", chunk_bytes=512)
+    tensor = safetensors.load_file(path)["fc.weight"]
+    expected = Stream(1).fill_normal(torch.empty((20, 30), dtype=getattr(torch, dtype)))
+    assert tensor.dtype == expected.dtype
+    assert torch.equal(tensor, expected)
+
+
+def test_safetensors_gives_the_metadata(tmp_path):
+    safetensors = pytest.importorskip("safetensors")
+    path = tmp_path / "w.safetensors"
+    files.fill(path, (2, 3), "xavier_normal", 7, child="fc1.weight", generator="ars5")
+    with safetensors.safe_open(path, "numpy") as file:
+        assert file.metadata() == {
+            "scheme": "xavier_normal",
+            "seed": "7",
+            "generator": "ars5",
+            "child": "fc1.weight",
+            "pyinit": pyinit.__version__,
+        }
+        np.testing.assert_array_equal(
+            file.get_tensor("weights"),
+            in_memory((2, 3), "xavier_normal", Stream(7, "ars5").child("fc1.weight"), "float32"),
+        )
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (0,), (3, 0, 2)], ids=str)
+@pytest.mark.parametrize("suffix", [".npy", ".safetensors"])
+def test_unusual_shapes(tmp_path, shape, suffix):
+    path = tmp_path / f"w{suffix}"
+    files.fill(path, shape, "normal", 7)
+    read = np.load(path) if suffix == ".npy" else pytest.importorskip("safetensors.numpy").load_file(path)["weights"]
+    assert read.shape == shape
+    np.testing.assert_array_equal(read, Stream(7).normal(shape))
+
+
+def test_a_number_is_a_shape_too(tmp_path):
+    assert files.fill(tmp_path / "w.npy", 5, "zeros", 0).shape == (5,)
+
+
+def test_the_head_of_safetensors_is_aligned(tmp_path):
+    for name in ("w", "we", "wei", "weights of a layer", "ä"):
+        path = tmp_path / "w.safetensors"
+        files.fill(path, (3,), "zeros", 0, name=name, overwrite=True)
+        assert int.from_bytes(path.read_bytes()[:8], "little") % 8 == 0
+        assert list(pytest.importorskip("safetensors.numpy").load_file(path)) == [name]
+
+
+def test_a_seed_that_is_drawn_is_told(tmp_path):
+    filled = files.fill(tmp_path / "w.npy", (4, 4), "big")
+    np.testing.assert_array_equal(np.load(tmp_path / "w.npy"), Stream(filled.seed).normal((4, 4)))
+    assert filled.seed != files.fill(tmp_path / "v.npy", (4, 4), "big").seed
+
+
+@given(st.lists(st.integers(0, 7), max_size=5), st.integers(1, 50))
+def test_blocks_are_the_tensor_in_order(shape, elements):
+    whole = np.arange(math.prod(shape)).reshape(shape)
+    parts = []
+    for offset, extent in blocks(shape, elements):
+        assert 1 <= math.prod(extent) <= elements
+        parts.append(whole[tuple(slice(o, o + n) for o, n in zip(offset, extent))].ravel())
+    assert np.concatenate([*parts, []]).tolist() == whole.ravel().tolist()
+    # No more of them than need be: at least a third of each is full.
+    assert len(parts) <= 3 * whole.size / elements + 1
+
+
+class Recorder:
+    """A scheme that keeps what it was called with, and fails or does something else at a given call."""
+
+    def __init__(self, at=None, do=None):
+        self.at, self.do, self.calls = at, do, []
+
+    def __call__(self, out, stream, *, global_shape=None, offset=None, num_threads=None):
+        self.calls.append((out.shape, global_shape, offset, num_threads, stream.position))
+        if len(self.calls) == self.at:
+            self.do()
+        return stream.fill_normal(out, global_shape=global_shape, offset=offset)
+
+
+def test_a_scheme_sees_the_global_shape(tmp_path):
+    scheme = Recorder()
+    files.fill(tmp_path / "w.npy", (3, 4), scheme, 7, chunk_bytes=32, num_threads=2)
+    assert scheme.calls == [((2, 4), (3, 4), (0, 0), 2, 0), ((1, 4), (3, 4), (2, 0), 2, 0)]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "in_blocks"),
+    [("xavier_normal", True), ("normal", True), ("zeros", True), ("identity", True), ("orthogonal", False)],
+)
+def test_a_scheme_that_needs_the_whole_tensor_has_it_in_memory_and_no_other(scheme, in_blocks):
+    filled = filling.filled_blocks(initializers.scheme(scheme), Stream(7), (30, 40), np.dtype("f4"), 80, None)
+    assert [block.shape for block in filled] == ([(2, 40)] * 15 if in_blocks else [(30, 40)])
+
+
+def fail(error):
+    raise error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no"), KeyboardInterrupt(), SystemExit(143), MemoryError()], ids=repr)
+def test_an_error_on_the_way_leaves_the_folder_as_it_was(tmp_path, error):
+    path = tmp_path / "w.npy"
+    path.write_bytes(b"before")
+    scheme = Recorder(at=3, do=lambda: fail(error))
+    with pytest.raises(type(error)):
+        files.fill(path, (30, 40), scheme, 7, chunk_bytes=160, overwrite=True)
+    assert os.listdir(tmp_path) == ["w.npy"]
+    assert path.read_bytes() == b"before"
+
+
+def test_the_file_is_not_to_be_seen_before_it_is_whole(tmp_path):
+    seen = []
+    scheme = Recorder(at=3, do=lambda: seen.extend(os.listdir(tmp_path)))
+    files.fill(tmp_path / "w.npy", (30, 40), scheme, 7, chunk_bytes=160)
+    assert len(seen) == 1
+    assert seen[0].startswith(".pyinit-")
+    assert os.listdir(tmp_path) == ["w.npy"]
+
+
+def test_a_file_is_replaced_only_where_that_is_asked_for(tmp_path):
+    path = tmp_path / "w.npy"
+    path.write_bytes(b"before")
+    with pytest.raises(FileExistsError, match="exists already"):
+        files.fill(path, (2, 2), "zeros", 0)
+    assert path.read_bytes() == b"before"
+    files.fill(path, (2, 2), "zeros", 0, overwrite=True)
+    assert not np.load(path).any()
+
+
+def test_a_file_that_came_to_be_in_the_meantime_stays(tmp_path):
+    path = tmp_path / "w.npy"
+    scheme = Recorder(at=2, do=lambda: path.write_bytes(b"another's"))
+    with pytest.raises(FileExistsError):
+        files.fill(path, (30, 40), scheme, 7, chunk_bytes=160)
+    assert path.read_bytes() == b"another's"
+    assert os.listdir(tmp_path) == ["w.npy"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and modes of POSIX")
+def test_a_link_is_followed_and_the_mode_is_that_of_any_new_file(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "w.npy").symlink_to(tmp_path / "disk" / "real.npy")
+    files.fill(tmp_path / "w.npy", (2, 2), "zeros", 0)
+    assert (tmp_path / "w.npy").is_symlink()
+    (tmp_path / "other").touch()
+    mode = stat.S_IMODE((tmp_path / "other").stat().st_mode)
+    assert stat.S_IMODE((tmp_path / "disk" / "real.npy").stat().st_mode) == mode
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"path": "w.npz"}, ValueError, r"\.npy or \.safetensors; got 'w\.npz'"),
+        ({"path": "w"}, ValueError, r"\.npy or \.safetensors"),
+        ({"shape": (2, -1)}, ValueError, r"not be negative; got \(2, -1\)"),
+        ({"shape": (2, 1.5)}, TypeError, "dimension must be an integer; got float"),
+        ({"shape": "2,3"}, TypeError, "dimension must be an integer; got str"),
+        ({"shape": (4,)}, ValueError, "at least 2 dimensions"),
+        ({"dtype": "int32"}, TypeError, "float16, bfloat16, float32, float64; got int32"),
+        ({"dtype": "nonsense"}, TypeError, "got 'nonsense'"),
+        ({"dtype": "bfloat16"}, TypeError, r"name the file \.safetensors"),
+        ({"seed": -1}, ValueError, "seed"),
+        ({"generator": "mt19937"}, ValueError, "generator"),
+        ({"chunk_bytes": 0.5}, TypeError, "chunk_bytes must be an integer"),
+        ({"path": "w.safetensors", "name": "__metadata__"}, ValueError, "__metadata__"),
+        ({"path": "nowhere/w.npy"}, FileNotFoundError, "nowhere is not a folder"),
+        ({"shape": (10**9, 10**9)}, OSError, "4,000,000,000,000,000,128 bytes are needed"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_done_is_told_before_anything_is_written(tmp_path, monkeypatch, changes, error, message):
+    monkeypatch.chdir(tmp_path)
+    arguments = {"path": "w.npy", "shape": (2, 3), "scheme": "xavier_normal", "seed": 7} | changes
+    with pytest.raises(error, match=message):
+        files.fill(**arguments)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_is_no_file(tmp_path):
+    (tmp_path / "w.npy").mkdir()
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        files.fill(tmp_path / "w.npy", (2, 3), "zeros", 0, overwrite=True)
+
+
+def test_a_file_that_cannot_be_made_is_told_by_its_own_name(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"w\.npy") as raised, replacement(tmp_path / "gone" / "w.npy", False):
+        pass
+    assert ".pyinit" not in str(raised.value)
+
+
+MEMORY = """
+import resource, sys
+from pyinit import files
+files.fill(sys.argv[1], (8, 8), "big", 0)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+files.fill(sys.argv[1], (1, int(sys.argv[2])), "big", 0, overwrite=True)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ru_maxrss is in other units")
+@pytest.mark.parametrize("size", [400_000_000, pytest.param(10_000_000_000, marks=pytest.mark.slow)], ids="{:,}".format)
+def test_a_file_larger_than_what_is_in_memory_at_a_time(tmp_path, size):
+    path = tmp_path / "w.safetensors"
+    command = [sys.executable, "-c", MEMORY, path, str(size // 4)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(result.stdout) < 100 << 20  # a chunk of 64 MiB, and what a thread needs
+    assert path.stat().st_size > size
+    position = size // 4 - 1000
+    end = np.fromfile(path, np.float32, offset=path.stat().st_size - 4000)
+    np.testing.assert_array_equal(end, Stream(0).skip_ahead(position).normal(1000))
+    path.unlink()
