@@ -16,7 +16,7 @@ CYTHON_FILES = sorted(PACKAGE.rglob("*.pyx"))
 FLOORS = [
     {"__main__"},
     {"cli"},
-    {"demo"},
+    {"demo", "demo_training"},
     {"bench", "files", "plots"},
     {"diagnostics"},
     {"adapters", "network"},

@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0; 1 where a file cannot be written; 130 after Ctrl-C.
+        The exit code: 0; 1 where a file cannot be written or a package is missing; 130 after Ctrl-C.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # `pyinit demo | head`: what is still in the buffer has nowhere to go when Python flushes it at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, MemoryError) as error:
+    except (ImportError, MemoryError, OSError) as error:
         print(f"pyinit: {error}", file=sys.stderr)
         return 1
     return 0
