@@ -23,7 +23,7 @@ FLOORS = [
     {"bit_generator"},
     {"child_streams", "initializers"},
     {"streams"},
-    {"cuda", "arrays", "isa", "terminal"},
+    {"cuda", "arrays", "atomic", "isa", "terminal"},
     {"_core"},
 ]
 
