@@ -10,10 +10,12 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pyinit
 from pyinit import cli, terminal
+from pyinit.demo import training
 
 ROOT = Path(__file__).parents[1]
 ESCAPE = "\x1b"
@@ -57,6 +59,55 @@ def test_the_small_network_learns_or_is_stuck_as_in_the_article(demo):
     assert line(demo, "by hand, large").split()[-3:] == ["0.000", "1.00", "stuck"]
     for scheme in ("uniform in [0, 1)", "Gaussian, std 1", "Xavier"):
         assert "0.50" in demo[demo.index(scheme) :].split("\n")[0]
+
+
+def test_the_demo_of_training_is_a_table_of_learning_curves():
+    pytest.importorskip("sklearn")
+    result = run("demo", "--train", "--quick", "--seed", 3)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert result.stdout.isascii()
+    assert ESCAPE not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    for scheme in ("zeros", "small"):
+        assert line(result.stdout, scheme).split()[-1] == "stuck"
+    assert line(result.stdout, "big").split()[-1] != "learned"
+    for scheme in ("Xavier", "Kaiming"):
+        *_, curve, last, verdict = line(result.stdout, scheme).split()
+        assert verdict == "learned"
+        assert float(last.rstrip("%")) > 90
+        assert len(curve) == 8
+        assert curve.endswith("99")
+
+
+def test_a_terminal_draws_the_curves_with_blocks():
+    curves = {"Xavier": np.linspace(0, 1, 8), "big": np.array([0.5, np.nan])}
+    texts = {}
+    for encoding, kind in (("utf-8", Terminal), ("ascii", Terminal), ("utf-8", io.StringIO)):
+        file = type("File", (kind,), {"encoding": encoding})()
+        with redirect_stdout(file):
+            training.show(terminal.Plain(), curves)
+        texts[encoding, file.isatty()] = file.getvalue()
+    assert "▁▂▃▄▅▆▇█" in texts["utf-8", True]
+    for piped in (texts["ascii", True], texts["utf-8", False]):
+        assert piped.isascii()
+        assert "5-" in line(piped, "big")
+        assert "diverged" in line(piped, "big")
+
+
+def test_the_curves_are_drawn_into_a_file(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    file = tmp_path / "new" / "curves.png"
+    assert cli.main(["demo", "--train", "--quick", "--save", str(file)]) == 0
+    assert file.read_bytes().startswith(b"\x89PNG")
+    assert "curves.png" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_training_without_scikit_learn_is_one_sentence(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert cli.main(["demo", "--train"]) == 1
+    assert capsys.readouterr() == ("", "pyinit: the data sets need scikit-learn: pip install 'pyinit[network]'\n")
 
 
 def test_what_was_not_measured_is_marked(demo):
@@ -111,7 +162,15 @@ def test_no_arguments_print_the_help(capsys):
 
 @pytest.mark.parametrize(
     "arguments",
-    ["nope", "demo --seed -1", f"demo --seed {2**64}", "demo --seed x", "bench --elements 1", "bench --repetitions 0"],
+    [
+        "nope",
+        "demo --train --save x.doc",
+        "demo --seed -1",
+        f"demo --seed {2**64}",
+        "demo --seed x",
+        "bench --elements 1",
+        "bench --repetitions 0",
+    ],
 )
 def test_what_is_not_understood_exits_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -210,6 +269,13 @@ def test_what_cannot_be_done_is_one_sentence(error, sentence, monkeypatch, capsy
     monkeypatch.setattr("pyinit.cli.info.run", fail)
     assert cli.main(["info"]) == 1
     assert capsys.readouterr().err == f"pyinit: {sentence}\n"
+
+
+def test_a_picture_is_of_training(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["demo", "--save", "curves.png"])
+    assert stop.value.code == 2
+    assert "--save needs --train" in capsys.readouterr().err
 
 
 def test_version():

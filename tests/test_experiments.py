@@ -23,7 +23,7 @@ def test_the_articles_weights_learn(sign, first):
     net = the_articles()
     for layer in net.layers:
         layer.bias *= sign
-    losses = train(net, X, Y, epochs=2000, learning_rate=0.05)
+    losses = train(net, X, Y, epochs=2000, learning_rate=0.05).loss
     assert losses[0] == pytest.approx(first, rel=0.01)
     assert losses[-1] < 1e-12
     assert learned(net)
@@ -33,7 +33,7 @@ def test_large_weights_are_stuck_in_saturation():
     """Measured: the output is 1 and the loss 0.125 in every epoch, for a(1 - a) is 0, and so is each gradient."""
     net = the_articles_saturated()
     before = [layer.weights.copy() for layer in net.layers]
-    losses = train(net, X, Y, epochs=2000, learning_rate=0.05)
+    losses = train(net, X, Y, epochs=2000, learning_rate=0.05).loss
     assert (losses == 0.125).all()
     assert (net(X) == 1.0).all()
     for layer, weights in zip(net.layers, before, strict=True):
@@ -136,7 +136,7 @@ def deep_training(scheme, seed):
     new_x, new_y = examples("new x", 1000)
     net = Network(2, [Dense(30, "tanh")] * 10 + [Dense(1, "tanh")], dtype=np.float64)
     net.initialize(seed, weights=scheme)
-    losses = train(net, x, y, epochs=500, learning_rate=0.03)
+    losses = train(net, x, y, epochs=500, learning_rate=0.03).loss
     return losses[-1] / (y.var() / 2), ((net(new_x) - new_y) ** 2).mean() / new_y.var()
 
 

@@ -3,7 +3,6 @@
 import copy
 import math
 import pickle
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +11,6 @@ from article import X, Y, the_articles, toy
 from pyinit import Stream
 from pyinit.initializers import big, constant, normal, uniform, xavier_normal
 from pyinit.network import Dense, Network, gradients, train
-from pyinit.network.activations import ACTIVATIONS, activation
-from pyinit.network.losses import loss_function
-from pyinit.network.network import NAMESPACES
 
 
 def test_forward_by_hand():
@@ -34,89 +30,10 @@ def test_forward_by_hand():
     np.testing.assert_array_equal(net([[0.3, 0.9], [0.0, 0.0]]), second)
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("tanh", [-1.0, -0.7615941559557649, 0.0, 0.46211715726000973, 1.0]),
-        ("sigmoid", [0.0, 0.2689414213699951, 0.5, 0.6224593312018546, 1.0]),
-        ("relu", [0.0, 0.0, 0.0, 0.5, 1000.0]),
-        ("identity", [-1000.0, -1.0, 0.0, 0.5, 1000.0]),
-    ],
-)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_activations_keep_dtype_and_do_not_overflow(name, expected, dtype):
-    a = activation(name).function(np.array([-1000.0, -1.0, 0.0, 0.5, 1000.0], dtype))
-    assert a.dtype == activation(name).derivative(a).dtype == dtype
-    np.testing.assert_allclose(a, expected, rtol=np.finfo(dtype).eps * 4)
-
-
 def test_dtype_is_kept_throughout():
     for dtype in (np.float32, np.float64):
         net = the_articles(dtype)
-        assert train(net, X, Y, epochs=2).dtype == net(X).dtype == net.layers[0].weights.dtype == dtype
-
-
-class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
-    """An array that NumPy reaches only by its protocols and that never mixes with NumPy's own, as CuPy's."""
-
-    def __init__(self, host):
-        self.host = host
-
-    dtype = property(lambda self: self.host.dtype)
-    ndim = property(lambda self: self.host.ndim)
-    shape = property(lambda self: self.host.shape)
-    T = property(lambda self: DeviceArray(self.host.T))
-
-    def __len__(self):
-        return len(self.host)
-
-    def __bool__(self):
-        return bool(self.host)
-
-    def __array__(self, *args, **kwargs):
-        raise TypeError("this array does not come to the host by itself")
-
-    def __setitem__(self, key, value):
-        self.host[key] = value.host if isinstance(value, DeviceArray) else value
-
-    def __array_ufunc__(self, ufunc, method, *args, out=(), **kwargs):
-        return self._call(getattr(ufunc, method), (*args, *out), kwargs | ({"out": out[0].host} if out else {}))
-
-    def __array_function__(self, function, types, args, kwargs):
-        return self._call(function, args, kwargs)
-
-    def _call(self, function, args, kwargs):
-        if any(isinstance(a, np.ndarray) for a in args):
-            raise TypeError("a device array met a NumPy array")
-        inputs = args[:-1] if "out" in kwargs else args
-        return DeviceArray(function(*(a.host if isinstance(a, DeviceArray) else a for a in inputs), **kwargs))
-
-    def sum(self, **kwargs):
-        return DeviceArray(self.host.sum(**kwargs))
-
-    def any(self):
-        return DeviceArray(self.host.any())
-
-    def astype(self, dtype, **kwargs):
-        return DeviceArray(self.host.astype(dtype, **kwargs))
-
-
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_training_asks_only_what_any_array_answers(monkeypatch, name):
-    def on_device(make):
-        return lambda *args, **kwargs: DeviceArray(make(*args, **kwargs))
-
-    makers = {f: on_device(getattr(np, f)) for f in ("asarray", "empty", "full", "zeros")}
-    monkeypatch.setitem(NAMESPACES, "device", SimpleNamespace(nan=np.nan, **makers))
-    results = []
-    for where in ("cpu", "device"):
-        net = Network(2, [Dense(3, name), Dense(1, name)], device=where)
-        for i, layer in enumerate(net.layers):
-            layer.weights[...] = Stream(i).normal(layer.weights.shape)
-        results.append((train(net, X, Y, epochs=3), net(X)))
-    for cpu, device in zip(*results, strict=True):
-        assert isinstance(device, DeviceArray)
-        np.testing.assert_array_equal(device.host, cpu)
+        assert train(net, X, Y, epochs=2).loss.dtype == net(X).dtype == net.layers[0].weights.dtype == dtype
 
 
 def test_each_parameter_has_its_own_named_stream():
@@ -152,6 +69,16 @@ def test_initialize_takes_a_stream_and_can_be_repeated():
     assert (first.layers[0].weights != expected).all()
 
 
+def test_schemes_may_be_texts():
+    net, same = Network(3, [Dense(4, weights="normal(std=0.5)", bias="big")]), Network(3, [Dense(4)])
+    assert net.layers[0].description == Dense(4, weights=normal(std=0.5), bias=big())
+    net.initialize(0)
+    same.initialize(0, weights="normal(std=0.5)", bias="big")
+    np.testing.assert_array_equal(net.layers[0].weights, same.layers[0].weights)
+    np.testing.assert_array_equal(net.layers[0].bias, same.layers[0].bias)
+    np.testing.assert_array_equal(net.layers[0].bias, Stream(0).child("layers.0.bias").normal(4))
+
+
 def test_initialize_can_overrule_every_layer():
     net = Network(2, [Dense(4, weights=big(), bias=big()), Dense(1)])
     net.initialize(0, weights=constant(0.25), bias=constant(-1.0))
@@ -178,83 +105,20 @@ def test_a_network_runs_when_every_weight_is_set_and_not_before():
     assert (net(X) == 0.0).all()
 
 
-def test_the_loss_is_half_the_mean_squared_distance():
-    quadratic = loss_function("quadratic")
-    a, y = np.array([[1.0, 2.0], [3.0, 5.0], [0.0, 0.0]]), np.array([[1.0, 0.0], [3.0, 1.0], [0.0, 2.0]])
-    assert quadratic.value(a, y) == (4 + 16 + 4) / 6
-    np.testing.assert_allclose(quadratic.gradient(a, y), np.array([[0, 2], [0, 4], [0, -2]]) / 3)
-
-
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_gradients_equal_finite_differences(name):
-    """A central difference of step h errs by about h² + eps/h: with h = 1e-5, by 1e-10."""
-    h = 1e-5
-    net = Network(3, [Dense(5, name), Dense(4, name), Dense(2, name)], dtype=np.float64)
-    net.initialize(seed=1, bias=normal(std=0.3))
-    x, y = Stream(2).normal((7, 3), np.float64), Stream(3).normal((7, 2), np.float64)
-    value, by_layer = gradients(net, x, y)
-    assert value == pytest.approx(((net(x) - y) ** 2).sum() / (2 * 7), rel=1e-14)
-    for layer, found in zip(net.layers, by_layer, strict=True):
-        for parameter, gradient in zip((layer.weights, layer.bias), found, strict=True):
-            assert gradient.shape == parameter.shape
-            assert np.abs(gradient).max() > 1e-3, "a gradient of zeros would prove nothing"
-            for index in np.ndindex(parameter.shape):
-                at = parameter[index]
-                parameter[index] = at + h
-                above = gradients(net, x, y)[0]
-                parameter[index] = at - h
-                below = gradients(net, x, y)[0]
-                parameter[index] = at
-                assert gradient[index] == pytest.approx((above - below) / (2 * h), rel=1e-6, abs=1e-9)
-
-
-def test_the_input_gradient_equals_finite_differences():
-    layer = the_articles(np.float64).layers[0]
-    x, along = np.array([[0.3, 0.9], [-0.2, 0.1]]), np.array([[1.0, -2.0, 0.5, 3.0], [0.2, 0.4, -1.0, 1.0]])
-    *_, found = layer.backward(x, layer.forward(x), along)
-    for index in np.ndindex(x.shape):
-        step = np.zeros_like(x)
-        step[index] = 1e-5
-        difference = ((layer.forward(x + step) - layer.forward(x - step)) * along).sum() / 2e-5
-        assert found[index] == pytest.approx(difference, rel=1e-7)
-
-
-def test_one_step_is_the_gradient_times_the_rate():
-    net, same = the_articles(np.float64), the_articles(np.float64)
-    value, by_layer = gradients(net, X, Y)
-    assert train(net, X, Y, epochs=1, learning_rate=0.05) == pytest.approx([value])
-    for layer, before, (weights, bias) in zip(net.layers, same.layers, by_layer, strict=True):
-        np.testing.assert_allclose(layer.weights, before.weights - 0.05 * weights, rtol=1e-14)
-        np.testing.assert_allclose(layer.bias, before.bias - 0.05 * bias, rtol=1e-14)
-
-
-def test_no_epochs_change_nothing():
-    net, same = the_articles(), the_articles()
-    assert train(net, X, Y, epochs=0).shape == (0,)
-    np.testing.assert_array_equal(net.layers[0].weights, same.layers[0].weights)
-
-
-def test_training_leaves_its_data_alone():
-    x, y = np.array(X, np.float32), np.array(Y, np.float32)
-    train(the_articles(), x, y, epochs=3)
-    assert x.tolist() == np.array(X, np.float32).tolist()
-    assert y.tolist() == np.array(Y, np.float32).tolist()
-
-
 @pytest.mark.parametrize(
     ("error", "message", "make"),
     [
         (ValueError, "units must be at least 1; got 0", lambda: Dense(0)),
         (TypeError, "units must be an integer; got 4.0", lambda: Dense(4.0)),
-        (ValueError, "'tanh', 'sigmoid', 'relu', 'identity'; got 'tahn'", lambda: Dense(4, "tahn")),
-        (TypeError, "weights must be a scheme .*; got 'zeros'", lambda: Dense(4, weights="zeros")),
-        (TypeError, "bias must be a scheme .*; got 0.0", lambda: Dense(4, bias=0.0)),
+        (ValueError, "activation must be one of .*; got 'tahn'", lambda: Dense(4, "tahn")),
+        (ValueError, "weights: no scheme is called 'zeroes'", lambda: Dense(4, weights="zeroes")),
+        (TypeError, "bias: a scheme must be .*; got 0.0", lambda: Dense(4, bias=0.0)),
         (
             TypeError,
-            r"weights must be a scheme, .*did you mean xavier_normal\(\)",
+            r"weights: a scheme must be .*did you mean xavier_normal\(\)",
             lambda: Dense(4, weights=xavier_normal),
         ),
-        (TypeError, "weights must be a scheme .*; got 'xavier'", lambda: toy().initialize(0, weights="xavier")),
+        (TypeError, "weights: a scheme must be .*; got 0.1", lambda: toy().initialize(0, weights=0.1)),
         (TypeError, "layers must be Dense; got 't'", lambda: Network(2, "tanh")),
         (TypeError, "not iterable", lambda: Network(2, Dense(3))),
         (ValueError, "inputs must be at least 1; got 0", lambda: Network(0, [Dense(1)])),
@@ -276,7 +140,7 @@ def test_training_leaves_its_data_alone():
             "at least 1; got 0 and 0",
             lambda: train(the_articles(), np.empty((0, 2)), np.empty((0, 1))),
         ),
-        (ValueError, "loss must be one of 'quadratic'; got 'mse'", lambda: train(the_articles(), X, Y, loss="mse")),
+        (ValueError, "loss must be one of .*; got 'mse'", lambda: train(the_articles(), X, Y, loss="mse")),
         (ValueError, "epochs must be at least 0; got -1", lambda: train(the_articles(), X, Y, epochs=-1)),
         (TypeError, "epochs must be an integer; got 2000.0", lambda: train(the_articles(), X, Y, epochs=2e3)),
         (ValueError, "learning_rate must be .*; got nan", lambda: train(the_articles(), X, Y, learning_rate=math.nan)),

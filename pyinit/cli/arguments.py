@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["EXIT_CODES", "add_bench_options", "add_command", "add_json", "check_writable", "integer"]
+from pyinit.plots import FORMATS
+
+__all__ = ["EXIT_CODES", "add_bench_options", "add_command", "add_json", "check_writable", "integer", "picture"]
 
 EXIT_CODES = """\
 exit codes:
@@ -75,6 +77,14 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
         return value
 
     return read
+
+
+def picture(text: str) -> Path:
+    """Read the name of a picture's file."""
+    path = Path(text)
+    if path.suffix.lower() not in FORMATS:
+        raise argparse.ArgumentTypeError(f"must end in {', '.join(FORMATS)}; got {text!r}")
+    return path
 
 
 def check_writable(file: Path | None) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pyinit import initializers, plots, report
 from pyinit.atomic import replacement
-from pyinit.cli.arguments import add_command, add_json, check_writable, integer
+from pyinit.cli.arguments import add_command, add_json, check_writable, integer, picture
 from pyinit.diagnostics import Diagnosis, diagnose, meanings
 from pyinit.network import Dense
 from pyinit.streams import Stream
@@ -112,14 +112,6 @@ def activation(text: str) -> str:
         return Dense(1, text).activation
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def picture(text: str) -> Path:
-    """Read the name of a picture's file."""
-    path = Path(text)
-    if path.suffix.lower() not in plots.FORMATS:
-        raise argparse.ArgumentTypeError(f"must end in {', '.join(plots.FORMATS)}; got {text!r}")
-    return path
 
 
 def run(arguments: argparse.Namespace) -> None:

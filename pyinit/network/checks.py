@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import operator
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from numpy.typing import NDArray
 
-__all__ = ["count", "rows", "scheme"]
+from pyinit import initializers
+
+__all__ = ["Scheme", "count", "rows", "scheme"]
 
 Array = NDArray[Any]
+Scheme = Callable[[Any, Any], Any]
 
 
 def count(value: Any, least: int, name: str) -> int:
@@ -31,26 +34,22 @@ def count(value: Any, least: int, name: str) -> int:
     return number
 
 
-def scheme(value: Any, name: str) -> None:
-    """Raise TypeError if `value` cannot be called as ``value(out, stream)``.
+def scheme(value: Any, name: str) -> Scheme:
+    """Give `value` as a scheme, if it is one or describes one; raise TypeError or ValueError else.
 
     Examples
     --------
+    >>> scheme("normal(std=0.02)", "weights")
+    Normal(std=0.02)
     >>> from pyinit.initializers import zeros
-    >>> scheme(zeros(), "bias")
     >>> scheme(zeros, "bias")
     Traceback (most recent call last):
-    TypeError: bias must be a scheme, called with an array and a stream; got zeros: did you mean zeros()?
+    TypeError: bias: a scheme must be callable with an array and a stream; got zeros: did you mean zeros()?
     """
-    what = getattr(value, "__name__", repr(value))
-    if not callable(value):
-        raise TypeError(f"{name} must be a scheme from pyinit.initializers; got {value!r}")
     try:
-        inspect.signature(value).bind("out", "stream")
-    except TypeError:
-        raise TypeError(
-            f"{name} must be a scheme, called with an array and a stream; got {what}: did you mean {what}()?"
-        ) from None
+        return cast(Scheme, initializers.scheme(value))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None
 
 
 def rows(values: Any, length: int, name: str, dtype: Any, xp: ModuleType) -> Array:

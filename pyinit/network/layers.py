@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +10,13 @@ from numpy.typing import NDArray
 
 from pyinit.initializers import xavier_normal, zeros
 from pyinit.network.activations import Activation, activation
-from pyinit.network.checks import count, scheme
+from pyinit.network.buffers import Buffers
+from pyinit.network.checks import Scheme, count, scheme
 
-__all__ = ["Dense", "DenseLayer", "Scheme"]
+__all__ = ["Dense", "DenseLayer"]
 
 Array = NDArray[Any]
-Scheme = Callable[[Any, Any], Any]
+NEW = Buffers()  # every result in an array of its own
 
 
 @dataclass(frozen=True)
@@ -29,33 +29,36 @@ class Dense:
     ----------
     units : int, at least 1
         The number of outputs.
-    activation : {"identity", "tanh", "sigmoid", "relu"}
-    weights, bias : scheme
-        How `Network.initialize` fills the layer's arrays; see `pyinit.initializers`.
+    activation : {"identity", "tanh", "sigmoid", "relu", "leaky_relu", "gelu", "softmax"}
+    weights, bias : scheme or str
+        How `Network.initialize` fills the layer's arrays; a text is read by `pyinit.initializers.scheme`.
 
     Raises
     ------
     TypeError
         If `units` is not an integer, or a scheme cannot be called.
     ValueError
-        If `units` is below 1, or there is no such activation.
+        If `units` is below 1, or there is no such activation or scheme.
 
     Examples
     --------
     >>> Dense(4, "tanh")
     Dense(units=4, activation='tanh', weights=VarianceScaling(scale=1.0, mode='fan_avg'), bias=Constant(value=0.0))
+    >>> Dense(4, weights="normal(std=0.02)").weights
+    Normal(std=0.02)
     """
 
     units: int
     activation: str = "identity"
-    weights: Scheme = field(default_factory=xavier_normal)
-    bias: Scheme = field(default_factory=zeros)
+    weights: Scheme | str = field(default_factory=xavier_normal)
+    bias: Scheme | str = field(default_factory=zeros)
 
     def __post_init__(self) -> None:
         count(self.units, 1, "units")
         activation(self.activation)
-        scheme(self.weights, "weights")
-        scheme(self.bias, "bias")
+        # Python's way to set a field of a frozen dataclass.
+        object.__setattr__(self, "weights", scheme(self.weights, "weights"))
+        object.__setattr__(self, "bias", scheme(self.bias, "bias"))
 
     def connect(self, inputs: int, dtype: Any, xp: Any = np) -> DenseLayer:
         """Make the layer for a number of inputs, with arrays from the namespace `xp`.
@@ -92,27 +95,60 @@ class DenseLayer:
         out, inputs = self.weights.shape
         return f"DenseLayer({inputs} -> {out}, {self.activation.name!r})"
 
-    def forward(self, x: Array) -> Array:
-        """Compute the output, of shape (batch, out), for inputs of shape (batch, in)."""
-        return self.activation.function(x @ self.weights.T + self.bias)
+    def buffers(self, batch: int, xp: Any = np) -> Buffers:
+        """Make what the passes of batches of up to so many rows write into."""
+        z, a, gradient, delta = (xp.empty((batch, len(self.bias)), dtype=self.weights.dtype) for _ in range(4))
+        weights, bias = (xp.empty(array.shape, dtype=array.dtype) for array in (self.weights, self.bias))
+        return Buffers(z, a, gradient, delta, weights, bias)
 
-    def backward(self, x: Array, a: Array, gradient: Array) -> tuple[Array, Array, Array]:
-        """Carry the loss's gradient from the output to the weights, the bias and the input.
+    def forward(self, x: Array, to: Buffers = NEW) -> tuple[Array, Array]:
+        """Compute the outputs.
+
+        Parameters
+        ----------
+        x : array of shape (batch, in)
+        to : Buffers, optional
+            Where the results go, in `z` and `a`.
+
+        Returns
+        -------
+        z, a : array of shape (batch, out)
+            The pre-activations ``x @ weights.T + bias``, and the activation function of them.
+        """
+        z = np.matmul(x, self.weights.T, out=to.z)
+        z += self.bias
+        return z, self.activation.forward(z, out=to.a)
+
+    def backward(self, x: Array, delta: Array, to: Buffers = NEW) -> tuple[Array, Array]:
+        """Carry the loss's gradient from the pre-activations to the parameters.
 
         Parameters
         ----------
         x : array of shape (batch, in)
             What `forward` was given.
-        a : array of shape (batch, out)
-            What it returned.
-        gradient : array of shape (batch, out)
-            The gradient of the loss with respect to `a`.
+        delta : array of shape (batch, out)
+            The gradient with respect to `z`: that with respect to `a`, after `Activation.backward`.
+        to : Buffers, optional
+            Where the results go, in `weights` and `bias`.
 
         Returns
         -------
         weights_gradient : array of shape (out, in)
         bias_gradient : array of shape (out,)
-        input_gradient : array of shape (batch, in)
         """
-        delta = gradient * self.activation.derivative(a)
-        return delta.T @ x, delta.sum(axis=0), delta @ self.weights
+        return np.matmul(delta.T, x, out=to.weights), np.sum(delta, axis=0, out=to.bias)
+
+    def input_gradient(self, delta: Array, out: Array | None = None) -> Array:
+        """Carry the loss's gradient from the pre-activations to the inputs.
+
+        Parameters
+        ----------
+        delta : array of shape (batch, out)
+        out : array of shape (batch, in), optional
+            Where the result goes.
+
+        Returns
+        -------
+        array of shape (batch, in)
+        """
+        return np.matmul(delta, self.weights, out=out)

@@ -1,49 +1,177 @@
-"""Loss functions, each with its gradient with respect to the network's output."""
+"""Loss functions: each a small class with its value and its gradient."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
+
+from pyinit.network.activations import Activation
+from pyinit.network.buffers import Buffers
+from pyinit.network.checks import rows
 
 __all__ = ["LOSSES", "Loss", "loss_function"]
 
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
 class Loss:
-    """A loss of outputs ``a`` and targets ``y``, both of shape (batch, out), and its gradient by ``a``."""
-
-    name: str
-    value: Callable[[Array, Array], Any]
-    gradient: Callable[[Array, Array], Array]
-
-
-def _quadratic(a: Array, y: Array) -> Any:
-    error = a - y
-    return (error * error).sum() / (2 * len(a))
-
-
-LOSSES = {
-    loss.name: loss
-    for loss in (
-        # n is the number of rows, as in the gradient; Djuric's quadratic-cost! divides what it *reports* by
-        # the number of elements, which is the same for one output.
-        Loss("quadratic", _quadratic, lambda a, y: (a - y) / len(a)),
-    )
-}
-
-
-def loss_function(name: str) -> Loss:
-    """Look a loss up by its name.
+    """A loss of the last layer's outputs `a` and the targets `y`: a mean over the rows of a batch.
 
     Parameters
     ----------
-    name : {"quadratic"}
-        ``"quadratic"`` is ``1/(2n) Σ |a - y|²`` over the n rows of the batch.
+    activation : Activation
+        Of the last layer. A loss carries its gradient through that activation by itself, for together they
+        may be simpler than apart.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, activation: Activation) -> None:
+        self.activation = activation
+
+    def targets(self, y: Any, outputs: int, dtype: Any, xp: ModuleType) -> Array:
+        """Give targets as an array of shape (batch, outputs), or raise TypeError or ValueError."""
+        return rows(y, outputs, "y", dtype, xp)
+
+    def forward(self, z: Array, a: Array, y: Array, out: Array | None = None) -> Any:
+        """Compute the loss.
+
+        Parameters
+        ----------
+        z, a : array of shape (batch, outputs)
+            The last layer's pre-activations and outputs; only read.
+        y : array of shape (batch, outputs)
+            The targets; only read.
+        out : array of shape (batch, outputs), optional
+            Scratch space.
+
+        Returns
+        -------
+        scalar
+        """
+        raise NotImplementedError
+
+    def backward(self, z: Array, a: Array, y: Array, to: Buffers) -> Array:
+        """Compute the gradient with respect to `z`, of shape (batch, outputs), in the last layer's buffers."""
+        raise NotImplementedError
+
+
+class Quadratic(Loss):
+    """``1/(2n) Σ |a - y|²`` over the n rows of the batch.
+
+    Source
+    ------
+    `quadratic-cost!` in Djuric, "Deep Learning from Scratch to GPU, 12, A Simple Neural Network Training API",
+    2019. What it *reports* is divided by the number of elements, which is the same for one output.
+    """
+
+    name = "quadratic"
+
+    def forward(self, z: Array, a: Array, y: Array, out: Array | None = None) -> Any:
+        out = np.subtract(a, y, out=out)
+        out *= out
+        return out.sum() / (2 * len(a))
+
+    def backward(self, z: Array, a: Array, y: Array, to: Buffers) -> Array:
+        gradient = np.subtract(a, y, out=to.gradient)
+        gradient /= len(a)
+        return self.activation.backward(z, a, gradient, out=to.delta)
+
+
+class CrossEntropy(Loss):
+    """What the cross-entropies of softmax and of sigmoid have in common: the gradient by `z` is ``(a - y) / n``.
+
+    The slope of the activation has cancelled, so a saturated output that is wrong still learns.
+    """
+
+    name = "cross_entropy"
+
+    def targets(self, y: Any, outputs: int, dtype: Any, xp: ModuleType) -> Array:
+        """Give targets as probabilities of shape (batch, outputs): class labels of shape (batch,) are converted."""
+        y = xp.asarray(y)
+        labels = y.ndim == 1 and y.dtype.kind in "iub"
+        targets = one_hot(y, outputs, dtype, xp) if labels else rows(y, outputs, "y", dtype, xp)
+        # In this form a NaN does not pass either.
+        if not (np.all(targets >= 0) and np.all(targets <= 1)):
+            raise ValueError("y must hold probabilities, in [0, 1], or be integer class labels of shape (batch,)")
+        return targets
+
+    def backward(self, z: Array, a: Array, y: Array, to: Buffers) -> Array:
+        delta = np.subtract(a, y, out=to.delta)
+        delta /= len(a)
+        return delta
+
+
+class SoftmaxCrossEntropy(CrossEntropy):
+    """``-1/n Σ y ln a`` for a last layer of softmax, whose rows are probabilities of classes.
+
+    Source
+    ------
+    Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
+    """
+
+    def targets(self, y: Any, outputs: int, dtype: Any, xp: ModuleType) -> Array:
+        targets = super().targets(y, outputs, dtype, xp)
+        if np.any(np.abs(np.sum(targets, axis=1) - 1) > 1e-3):
+            raise ValueError("each row of y must sum to 1, as the outputs of softmax do")
+        return targets
+
+    def forward(self, z: Array, a: Array, y: Array, out: Array | None = None) -> Any:
+        # ln a = z - max z - ln Σ exp(z - max z), where the sum is 1 / max a: finite where a itself is 0.
+        out = np.subtract(z, np.max(z, axis=-1, keepdims=True), out=out)
+        out += np.log(np.max(a, axis=-1, keepdims=True))
+        out *= y
+        return -out.sum() / len(a)
+
+
+class SigmoidCrossEntropy(CrossEntropy):
+    """``-1/n Σ (y ln a + (1 - y) ln(1 - a))`` for a last layer of sigmoids, each the probability of a yes."""
+
+    def forward(self, z: Array, a: Array, y: Array, out: Array | None = None) -> Any:
+        # It is ln(1 + exp -|z|) + max(z, 0) - y z, in which no term overflows and no two large ones cancel.
+        out = np.abs(z, out=out)
+        np.negative(out, out=out)
+        total = np.logaddexp(0, out, out=out).sum()
+        np.subtract(np.greater(z, 0, out=out), y, out=out)
+        out *= z
+        return (total + out.sum()) / len(a)
+
+
+def one_hot(labels: Array, outputs: int, dtype: Any, xp: ModuleType) -> Array:
+    """Give class labels as rows with a 1 at the label; for one output, as rows of the label, 0 or 1.
+
+    Examples
+    --------
+    >>> one_hot(np.array([2, 0]), 3, np.float32, np)
+    array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
+    """
+    classes = max(outputs, 2)
+    if len(labels) and not (np.all(labels >= 0) and np.all(labels < classes)):
+        raise ValueError(f"y must hold class labels in [0, {classes}); got {np.min(labels)} to {np.max(labels)}")
+    names = xp.arange(outputs) if outputs > 1 else xp.full(1, True)
+    found: Array = np.equal(labels[:, None], names).astype(dtype)
+    return found
+
+
+LOSSES: dict[str, dict[str, type[Loss]] | type[Loss]] = {
+    "quadratic": Quadratic,
+    "cross_entropy": {"softmax": SoftmaxCrossEntropy, "sigmoid": SigmoidCrossEntropy},
+}
+
+
+def loss_function(name: str, activation: Activation) -> Loss:
+    """Make the loss of that name for a last layer.
+
+    Parameters
+    ----------
+    name : {"quadratic", "cross_entropy"}
+        ``1/(2n) Σ |a - y|²``, or ``-1/n Σ y ln a``, which for a sigmoid counts the other answer too.
+    activation : Activation
+        Of the last layer. For the cross-entropy softmax or sigmoid, whose outputs are probabilities.
 
     Returns
     -------
@@ -52,23 +180,27 @@ def loss_function(name: str) -> Loss:
     Raises
     ------
     ValueError
-        If there is none of that name.
-
-    Source
-    ------
-    Djuric, "Deep Learning from Scratch to GPU, 12, A Simple Neural Network Training API", 2019.
+        If there is none of that name, or it does not go with that activation.
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from pyinit.network.activations import activation
+    >>> quadratic = loss_function("quadratic", activation("identity"))
     >>> a, y = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[1.0, 0.0], [3.0, 1.0]])
-    >>> quadratic = loss_function("quadratic")
-    >>> float(quadratic.value(a, y))
+    >>> float(quadratic.forward(a, a, y))
     5.0
-    >>> quadratic.gradient(a, y)
+    >>> quadratic.backward(a, a, y, Buffers())
     array([[0., 1.],
            [0., 2.]])
     """
     if name not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(map(repr, LOSSES))}; got {name!r}")
-    return LOSSES[name]
+    kind = LOSSES[name]
+    if isinstance(kind, dict):
+        if activation.name not in kind:
+            raise ValueError(
+                f"{name} needs a last layer of {' or '.join(kind)}, whose outputs are probabilities;"
+                f" got {activation.name}"
+            )
+        kind = kind[activation.name]
+    return kind(activation)

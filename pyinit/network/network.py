@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyinit.network.checks import count, rows, scheme
-from pyinit.network.layers import Dense, Scheme
+from pyinit.network.buffers import Buffers
+from pyinit.network.checks import Scheme, count, rows, scheme
+from pyinit.network.layers import NEW, Dense
 from pyinit.streams import Stream
 
 __all__ = ["Network"]
@@ -95,7 +98,18 @@ class Network:
     def __repr__(self) -> str:
         return f"Network({self.inputs}, {self.layers}, dtype={self.dtype}, device={self.device!r})"
 
-    def initialize(self, seed: int | Stream | None, weights: Scheme | None = None, bias: Scheme | None = None) -> None:
+    def parameters(self) -> Iterator[tuple[str, Array]]:
+        """Give every parameter with its name: "layers.0.weights", "layers.0.bias", "layers.1.weights" and so on."""
+        for i, layer in enumerate(self.layers):
+            yield f"layers.{i}.weights", layer.weights
+            yield f"layers.{i}.bias", layer.bias
+
+    def initialize(
+        self,
+        seed: int | Stream | None,
+        weights: Scheme | str | None = None,
+        bias: Scheme | str | None = None,
+    ) -> None:
         """Fill every parameter from its own stream.
 
         The streams are the children "layers.0.weights", "layers.0.bias", "layers.1.weights" and so on, so
@@ -105,7 +119,7 @@ class Network:
         ----------
         seed : int, Stream or None
             A seed for a new stream (None: the operating system chooses), or the stream whose children to use.
-        weights, bias : scheme, optional
+        weights, bias : scheme or str, optional
             For all weights, and for all biases, instead of what the layers say.
 
         Raises
@@ -126,8 +140,11 @@ class Network:
                 scheme(given, name)
         stream = seed if isinstance(seed, Stream) else Stream(seed)
         for i, layer in enumerate(self.layers):
-            (weights or layer.description.weights)(layer.weights, stream.child(f"layers.{i}.weights"))
-            (bias or layer.description.bias)(layer.bias, stream.child(f"layers.{i}.bias"))
+            own = layer.description
+            fill_weights = scheme(own.weights if weights is None else weights, "weights")
+            fill_weights(layer.weights, stream.child(f"layers.{i}.weights"))
+            fill_bias = scheme(own.bias if bias is None else bias, "bias")
+            fill_bias(layer.bias, stream.child(f"layers.{i}.bias"))
 
     def __call__(self, x: Any) -> Array:
         """Compute the network's output for a batch: the last of its `activations`."""
@@ -161,19 +178,31 @@ class Network:
         >>> net.activations([[-1.0]])
         [array([[2.]], dtype=float32), array([[-4.]], dtype=float32)]
         """
-        outputs = self.forward(self.batch(x))
+        outputs = [a for _, a in self.forward(self.batch(x))]
         # A NaN weight makes NaN of every later layer: looking there spares a pass over all weights.
         if np.isnan(outputs[-1]).any():
             self.require_weights()
         return outputs
 
-    def forward(self, x: Array) -> list[Array]:
-        """Compute the output of every layer, trusting `x` to be a `batch` and the weights to be set."""
-        outputs = []
-        for layer in self.layers:
-            x = layer.forward(x)
-            outputs.append(x)
-        return outputs
+    def forward(self, x: Array, buffers: Sequence[Buffers] | None = None) -> list[tuple[Array, Array]]:
+        """Compute what every layer makes of a batch, trusting `x` to be a `batch` and the weights to be set.
+
+        Parameters
+        ----------
+        x : array of shape (batch, inputs)
+        buffers : sequence of Buffers, optional
+            Where each layer writes; new arrays if None.
+
+        Returns
+        -------
+        list of (z, a)
+            The pre-activations and the outputs of each layer, of shape (batch, units).
+        """
+        passes = []
+        for layer, to in zip(self.layers, buffers or repeat(NEW)):
+            z, x = layer.forward(x, to)
+            passes.append((z, x))
+        return passes
 
     def gradient_flow(self, x: Any, gradient: Any) -> list[Array]:
         """Carry a gradient from the network's output back to the output of every layer.
@@ -189,12 +218,11 @@ class Network:
         list of array
             With respect to the output of each layer, from the first to the last, each of shape (batch, units).
         """
-        x = self.batch(x)
-        outputs = self.activations(x)
+        self.require_weights()
         flow = [rows(gradient, self.outputs, "gradient", self.dtype, self.xp)]
-        for i in reversed(range(1, len(self.layers))):
-            *_, back = self.layers[i].backward(outputs[i - 1], outputs[i], flow[0])
-            flow.insert(0, back)
+        passes = self.forward(self.batch(x))
+        for layer, (z, a) in zip(reversed(self.layers[1:]), reversed(passes)):
+            flow.insert(0, layer.input_gradient(layer.activation.backward(z, a, flow[0])))
         return flow
 
     def batch(self, x: Any) -> Array:
@@ -209,3 +237,64 @@ class Network:
                     f"layers[{i}].weights must be numbers; got NaN: initialize() the network or set every weight"
                     " (a training that diverged leaves NaN too)"
                 )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to a file, which appears whole or not at all.
+
+        It is of safetensors: "layers.0.weights", "layers.0.bias" and so on, with the architecture in its metadata.
+
+        Parameters
+        ----------
+        path : path-like
+            A file that is there is replaced.
+
+        Raises
+        ------
+        ImportError
+            If safetensors is missing.
+        OSError
+            If the file cannot be written.
+
+        Warns
+        -----
+        UserWarning
+            If a scheme is a function of yours, which has no text: the loaded layer has the default scheme.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> net, path = Network(2, [Dense(3, "tanh"), Dense(1)]), tempfile.mkdtemp() + "/net.safetensors"
+        >>> net.initialize(seed=0)
+        >>> net.save(path)
+        >>> Network.load(path)
+        Network(2, [DenseLayer(2 -> 3, 'tanh'), DenseLayer(3 -> 1, 'identity')], dtype=float32, device='cpu')
+        """
+        from pyinit.network import storage
+
+        storage.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Network:
+        """Read a network that `save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        Network
+            With the same parameters to the bit, and the same layers and schemes.
+
+        Raises
+        ------
+        ImportError
+            If safetensors is missing.
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is not such a file.
+        """
+        from pyinit.network import storage
+
+        return storage.load(path)

@@ -1,68 +1,70 @@
-"""Training by gradient descent on the whole batch."""
+"""Training: steps of an optimiser along the gradients of batches, and the history of it."""
 
 from __future__ import annotations
 
-import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from pyinit.network.checks import count, rows
+from pyinit import terminal
+from pyinit.network.backpropagation import backpropagate, examples
+from pyinit.network.buffers import Buffers
+from pyinit.network.checks import count
 from pyinit.network.losses import Loss, loss_function
 from pyinit.network.network import Network
+from pyinit.network.optimizers import SGD, Optimizer
+from pyinit.streams import Stream
 
-__all__ = ["gradients", "train"]
+__all__ = ["History", "train"]
 
 Array = NDArray[Any]
-Gradients = list[tuple[Array, Array]]
+Batches = Iterator[tuple[Array, Array]]
 
 
-def gradients(net: Network, x: Any, y: Any, loss: str = "quadratic") -> tuple[Any, Gradients]:
-    """Compute the loss of a batch, and its gradient with respect to every parameter.
+@dataclass(frozen=True, eq=False)
+class History:
+    """What a training was like, epoch by epoch: arrays of shape (epochs,) in the network's dtype.
 
-    Parameters
+    Attributes
     ----------
-    net : Network
-    x : array_like of shape (batch, inputs)
-    y : array_like of shape (batch, outputs)
-        The targets.
-    loss : {"quadratic"}
-
-    Returns
-    -------
-    value : scalar
-        The loss.
-    by_layer : list of (weights_gradient, bias_gradient)
-        From the first layer to the last, each with the shape of its parameter.
-
-    Raises
-    ------
-    TypeError
-        If `x` or `y` does not hold real numbers.
-    ValueError
-        If a shape is another, the loss is unknown, or a weight is NaN.
-
-    Source
-    ------
-    Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", Nature, 1986.
-
-    Examples
-    --------
-    >>> from pyinit.network import Dense
-    >>> net = Network(2, [Dense(1, "identity")])
-    >>> net.layers[0].weights[...] = 1.0
-    >>> value, [(weights_gradient, bias_gradient)] = gradients(net, [[2.0, 3.0]], [[4.0]])
-    >>> float(value), weights_gradient, bias_gradient
-    (0.5, array([[2., 3.]], dtype=float32), array([1.], dtype=float32))
+    loss : array
+        The mean over the epoch's batches, each before its step.
+    accuracy : array or None
+        The share of right answers, in the same way; with the cross-entropy alone. An answer is the largest of several
+        outputs, or whether a single one is above one half.
+    validation_loss, validation_accuracy : array or None
+        Of the validation examples after the epoch's last step.
     """
-    chosen = loss_function(loss)
-    x, y = _examples(net, x, y)
-    net.require_weights()
-    return _backpropagate(net, x, y, chosen)
+
+    loss: Array
+    accuracy: Array | None = None
+    validation_loss: Array | None = None
+    validation_accuracy: Array | None = None
 
 
-def train(net: Network, x: Any, y: Any, loss: str = "quadratic", epochs: int = 1, learning_rate: float = 0.05) -> Array:
-    """Train a network in place by gradient descent.
+def train(
+    net: Network,
+    x: Any,
+    y: Any,
+    loss: str = "quadratic",
+    epochs: int = 1,
+    learning_rate: float | None = None,
+    *,
+    batch_size: int | None = None,
+    optimizer: Optimizer | None = None,
+    validation: tuple[Any, Any] | None = None,
+    seed: int | Stream | None = 0,
+    progress: bool = False,
+) -> History:
+    """Train a network in place.
+
+    A training that diverges, to a loss that is infinite or NaN, stops there with a RuntimeWarning; the rest of its
+    history is NaN.
 
     Parameters
     ----------
@@ -70,24 +72,37 @@ def train(net: Network, x: Any, y: Any, loss: str = "quadratic", epochs: int = 1
     x : array_like of shape (batch, inputs)
         Only read.
     y : array_like of shape (batch, outputs)
-        The targets; only read.
-    loss : {"quadratic"}
+        The targets; only read. For the cross-entropy also integer class labels of shape (batch,).
+    loss : {"quadratic", "cross_entropy"}
+        The cross-entropy needs a last layer of softmax or sigmoid.
     epochs : int, at least 0
-        The number of steps; each sees the whole batch.
+        How often every row is seen.
     learning_rate : float, finite and at least 0
-        What a gradient is multiplied by before it is subtracted from its parameter.
+        For plain gradient descent, which multiplies a gradient by it and subtracts that from the parameter; 0.05 if
+        neither it nor `optimizer` is given.
+    batch_size : int, at least 1, optional
+        The rows of a step, the last of an epoch excepted; all if None or more than there are. The rows of smaller
+        batches are drawn in a new order in every epoch.
+    optimizer : Optimizer, optional
+        `SGD` or `Adam`, with a learning rate of its own.
+    validation : (x, y), optional
+        Examples that are measured after every epoch and not learned from.
+    seed : int, Stream or None
+        The order of the rows follows from its child "order".
+    progress : bool
+        Show a progress bar on a terminal.
 
     Returns
     -------
-    array of shape (epochs,)
-        The loss before each step.
+    History
 
     Raises
     ------
     TypeError
-        If `x` or `y` does not hold real numbers, or `epochs` is not an integer.
+        If `x` or `y` does not hold real numbers, or a number is not an integer where it has to be.
     ValueError
-        If a shape is another, the loss is unknown, a number is out of range, or a weight is NaN.
+        If a shape is another, the loss is unknown or does not go with the last layer, a number is out of range, or
+        a weight is NaN.
 
     Source
     ------
@@ -99,38 +114,136 @@ def train(net: Network, x: Any, y: Any, loss: str = "quadratic", epochs: int = 1
     >>> from pyinit.network import Dense
     >>> net = Network(1, [Dense(1, "identity")])
     >>> net.layers[0].weights[...] = 0.0
-    >>> train(net, [[1.0]], [[1.0]], epochs=3, learning_rate=0.25)
+    >>> train(net, [[1.0]], [[1.0]], epochs=3, learning_rate=0.25).loss
     array([0.5    , 0.125  , 0.03125], dtype=float32)
     """
-    chosen = loss_function(loss)
-    x, y = _examples(net, x, y)
+    chosen = loss_function(loss, net.layers[-1].activation)
+    x, y = examples(net, x, y, chosen)
+    held_out = None if validation is None else examples(net, *validation, chosen)
     epochs = count(epochs, 0, "epochs")
-    if not (math.isfinite(learning_rate) and learning_rate >= 0):
-        raise ValueError(f"learning_rate must be finite and at least 0; got {learning_rate!r}")
+    size = len(x) if batch_size is None else min(count(batch_size, 1, "batch_size"), len(x))
+    steps = Steps(net, chosen, choose(optimizer, learning_rate), size)
+    order = (seed if isinstance(seed, Stream) else Stream(seed)).child("order")
     net.require_weights()
-    rate = float(learning_rate)
-    losses: Array = net.xp.empty(epochs, dtype=net.dtype)
-    for epoch in range(epochs):
-        losses[epoch], by_layer = _backpropagate(net, x, y, chosen)
-        for layer, (weights_gradient, bias_gradient) in zip(net.layers, by_layer, strict=True):
-            layer.weights -= rate * weights_gradient
-            layer.bias -= rate * bias_gradient
-    return losses
+    measured: Array = net.xp.full((4, epochs), net.xp.nan, dtype=net.dtype)
+    # What overflows is told once, and not by every operation that it passes.
+    with (
+        terminal.progress(epochs * -(-len(x) // size), "training", progress) as advance,
+        np.errstate(over="ignore", invalid="ignore"),
+    ):
+        for epoch in range(epochs):
+            batches = in_order(x, y, size) if size == len(x) else steps.shuffled(x, y, order)
+            measured[0, epoch], measured[1, epoch] = steps.mean(steps.learn, batches, len(x), advance)
+            if not np.isfinite(measured[0, epoch]):
+                warnings.warn(
+                    f"the training diverged: its loss is not finite in epoch {epoch}", RuntimeWarning, stacklevel=2
+                )
+                break
+            if held_out:
+                batches = in_order(*held_out, size)
+                measured[2, epoch], measured[3, epoch] = steps.mean(steps.look, batches, len(held_out[0]))
+    return history(measured, chosen.name == "cross_entropy", held_out is not None)
 
 
-def _examples(net: Network, x: Any, y: Any) -> tuple[Array, Array]:
-    x, y = net.batch(x), rows(y, net.outputs, "y", net.dtype, net.xp)
-    if len(x) != len(y) or len(x) == 0:
-        raise ValueError(f"x and y must have the same number of rows, at least 1; got {len(x)} and {len(y)}")
-    return x, y
+def choose(optimizer: Optimizer | None, learning_rate: float | None) -> Optimizer:
+    """Give the optimiser, or plain gradient descent at the learning rate, or raise."""
+    if optimizer is None:
+        return SGD(0.05 if learning_rate is None else learning_rate)
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be an optimiser such as SGD(0.1) or Adam(); got {optimizer!r}")
+    if learning_rate is not None:
+        raise ValueError(f"learning_rate is the optimizer's own; got {learning_rate!r} beside {optimizer!r}")
+    return optimizer
 
 
-def _backpropagate(net: Network, x: Array, y: Array, loss: Loss) -> tuple[Any, Gradients]:
-    outputs = net.forward(x)
-    gradient = loss.gradient(outputs[-1], y)
-    by_layer: Gradients = []
-    for i in reversed(range(len(net.layers))):
-        inputs = outputs[i - 1] if i else x
-        weights_gradient, bias_gradient, gradient = net.layers[i].backward(inputs, outputs[i], gradient)
-        by_layer.insert(0, (weights_gradient, bias_gradient))
-    return loss.value(outputs[-1], y), by_layer
+def history(measured: Array, accuracies: bool, validation: bool) -> History:
+    """Make a history of its four rows, without those that mean nothing."""
+    loss, accuracy, validation_loss, validation_accuracy = measured
+    return History(
+        loss,
+        accuracy if accuracies else None,
+        validation_loss if validation else None,
+        validation_accuracy if accuracies and validation else None,
+    )
+
+
+def in_order(x: Array, y: Array, size: int) -> Batches:
+    """Give the examples in batches of so many rows, as views."""
+    for start in range(0, len(x), size):
+        yield x[start : start + size], y[start : start + size]
+
+
+class Steps:
+    """The steps of one training, all in the same memory.
+
+    Parameters
+    ----------
+    net : Network
+    loss : Loss
+    optimizer : Optimizer
+    size : int
+        The rows of the largest batch.
+    """
+
+    def __init__(self, net: Network, loss: Loss, optimizer: Optimizer, size: int) -> None:
+        self.net, self.loss, self.optimizer, self.size = net, loss, optimizer, size
+        self.number = 0
+        self.buffers = [layer.buffers(size, net.xp) for layer in net.layers]
+        self.states = [optimizer.state(parameter) for _, parameter in net.parameters()]
+        self.x = net.xp.empty((size, net.inputs), dtype=net.dtype)
+        self.y = net.xp.empty((size, net.outputs), dtype=net.dtype)
+
+    def shuffled(self, x: Array, y: Array, order: Stream) -> Batches:
+        """Give the examples in batches, in a new order: that of so many words of the stream."""
+        rows = self.net.xp.asarray(np.argsort(order.bits(len(x)), kind="stable"))
+        for start in range(0, len(x), self.size):
+            chosen = rows[start : start + self.size]
+            yield self.take(x, chosen, self.x), self.take(y, chosen, self.y)
+
+    def take(self, whole: Array, rows: Array, out: Array) -> Array:
+        """Copy some rows of an array to the first rows of another."""
+        # NumPy's take copies `out` unless it may clip; CuPy's has no modes, and needs none.
+        mode: dict[str, Any] = {"mode": "clip"} if self.net.xp is np else {}
+        return np.take(whole, rows, axis=0, out=out[: len(rows)], **mode)
+
+    def learn(self, x: Array, y: Array) -> tuple[Any, Array]:
+        """Make one step; give the loss and the outputs before it."""
+        value, a, by_layer = backpropagate(self.net, x, y, self.loss, self.rows(len(x)))
+        self.number += 1
+        gradients = chain.from_iterable(by_layer)
+        for (_, parameter), gradient, state in zip(self.net.parameters(), gradients, self.states, strict=True):
+            self.optimizer.step(parameter, gradient, state, self.number)
+        return value, a
+
+    def look(self, x: Array, y: Array) -> tuple[Any, Array]:
+        """Give the loss and the outputs, and change nothing."""
+        buffers = self.rows(len(x))
+        z, a = self.net.forward(x, buffers)[-1]
+        return self.loss.forward(z, a, y, out=buffers[-1].gradient), a
+
+    def rows(self, count: int) -> list[Buffers]:
+        """Give the buffers for a batch of so many rows."""
+        return self.buffers if count == self.size else [buffers.rows(count) for buffers in self.buffers]
+
+    def mean(
+        self,
+        do: Callable[[Array, Array], tuple[Any, Array]],
+        batches: Batches,
+        rows: int,
+        advance: Callable[[int], object] = lambda n: None,
+    ) -> tuple[Any, Any]:
+        """Do the same with every batch, of so many rows in all; give the mean loss and the share of right answers."""
+        loss = correct = 0
+        for x, y in batches:
+            value, a = do(x, y)
+            # Not value * len(x) / rows, which may not be `value` where the batch is all there is.
+            loss += value * (len(x) / rows)
+            correct += answers_alike(a, y)
+            advance(1)
+        return loss, correct / rows
+
+
+def answers_alike(a: Array, y: Array) -> Any:
+    """Count the rows with the same answer: the largest of several outputs, or whether a single one is above 1/2."""
+    alike = (a > 0.5) == (y > 0.5) if a.shape[1] == 1 else np.argmax(a, axis=1) == np.argmax(y, axis=1)
+    return np.sum(alike)

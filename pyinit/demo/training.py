@@ -1,0 +1,141 @@
+"""`pyinit demo --train`: a deep network on scikit-learn's digits, from each of the initial weights."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyinit import initializers, plots
+from pyinit.network import SGD, Dense, Network, train
+from pyinit.network.checks import Scheme
+from pyinit.network.datasets import Dataset, load
+from pyinit.terminal import Output
+
+__all__ = ["run"]
+
+LAYERS, WIDTH, EPOCHS = 10, 64, 20
+QUICK_EPOCHS = 8
+BLOCKS = "▁▂▃▄▅▆▇█"
+# The name of the weights, their scheme, and the activation that it is for.
+STARTS = (
+    ("zeros", initializers.zeros(), "tanh"),
+    ("small, std 0.01", initializers.small(), "tanh"),
+    ("big, std 1", initializers.big(), "tanh"),
+    ("Xavier", initializers.xavier_normal(), "tanh"),
+    ("Kaiming", initializers.kaiming_normal(), "relu"),
+)
+
+Curve = NDArray[np.floating]
+
+
+def run(output: Output, seed: int = 1, quick: bool = False, save: Path | None = None) -> None:
+    """Train the deep network from each start, and show its learning curves.
+
+    Parameters
+    ----------
+    output : Output
+    seed : int
+        In [0, 2**64). The split of the data, the weights and the order of the batches follow from it.
+    quick : bool
+        Fewer epochs.
+    save : Path, optional
+        Where a picture of the curves goes; its suffix says which kind.
+
+    Raises
+    ------
+    ImportError
+        If scikit-learn is missing; or, with `save`, matplotlib.
+    """
+    if save:
+        plots.require_matplotlib()
+    digits, epochs = load("digits", seed), QUICK_EPOCHS if quick else EPOCHS
+    output.section(
+        "A deep network learns to read or does not: its initial weights decide",
+        f"{len(digits.x_train):,} handwritten digits of 8 x 8 pixels (scikit-learn's) to learn from, and "
+        f"{len(digits.x_test)} that it never sees, to test it; {LAYERS} hidden layers of {WIDTH} units, {epochs} "
+        f"epochs in batches of 32, gradient descent at rate 0.01 with momentum 0.9; the seed is {seed}.",
+    )
+    curves: dict[str, Curve] = {}
+    with output.progress(len(STARTS)) as tell:
+        for name, scheme, activation in STARTS:
+            tell(name)
+            curves[f"{name} ({activation})"] = learn(digits, scheme, activation, epochs, seed)
+    show(output, curves)
+    if save:
+        draw(curves, save)
+        output.text(f"The curves are drawn in {save}.")
+
+
+def learn(digits: Dataset, scheme: Scheme, activation: str, epochs: int, seed: int) -> Curve:
+    """Train one network, and give its test accuracy after each epoch."""
+    net = Network(64, [Dense(WIDTH, activation)] * LAYERS + [Dense(10, "softmax")])
+    net.initialize(seed, weights=scheme)
+    with warnings.catch_warnings():
+        # What diverges is seen in the curve.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        history = train(
+            net,
+            digits.x_train,
+            digits.y_train,
+            loss="cross_entropy",
+            epochs=epochs,
+            batch_size=32,
+            optimizer=SGD(0.01, momentum=0.9),
+            validation=(digits.x_test, digits.y_test),
+            seed=seed,
+        )
+    assert history.validation_accuracy is not None
+    return history.validation_accuracy
+
+
+def show(output: Output, curves: dict[str, Curve]) -> None:
+    """Show the curves as a table, with a small drawing of each."""
+    levels = BLOCKS if draws_blocks() else "0123456789"
+    rows = [(name, sparkline(curve, levels), f"{curve[-1]:.1%}", verdict(curve)) for name, curve in curves.items()]
+    output.table(("weights (units)", "test accuracy by epoch", "at the end", "verdict"), rows)
+    if levels != BLOCKS:
+        output.text("By epoch: the tenths of the test accuracy, so that 0 is below 10% and 9 is 90% or more.")
+    output.text(
+        "Zeros keep all units of a layer alike, and small weights let the signal die out on its way, so both answer "
+        "one class to everything. Big weights saturate nearly every tanh, and what gradient is left says little. "
+        "Xavier for tanh and Kaiming for relu keep the signal's spread from layer to layer, and the network learns."
+    )
+
+
+def draws_blocks() -> bool:
+    """Tell whether the blocks of a sparkline can be shown: not in a pipe, nor where the encoding lacks them."""
+    try:
+        BLOCKS.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return sys.stdout.isatty()
+
+
+def sparkline(curve: Curve, levels: str) -> str:
+    """Draw accuracies in [0, 1], a character each; what is not a number is a minus.
+
+    Examples
+    --------
+    >>> sparkline(np.array([0.05, 0.5, 0.99, 1.0, np.nan]), "0123456789")
+    '0599-'
+    """
+    return "".join(
+        "-" if np.isnan(value) else levels[min(int(value * len(levels)), len(levels) - 1)] for value in curve
+    )
+
+
+def verdict(curve: Curve) -> str:
+    """Say what the last accuracy means, where guessing is right in one case of ten."""
+    if np.isnan(curve[-1]):
+        return "diverged"
+    return "learned" if curve[-1] > 0.9 else "poor" if curve[-1] > 0.2 else "stuck"
+
+
+def draw(curves: dict[str, Curve], file: Path) -> None:
+    """Draw the curves into a file."""
+    title = f"{LAYERS} hidden layers of {WIDTH} units on handwritten digits"
+    plots.save(plots.learning_curves({name: curve.tolist() for name, curve in curves.items()}, title=title), file)

@@ -1,0 +1,99 @@
+"""Networks in files: the parameters as safetensors, with the architecture beside them."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pyinit import initializers
+from pyinit.atomic import replacement
+from pyinit.network.layers import Dense
+from pyinit.network.network import Network
+
+__all__ = ["load", "save"]
+
+Array = NDArray[Any]
+
+KEY = "pyinit.network"
+
+
+def save(net: Network, path: str | os.PathLike[str]) -> None:
+    """Write a network to a file; see `Network.save`."""
+    safetensors = package()
+    layers = [
+        {
+            "units": layer.description.units,
+            "activation": layer.description.activation,
+            "weights": text(layer.description.weights, f"layers[{i}].weights"),
+            "bias": text(layer.description.bias, f"layers[{i}].bias"),
+        }
+        for i, layer in enumerate(net.layers)
+    ]
+    architecture = {"version": 1, "inputs": net.inputs, "dtype": net.dtype.name, "layers": layers}
+    content = safetensors.save(dict(net.parameters()), metadata={KEY: json.dumps(architecture)})
+    with replacement(path) as file:
+        file.write(content)
+
+
+def text(scheme: Any, name: str) -> str | None:
+    """Give the text from which `initializers.scheme` makes a scheme, or warn that there is none."""
+    try:
+        if initializers.scheme(repr(scheme)) == scheme:
+            return repr(scheme)
+    except (TypeError, ValueError):
+        pass
+    warnings.warn(f"{name} cannot be saved as text, and will be the default scheme: {scheme!r}", stacklevel=4)
+    return None
+
+
+def load(path: str | os.PathLike[str]) -> Network:
+    """Read a network from a file; see `Network.load`."""
+    metadata, tensors = content(path)
+    if KEY not in metadata:
+        raise ValueError(f"{os.fspath(path)} holds no network of pyinit's: its metadata lacks {KEY!r}")
+    try:
+        architecture = json.loads(metadata[KEY])
+        if architecture["version"] != 1:
+            raise ValueError(f"version {architecture['version']} is not 1")
+        layers = [Dense(**{k: v for k, v in layer.items() if v is not None}) for layer in architecture["layers"]]
+        net = Network(architecture["inputs"], layers, dtype=architecture["dtype"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{os.fspath(path)} has an architecture that cannot be read: {error!r}") from error
+    parameters = dict(net.parameters())
+    if parameters.keys() != tensors.keys():
+        differing = ", ".join(sorted(parameters.keys() ^ tensors.keys()))
+        raise ValueError(f"{os.fspath(path)} has other tensors than its architecture: {differing}")
+    for name, array in parameters.items():
+        tensor = tensors[name]
+        if (tensor.shape, tensor.dtype) != (array.shape, array.dtype):
+            raise ValueError(
+                f"{os.fspath(path)}: {name} must be {array.dtype} of shape {array.shape};"
+                f" got {tensor.dtype} of shape {tensor.shape}"
+            )
+        array[...] = tensor
+    return net
+
+
+def content(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Array]]:
+    """Read a file's metadata and tensors."""
+    package()
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{os.fspath(path)} is not a safetensors file: {error}") from error
+
+
+def package() -> Any:
+    """Import safetensors, or say how to get it."""
+    try:
+        import safetensors.numpy
+    except ImportError:
+        raise ImportError("saving networks needs safetensors: pip install 'pyinit[network]'") from None
+    return safetensors.numpy
