@@ -19,12 +19,13 @@ if importlib.util.find_spec("pyinit._core") is None:
     )
 
 from pyinit import arrays, initializers, isa
+from pyinit.initializers.plan import initialize
 from pyinit.streams import Stream
 
 if TYPE_CHECKING:
     from pyinit.bit_generator import BitGenerator
 
-__all__ = ["BitGenerator", "Stream", "__version__", "arrays", "get_include", "initializers", "isa"]
+__all__ = ["BitGenerator", "Stream", "__version__", "arrays", "get_include", "initialize", "initializers", "isa"]
 
 
 def get_include() -> str:

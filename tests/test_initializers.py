@@ -111,5 +111,5 @@ def test_a_scale_is_finite_and_not_negative(scale):
 
 
 def test_a_mode_is_a_fan():
-    with pytest.raises(ValueError, match="mode must be 'fan_in', 'fan_out' or 'fan_avg'; got 'fan'"):
+    with pytest.raises(ValueError, match="mode must be 'fan_in', 'fan_out', 'fan_avg' or 'fan_geo_avg'; got 'fan'"):
         VarianceScaling(1.0, "fan")

@@ -3,33 +3,113 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pyinit.initializers import distributions, variance_scaling
+from pyinit.initializers import depth_and_width, distributions, haar, kaiming, lecun, scaling, structured, xavier
+from pyinit.initializers.base import Scheme
 
 __all__ = ["scheme"]
 
-ALIASES = {"xavier": "xavier_normal", "glorot": "glorot_normal", "lecun": "lecun_normal"}
-NAMES = {name: getattr(module, name) for module in (distributions, variance_scaling) for name in module.__all__}
+ALIASES = {
+    "xavier": "xavier_normal",
+    "glorot": "glorot_normal",
+    "kaiming": "kaiming_normal",
+    "he": "he_normal",
+    "lecun": "lecun_normal",
+}
+MODULES = (distributions, scaling, xavier, kaiming, lecun, depth_and_width, structured, haar)
+# The factories and, so that what a scheme prints can be read, the classes.
+NAMES: dict[str, Callable[..., Scheme]] = {
+    name: getattr(module, name) for module in MODULES for name in module.__all__ if name not in ("Distribution", "Mode")
+}
 NAMES |= {alias: NAMES[name] for alias, name in ALIASES.items()}
 
 
 def scheme(specification: Any) -> Any:
     """Make a scheme of a string, a dict, or a scheme itself.
 
+    Parameters
+    ----------
+    specification : str, mapping or scheme
+        The name of a function of `pyinit.initializers`, or "xavier", "glorot", "kaiming", "he" or "lecun" for the
+        normal one of its family; alone, or with arguments as in a call: numbers, strings, True, False and None in
+        Python's notation. What a scheme prints is such a string. A mapping has the name as "name", and the arguments
+        beside it. A scheme is anything to be called with an array and a stream.
+
+    Returns
+    -------
+    scheme
+        What was given, if it was one.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these, a function or class that makes schemes instead of a scheme, or the arguments do not
+        fit.
+    ValueError
+        If there is no such name, the text cannot be read, or an argument has a wrong value.
+
     Examples
     --------
     >>> scheme("normal(std=0.02)"), scheme({"name": "xavier"})
-    (Normal(mean=0.0, std=0.02), VarianceScaling(scale=1.0, mode='fan_avg'))
+    (Normal(std=0.02), VarianceScaling(scale=1.0, mode='fan_avg'))
+    >>> scheme("kaiming_unifrom")
+    Traceback (most recent call last):
+    ValueError: no scheme is called 'kaiming_unifrom'; did you mean 'kaiming_uniform', 'kaiming_normal' or 'kaiming'?
     """
     if isinstance(specification, str):
-        tree = ast.parse(specification.strip(), mode="eval").body
-        if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
-            arguments = [ast.literal_eval(a) for a in tree.args]
-            return NAMES[tree.func.id](*arguments, **{str(k.arg): ast.literal_eval(k.value) for k in tree.keywords})
-        return NAMES[specification.strip()]()
+        return made(*parsed(specification), specification)
     if isinstance(specification, Mapping):
         keywords = dict(specification)
-        return NAMES[keywords.pop("name")](**keywords)
+        if "name" not in keywords:
+            raise ValueError(f"a scheme's mapping needs its name as 'name'; got {specification!r}")
+        return made(keywords.pop("name"), [], keywords, specification)
+    if isinstance(specification, Scheme):
+        return specification
+    what = getattr(specification, "__name__", repr(specification))
+    if not callable(specification):
+        raise TypeError(f"a scheme must be a string, a mapping, or one of pyinit.initializers; got {specification!r}")
+    try:
+        if specification in NAMES.values():
+            raise TypeError
+        inspect.signature(specification).bind("out", "stream")
+    except TypeError:
+        raise TypeError(
+            f"a scheme must be callable with an array and a stream; got {what}: did you mean {what}()?"
+        ) from None
     return specification
+
+
+def parsed(text: str) -> tuple[str, list[Any], dict[Any, Any]]:
+    """Read a name, alone or called with literals, without evaluating anything; or raise ValueError."""
+    try:
+        node = ast.parse(text.strip(), mode="eval").body
+        if isinstance(node, ast.Name):
+            return node.id, [], {}
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            keywords = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords}
+            if None not in keywords:  # as that of **{...} is
+                return node.func.id, [ast.literal_eval(argument) for argument in node.args], keywords
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        pass  # whatever the text is, it is none that can be read
+    raise ValueError(
+        f"a scheme's text must be its name, alone or called with plain values, like 'normal(std=0.02)'; got {text!r}"
+    )
+
+
+def made(name: Any, arguments: list[Any], keywords: dict[Any, Any], specification: Any) -> Scheme:
+    """Call what makes the schemes of a name, or raise what says which specification was wrong."""
+    if not isinstance(name, str):
+        raise TypeError(f"a scheme's name must be a str; got {name!r}")
+    if name not in NAMES:
+        near = [repr(match) for match in difflib.get_close_matches(name.lower(), NAMES)]
+        last = " or ".join(near[-2:])
+        hint = f"; did you mean {', '.join([*near[:-2], last])}?" if near else f"; there are {', '.join(NAMES)}"
+        raise ValueError(f"no scheme is called {name!r}{hint}")
+    try:
+        return NAMES[name](*arguments, **keywords)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{specification!r} makes no scheme: {error}") from None

@@ -3,40 +3,129 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-__all__ = ["fans"]
+import numpy as np
+
+from pyinit.initializers.base import Scheme
+from pyinit.initializers.blocks import Block
+from pyinit.streams import Stream
+
+__all__ = ["FanScheme", "Layout", "fans"]
+
+Layout = Literal["out_in", "in_out"]
 
 
-def fans(shape: Sequence[int]) -> tuple[int, int]:
-    """Count the inputs that one unit of a weight array sees, and the outputs that one input reaches.
+def check_layout(layout: Layout) -> None:
+    """Raise ValueError for what is no layout."""
+    if layout not in ("out_in", "in_out"):
+        raise ValueError(f"layout must be 'out_in' (out, in, *kernel) or 'in_out' (*kernel, in, out); got {layout!r}")
+
+
+def check_groups(groups: Any) -> None:
+    """Raise TypeError or ValueError for what is no number of groups."""
+    try:
+        least = operator.index(groups)
+    except TypeError:
+        raise TypeError(f"groups must be an integer; got {groups!r}") from None
+    if least < 1:
+        raise ValueError(f"groups must be at least 1; got {groups}")
+
+
+def fans(shape: Sequence[int], layout: Layout = "out_in", groups: int = 1, transposed: bool = False) -> tuple[int, int]:
+    """Count the inputs that one output of a layer sees, and the outputs that one input reaches.
 
     Parameters
     ----------
     shape : sequence of int
-        ``(fan_out, fan_in)``, or ``(out, in, *kernel)`` for a convolution, as in PyTorch.
+        Of the layer's whole weight array, at least 2 dimensions.
+    layout : {"out_in", "in_out"}
+        ``(out, in, *kernel)``, as in PyTorch, or ``(*kernel, in, out)``, as in Keras and JAX.
+    groups : int, at least 1
+        Of a grouped convolution, whose array has ``in / groups`` for in: an output sees the inputs of its own group
+        alone.
+    transposed : bool
+        True: of a transposed convolution, whose array has in and out in each other's place: ``(in, out / groups,
+        *kernel)`` in PyTorch, ``(*kernel, out, in)`` in Keras.
 
     Returns
     -------
     fan_in, fan_out : int
-        Each multiplied by the size of the receptive field, the product of the kernel's dimensions.
+        Each counts every place of the kernel. The stride does not enter.
 
     Raises
     ------
+    TypeError
+        If `groups` is not an integer.
     ValueError
-        If the shape has fewer than two dimensions: a vector has no fans.
+        If the shape has fewer than two dimensions (a vector has no fans), if the groups do not divide it, or there
+        is no such layout.
 
-    Source
-    ------
-    Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
+    Notes
+    -----
+    For groups and transposed convolutions these are the true counts. PyTorch and Keras look at the shape alone: their
+    ``fan_out`` of a grouped convolution is `groups` times too large, and the two fans of a transposed one are
+    exchanged. Leave `groups` and `transposed` away to have their numbers. Keras' depthwise kernel ``(*kernel, in,
+    multiplier)`` is that of a grouped convolution after ``reshape(*kernel, 1, in * multiplier)``, with
+    ``groups=in``.
+
+    Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
     section 4.2.1; for kernels, He et al., "Delving Deep into Rectifiers", 2015, section 2.2.
 
     Examples
     --------
     >>> fans((4, 2)), fans((64, 3, 7, 7))
     ((2, 4), (147, 3136))
+    >>> fans((7, 7, 3, 64), layout="in_out")
+    (147, 3136)
+    >>> fans((64, 1, 3, 3), groups=64)
+    (9, 9)
     """
+    check_layout(layout)
+    check_groups(groups)
+    shape = tuple(shape)
     if len(shape) < 2:
-        raise ValueError(f"fans need an array of at least 2 dimensions, (out, in, ...); got shape {tuple(shape)}")
-    receptive_field = math.prod(shape[2:])
-    return shape[1] * receptive_field, shape[0] * receptive_field
+        form = "(out, in, ...)" if layout == "out_in" else "(..., in, out)"
+        raise ValueError(f"fans need an array of at least 2 dimensions, {form}; got shape {shape}")
+    every, of_a_group, kernel = (
+        (shape[0], shape[1], shape[2:]) if layout == "out_in" else (shape[-1], shape[-2], shape[:-2])
+    )
+    if every % groups:
+        what = "in" if transposed else "out"
+        raise ValueError(f"groups must divide {what}; got {groups} groups for {every} of shape {shape}")
+    field_size = math.prod(kernel)
+    counts = of_a_group * field_size, every // groups * field_size
+    return counts[::-1] if transposed else counts
+
+
+@dataclass(frozen=True, repr=False)
+class FanScheme(Scheme):
+    """A scheme that another one stands for as soon as the fans are known, which `layout` and the rest tell.
+
+    Parameters
+    ----------
+    layout, groups, transposed
+        As for `fans`; keywords only.
+    """
+
+    layout: Layout = field(default="out_in", kw_only=True)
+    groups: int = field(default=1, kw_only=True)
+    transposed: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_layout(self.layout)
+        check_groups(self.groups)
+
+    def fans(self, shape: Sequence[int]) -> tuple[int, int]:
+        """Give fan_in and fan_out of a tensor of this shape."""
+        return fans(shape, self.layout, self.groups, self.transposed)
+
+    def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        self.at(shape).check(dtype, shape)
+
+    def fill(self, block: Block, stream: Stream, num_threads: int | None) -> None:
+        self.at(block.shape).fill(block, stream, num_threads)

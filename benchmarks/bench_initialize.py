@@ -1,0 +1,136 @@
+"""Times `pyinit.initialize` beside one flat fill of as many elements, and writes every repetition's time as JSON.
+
+Two models: GPT-2 XL's 580 tensors, and many small ones. All are views of one buffer, written before; both ways are
+timed in turn. What is told is the median of the ratios of neighbours in time, for the machine's speed drifts.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import pyinit
+from pyinit import bench
+from pyinit.bench import GENERATORS, SEED
+from pyinit.cli import arguments as options
+from pyinit.initializers import gpt2_residual, normal
+from pyinit.terminal import output
+
+HERE = Path(__file__).parent
+LAYERS, WIDTH, VOCABULARY, CONTEXT = 48, 1600, 50257, 1024  # GPT-2 XL's
+SMALL, SMALL_SHAPE = 20_000, (100, 100)
+GPT2_PLAN = {
+    "*.c_proj.weight": gpt2_residual(LAYERS),
+    "*ln_?.weight": "ones",
+    "*.bias": "zeros",
+    "wpe.weight": normal(std=0.01),
+    "*": normal(std=0.02),
+}
+
+
+def gpt2_shapes(layers=LAYERS, width=WIDTH, vocabulary=VOCABULARY, context=CONTEXT):
+    """Names and shapes of the parameters of a GPT-2, as Radford et al. have them."""
+    shapes = {"wte.weight": (vocabulary, width), "wpe.weight": (context, width)}
+    for i in range(layers):
+        block = {
+            "ln_1.weight": (width,),
+            "ln_1.bias": (width,),
+            "attn.c_attn.weight": (width, 3 * width),
+            "attn.c_attn.bias": (3 * width,),
+            "attn.c_proj.weight": (width, width),
+            "attn.c_proj.bias": (width,),
+            "ln_2.weight": (width,),
+            "ln_2.bias": (width,),
+            "mlp.c_fc.weight": (width, 4 * width),
+            "mlp.c_fc.bias": (4 * width,),
+            "mlp.c_proj.weight": (4 * width, width),
+            "mlp.c_proj.bias": (width,),
+        }
+        shapes |= {f"h.{i}.{name}": shape for name, shape in block.items()}
+    return shapes | {"ln_f.weight": (width,), "ln_f.bias": (width,)}
+
+
+def small_shapes(count=SMALL, shape=SMALL_SHAPE):
+    """Many tensors of one small shape."""
+    return {f"layers.{i}.weight": shape for i in range(count)}
+
+
+def views(buffer, shapes):
+    """Each shape as a view of its own stretch of a flat buffer."""
+    found, start = {}, 0
+    for name, shape in shapes.items():
+        n = math.prod(shape)
+        found[name] = buffer[start : start + n].reshape(shape)
+        start += n
+    return found
+
+
+def measure(name, shapes, plan, generator, repetitions, tell):
+    """Times of both ways, in turn, after an untimed round."""
+    elements = sum(map(math.prod, shapes.values()))
+    buffer = np.ones(elements, np.float32)
+    params = views(buffer, shapes)
+    ways = {
+        "initialize": lambda: pyinit.initialize(params, SEED, plan, generator=generator),
+        "flat": lambda: pyinit.Stream(SEED, generator).fill_normal(buffer, std=0.02),
+    }
+    times = {way: [] for way in ways}
+    for repetition in range(1 + repetitions):
+        for way, run in ways.items():
+            start = time.perf_counter()
+            run()
+            if repetition:
+                times[way].append(time.perf_counter() - start)
+        tell(f"{name}, {generator}")
+    ratios = [a / b for a, b in zip(times["initialize"], times["flat"])]
+    return {
+        "model": name,
+        "generator": generator,
+        "tensors": len(shapes),
+        "elements": elements,
+        "seconds": times,
+        "ratio": statistics.median(ratios),
+    }
+
+
+def main():
+    """Time, print and write."""
+    parser = argparse.ArgumentParser(description="Time pyinit.initialize beside one flat fill of as many elements.")
+    parser.add_argument("--output", type=Path, default=HERE / "results" / "latest-initialize.json")
+    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--layers", type=int, default=LAYERS, help="of the GPT-2, 48 in its XL; less take less memory")
+    arguments = parser.parse_args()
+    options.check_writable(arguments.output)
+    xl = "GPT-2 XL" if arguments.layers == LAYERS else f"GPT-2 of width {WIDTH} and {arguments.layers} layers"
+    models = {
+        xl: (gpt2_shapes(arguments.layers), GPT2_PLAN),
+        "small tensors": (small_shapes(), {"*": normal(std=0.02)}),
+    }
+    with output().progress(len(models) * len(GENERATORS) * (1 + arguments.repetitions)) as tell:
+        results = [
+            measure(name, *model, generator, arguments.repetitions, tell)
+            for name, model in models.items()
+            for generator in GENERATORS
+        ]
+    arguments.output.write_text(json.dumps({**bench.results(), "initialize": results}, indent=1) + "\n")
+    rows = [
+        [
+            f"{r['model']}, {r['generator']}",
+            f"{r['tensors']:,}",
+            f"{r['elements']:,}",
+            *(f"{statistics.median(r['seconds'][way]) * 1e3:,.1f}" for way in ("initialize", "flat")),
+            f"{r['ratio']:.3f}",
+        ]
+        for r in results
+    ]
+    output().table(["model", "tensors", "elements", "initialize, ms", "flat fill, ms", "ratio"], rows)
+    output().text(f"Every repetition's time is in {arguments.output}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""Schemes that follow from the depth of a network, or keep its training the same at every width."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pyinit.initializers.distributions import Normal
+from pyinit.initializers.scaling import InverseFanIn, VarianceScaling
+
+__all__ = ["gpt2_residual", "mup_hidden", "mup_input", "mup_output"]
+
+
+def gpt2_residual(layers: int, std: float = 0.02) -> Normal:
+    """Fill the projections that end on a residual path: std / sqrt(2 layers), so that the path's variance stays.
+
+    Each block of a transformer adds to the path twice, behind the attention and behind the dense layers; so 2 layers
+    independent terms meet at its end. GPT-2's other weights are normal with std 0.02.
+
+    Parameters
+    ----------
+    layers : int, at least 1
+        The number of blocks.
+    std : float, at least 0
+        That of the other weights.
+
+    Returns
+    -------
+    Normal
+
+    Raises
+    ------
+    ValueError
+        If there is no block.
+
+    Source
+    ------
+    Radford, Wu, Child, Luan, Amodei and Sutskever, "Language Models are Unsupervised Multitask Learners", 2019,
+    section 2.3: weights of residual layers are scaled by 1 / sqrt(N), for N residual layers.
+
+    Examples
+    --------
+    >>> gpt2_residual(layers=50)
+    Normal(std=0.002)
+    """
+    if layers < 1:
+        raise ValueError(f"layers must be at least 1; got {layers!r}")
+    return Normal(0.0, std / math.sqrt(2 * layers))
+
+
+def mup_input(scale: float = 1.0, **fan_options: Any) -> VarianceScaling:
+    """Fill the input weights of a network in the maximal update parametrisation: variance scale / fan_in.
+
+    Parameters
+    ----------
+    scale : float, at least 0
+    **fan_options
+        `layout`, `groups` and `transposed`, as for `fans`.
+
+    Returns
+    -------
+    VarianceScaling
+
+    Source
+    ------
+    Yang et al., "Tensor Programs V: Tuning Large Neural Networks via Zero-Shot Hyperparameter Transfer", 2022,
+    table 3. Its learning rates are for the optimiser to set.
+
+    Examples
+    --------
+    >>> mup_input(2.0)
+    VarianceScaling(scale=2.0, mode='fan_in')
+    """
+    return VarianceScaling(scale, "fan_in", **fan_options)
+
+
+def mup_hidden(scale: float = 1.0, **fan_options: Any) -> VarianceScaling:
+    """Fill the hidden weights of a network in the maximal update parametrisation: variance scale / fan_in.
+
+    Parameters
+    ----------
+    scale : float, at least 0
+    **fan_options
+        `layout`, `groups` and `transposed`, as for `fans`.
+
+    Returns
+    -------
+    VarianceScaling
+
+    Source
+    ------
+    Yang et al., "Tensor Programs V", 2022, table 3.
+
+    Examples
+    --------
+    >>> mup_hidden()
+    VarianceScaling(scale=1.0, mode='fan_in')
+    """
+    return VarianceScaling(scale, "fan_in", **fan_options)
+
+
+def mup_output(base_width: int = 1, scale: float = 1.0, **fan_options: Any) -> InverseFanIn:
+    """Fill the output weights of a network in the maximal update parametrisation: variance scale base_width / fan_in².
+
+    They shrink faster with the width than the usual scale / fan_in, so that the outputs of ever wider networks start
+    at 0 and yet move by as much in a step. At the base width both are the same.
+
+    Parameters
+    ----------
+    base_width : int, at least 1
+        The fan_in of the layer in the small network whose hyperparameters are taken over.
+    scale : float, at least 0
+    **fan_options
+        `layout`, `groups` and `transposed`, as for `fans`.
+
+    Returns
+    -------
+    InverseFanIn
+
+    Raises
+    ------
+    ValueError
+        If `base_width` is below 1 or `scale` negative.
+
+    Source
+    ------
+    Yang et al., "Tensor Programs V", 2022, table 3. Its table 8 puts the same into a factor of base_width / fan_in on
+    the output: the weights then start with variance scale / base_width at every width.
+
+    Examples
+    --------
+    >>> mup_output(base_width=64).std((10, 64)) == mup_hidden().std((10, 64))
+    True
+    >>> mup_output(base_width=64).std((10, 256))
+    0.03125
+    """
+    if base_width < 1 or scale < 0:
+        raise ValueError(f"base_width must be at least 1 and scale not negative; got {base_width!r} and {scale!r}")
+    return InverseFanIn(math.sqrt(scale * base_width), **fan_options)

@@ -1,0 +1,123 @@
+"""Kaiming's, also called He's: for rectifiers, with the fan of one direction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyinit.initializers.gains import squared_gain
+from pyinit.initializers.scaling import Mode, VarianceScaling
+
+__all__ = [
+    "he_normal",
+    "he_truncated_normal",
+    "he_uniform",
+    "kaiming_normal",
+    "kaiming_truncated_normal",
+    "kaiming_uniform",
+]
+
+
+def kaiming_normal(
+    a: float = 0.0, mode: Mode = "fan_in", nonlinearity: str = "leaky_relu", **fan_options: Any
+) -> VarianceScaling:
+    """Fill from the normal distribution of variance gain² / fan, for rectifiers 2 / fan.
+
+    A rectifier lets half of the signal's power through, for which the 2 makes up.
+
+    Parameters
+    ----------
+    a : float
+        The negative slope of "leaky_relu"; with the default, 0, that is "relu". Others have no use for it.
+    mode : {"fan_in", "fan_out"}
+        Whether to keep the spread of the activations going forward, or of the gradients going backward.
+    nonlinearity : str
+        What `initializers.gain` knows.
+    **fan_options
+        `layout`, `groups` and `transposed`, as for `fans`.
+
+    Returns
+    -------
+    VarianceScaling
+
+    Source
+    ------
+    He, Zhang, Ren and Sun, "Delving Deep into Rectifiers", 2015, equations 10 and 14.
+
+    Examples
+    --------
+    >>> kaiming_normal(mode="fan_out")
+    VarianceScaling(scale=2.0, mode='fan_out')
+    """
+    return VarianceScaling(squared_gain(nonlinearity, a), mode, "normal", **fan_options)
+
+
+def kaiming_uniform(
+    a: float = 0.0, mode: Mode = "fan_in", nonlinearity: str = "leaky_relu", **fan_options: Any
+) -> VarianceScaling:
+    """Fill from the uniform distribution of variance gain² / fan, for rectifiers 2 / fan.
+
+    Its bounds are ± gain sqrt(3 / fan). PyTorch's own layers start with a = sqrt(5), which is ± 1 / sqrt(fan_in).
+
+    Parameters
+    ----------
+    a : float
+        The negative slope of "leaky_relu"; with the default, 0, that is "relu". Others have no use for it.
+    mode : {"fan_in", "fan_out"}
+        Whether to keep the spread of the activations going forward, or of the gradients going backward.
+    nonlinearity : str
+        What `initializers.gain` knows.
+    **fan_options
+        `layout`, `groups` and `transposed`, as for `fans`.
+
+    Returns
+    -------
+    VarianceScaling
+
+    Source
+    ------
+    He, Zhang, Ren and Sun, "Delving Deep into Rectifiers", 2015, equations 10 and 14.
+
+    Examples
+    --------
+    >>> kaiming_uniform().at((6, 24))
+    Uniform(low=-0.5, high=0.5)
+    """
+    return VarianceScaling(squared_gain(nonlinearity, a), mode, "uniform", **fan_options)
+
+
+def kaiming_truncated_normal(
+    a: float = 0.0, mode: Mode = "fan_in", nonlinearity: str = "leaky_relu", **fan_options: Any
+) -> VarianceScaling:
+    """Fill from the truncated normal distribution of variance gain² / fan, for rectifiers 2 / fan.
+
+    What Keras and JAX call he_normal.
+
+    Parameters
+    ----------
+    a : float
+        The negative slope of "leaky_relu"; with the default, 0, that is "relu". Others have no use for it.
+    mode : {"fan_in", "fan_out"}
+        Whether to keep the spread of the activations going forward, or of the gradients going backward.
+    nonlinearity : str
+        What `initializers.gain` knows.
+    **fan_options
+        `layout`, `groups` and `transposed`, as for `fans`.
+
+    Returns
+    -------
+    VarianceScaling
+
+    Source
+    ------
+    He, Zhang, Ren and Sun, "Delving Deep into Rectifiers", 2015, equations 10 and 14, with
+    the normal distribution cut at two of its standard deviations.
+
+    Examples
+    --------
+    >>> kaiming_truncated_normal(nonlinearity="tanh")
+    VarianceScaling(scale=2.7777777777777777, mode='fan_in', distribution='truncated_normal')
+    """
+    return VarianceScaling(squared_gain(nonlinearity, a), mode, "truncated_normal", **fan_options)
+
+
+he_normal, he_uniform, he_truncated_normal = kaiming_normal, kaiming_uniform, kaiming_truncated_normal

@@ -1,0 +1,222 @@
+"""Schemes whose elements depend on their place: identity, Dirac and sparse."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyinit.initializers.base import Scheme
+from pyinit.initializers.blocks import Block, encode
+from pyinit.initializers.distributions import Constant, Normal
+from pyinit.initializers.fans import Layout, check_groups, check_layout
+from pyinit.streams import Stream
+
+__all__ = ["Dirac", "Identity", "Sparse", "dirac", "eye", "identity", "sparse"]
+
+KEYS_AT_ONCE = 1 << 22  # of a sparse tensor, 8 bytes each: what is held beside it
+
+
+@dataclass(frozen=True, repr=False)
+class OneValue(Scheme):
+    """Fill with zeros, and with one value in a few places; the stream does not move."""
+
+    draws: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def value(self) -> float:
+        """What stands there."""
+
+    @abstractmethod
+    def places(self, shape: tuple[int, ...]) -> list[NDArray[np.intp]]:
+        """Give the places in a tensor of this shape, an array of indices for each axis; or raise ValueError."""
+
+    def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        super().check(dtype, shape)
+        Constant(self.value).check(dtype, shape)
+        self.places(shape)
+
+    def fill(self, block: Block, stream: Stream | None, num_threads: int | None) -> None:
+        inside = np.True_
+        places = self.places(block.shape)
+        for place, axis in zip(places, block.region):
+            inside = inside & (place >= axis.start) & (place < axis.stop)
+        block.stored[...] = 0
+        block.stored[tuple(p[inside] - axis.start for p, axis in zip(places, block.region))] = encode(
+            self.value, block.part.dtype
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class Identity(OneValue):
+    """Fill with the identity matrix times a gain. See `identity`."""
+
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not math.isfinite(self.gain):
+            raise ValueError(f"gain must be finite; got {self.gain!r}")
+
+    @property
+    def value(self) -> float:
+        return self.gain
+
+    def places(self, shape: tuple[int, ...]) -> list[NDArray[np.intp]]:
+        if len(shape) != 2:
+            raise ValueError(f"identity needs an array of 2 dimensions; got shape {shape}")
+        return [np.arange(min(shape))] * 2
+
+
+@dataclass(frozen=True, repr=False)
+class Dirac(OneValue):
+    """Fill a convolution's kernel so that it passes its input on. See `dirac`."""
+
+    groups: int = 1
+    layout: Layout = field(default="out_in", kw_only=True)
+    value: ClassVar[float] = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_groups(self.groups)
+        check_layout(self.layout)
+
+    def places(self, shape: tuple[int, ...]) -> list[NDArray[np.intp]]:
+        if len(shape) not in (3, 4, 5):
+            raise ValueError(f"dirac needs an array of 3, 4 or 5 dimensions; got shape {shape}")
+        outs, ins, kernel = (
+            (shape[0], shape[1], shape[2:]) if self.layout == "out_in" else (shape[-1], shape[-2], shape[:-2])
+        )
+        if outs % self.groups:
+            raise ValueError(f"groups must divide out; got {self.groups} groups for {outs} of shape {shape}")
+        channels = np.arange(min(outs // self.groups, ins))
+        out_places = (np.arange(self.groups)[:, None] * (outs // self.groups) + channels).ravel()
+        in_places = np.tile(channels, self.groups)
+        centre = [np.full_like(in_places, n // 2) for n in kernel]
+        return [out_places, in_places, *centre] if self.layout == "out_in" else [*centre, in_places, out_places]
+
+
+@dataclass(frozen=True, repr=False)
+class Sparse(Scheme):
+    """Fill from the centred normal distribution, and put zeros in part of every column. See `sparse`."""
+
+    sparsity: float
+    std: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        Normal(0.0, self.std)
+        if not 0 <= self.sparsity <= 1:
+            raise ValueError(f"sparsity must be in [0, 1]; got {self.sparsity!r}")
+
+    def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        if len(shape) != 2:
+            raise ValueError(f"sparse needs an array of 2 dimensions; got shape {shape}")
+        Normal(0.0, self.std).check(dtype, shape)
+
+    def fill(self, block: Block, stream: Stream, num_threads: int | None) -> None:
+        stream.copy().skip_ahead(3 * math.prod(block.shape) + 1)  # raises where the stream would end
+        Normal(0.0, self.std).fill(block, stream, num_threads)
+        rows, columns = block.shape
+        zeros = math.ceil(self.sparsity * rows)
+        region, width = block.region, max(1, KEYS_AT_ONCE // max(1, rows))
+        for start in range(region[1].start, region[1].stop if zeros else 0, width):
+            n = min(width, region[1].stop - start)
+            # A row of keys for each column: a word for each element, its row to tell equal words apart.
+            words = stream.copy().bits((n, rows), global_shape=(columns, rows), offset=(start, 0))
+            keys = words.astype(np.uint64) << np.uint64(32) | np.arange(rows, dtype=np.uint64)
+            last = np.partition(keys, zeros - 1, axis=1)[:, zeros - 1 : zeros]
+            chosen = (keys <= last).T[region[0]]
+            block.stored[:, start - region[1].start :][:, :n][chosen] = 0
+        stream.skip_ahead(rows * columns)
+
+
+def identity(gain: float = 1.0) -> Identity:
+    """Fill a matrix with ones on its diagonal, or as many of them as there are, and zeros elsewhere.
+
+    Parameters
+    ----------
+    gain : float
+        What stands on the diagonal.
+
+    Returns
+    -------
+    Identity
+        A scheme for arrays of 2 dimensions that leaves the stream where it stands.
+
+    Source
+    ------
+    Le, Jaitly and Hinton, "A Simple Way to Initialize Recurrent Networks of Rectified Linear Units", 2015, section 3.
+
+    Examples
+    --------
+    >>> identity()(np.empty((2, 3), np.float32), stream=None)
+    array([[1., 0., 0.],
+           [0., 1., 0.]], dtype=float32)
+    """
+    return Identity(gain)
+
+
+eye = identity
+
+
+def dirac(groups: int = 1, layout: Layout = "out_in") -> Dirac:
+    """Fill a convolution's kernel so that as many channels as possible pass through it unchanged.
+
+    Parameters
+    ----------
+    groups : int, at least 1
+        Of the convolution: each group passes its own channels on. It divides the outputs.
+    layout : {"out_in", "in_out"}
+        As for `fans`.
+
+    Returns
+    -------
+    Dirac
+        A scheme for arrays of 3, 4 or 5 dimensions that leaves the stream where it stands.
+
+    Source
+    ------
+    Zagoruyko and Komodakis, "DiracNets: Training Very Deep Neural Networks Without Skip-Connections", 2017,
+    equation 1; the places are those of `torch.nn.init.dirac_`.
+
+    Examples
+    --------
+    >>> dirac()(np.empty((2, 2, 3), np.float32), stream=None)[1]
+    array([[0., 0., 0.],
+           [0., 1., 0.]], dtype=float32)
+    """
+    return Dirac(groups, layout=layout)
+
+
+def sparse(sparsity: float, std: float = 0.01) -> Sparse:
+    """Fill from the normal distribution, with zeros in as many randomly chosen rows of every column.
+
+    Parameters
+    ----------
+    sparsity : float in [0, 1]
+        The part of each column that is zero, rounded up to whole rows.
+    std : float, at least 0
+        Of the other elements.
+
+    Returns
+    -------
+    Sparse
+        A scheme for arrays of 2 dimensions. Behind the samples it takes one word for each element: those rows become
+        zero whose words are the least of their column.
+
+    Source
+    ------
+    Martens, "Deep learning via Hessian-free optimization", 2010, section 5, as in `torch.nn.init.sparse_`.
+
+    Examples
+    --------
+    >>> (sparse(0.3)(np.empty((10, 4), np.float32), pyinit.Stream(0)) == 0).sum(axis=0)
+    array([3, 3, 3, 3])
+    """
+    return Sparse(sparsity, std)

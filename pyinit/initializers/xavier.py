@@ -1,0 +1,113 @@
+"""Xavier's, also called Glorot's: between the fan going forward and the one going backward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyinit.initializers.scaling import VarianceScaling
+
+__all__ = [
+    "glorot_normal",
+    "glorot_truncated_normal",
+    "glorot_uniform",
+    "xavier_normal",
+    "xavier_truncated_normal",
+    "xavier_uniform",
+]
+
+
+def xavier_normal(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
+    """Fill from the normal distribution of variance gain² 2 / (fan_in + fan_out).
+
+    A compromise between keeping the spread of the activations going forward (1 / fan_in) and that of the
+    gradients going backward (1 / fan_out), for units that are linear around 0, such as tanh.
+
+    Parameters
+    ----------
+    gain : float
+        A factor on the standard deviation, for the non-linearity behind the weights: see `initializers.gain`.
+    **fan_options
+        `layout`, `groups` and `transposed`, as for `fans`.
+
+    Returns
+    -------
+    VarianceScaling
+
+    Source
+    ------
+    Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
+    equation 12; the Xavier initialisation of Djuric's article.
+
+    Examples
+    --------
+    >>> xavier_normal()
+    VarianceScaling(scale=1.0, mode='fan_avg')
+    >>> xavier_normal().std((6, 2))
+    0.5
+    """
+    return VarianceScaling(gain**2, "fan_avg", "normal", **fan_options)
+
+
+def xavier_uniform(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
+    """Fill from the uniform distribution of variance gain² 2 / (fan_in + fan_out).
+
+    Its bounds are ± gain sqrt(6 / (fan_in + fan_out)).
+
+    Parameters
+    ----------
+    gain : float
+        A factor on the standard deviation, for the non-linearity behind the weights: see `initializers.gain`.
+    **fan_options
+        `layout`, `groups` and `transposed`, as for `fans`.
+
+    Returns
+    -------
+    VarianceScaling
+
+    Source
+    ------
+    Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
+    equation 16.
+
+    Examples
+    --------
+    >>> xavier_uniform()
+    VarianceScaling(scale=1.0, mode='fan_avg', distribution='uniform')
+    >>> xavier_uniform().at((20, 4))
+    Uniform(low=-0.5, high=0.5)
+    """
+    return VarianceScaling(gain**2, "fan_avg", "uniform", **fan_options)
+
+
+def xavier_truncated_normal(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
+    """Fill from the truncated normal distribution of variance gain² 2 / (fan_in + fan_out).
+
+    What Keras and JAX call glorot_normal.
+
+    Parameters
+    ----------
+    gain : float
+        A factor on the standard deviation, for the non-linearity behind the weights: see `initializers.gain`.
+    **fan_options
+        `layout`, `groups` and `transposed`, as for `fans`.
+
+    Returns
+    -------
+    VarianceScaling
+
+    Source
+    ------
+    Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
+    equation 12, with the normal distribution cut at two of its standard deviations.
+
+    Examples
+    --------
+    >>> xavier_truncated_normal()
+    VarianceScaling(scale=1.0, mode='fan_avg', distribution='truncated_normal')
+    >>> xavier_truncated_normal(5 / 3).std((6, 2))
+    0.8333333333333334
+    """
+    return VarianceScaling(gain**2, "fan_avg", "truncated_normal", **fan_options)
+
+
+glorot_normal, glorot_uniform, glorot_truncated_normal = xavier_normal, xavier_uniform, xavier_truncated_normal
