@@ -26,7 +26,7 @@ STARTS = (
     ("small, std 0.01", initializers.small(), "tanh"),
     ("big, std 1", initializers.big(), "tanh"),
     ("Xavier", initializers.xavier_normal(), "tanh"),
-    ("Kaiming", initializers.VarianceScaling(2.0, "fan_in"), "relu"),
+    ("Kaiming", initializers.kaiming_normal(), "relu"),
 )
 
 Curve = NDArray[np.floating]

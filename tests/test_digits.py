@@ -2,13 +2,11 @@
 
 import pytest
 
-from pyinit.initializers import VarianceScaling, big, lecun_normal, small, xavier_normal, zeros
+from pyinit.initializers import big, kaiming_normal, lecun_normal, small, xavier_normal, zeros
 from pyinit.network import SGD, Adam, Dense, Network, train
 from pyinit.network.datasets import load
 
 pytest.importorskip("sklearn")
-
-KAIMING = VarianceScaling(2.0, "fan_in")
 
 
 def read(widths, activation, scheme, seed, split, **settings):
@@ -23,7 +21,7 @@ def read(widths, activation, scheme, seed, split, **settings):
 
 @pytest.mark.parametrize(
     ("widths", "activation", "scheme", "size", "epochs"),
-    [((256,), "relu", KAIMING, 32, 20), ((128, 128), "tanh", xavier_normal(), 16, 25)],
+    [((256,), "relu", kaiming_normal(), 32, 20), ((128, 128), "tanh", xavier_normal(), 16, 25)],
     ids=["Kaiming", "Xavier"],
 )
 def test_digits_are_read(widths, activation, scheme, size, epochs):
@@ -51,7 +49,7 @@ def test_digits_are_read(widths, activation, scheme, size, epochs):
         (small(), "relu", False),
         (xavier_normal(), "tanh", True),
         (lecun_normal(), "tanh", True),
-        (KAIMING, "relu", True),
+        (kaiming_normal(), "relu", True),
     ],
     ids=["zeros, tanh", "small, tanh", "big, tanh", "zeros, relu", "small, relu", "Xavier", "LeCun", "Kaiming"],
 )

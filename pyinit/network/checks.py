@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import operator
 from collections.abc import Callable
 from types import ModuleType
@@ -36,28 +35,21 @@ def count(value: Any, least: int, name: str) -> int:
 
 
 def scheme(value: Any, name: str) -> Scheme:
-    """Give `value` as a scheme: one that can be called as ``value(out, stream)``, or its text.
+    """Give `value` as a scheme, if it is one or describes one; raise TypeError or ValueError else.
 
     Examples
     --------
-    >>> scheme("zeros", "bias")
-    Constant(value=0.0)
+    >>> scheme("normal(std=0.02)", "weights")
+    Normal(std=0.02)
     >>> from pyinit.initializers import zeros
     >>> scheme(zeros, "bias")
     Traceback (most recent call last):
-    TypeError: bias must be a scheme, called with an array and a stream; got zeros: did you mean zeros()?
+    TypeError: bias: a scheme must be callable with an array and a stream; got zeros: did you mean zeros()?
     """
-    made = initializers.scheme(value) if isinstance(value, str) else value
-    what = getattr(value, "__name__", repr(value))
-    if not callable(made):
-        raise TypeError(f"{name} must be a scheme from pyinit.initializers, or its text; got {value!r}")
     try:
-        inspect.signature(made).bind("out", "stream")
-    except TypeError:
-        raise TypeError(
-            f"{name} must be a scheme, called with an array and a stream; got {what}: did you mean {what}()?"
-        ) from None
-    return cast(Scheme, made)
+        return cast(Scheme, initializers.scheme(value))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None
 
 
 def rows(values: Any, length: int, name: str, dtype: Any, xp: ModuleType) -> Array:

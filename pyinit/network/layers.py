@@ -45,7 +45,7 @@ class Dense:
     >>> Dense(4, "tanh")
     Dense(units=4, activation='tanh', weights=VarianceScaling(scale=1.0, mode='fan_avg'), bias=Constant(value=0.0))
     >>> Dense(4, weights="normal(std=0.02)").weights
-    Normal(mean=0.0, std=0.02)
+    Normal(std=0.02)
     """
 
     units: int

@@ -239,15 +239,14 @@ class Network:
                 )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a file: its parameters as safetensors, its architecture as JSON in the metadata.
+        """Write the network to a file, which appears whole or not at all.
 
-        The file appears whole or not at all. The tensors are called "layers.0.weights", "layers.0.bias" and so on,
-        and can be read by whatever reads safetensors.
+        It is of safetensors: "layers.0.weights", "layers.0.bias" and so on, with the architecture in its metadata.
 
         Parameters
         ----------
         path : path-like
-            A file there is replaced.
+            A file that is there is replaced.
 
         Raises
         ------
@@ -259,7 +258,7 @@ class Network:
         Warns
         -----
         UserWarning
-            If a layer's scheme is a function of yours, which has no text: the loaded layer has the default.
+            If a scheme is a function of yours, which has no text: the loaded layer has the default scheme.
 
         Examples
         --------

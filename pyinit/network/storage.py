@@ -44,7 +44,7 @@ def text(scheme: Any, name: str) -> str | None:
     try:
         if initializers.scheme(repr(scheme)) == scheme:
             return repr(scheme)
-    except (KeyError, SyntaxError, TypeError, ValueError):
+    except (TypeError, ValueError):
         pass
     warnings.warn(f"{name} cannot be saved as text, and will be the default scheme: {scheme!r}", stacklevel=4)
     return None
