@@ -108,6 +108,7 @@ def test_labels_of_one_sigmoid_are_its_targets():
         (r"shape \(batch, 3\); got \(4,\)", "quadratic", "softmax", 3, [0, 1, 2, 0]),
         ("must sum to 1", "cross_entropy", "softmax", 3, np.full((4, 3), 0.5)),
         ("must hold probabilities", "cross_entropy", "sigmoid", 1, np.full((4, 1), 1.5)),
+        ("must hold probabilities", "cross_entropy", "sigmoid", 1, np.full((4, 1), -0.5)),
         ("must hold probabilities", "cross_entropy", "sigmoid", 1, np.full((4, 1), np.nan)),
         ("same number of rows, at least 1; got 4 and 3", "cross_entropy", "softmax", 3, [0, 1, 2]),
     ],

@@ -70,6 +70,19 @@ def test_a_function_of_ones_own_is_told_and_left_out(tmp_path):
     assert again.layers[1].description == Dense(1)
 
 
+def test_a_scheme_that_prints_as_another_is_left_out(tmp_path):
+    class Odd:
+        def __call__(self, out, stream):
+            out[...] = 1
+
+        def __repr__(self):
+            return "zeros()"
+
+    with pytest.warns(UserWarning, match=r"layers\[0\].weights cannot be saved as text"):
+        Network(2, [Dense(3, weights=Odd())]).save(tmp_path / "net.safetensors")
+    assert Network.load(tmp_path / "net.safetensors").layers[0].description == Dense(3)
+
+
 def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
     file = tmp_path / "net.safetensors"
     network().save(file)
