@@ -1,9 +1,10 @@
 """A small neural network of dense layers, to see what initialisation does to inference and training."""
 
 from pyinit.network.backpropagation import gradients
+from pyinit.network.data_driven import lsuv
 from pyinit.network.layers import Dense
 from pyinit.network.network import Network
 from pyinit.network.optimizers import SGD, Adam
 from pyinit.network.training import History, train
 
-__all__ = ["SGD", "Adam", "Dense", "History", "Network", "gradients", "train"]
+__all__ = ["SGD", "Adam", "Dense", "History", "Network", "gradients", "lsuv", "train"]

@@ -1,4 +1,4 @@
-"""LSUV: weights that are orthogonal at first and then scaled by data, layer by layer."""
+"""Initialisation by data. LSUV: weights that are orthogonal at first and then scaled, layer by layer."""
 
 from __future__ import annotations
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from pyinit import Stream, initializers
-from pyinit.network import Dense, Network
-from pyinit.network.lsuv import lsuv
+from pyinit.network import Dense, Network, lsuv
 
 
 def deep(activation, dtype=np.float32):
