@@ -74,7 +74,6 @@ STYLE = {
     "xtick.color": INK,
     "ytick.color": INK,
     "lines.linewidth": 1.6,
-    "lines.markersize": 5.5,
     "svg.hashsalt": "pyinit",  # without it, each run names its clip paths anew
 }
 
@@ -122,6 +121,7 @@ def line(i: int) -> dict[str, Any]:
         "color": COLOURS[i % len(COLOURS)],
         "marker": MARKERS[i % len(MARKERS)],
         "linestyle": DASHES[i % len(DASHES)],
+        "markersize": max(9.0 - 1.5 * i, 3.0),  # so that a later line with the same values hides no earlier one
     }
 
 
