@@ -4,6 +4,7 @@ CC ?= cc
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH_OUTPUT ?= benchmarks/results/latest.json
+BENCH_INITIALIZE_OUTPUT ?= benchmarks/results/latest-initialize.json
 LIB ?= build
 CFLAGS ?= -O3
 
@@ -32,6 +33,7 @@ format: $(VENV)/.lint
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/bench_fill.py --peers --output $(BENCH_OUTPUT)
+	$(BIN)/python benchmarks/bench_initialize.py --output $(BENCH_INITIALIZE_OUTPUT)
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -q -W --keep-going -n docs build/docs

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import table
 
 import pyinit
 from pyinit import bench
@@ -117,19 +118,10 @@ def main():
             for name, model in models.items()
             for generator in GENERATORS
         ]
-    arguments.output.write_text(json.dumps({**bench.results(), "initialize": results}, indent=1) + "\n")
-    rows = [
-        [
-            f"{r['model']}, {r['generator']}",
-            f"{r['tensors']:,}",
-            f"{r['elements']:,}",
-            *(f"{statistics.median(r['seconds'][way]) * 1e3:,.1f}" for way in ("initialize", "flat")),
-            f"{r['ratio']:.3f}",
-        ]
-        for r in results
-    ]
-    output().table(["model", "tensors", "elements", "initialize, ms", "flat fill, ms", "ratio"], rows)
-    output().text(f"Every repetition's time is in {arguments.output}.")
+    result = {**bench.results(), "initialize": results}
+    arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+    print(table.tables(result))
+    print(f"Every repetition's time is in {arguments.output}.")
 
 
 if __name__ == "__main__":

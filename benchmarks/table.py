@@ -1,4 +1,4 @@
-"""Prints the results of bench_fill.py as the Markdown tables of README.md.
+"""Prints the results of bench_fill.py and bench_initialize.py as the Markdown tables of README.md.
 
 Usage: python benchmarks/table.py results/FILE.json
        python benchmarks/table.py --readme       puts them into README.md, between the comments that name the file
@@ -6,6 +6,7 @@ Usage: python benchmarks/table.py results/FILE.json
 
 import json
 import re
+import statistics
 import sys
 import textwrap
 from pathlib import Path
@@ -18,20 +19,43 @@ FRACTIONS = {0.5: "half as many", 2: "twice as many"}
 
 def tables(result):
     """The tables of a file of results, in Markdown."""
-    machine, fills = result["machine"], result["fills"]
+    machine = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     head = textwrap.fill(
         f"{machine['processors']} processors of {machine['cpu']}; {machine['compiler']}; {versions}.",
         width=120,
         break_on_hyphens=False,
     )
+    parts = models(result) if "initialize" in result else times_and_calls(result)
+    return "\n\n".join([head, *parts]) + "\n"
+
+
+def models(result):
+    """`initialize` of whole models, beside a flat fill of as many elements."""
+    header = ["pyinit.initialize", "tensors", "elements", "ms", "flat fill, ms", "ratio"]
+    rows = [
+        [
+            f"{r['model']}, {r['generator']}",
+            f"{r['tensors']:,}",
+            f"{r['elements']:,}",
+            *(f"{statistics.median(r['seconds'][way]) * 1e3:,.0f}" for way in ("initialize", "flat")),
+            f"{r['ratio']:.3f}",
+        ]
+        for r in result["initialize"]
+    ]
+    return [markdown(header, rows)]
+
+
+def times_and_calls(result):
+    """All fills, calls on small arrays, numbers of NumPy's generators, instructions."""
+    fills = result["fills"]
     own = [f for f in fills if f["tier"] or f["name"].startswith(("memset", "streaming"))]
     groups = [("pyinit and pure writes", own), ("Peers", [f for f in fills if f not in own])]
-    parts = [head, *(times(title, group, fills, result) for title, group in groups)]
+    parts = [times(title, group, fills, result) for title, group in groups]
     parts.append(calls("A call on normal float32, 1 thread, ns", result["small"], 1e9))
     if "generators" in result:
         parts.append(calls("A million numbers of numpy.random.Generator, 1 thread, ms", result["generators"], 1e3))
-    return "\n\n".join([*parts, *kinds(result)]) + "\n"
+    return [*parts, *kinds(result)]
 
 
 def times(title, group, fills, result):
