@@ -207,6 +207,20 @@ cpdef int check_memory(cnp.ndarray out) except -1:
     return 0
 
 
+def extent(cnp.ndarray out not None):
+    """The address of the first byte of an array that is not empty, and of the one behind its last."""
+    cdef size_t low = <size_t>cnp.PyArray_DATA(out), high = low + cnp.PyArray_ITEMSIZE(out)
+    cdef ptrdiff_t reach
+    cdef int i
+    for i in range(cnp.PyArray_NDIM(out)):
+        reach = cnp.PyArray_STRIDES(out)[i] * (cnp.PyArray_DIMS(out)[i] - 1)
+        if reach > 0:
+            high += reach
+        else:
+            low += reach
+    return low, high
+
+
 def checked_window(cnp.ndarray out not None, global_shape, offset):
     """Both as tuples of int, if `out` is a block of such a tensor there."""
     shape = (<object>out).shape

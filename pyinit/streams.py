@@ -132,7 +132,9 @@ class Stream(_core.StreamState):
         if not isinstance(name, str):
             raise TypeError(f"name must be a str; got {type(name).__name__}")
         digest = hashlib.blake2b(self.id.to_bytes(8, "little") + name.encode(), digest_size=8).digest()
-        return Stream(self.seed, self.generator, id=int.from_bytes(digest, "little"))
+        child = Stream.__new__(Stream)  # without the checks, which are most of the time that this takes
+        _core.StreamState.__init__(child, self.generator, self.seed, int.from_bytes(digest, "little"))
+        return child
 
     def copy(self) -> Stream:
         """A second stream that stands where this one does."""

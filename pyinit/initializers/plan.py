@@ -6,12 +6,11 @@ import fnmatch
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pyinit import _core
 from pyinit.arrays import written
@@ -29,6 +28,7 @@ Advance = Callable[[int], object]
 
 PIECES = 8  # of the whole for each thread, at least, so that all end at about the same time
 SMALLEST, LARGEST = 1 << 20, 1 << 26  # elements of a piece; half the largest still goes past the caches
+SMALL = 1 << 15  # elements that are filled before another thread has got hold of the GIL
 
 
 class Job(NamedTuple):
@@ -118,43 +118,48 @@ def initialize(
     threads, elements = num_threads or processors(), sum(job.block.part.size for job in jobs)
     size = min(max(elements // (PIECES * threads), SMALLEST), LARGEST)
     with progress_bar(elements, "initialising", progress) as advance:
-        pieces = []
+        small, large = [], []
         for job in jobs:
             if not isinstance(job.scheme, Scheme) or (job.block.part.size > size and not job.scheme.divisible):
                 advance(job.run(root, num_threads))  # a function of the user's is not asked for on many threads
+            elif job.block.part.size < SMALL:
+                small.append(job)
             else:
-                pieces += job.pieces(size)
-        run_all(
-            sorted(pieces, key=lambda job: -job.block.part.size), root, min(threads, 1 + elements // SMALLEST), advance
-        )
+                large += job.pieces(size)
+        large.sort(key=lambda job: -job.block.part.size)  # so that all threads end at about the same time
+        run_all(small, large, root, min(threads, 1 + elements // SMALLEST), advance)
     return params
 
 
-def run_all(jobs: list[Job], root: Stream, threads: int, advance: Advance) -> None:
-    """Run jobs, each on one thread, beginning with the first; fills release the GIL."""
-    queue = deque(jobs)
+def run_all(small: list[Job], large: list[Job], root: Stream, threads: int, advance: Advance) -> None:
+    """Run jobs, each on one thread: the small ones on this one, the large ones on all, whose fills release the GIL."""
+    queue = deque(large)
 
-    def work() -> None:
+    def next_large() -> Job | None:
+        try:
+            return queue.popleft()
+        except IndexError:
+            return None
+
+    def work(jobs: Iterable[Job]) -> None:
         done = 0
-        while queue:
-            try:
-                job = queue.popleft()
-            except IndexError:  # another thread was faster
-                break
+        for job in jobs:
             done += job.run(root, 1)
             if done >= SMALLEST:
                 advance(done)
                 done = 0
         advance(done)
 
-    if threads == 1:
-        work()
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(work) for _ in range(threads)]
+    def work_off() -> None:
+        work(iter(next_large, None))
+
+    with ThreadPoolExecutor(max(1, threads - 1)) as pool:
+        others = [pool.submit(work_off) for _ in range(min(threads - 1, len(large)))]
         try:
-            for future in futures:
-                future.result()
+            work(small)
+            work_off()
+            for other in others:
+                other.result()
         finally:
             queue.clear()  # after Ctrl-C or an error the others stop behind the piece that they are at
 
@@ -236,7 +241,7 @@ def window(shard: Any) -> tuple[Any, Any]:
 
 def check_apart(jobs: list[Job]) -> None:
     """Raise ValueError if two parameters share memory."""
-    spans = sorted((*bounds(job.block.part), i) for i, job in enumerate(jobs) if job.block.part.size)
+    spans = sorted((*_core.extent(job.block.part), i) for i, job in enumerate(jobs) if job.block.part.size)
     near: list[tuple[int, Job]] = []  # those before whose bytes reach this far
     for low, high, i in spans:
         near = [(end, job) for end, job in near if end > low]
@@ -247,12 +252,3 @@ def check_apart(jobs: list[Job]) -> None:
                     "If they are tied, give one of them"
                 )
         near.append((high, jobs[i]))
-
-
-def bounds(array: NDArray[Any]) -> tuple[int, int]:
-    """The first byte of an array, and the one behind its last."""
-    start: int = array.__array_interface__["data"][0]
-    if array.flags.c_contiguous:
-        return start, start + array.nbytes
-    steps = [stride * (n - 1) for stride, n in zip(array.strides, array.shape)]
-    return start + sum(s for s in steps if s < 0), start + sum(s for s in steps if s > 0) + array.itemsize
