@@ -158,6 +158,16 @@ def test_one_layer_that_overflows_is_marked_wherever_it_is(extremes):
     assert [list(marks.get_offsets()[:, 0]) for marks in stds.collections] == [[44]]
 
 
+def test_what_is_said_of_overflow_stands_above_its_markers(extremes):
+    figure = plots.gradient_flow({"big": extremes["normal(std=2)"].gradients})
+    figure.draw_without_rendering()
+    [axes] = figure.axes
+    [marks] = axes.collections
+    markers = marks.get_offset_transform().transform(marks.get_offsets())
+    assert axes.title.get_text() == ""
+    assert axes._left_title.get_window_extent().y0 > markers[:, 1].max() + 5
+
+
 def test_zeros_beside_what_hardly_changes_leave_a_scale():
     found = {
         scheme: diagnose(layers=4, width=60, scheme=scheme, batch=100).activations for scheme in ("zeros", "xavier")

@@ -229,7 +229,7 @@ def mark_not_finite(axes: Axes, values: Mapping[str, Floats]) -> None:
     for i, y in enumerate(values.values()):
         hollow(axes, np.flatnonzero(~np.isfinite(y)), 1.04, i, spacing(len(y)), transform=axes.get_xaxis_transform())
     if any(not np.isfinite(y).all() for y in values.values()):
-        axes.set_title("not finite:", loc="left", fontsize=10, pad=10)
+        axes.set_title("not finite:", loc="left", fontsize=10, pad=18)
 
 
 def hollow(axes: Axes, layers: NDArray[np.intp], y: float, i: int, every: int, **keywords: Any) -> None:
