@@ -145,7 +145,7 @@ def test_the_history_of_a_regression_has_no_accuracy():
 def test_one_sigmoid_answers_above_one_half():
     net = Network(1, [Dense(1, "sigmoid")])
     net.layers[0].weights[...] = 1.0
-    x = [[-2.0], [-1.0], [1.0], [2.0]]
+    x = [[-2.0], [-0.1], [0.1], [2.0]]
     assert train(net, x, [0, 0, 0, 1], "cross_entropy", learning_rate=0.0).accuracy == [0.75]
 
 
