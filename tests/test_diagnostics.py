@@ -142,7 +142,7 @@ def test_histograms_count_every_finite_value_in_the_activations_range():
     assert found.counts[0, 7] == inside.sum()
 
 
-@pytest.mark.parametrize("value", [0.0, 1e-320, 0.1, 3e38, 1.7e308])
+@pytest.mark.parametrize("value", [0.0, 5e-324, 1e-320, 0.1, 3e38, 1.7e308])
 @pytest.mark.parametrize("factor", [1.0, 1 + 1e-15, -1.0])
 def test_histograms_of_narrow_and_wide_ranges(value, factor):
     found = by_hand("identity", [[value, value * factor]])

@@ -268,6 +268,11 @@ def test_learning_curves():
     assert plots.learning_curves(curves).axes[0].get_ylabel() == "test accuracy"
 
 
+def test_markers_of_equal_curves_stand_apart():
+    curves = {name: [0.5] * 60 for name in ("a", "b", "c")}
+    assert [line.get_markevery() for line in plots.learning_curves(curves).axes[0].lines] == [(0, 3), (1, 3), (2, 3)]
+
+
 def test_lines_differ_in_more_than_colour():
     curves = {f"scheme {i}": [0.0, 1.0] for i in range(12)}
     lines = plots.learning_curves(curves).axes[0].lines
