@@ -56,6 +56,33 @@ def test_every_activation_equals_torchs():
         np.testing.assert_allclose(back, leaf.grad.numpy(), rtol=1e-12, atol=5e-14, err_msg=name)
 
 
+def test_a_sigmoid_keeps_the_digits_of_small_outputs():
+    """The control: (1 + tanh z/2) / 2 gives exactly 0 for all of these in float32."""
+    z = np.linspace(-80, -20, 61, dtype=np.float32)[None]
+    exact = 1 / (1 + np.exp(-z.astype(np.float64)))
+    a = activation("sigmoid").forward(z)
+    np.testing.assert_allclose(a, exact, rtol=1e-6)
+    np.testing.assert_allclose(activation("sigmoid").backward(z, a, np.ones_like(a)), exact, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_gelu_of_huge_numbers_has_a_slope(dtype):
+    """z³ overflows here, and the slope is 0 or 1 all the same."""
+    largest = np.finfo(dtype).max
+    z = np.array([[-largest, -1e15, -50.0, 50.0, 1e15, largest]], dtype)
+    with np.errstate(over="ignore"):
+        a = activation("gelu").forward(z)
+        back = activation("gelu").backward(z, a, np.ones_like(z))
+    np.testing.assert_array_equal(a, np.maximum(z, 0))
+    np.testing.assert_array_equal(back, [[0, 0, 0, 1, 1, 1]])
+
+
+def test_a_relu_has_no_slope_where_it_has_no_value():
+    z = np.array([[-1.0, 0.0, 1.0, np.inf, np.nan]])
+    a = activation("relu").forward(z)
+    np.testing.assert_array_equal(activation("relu").backward(z, a, np.ones_like(a)), [[0, 0, 1, 1, np.nan]])
+
+
 def test_softmax_rows_are_probabilities():
     a = activation("softmax").forward(50 * Stream(0).normal((20, 6)))
     assert (a >= 0).all()

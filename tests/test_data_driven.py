@@ -28,8 +28,8 @@ def test_every_layer_has_unit_variance(activation, dtype):
     assert np.abs(preactivation_stds(net, x) ** 2 - 1).max() > 0.5, "Xavier leaves other variances"
 
 
-def test_weights_stay_orthogonal_up_to_a_factor():
-    net = deep("relu", np.float64)
+def test_weights_stay_orthogonal_up_to_a_factor_and_biases_0():
+    net = Network(20, [Dense(width, "relu", bias="ones") for width in (50, 50, 30)], dtype=np.float64)
     lsuv(net, Stream(1).normal((300, 20), np.float64), seed=0)
     for layer in net.layers:
         w = layer.weights if len(layer.weights) <= layer.weights.shape[1] else layer.weights.T

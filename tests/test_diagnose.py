@@ -253,6 +253,9 @@ def test_the_page_is_well_formed_and_holds_all(page):
     assert [parsed.seen.count(tag) for tag in ("svg", "figure", "table", "h1", "body")] == [3, 3, 2, 1, 1]
     for words in ("Ten <b>layers</b>", "What & why <i>", NAME, "xavier", *(d.verdict for d in found.values())):
         assert words in parsed.words
+    healthy = [value for _, name, value in parsed.attributes if name == "class" and "verdict" in value]
+    assert healthy == ["verdict healthy" if d.verdict == "healthy" else "verdict" for d in found.values()]
+    assert len(set(healthy)) == 2
     for d in found.values():
         columns, rows = d.table()
         cells = [*columns, *(cell for row in rows for cell in row)]

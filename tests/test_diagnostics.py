@@ -142,7 +142,7 @@ def test_histograms_count_every_finite_value_in_the_activations_range():
     assert found.counts[0, 7] == inside.sum()
 
 
-@pytest.mark.parametrize("value", [0.0, 1e-320, 0.1, 3e38, 1.7e308])
+@pytest.mark.parametrize("value", [0.0, 5e-324, 1e-320, 0.1, 3e38, 1.7e308])
 @pytest.mark.parametrize("factor", [1.0, 1 + 1e-15, -1.0])
 def test_histograms_of_narrow_and_wide_ranges(value, factor):
     found = by_hand("identity", [[value, value * factor]])
@@ -165,6 +165,16 @@ def test_overflow_is_told_without_a_warning():
     assert (forward.counts.sum(axis=1) == np.round((1 - forward.non_finite) * 1000)).all()
 
 
+def test_exploding_gradients_are_told_as_such():
+    """Behind a relu that has overflowed nothing is known; a gelu's values are finite here, and so is its slope."""
+    relu = diagnose(layers=40, width=60, scheme="normal(std=2)", activation="relu", batch=50)
+    assert np.isnan(relu.gradients.std[:-1]).all()
+    assert relu.gradients.verdict == "overflows: not finite from layer 39 back"
+    gelu = diagnose(layers=16, width=60, scheme="normal(std=2)", activation="gelu", batch=50)
+    assert gelu.activations.std[-1] > 1e15
+    assert gelu.gradients.verdict.startswith("explodes: std grows by 1")
+
+
 def test_a_network_that_is_not_initialised_is_refused():
     net = Network(20, [Dense(20, "tanh")])
     for measure in (activations, gradients):
@@ -180,6 +190,11 @@ def test_what_cannot_be_measured_is_refused():
         gradients(net, rows(width=19))
     with pytest.raises(ValueError, match=r"gradient must have shape \(batch, 20\)"):
         gradients(net, rows(), np.ones((50, 19)))
+    for count in (1, 49):
+        with pytest.raises(ValueError, match=f"x and gradient must have the same number of rows; got 50 and {count}"):
+            gradients(net, rows(), np.ones((count, 20)))
+    with pytest.raises(ValueError, match="x must have at least 1 row; got 0"):
+        gradients(net, rows()[:0])
     for name, wrong in (("layers", 0), ("width", 0), ("batch", 1)):
         with pytest.raises(ValueError, match=f"{name} must be at least .; got {wrong}"):
             diagnose(**{name: wrong})
@@ -394,6 +409,7 @@ def test_a_table_tells_what_is_dead_or_not_finite():
     found = diagnose(layers=60, width=50, scheme="normal(std=3)", activation="relu", batch=50)
     columns, lines = found.table()
     assert columns == ["layer", "mean", "std", "std of rows", "dead", "gradient", "zero", "not finite"]
-    assert lines[0][-1] == ""
+    assert lines[0][-1] == "50.0%", "the gradients alone"
+    assert found.activations.table()[1][0][-1] == ""
     assert lines[-1][1:4] == ("", "", "")
     assert lines[-1][-1].endswith("%")

@@ -1,14 +1,17 @@
 """Pictures: they hold the data that they are given, and files hold the pictures."""
 
+import dataclasses
 import struct
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 
 from pyinit import plots
 from pyinit.diagnostics import diagnose
+from pyinit.plots.canvas import style
 
 matplotlib = pytest.importorskip("matplotlib")
 SCHEMES = ("small", "big", "xavier")
@@ -142,9 +145,80 @@ def test_zeros_are_marked_below_the_scale_and_overflow_above(extremes):
     np.testing.assert_array_equal(x, np.arange(1, 46, 3))
     assert "0" in [label.get_text() for label in stds.get_yticklabels()]
     bad = np.flatnonzero(np.isnan(extremes["normal(std=2)"].activations.std))
-    np.testing.assert_array_equal(overflow.get_offsets()[:, 0], bad[bad % 3 == 0] + 1)
+    np.testing.assert_array_equal(overflow.get_offsets()[:, 0], bad[::3] + 1)
     assert (overflow.get_offsets()[:, 1] > 1).all()
     assert overflow.get_transform() is not stds.transData
+
+
+def test_one_layer_that_overflows_is_marked_wherever_it_is(extremes):
+    found = extremes["xavier"].activations
+    last = found.std.copy()
+    last[43] = np.nan
+    stds = plots.spread({"xavier": dataclasses.replace(found, std=last)}).axes[1]
+    assert [list(marks.get_offsets()[:, 0]) for marks in stds.collections] == [[44]]
+
+
+def test_what_is_said_of_overflow_stands_above_its_markers(extremes):
+    figure = plots.gradient_flow({"big": extremes["normal(std=2)"].gradients})
+    figure.draw_without_rendering()
+    [axes] = figure.axes
+    [marks] = axes.collections
+    markers = marks.get_offset_transform().transform(marks.get_offsets())
+    assert axes.title.get_text() == ""
+    assert axes._left_title.get_window_extent().y0 > markers[:, 1].max() + 5
+
+
+def test_zeros_beside_what_hardly_changes_leave_a_scale():
+    found = {
+        scheme: diagnose(layers=4, width=60, scheme=scheme, batch=100).activations for scheme in ("zeros", "xavier")
+    }
+    stds = plots.spread(found).axes[1]
+    texts = [label.get_text() for label in stds.get_yticklabels()]
+    assert texts[0] == "0"
+    assert len(texts) >= 4
+    band, scale = stds.patches[0].get_extents(), stds.get_window_extent()
+    assert band.height < scale.height / 5
+
+
+def test_stds_of_float64_may_be_as_far_apart_as_they_like(tmp_path, diagnoses):
+    found = dataclasses.replace(diagnoses["big"].activations, std=np.array([1e-200, 0.0, 1.0, 1e200]))
+    figure = plots.spread({"float64": found})
+    plots.save(figure, tmp_path / "far.png")
+    low, high = figure.axes[1].get_ylim()
+    assert 0 < low < 1e-200 < 1e200 < high < np.inf
+
+
+@pytest.mark.parametrize("length", [5, 24, 60, 150, 400])
+def test_a_legend_stays_within_its_figure(diagnoses, length):
+    d = diagnoses["xavier"]
+    found = {f"{i}{' w' * (length // 2)}": d for i in range(5)}
+    figures = [
+        plots.spread(of("activations", found)),
+        plots.gradient_flow(of("gradients", found)),
+        plots.learning_curves({name: [0.5, 0.9] for name in found}),
+    ]
+    for figure in figures:
+        figure.draw_without_rendering()
+        box, edge = figure.legends[0].get_window_extent(), figure.bbox
+        assert edge.x0 <= box.x0 < box.x1 <= edge.x1
+        assert figure.axes[0].get_window_extent().height > 30
+
+
+def test_threads_that_draw_leave_matplotlibs_settings_as_they_were():
+    before, entered, left = dict(matplotlib.rcParams), threading.Event(), threading.Event()
+
+    def draw():
+        with style():
+            entered.set()
+            left.wait()
+
+    other = threading.Thread(target=draw)
+    with style():
+        other.start()
+        entered.wait(timeout=0.5)  # it comes to draw at once only if nothing makes it wait
+    left.set()
+    other.join()
+    assert dict(matplotlib.rcParams) == before
 
 
 def test_nothing_but_zeros_and_nothing_but_overflow(tmp_path):
@@ -192,6 +266,11 @@ def test_learning_curves():
     assert (*labels(axes), axes.get_title()) == ("epoch", "accuracy, %", "Digits")
     assert legend(figure) == ["xavier", "zeros"]
     assert plots.learning_curves(curves).axes[0].get_ylabel() == "test accuracy"
+
+
+def test_markers_of_equal_curves_stand_apart():
+    curves = {name: [0.5] * 60 for name in ("a", "b", "c")}
+    assert [line.get_markevery() for line in plots.learning_curves(curves).axes[0].lines] == [(0, 3), (1, 3), (2, 3)]
 
 
 def test_lines_differ_in_more_than_colour():

@@ -40,6 +40,14 @@ def test_a_network_comes_back_to_the_bit(tmp_path, dtype):
     np.testing.assert_array_equal(again(x), net(x))
 
 
+def test_weights_that_lie_transposed_in_memory_come_back(tmp_path):
+    net = network()
+    net.layers[0].weights = np.asfortranarray(net.layers[0].weights)
+    net.save(tmp_path / "net.safetensors")
+    again = Network.load(tmp_path / "net.safetensors")
+    np.testing.assert_array_equal(again.layers[0].weights, net.layers[0].weights)
+
+
 def test_other_programs_find_the_names(tmp_path):
     net = network()
     net.save(tmp_path / "net.safetensors")
@@ -123,6 +131,7 @@ def written(path, change=lambda architecture, tensors: None, metadata=True):
         ("activation must be one of .*; got 'swish'", lambda a, t: a["layers"][0].update(activation="swish")),
         ("no scheme is called '__import__'", lambda a, t: a["layers"][0].update(weights="__import__('os')")),
         ("unexpected keyword argument 'dropout'", lambda a, t: a["layers"][0].update(dropout=0.5)),
+        ("cannot be read: AttributeError", lambda a, t: a.update(layers=["tanh"])),
         ("dtype must be float32 or float64; got int8", lambda a, t: a.update(dtype="int8")),
         ("other tensors than its architecture: layers.2.bias", lambda a, t: t.pop("layers.2.bias")),
         ("other tensors than its architecture: more", lambda a, t: t.update(more=np.ones(2))),
@@ -141,6 +150,18 @@ def test_a_file_that_does_not_fit_is_told(tmp_path, message, change):
     Network.load(tmp_path / "same")
     with pytest.raises(ValueError, match=message):
         Network.load(written(tmp_path / "changed", change))
+
+
+def test_a_nest_of_brackets_and_a_strange_dtype_are_told(tmp_path):
+    tensors, metadata = dict(network().parameters()), {"pyinit.network": "[" * 100_000}
+    safetensors.save_file(tensors, tmp_path / "deep", metadata=metadata)
+    with pytest.raises(ValueError, match="cannot be read: RecursionError"):
+        Network.load(tmp_path / "deep")
+    content = safetensors.save({"a": np.zeros(4, np.int8)}).replace(b'"I8"', b'"F8_E4M3"')
+    size = int.from_bytes(content[:8], "little") + len(b'"F8_E4M3"') - len(b'"I8"')
+    (tmp_path / "float8").write_bytes(size.to_bytes(8, "little") + content[8:])
+    with pytest.raises(ValueError, match="float8 holds "):
+        Network.load(tmp_path / "float8")
 
 
 def test_what_is_no_network_is_told(tmp_path):

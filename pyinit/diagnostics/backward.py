@@ -78,7 +78,7 @@ def gradients(net: Network, x: Any, gradient: Any = None) -> Gradients:
     net : Network
         With its weights set.
     x : array_like of shape (batch, inputs)
-        Real numbers.
+        At least 1 row of real numbers.
     gradient : array_like of shape (batch, outputs), Stream, or None
         With respect to the network's output. A stream gives standard normal samples, of std 1, so that the results
         read as factors; None is the stream ``Stream(0).child("gradient")``.
@@ -106,10 +106,13 @@ def gradients(net: Network, x: Any, gradient: Any = None) -> Gradients:
     >>> gradients(net, pyinit.Stream(0).child("x").normal((50, 100))).verdict
     'vanishes: std falls by 9.9 times a layer on the way back'
     """
+    x = net.batch(x)
+    if len(x) == 0:
+        raise ValueError("x must have at least 1 row; got 0")
     if gradient is None:
         gradient = Stream(0).child("gradient")
     if isinstance(gradient, Stream):
-        gradient = gradient.normal((*np.shape(x)[:1], net.outputs), dtype=net.dtype)
+        gradient = gradient.normal((len(x), net.outputs), dtype=net.dtype)
     with np.errstate(all="ignore"):
         flow = net.gradient_flow(x, gradient)
         _, std, _, non_finite = np.array([moments(g) for g in flow]).T

@@ -45,10 +45,10 @@ def moments(values: NDArray[Any]) -> Moments:
     non_finite = float(np.mean(~np.isfinite(values)))
     if non_finite:
         return Moments(np.nan, np.nan, np.nan, non_finite)
-    # In units of the largest, no square overflows or vanishes; equal values have deviations of exactly 0.
+    # In units of the largest, no square overflows or vanishes, and equal values are 1, with a std of exactly 0.
     scale = float(np.abs(values).max()) or 1.0
     scaled = values.astype(np.float64) / scale
-    mean, std = scaled.mean(), (scaled - scaled[0, 0]).std()
+    mean, std = scaled.mean(), scaled.std()
     row_std = np.sqrt((scaled - scaled[0]).var(axis=0).mean())
     return Moments(float(mean) * scale, float(std) * scale, float(row_std) * scale, 0.0)
 

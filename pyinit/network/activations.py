@@ -94,12 +94,12 @@ class Sigmoid(Activation):
     name = "sigmoid"
 
     def forward(self, z: Array, out: Array | None = None) -> Array:
-        # exp(-z) overflows for z << 0; its twin (1 + tanh z/2) / 2 never does.
-        out = np.multiply(z, 0.5, out=out)
-        np.tanh(out, out=out)
-        out *= 0.5
-        out += 0.5
-        return out
+        # Where exp(-z) overflows, a is 0 all the same. The twin (1 + tanh z/2) / 2 would round every small a away.
+        out = np.negative(z, out=out)
+        with np.errstate(over="ignore"):
+            np.exp(out, out=out)
+        out += 1
+        return np.reciprocal(out, out=out)
 
     def backward(self, z: Array, a: Array, gradient: Array, out: Array | None = None) -> Array:
         out = np.subtract(1, a, out=out)
@@ -116,7 +116,8 @@ class ReLU(Activation):
         return np.maximum(z, 0, out=out)
 
     def backward(self, z: Array, a: Array, gradient: Array, out: Array | None = None) -> Array:
-        return np.multiply(gradient, np.greater(a, 0, out=out), out=out)
+        # The sign of a is 1 or 0, and NaN for NaN: what has overflowed does not look as if it were dead.
+        return np.multiply(gradient, np.sign(a, out=out), out=out)
 
 
 class LeakyReLU(Activation):
@@ -155,38 +156,38 @@ class GELU(Activation):
     factor = math.sqrt(2 / math.pi)
 
     def forward(self, z: Array, out: Array | None = None) -> Array:
+        out = self.argument(z, out)
+        np.tanh(out, out=out)
+        out += 1
+        out *= 0.5
+        out *= z
+        return out
+
+    def backward(self, z: Array, a: Array, gradient: Array, out: Array | None = None) -> Array:
+        # With u the argument of tanh and t = tanh u: da/dz = (1 + t)/2 (1 + (1 - t) z u'), and z u' = 3 u - 2 √(2/π) z.
+        # Beyond 10 it is 0 or 1 to the last bit, and within, nothing overflows.
+        z = np.clip(z, -10, 10, out=None if out is None else z)
+        out = self.argument(z, out)
+        z *= -2 / 3 * self.factor
+        z += out
+        z *= 3  # z u'
+        np.tanh(out, out=out)
+        np.subtract(1, out, out=out)
+        z *= out
+        z += 1
+        np.subtract(2, out, out=out)
+        out *= z
+        out *= 0.5
+        return np.multiply(gradient, out, out=out)
+
+    def argument(self, z: Array, out: Array | None) -> Array:
+        """Compute the argument of tanh."""
         out = np.multiply(z, z, out=out)
         out *= self.cubic
         out += 1
         out *= z
         out *= self.factor
-        np.tanh(out, out=out)
-        out += 1
-        out *= z
-        out *= 0.5
         return out
-
-    def backward(self, z: Array, a: Array, gradient: Array, out: Array | None = None) -> Array:
-        # With u the argument of tanh and t = tanh u: da/dz = (1 + t)/2 (1 + (1 - t) z u'), in two arrays. First
-        # out = 3 z u'/3 √(π/2) = z + 3 · 0.044715 z³, of which z turns into u; then z into t, and so on.
-        if out is None:
-            z = np.positive(z)
-        out = np.multiply(z, z, out=out)
-        out *= 3 * self.cubic
-        out += 1
-        out *= z
-        z *= 2
-        z += out
-        z *= self.factor / 3
-        np.tanh(z, out=z)
-        np.subtract(1, z, out=z)
-        out *= self.factor
-        out *= z
-        out += 1
-        out *= 0.5
-        np.subtract(2, z, out=z)
-        out *= z
-        return np.multiply(gradient, out, out=out)
 
 
 class Softmax(Activation):

@@ -124,7 +124,7 @@ class SoftmaxCrossEntropy(CrossEntropy):
         out = np.subtract(z, np.max(z, axis=-1, keepdims=True), out=out)
         out += np.log(np.max(a, axis=-1, keepdims=True))
         out *= y
-        return -out.sum() / len(a)
+        return (0 - out.sum()) / len(a)  # which is 0, and not -0, where every answer is right
 
 
 class SigmoidCrossEntropy(CrossEntropy):

@@ -217,10 +217,19 @@ class Network:
         -------
         list of array
             With respect to the output of each layer, from the first to the last, each of shape (batch, units).
+
+        Raises
+        ------
+        TypeError
+            If `x` or `gradient` does not hold real numbers.
+        ValueError
+            If `x` or `gradient` has another shape, or a weight is NaN.
         """
         self.require_weights()
-        flow = [rows(gradient, self.outputs, "gradient", self.dtype, self.xp)]
-        passes = self.forward(self.batch(x))
+        x, flow = self.batch(x), [rows(gradient, self.outputs, "gradient", self.dtype, self.xp)]
+        if len(x) != len(flow[0]):
+            raise ValueError(f"x and gradient must have the same number of rows; got {len(x)} and {len(flow[0])}")
+        passes = self.forward(x)
         for layer, (z, a) in zip(reversed(self.layers[1:]), reversed(passes)):
             flow.insert(0, layer.input_gradient(layer.activation.backward(z, a, flow[0])))
         return flow

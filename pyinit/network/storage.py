@@ -7,6 +7,7 @@ import os
 import warnings
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pyinit import initializers
@@ -34,7 +35,9 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
         for i, layer in enumerate(net.layers)
     ]
     architecture = {"version": 1, "inputs": net.inputs, "dtype": net.dtype.name, "layers": layers}
-    content = safetensors.save(dict(net.parameters()), metadata={KEY: json.dumps(architecture)})
+    # safetensors writes the memory as it lies, also that of a transpose.
+    tensors = {name: np.ascontiguousarray(array) for name, array in net.parameters()}
+    content = safetensors.save(tensors, metadata={KEY: json.dumps(architecture)})
     with replacement(path) as file:
         file.write(content)
 
@@ -61,7 +64,7 @@ def load(path: str | os.PathLike[str]) -> Network:
             raise ValueError(f"version {architecture['version']} is not 1")
         layers = [Dense(**{k: v for k, v in layer.items() if v is not None}) for layer in architecture["layers"]]
         net = Network(architecture["inputs"], layers, dtype=architecture["dtype"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{os.fspath(path)} has an architecture that cannot be read: {error!r}") from error
     parameters = dict(net.parameters())
     if parameters.keys() != tensors.keys():
@@ -88,6 +91,8 @@ def content(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Arr
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{os.fspath(path)} is not a safetensors file: {error}") from error
+    except (AttributeError, TypeError) as error:  # of a dtype that NumPy lacks
+        raise ValueError(f"{os.fspath(path)} holds tensors that NumPy cannot: {error}") from error
 
 
 def package() -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import re
+import textwrap
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,6 +88,10 @@ def require_matplotlib() -> None:
         raise ImportError("pictures need matplotlib: pip install 'pyinit[plots]'") from None
 
 
+# matplotlib has one set of settings for all threads: two that borrowed it at once would give back each other's.
+LOCK = threading.RLock()
+
+
 @contextmanager
 def style() -> Iterator[None]:
     """Have matplotlib draw in this package's style, whatever the settings of the person, and put them back.
@@ -98,7 +104,7 @@ def style() -> Iterator[None]:
     require_matplotlib()
     import matplotlib.style
 
-    with matplotlib.style.context(["default", STYLE]):
+    with LOCK, matplotlib.style.context(["default", STYLE]):
         yield
 
 
@@ -127,8 +133,10 @@ def line(i: int) -> dict[str, Any]:
 
 def legend(drawing: Figure | SubFigure, axes: Axes) -> None:
     """Say below the axes which line is which, in names as they stand: a $ begins no formula."""
-    names = [str(line.get_label()) for line in axes.lines]
-    columns = 2 if max(map(len, names)) > 20 else min(len(names), 4)
+    room = int(10 * drawing.bbox.width / drawing.dpi)  # in letters of the legend's size, which are a tenth of an inch
+    names = [textwrap.fill(str(line.get_label()), room - 10, max_lines=2, placeholder=" …") for line in axes.lines]
+    longest = max(len(part) for name in names for part in name.splitlines() or [""])
+    columns = max(min(room // (longest + 7), len(names), 4), 1)
     for text in drawing.legend(axes.lines, names, loc="outside lower center", ncols=columns).get_texts():
         text.set_parse_math(False)
 

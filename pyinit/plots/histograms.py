@@ -67,7 +67,7 @@ def draw_histograms(drawing: Figure | SubFigure, activations: Mapping[str, Activ
     """Draw one row of panels a scheme."""
     rows = drawing.subfigures(len(activations), 1, squeeze=False)[:, 0]
     for row, (name, a) in zip(rows, activations.items()):
-        heading = textwrap.fill(f"{name} \N{EN DASH} {a.verdict}", 115)
+        heading = textwrap.fill(f"{name} \N{EN DASH} {a.verdict}", 105, max_lines=4, placeholder=" …")
         row.suptitle(heading, x=0.01, ha="left", parse_math=False)
         layers = panels(len(a.std))
         shares = a.counts / np.maximum(a.counts.sum(axis=1, keepdims=True), 1)

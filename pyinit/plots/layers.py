@@ -183,28 +183,45 @@ def draw_logarithmic(axes: Axes, values: Mapping[str, Floats], ylabel: str) -> N
     every = finite(values.values())
     positive = every[every > 0]
     low, high = (positive.min(), positive.max()) if positive.size else (1.0, 1.0)
-    margin = max((high / low) ** 0.05, 1.3)
+    margin = max(high**0.05 / low**0.05, 1.3)
     axes.set_ylim(low / margin, high * margin)
     axes.set_yscale("log", nonpositive="mask")
     if high * margin < 10 * low / margin:  # no two powers of ten in sight: plain numbers
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("{x:g}")
     if (every == 0).any():
-        mark_zeros(axes, values, low / margin, margin)
+        mark_zeros(axes, values, low / margin, high * margin)
     mark_not_finite(axes, values)
 
 
-def mark_zeros(axes: Axes, values: Mapping[str, Floats], bottom: float, margin: float) -> None:
-    """Add a grey band below a logarithmic scale that ends at `bottom`, with a tick and the markers of exact zeros."""
-    powers = range(math.ceil(math.log10(bottom)), math.floor(math.log10(axes.get_ylim()[1])) + 1)
-    powers = powers[:: 1 + len(powers) // 8]
-    floor = bottom / margin**2
-    axes.axhspan(floor / margin, floor * margin, color=INK, alpha=0.1, linewidth=0)
-    axes.set_yticks([floor, *(10.0**p for p in powers)], ["0", *(f"$10^{{{p}}}$" for p in powers)])
+def mark_zeros(axes: Axes, values: Mapping[str, Floats], bottom: float, top: float) -> None:
+    """Add a grey band below a logarithmic scale from `bottom` to `top`, with a tick and the markers of exact zeros."""
+    half = top**0.05 / bottom**0.05
+    floor = bottom / half**2
+    axes.axhspan(floor / half, floor * half, color=INK, alpha=0.1, linewidth=0)
+    scale = ticks(bottom, top)
+    axes.set_yticks([floor, *scale], ["0", *scale.values()])
     axes.set_yticks([], minor=True)
     for i, y in enumerate(values.values()):
         hollow(axes, np.flatnonzero(y == 0), floor, i, spacing(len(y)))
-    axes.set_ylim(bottom=floor / margin)
+    axes.set_ylim(bottom=floor / half)
+
+
+def ticks(low: float, high: float) -> dict[float, str]:
+    """Choose round numbers for a logarithmic scale, with their texts.
+
+    Examples
+    --------
+    >>> ticks(0.02, 200.0)
+    {0.1: '$10^{-1}$', 1.0: '$10^{0}$', 10.0: '$10^{1}$', 100.0: '$10^{2}$'}
+    >>> list(ticks(0.18, 0.82).values())
+    ['0.2', '0.3', '0.5', '0.7']
+    """
+    powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
+    if len(powers) > 1:
+        return {10.0**p: f"$10^{{{p}}}$" for p in powers[:: 1 + len(powers) // 8]}
+    plain = (float(f"{m}e{p}") for p in range(powers.start - 1, powers.stop) for m in (1, 1.5, 2, 3, 5, 7))
+    return {y: f"{y:g}" for y in plain if low <= y <= high}
 
 
 def mark_not_finite(axes: Axes, values: Mapping[str, Floats]) -> None:
@@ -212,15 +229,15 @@ def mark_not_finite(axes: Axes, values: Mapping[str, Floats]) -> None:
     for i, y in enumerate(values.values()):
         hollow(axes, np.flatnonzero(~np.isfinite(y)), 1.04, i, spacing(len(y)), transform=axes.get_xaxis_transform())
     if any(not np.isfinite(y).all() for y in values.values()):
-        axes.set_title("not finite:", loc="left", fontsize=10, pad=10)
+        axes.set_title("not finite:", loc="left", fontsize=10, pad=18)
 
 
 def hollow(axes: Axes, layers: NDArray[np.intp], y: float, i: int, every: int, **keywords: Any) -> None:
     """Draw markers of line number i that are not filled: they stand where its value is not."""
     looks = line(i)
-    layers = layers[layers % every == 0] + 1
     if not layers.size:
         return
+    layers = layers[::every] + 1
     axes.scatter(
         layers,
         np.full(len(layers), y),
