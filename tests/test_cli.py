@@ -107,7 +107,7 @@ def test_the_curves_are_drawn_into_a_file(tmp_path, capsys):
 def test_training_without_scikit_learn_is_one_sentence(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     assert cli.main(["demo", "--train"]) == 1
-    assert capsys.readouterr() == ("", "pyinit: the data sets need scikit-learn: pip install 'pyinit[network]'\n")
+    assert capsys.readouterr() == ("", "pyinit: the data sets need scikit-learn: pip install scikit-learn\n")
 
 
 def test_what_was_not_measured_is_marked(demo):

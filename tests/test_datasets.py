@@ -112,7 +112,7 @@ def test_diabetes_beats_the_constant_answer():
 
 def test_without_scikit_learn_there_is_one_clear_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(ImportError, match=r"need scikit-learn: pip install 'pyinit\[network\]'"):
+    with pytest.raises(ImportError, match=r"need scikit-learn: pip install scikit-learn"):
         load("digits")
 
 

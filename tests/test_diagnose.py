@@ -195,7 +195,7 @@ def test_without_matplotlib_there_is_a_sentence(tmp_path):
         result = run("diagnose", *QUICK, option, tmp_path / "a.png", program=("-c", code))
         assert result.returncode == 1
         assert result.stdout == ""
-        assert result.stderr == "pyinit: pictures need matplotlib: pip install 'pyinit[plots]'\n"
+        assert result.stderr == "pyinit: pictures need matplotlib: pip install matplotlib\n"
     assert run("diagnose", *QUICK, program=("-c", code)).returncode == 0
     assert not list(tmp_path.iterdir())
 

@@ -239,7 +239,9 @@ def test_the_trend_has_two_sides(factor, healthy):
 
 def test_what_vanishes_is_what_differs_between_rows():
     """Sigmoid units keep their own spread while all rows become one."""
-    assert forward((0.2, 0.12, 0.12), (0.2, 0.05, 0.0125)) == "vanishes: std falls by 4.0 times a layer"
+    rows = "vanishes: std of rows, as all rows become alike, falls by 4.0 times a layer"
+    assert forward((0.2, 0.12, 0.12), (0.2, 0.05, 0.0125)) == rows
+    assert forward((0.2, 0.05, 0.0125), (0.2, 0.05, 0.0125)) == "vanishes: std falls by 4.0 times a layer"
 
 
 def test_the_trend_is_between_layers_of_one_activation():

@@ -390,4 +390,4 @@ def test_without_matplotlib():
         "except ImportError as error: print(error)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout == "pictures need matplotlib: pip install 'pyinit[plots]'\n"
+    assert result.stdout == "pictures need matplotlib: pip install matplotlib\n"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pyinit import Stream, initializers
-from pyinit.network import Dense, Network
+from pyinit.network import Dense, Network, load, save
 
 safetensors = pytest.importorskip("safetensors.numpy")
 
@@ -27,8 +27,8 @@ def network(dtype=np.float32):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_network_comes_back_to_the_bit(tmp_path, dtype):
     net, x = network(dtype), Stream(1).normal((6, 2), dtype)
-    net.save(tmp_path / "net.safetensors")
-    again = Network.load(str(tmp_path / "net.safetensors"))
+    save(net, tmp_path / "net.safetensors")
+    again = load(str(tmp_path / "net.safetensors"))
     assert repr(again) == repr(net)
     assert [layer.description for layer in again.layers] == [layer.description for layer in net.layers]
     for (name, array), (same, other) in zip(net.parameters(), again.parameters(), strict=True):
@@ -43,14 +43,14 @@ def test_a_network_comes_back_to_the_bit(tmp_path, dtype):
 def test_weights_that_lie_transposed_in_memory_come_back(tmp_path):
     net = network()
     net.layers[0].weights = np.asfortranarray(net.layers[0].weights)
-    net.save(tmp_path / "net.safetensors")
-    again = Network.load(tmp_path / "net.safetensors")
+    save(net, tmp_path / "net.safetensors")
+    again = load(tmp_path / "net.safetensors")
     np.testing.assert_array_equal(again.layers[0].weights, net.layers[0].weights)
 
 
 def test_other_programs_find_the_names(tmp_path):
     net = network()
-    net.save(tmp_path / "net.safetensors")
+    save(net, tmp_path / "net.safetensors")
     tensors = safetensors.load_file(tmp_path / "net.safetensors")
     assert tensors.keys() == {f"layers.{i}.{kind}" for i in range(3) for kind in ("weights", "bias")}
     np.testing.assert_array_equal(tensors["layers.1.bias"], net.layers[1].bias)
@@ -71,9 +71,9 @@ def test_a_function_of_ones_own_is_told_and_left_out(tmp_path):
     net = Network(2, [Dense(3), Dense(1, weights=mine)])
     net.initialize(0)
     with pytest.warns(UserWarning, match=r"layers\[1\].weights cannot be saved as text, .*mine") as warned:
-        net.save(tmp_path / "net.safetensors")
+        save(net, tmp_path / "net.safetensors")
     assert len(warned) == 1
-    again = Network.load(tmp_path / "net.safetensors")
+    again = load(tmp_path / "net.safetensors")
     assert (again.layers[1].weights == 0.25).all()
     assert again.layers[1].description == Dense(1)
 
@@ -87,13 +87,13 @@ def test_a_scheme_that_prints_as_another_is_left_out(tmp_path):
             return "zeros()"
 
     with pytest.warns(UserWarning, match=r"layers\[0\].weights cannot be saved as text"):
-        Network(2, [Dense(3, weights=Odd())]).save(tmp_path / "net.safetensors")
-    assert Network.load(tmp_path / "net.safetensors").layers[0].description == Dense(3)
+        save(Network(2, [Dense(3, weights=Odd())]), tmp_path / "net.safetensors")
+    assert load(tmp_path / "net.safetensors").layers[0].description == Dense(3)
 
 
 def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
     file = tmp_path / "net.safetensors"
-    network().save(file)
+    save(network(), file)
     before = file.read_bytes()
 
     def fail(*args):
@@ -102,18 +102,18 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
     with monkeypatch.context() as broken:
         broken.setattr(os, "replace", fail)
         with pytest.raises(OSError, match="no room"):
-            Network(2, [Dense(1)]).save(file)
+            save(Network(2, [Dense(1)]), file)
     assert file.read_bytes() == before
     assert os.listdir(tmp_path) == ["net.safetensors"]
-    Network(2, [Dense(1)]).save(file)
-    assert len(Network.load(file).layers) == 1
+    save(Network(2, [Dense(1)]), file)
+    assert len(load(file).layers) == 1
     assert os.listdir(tmp_path) == ["net.safetensors"]
 
 
 def written(path, change=lambda architecture, tensors: None, metadata=True):
     """A file like that of `network`, after a change."""
     net = network()
-    net.save(path)
+    save(net, path)
     with open(path, "rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     architecture = json.loads(header["__metadata__"]["pyinit.network"])
@@ -147,40 +147,40 @@ def written(path, change=lambda architecture, tensors: None, metadata=True):
 )
 def test_a_file_that_does_not_fit_is_told(tmp_path, message, change):
     assert written(tmp_path / "same").stat().st_size > 0
-    Network.load(tmp_path / "same")
+    load(tmp_path / "same")
     with pytest.raises(ValueError, match=message):
-        Network.load(written(tmp_path / "changed", change))
+        load(written(tmp_path / "changed", change))
 
 
 def test_a_nest_of_brackets_and_a_strange_dtype_are_told(tmp_path):
     tensors, metadata = dict(network().parameters()), {"pyinit.network": "[" * 100_000}
     safetensors.save_file(tensors, tmp_path / "deep", metadata=metadata)
     with pytest.raises(ValueError, match="cannot be read: RecursionError"):
-        Network.load(tmp_path / "deep")
+        load(tmp_path / "deep")
     content = safetensors.save({"a": np.zeros(4, np.int8)}).replace(b'"I8"', b'"F8_E4M3"')
     size = int.from_bytes(content[:8], "little") + len(b'"F8_E4M3"') - len(b'"I8"')
     (tmp_path / "float8").write_bytes(size.to_bytes(8, "little") + content[8:])
     with pytest.raises(ValueError, match="float8 holds "):
-        Network.load(tmp_path / "float8")
+        load(tmp_path / "float8")
 
 
 def test_what_is_no_network_is_told(tmp_path):
     with pytest.raises(ValueError, match="holds no network of pyinit's"):
-        Network.load(written(tmp_path / "tensors", metadata=False))
+        load(written(tmp_path / "tensors", metadata=False))
     (tmp_path / "text").write_text("hello")
     with pytest.raises(ValueError, match="text is not a safetensors file"):
-        Network.load(tmp_path / "text")
-    network().save(tmp_path / "cut")
+        load(tmp_path / "text")
+    save(network(), tmp_path / "cut")
     (tmp_path / "cut").write_bytes((tmp_path / "cut").read_bytes()[:-1])
     with pytest.raises(ValueError, match="cut is not a safetensors file"):
-        Network.load(tmp_path / "cut")
+        load(tmp_path / "cut")
     with pytest.raises(FileNotFoundError):
-        Network.load(tmp_path / "nowhere")
+        load(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="is not a folder"):
-        network().save(tmp_path / "nowhere" / "net")
+        save(network(), tmp_path / "nowhere" / "net")
 
 
 def test_a_pickled_network_is_not_a_file_of_ours(tmp_path):
     (tmp_path / "pickle").write_bytes(pickle.dumps(network()))
     with pytest.raises(ValueError, match="is not a safetensors file"):
-        Network.load(tmp_path / "pickle")
+        load(tmp_path / "pickle")

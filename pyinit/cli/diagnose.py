@@ -15,6 +15,7 @@ from pyinit.atomic import replacement
 from pyinit.cli.arguments import add_command, add_json, check_writable, integer, picture
 from pyinit.diagnostics import Diagnosis, diagnose, meanings
 from pyinit.network import Dense
+from pyinit.network.activations import ACTIVATIONS
 from pyinit.streams import Stream
 from pyinit.terminal import output, progress
 
@@ -60,7 +61,7 @@ def add(commands: Any) -> None:
         type=activation,
         default="tanh",
         metavar="NAME",
-        help="of every layer: tanh, sigmoid, relu, ... (default: %(default)s)",
+        help=f"of every layer: {', '.join(ACTIVATIONS)} (default: %(default)s)",
     )
     parser.add_argument(
         "--batch",
@@ -143,10 +144,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 def describe(settings: dict[str, Any]) -> str:
     """Say what was done."""
+    layers, width = settings["layers"], settings["width"]
     return (
-        f"{settings['layers']} layers of {settings['width']} {settings['activation']} units and as many inputs; "
-        f"{settings['batch']} rows of standard normal input go forward, and a standard normal gradient goes back from "
-        "the output. Biases are 0."
+        f"{layers} layer{'s' * (layers > 1)} of {width} {settings['activation']} unit{'s' * (width > 1)} and as many "
+        f"inputs; {settings['batch']} rows of standard normal input go forward, and a standard normal gradient goes "
+        "back from the output. Biases are 0."
     )
 
 

@@ -41,7 +41,8 @@ def of_activations(
     if (row_std == 0).any():
         found.append(f"silent: every row gives the same from layer {first(row_std == 0)} on")
     if (growth := trend(activation, row_std)) < 1 / TREND:
-        found.append(f"vanishes: std falls by {times(1 / growth)} times a layer")
+        what = "std" if trend(activation, std) < 1 / TREND else "std of rows, as all rows become alike,"
+        found.append(f"vanishes: {what} falls by {times(1 / growth)} times a layer")
     if (worst := most(saturated)) is not None:
         found.append(f"saturated: {percent(saturated[worst])} {SATURATED[activation[worst]]} in layer {worst + 1}")
     if (worst := most(dead)) is not None:

@@ -33,7 +33,9 @@ sparse\\_(sparsity, std)       ..                             ..                
 ============================  =============================  ==========================  ============================
 
 Keras and JAX arrays are ``(*kernel, in, out)``: give ``layout="in_out"`` for them. The variance is the same in each
-row; with Keras and JAX that of the families is corrected for the truncation, that of truncated_normal is not.
+row; with Keras and JAX that of the families is corrected for the truncation, that of truncated_normal is not. Mind that
+``normal(0.02)`` has the mean 0.02 here, as in PyTorch and Keras: JAX's is ``normal(std=0.02)``; and that PyTorch's
+``trunc_normal_`` has its bounds in the units of the weights, ours in standard deviations.
 """
 
 from pyinit.initializers.base import Scheme

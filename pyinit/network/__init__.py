@@ -5,6 +5,7 @@ from pyinit.network.data_driven import lsuv
 from pyinit.network.layers import Dense
 from pyinit.network.network import Network
 from pyinit.network.optimizers import SGD, Adam
+from pyinit.network.storage import load, save
 from pyinit.network.training import History, train
 
-__all__ = ["SGD", "Adam", "Dense", "History", "Network", "gradients", "lsuv", "train"]
+__all__ = ["SGD", "Adam", "Dense", "History", "Network", "gradients", "load", "lsuv", "save", "train"]

@@ -89,6 +89,7 @@ def rows(values: Any, length: int, name: str, dtype: Any, xp: ModuleType) -> Arr
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers; got {array.dtype}")
     if array.ndim != 2 or array.shape[1] != length:
-        raise ValueError(f"{name} must have shape (batch, {length}); got {array.shape}")
+        labels = "; class labels need loss='cross_entropy'" if name == "y" and array.ndim == 1 else ""
+        raise ValueError(f"{name} must have shape (batch, {length}); got {array.shape}{labels}")
     result: Array = array.astype(dtype, copy=False)
     return result

@@ -77,7 +77,7 @@ def load(name: str, seed: int | Stream | None = 0, test_fraction: float = 0.2) -
     try:
         from sklearn import datasets  # type: ignore[import-untyped]
     except ImportError:
-        raise ImportError("the data sets need scikit-learn: pip install 'pyinit[network]'") from None
+        raise ImportError("the data sets need scikit-learn: pip install scikit-learn") from None
     whole = getattr(datasets, f"load_{name}")()
     order = np.argsort(stream.child("split").bits(len(whole.data)), kind="stable")
     held_out = min(max(round(len(order) * test_fraction), 1), len(order) - 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from types import ModuleType
@@ -246,64 +245,3 @@ class Network:
                     f"layers[{i}].weights must be numbers; got NaN: initialize() the network or set every weight"
                     " (a training that diverged leaves NaN too)"
                 )
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a file, which appears whole or not at all.
-
-        It is of safetensors: "layers.0.weights", "layers.0.bias" and so on, with the architecture in its metadata.
-
-        Parameters
-        ----------
-        path : path-like
-            A file that is there is replaced.
-
-        Raises
-        ------
-        ImportError
-            If safetensors is missing.
-        OSError
-            If the file cannot be written.
-
-        Warns
-        -----
-        UserWarning
-            If a scheme is a function of yours, which has no text: the loaded layer has the default scheme.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> net, path = Network(2, [Dense(3, "tanh"), Dense(1)]), tempfile.mkdtemp() + "/net.safetensors"
-        >>> net.initialize(seed=0)
-        >>> net.save(path)
-        >>> Network.load(path)
-        Network(2, [DenseLayer(2 -> 3, 'tanh'), DenseLayer(3 -> 1, 'identity')], dtype=float32, device='cpu')
-        """
-        from pyinit.network import storage
-
-        storage.save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Network:
-        """Read a network that `save` wrote.
-
-        Parameters
-        ----------
-        path : path-like
-
-        Returns
-        -------
-        Network
-            With the same parameters to the bit, and the same layers and schemes.
-
-        Raises
-        ------
-        ImportError
-            If safetensors is missing.
-        OSError
-            If the file cannot be read.
-        ValueError
-            If it is not such a file.
-        """
-        from pyinit.network import storage
-
-        return storage.load(path)

@@ -23,7 +23,37 @@ KEY = "pyinit.network"
 
 
 def save(net: Network, path: str | os.PathLike[str]) -> None:
-    """Write a network to a file; see `Network.save`."""
+    """Write a network to a file, which appears whole or not at all.
+
+    It is of safetensors: "layers.0.weights", "layers.0.bias" and so on, with the architecture in its metadata.
+
+    Parameters
+    ----------
+    net : Network
+    path : path-like
+        A file that is there is replaced.
+
+    Raises
+    ------
+    ImportError
+        If safetensors is missing.
+    OSError
+        If the file cannot be written.
+
+    Warns
+    -----
+    UserWarning
+        If a scheme is a function of yours, which has no text: the loaded layer has the default scheme.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> net, path = Network(2, [Dense(3, "tanh"), Dense(1)]), tempfile.mkdtemp() + "/net.safetensors"
+    >>> net.initialize(seed=0)
+    >>> save(net, path)
+    >>> load(path)
+    Network(2, [DenseLayer(2 -> 3, 'tanh'), DenseLayer(3 -> 1, 'identity')], dtype=float32, device='cpu')
+    """
     safetensors = package()
     layers = [
         {
@@ -49,12 +79,31 @@ def text(scheme: Any, name: str) -> str | None:
             return repr(scheme)
     except (TypeError, ValueError):
         pass
-    warnings.warn(f"{name} cannot be saved as text, and will be the default scheme: {scheme!r}", stacklevel=4)
+    warnings.warn(f"{name} cannot be saved as text, and will be the default scheme: {scheme!r}", stacklevel=3)
     return None
 
 
 def load(path: str | os.PathLike[str]) -> Network:
-    """Read a network from a file; see `Network.load`."""
+    """Read a network that `save` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Network
+        With the same parameters to the bit, and the same layers and schemes.
+
+    Raises
+    ------
+    ImportError
+        If safetensors is missing.
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is not such a file.
+    """
     metadata, tensors = content(path)
     if KEY not in metadata:
         raise ValueError(f"{os.fspath(path)} holds no network of pyinit's: its metadata lacks {KEY!r}")
@@ -100,5 +149,5 @@ def package() -> Any:
     try:
         import safetensors.numpy
     except ImportError:
-        raise ImportError("saving networks needs safetensors: pip install 'pyinit[network]'") from None
+        raise ImportError("saving networks needs safetensors: pip install safetensors") from None
     return safetensors.numpy

@@ -85,7 +85,7 @@ def require_matplotlib() -> None:
     try:
         import matplotlib.style  # noqa: F401
     except ImportError:
-        raise ImportError("pictures need matplotlib: pip install 'pyinit[plots]'") from None
+        raise ImportError("pictures need matplotlib: pip install matplotlib") from None
 
 
 # matplotlib has one set of settings for all threads: two that borrowed it at once would give back each other's.
