@@ -194,6 +194,13 @@ def test_what_a_dtype_cannot_hold(text):
     assert (out == 9.0).all()
 
 
+@pytest.mark.parametrize("dtype", [BFLOAT16, ml_dtypes.bfloat16], ids=str)
+def test_bfloat16_holds_what_float16_cannot(dtype):
+    assert bits(initializers.constant(2.0**100)(np.empty(1, dtype), None))[0] == (127 + 100) << 7
+    with pytest.raises(ValueError, match="value must be at most"):
+        initializers.constant(3.4e38)(np.empty(1, dtype), None)
+
+
 def test_constants_of_other_kinds():
     assert scheme("constant(-1e999)")(np.empty(2, np.float16), None).tolist() == [-math.inf] * 2
     assert scheme("zeros")(np.ones(2, np.int64), None).tolist() == [0, 0]

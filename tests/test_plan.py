@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import bench_initialize
 import numpy as np
@@ -229,6 +230,30 @@ def test_an_error_in_a_scheme_of_ones_own_comes_through():
     assert threading.active_count() < 20
 
 
+def test_after_an_error_the_other_threads_stop():
+    """One thread fails while the other, which has begun first, has most of the work left."""
+    begun, failed, filled = threading.Event(), threading.Event(), []
+
+    class Failing(initializers.Scheme):
+        def fill(self, block, stream, num_threads):
+            begun.wait(60)
+            failed.set()
+            raise OSError("full")
+
+    class Slow(initializers.Scheme):
+        def fill(self, block, stream, num_threads):
+            begun.set()
+            failed.wait(60)
+            time.sleep(0.01)
+            filled.append(block.part.size)
+
+    params = {"first": np.empty((1 << 20) + 2), "bad": np.empty((1 << 20) + 1)}
+    params |= {f"{i}": np.empty(1 << 10) for i in range(500)}
+    with pytest.raises(OSError, match="full"):
+        initialize(params, 0, {"bad": Failing(), "*": Slow()}, num_threads=2)
+    assert 1 <= len(filled) < 250
+
+
 def test_progress_counts_every_element(monkeypatch):
     told = []
 
@@ -257,6 +282,7 @@ def test_ctrl_c_stops_it():
     """A signal in the middle of a fill of minutes ends it with KeyboardInterrupt, and no thread goes on."""
     code = """
         import os, signal, threading, numpy as np, pyinit
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests themselves run in the background
         from pyinit.initializers import Normal
 
         class Endless(Normal):

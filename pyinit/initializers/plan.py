@@ -7,7 +7,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -153,10 +153,11 @@ def run_all(jobs: list[Job], root: Stream, threads: int, advance: Advance) -> No
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(work) for _ in range(threads)]
         try:
-            for future in futures:
-                future.result()
+            wait(futures, return_when=FIRST_EXCEPTION)
         finally:
             queue.clear()  # after Ctrl-C or an error the others stop behind the piece that they are at
+        for future in futures:
+            future.result()
 
 
 def processors() -> int:
