@@ -220,11 +220,18 @@ def test_values_between_two_go_to_the_even_one(dtype):
 
 
 def test_a_stream_that_would_end_is_refused_first():
-    for text in ("sparse(0.5)", "orthogonal", "normal"):
-        out, stream = np.full((4, 4), 9.0), Stream(0, position=2**66 - 20)
+    # The samples would fit into 40 words, and the sparse matrix takes 16 more.
+    for text, left in (("sparse(0.5)", 20), ("sparse(0.5)", 40), ("orthogonal", 20), ("normal", 20)):
+        out, stream = np.full((4, 4), 9.0), Stream(0, position=2**66 - left)
         with pytest.raises(ValueError, match=r"2\*\*66"):
             scheme(text)(out, stream)
         assert (out == 9.0).all()
+
+
+def test_the_zeros_of_a_sparse_matrix_are_rounded_up():
+    for sparsity, zeros in ((0.31, 4), (0.01, 1), (0.0, 0), (0.3, 3)):
+        out = scheme(f"sparse({sparsity})")(np.empty((10, 6)), Stream(0))
+        assert (out == 0).sum(axis=0).tolist() == [zeros] * 6
 
 
 def test_random_schemes_need_a_stream():

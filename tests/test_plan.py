@@ -247,7 +247,7 @@ def test_after_an_error_the_other_threads_stop():
             time.sleep(0.01)
             filled.append(block.part.size)
 
-    params = {"first": np.empty((1 << 20) + 2), "bad": np.empty((1 << 20) + 1)}
+    params = {"first": np.empty(1 << 20), "bad": np.empty((1 << 20) - 1)}
     params |= {f"{i}": np.empty(1 << 10) for i in range(500)}
     with pytest.raises(OSError, match="full"):
         initialize(params, 0, {"bad": Failing(), "*": Slow()}, num_threads=2)
