@@ -186,7 +186,9 @@ def test_shapes_that_do_not_suit(text, shape, message):
     assert (out == 9.0).all()
 
 
-@pytest.mark.parametrize("text", ["normal(std=1e5)", "constant(1e5)", "uniform(0, 1e5)", "identity(1e5)"])
+@pytest.mark.parametrize(
+    "text", ["normal(std=1e5)", "constant(1e5)", "uniform(0, 1e5)", "identity(1e5)", "orthogonal(1e5)"]
+)
 def test_what_a_dtype_cannot_hold(text):
     out = np.full((2, 2), 9.0, np.float16)
     with pytest.raises(ValueError, match="float16"):
