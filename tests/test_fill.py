@@ -56,6 +56,7 @@ def test_json_is_one_document(tmp_path, capsys):
         "child": "fc",
         "bytes": path.stat().st_size,
     }
+    assert b'"w":{"dtype":"BF16"' in path.read_bytes()
 
 
 def test_a_seed_is_drawn_and_told(tmp_path, capsys):

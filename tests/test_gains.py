@@ -152,3 +152,7 @@ def test_numpys_small_integers_do_not_overflow():
 def test_a_complex_number_is_not_cut():
     with pytest.raises(TypeError, match="std must be a real number"):
         normal(std=np.complex64(1j))
+
+
+def test_the_scale_of_mup_is_one_of_the_variance():
+    assert mup_output(4, 9.0).std((2, 3)) == 2.0

@@ -212,6 +212,21 @@ def test_memory_under_two_names():
         assert (base == 9.0).all()
 
 
+def test_one_rule_is_checked_for_each_dtype_and_shape():
+    for bad, message in ((np.full((2, 2), 9.0, np.float16), "float16"), (np.full(2, 9.0), "2 dimensions")):
+        params = {"good": np.full((2, 2), 9.0), "bad": bad}
+        with pytest.raises(ValueError, match=f"'bad': .*{message}"):
+            initialize(params, 0, {"*": "identity(1e5)"})
+        assert untouched(params)
+
+
+def test_autograd_is_told():
+    torch = pytest.importorskip("torch")
+    tensor = torch.zeros(3)
+    initialize({"a": tensor}, 0, {"*": "ones"})
+    assert tensor._version == 1
+
+
 def test_memory_side_by_side_is_no_overlap():
     """Columns of one matrix, as of a projection to queries, keys and values, and a matrix in between of nothing."""
     base = np.full((6, 9), 9.0)
