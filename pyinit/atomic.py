@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,8 @@ def target(path: str | os.PathLike[str], overwrite: bool = True) -> Path:
         raise FileNotFoundError(f"{file.parent} is not a folder, so {file.name} cannot be written there")
     if file.is_dir():
         raise IsADirectoryError(f"{file} is a folder")
+    if file.exists() and not file.is_file():  # a device, /dev/null even, would become a file of ours
+        raise OSError(f"{file} is no regular file, so none can take its place")
     if file.exists() and not overwrite:
         raise FileExistsError(f"{file} exists already; --force, or overwrite=True, replaces it")
     return file
@@ -34,7 +37,7 @@ def replacement(path: str | os.PathLike[str], overwrite: bool = True) -> Iterato
     Parameters
     ----------
     path : str or path-like
-        A link is followed.
+        A link is followed. Who may read and write the file that is replaced may do so with the new one.
     overwrite : bool
         False: neither a file that is there is replaced, nor one that has come to be there in the meantime.
 
@@ -61,6 +64,8 @@ def replacement(path: str | os.PathLike[str], overwrite: bool = True) -> Iterato
     temporary = path.with_name(f".pyinit-{secrets.token_hex(8)}.tmp")
     try:
         with create(temporary, path) as file:
+            with suppress(FileNotFoundError, PermissionError):  # some file systems have one mode for all files
+                shutil.copymode(path, temporary)
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -179,6 +179,7 @@ def progress(
         if not show:
             raise ImportError
         from rich.console import Console
+        from rich.markup import escape
         from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
     except ImportError:
         yield lambda n: None
@@ -188,7 +189,7 @@ def progress(
     seen = console.is_jupyter or (sys.stderr is not None and sys.stderr.isatty() and console.is_terminal)
     more = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else ()
     with Progress(*Progress.get_default_columns(), *more, console=console, transient=True, disable=not seen) as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(escape(what), total=total)
 
         def advance(n: int) -> None:
             bar.update(task, advance=n)

@@ -402,3 +402,13 @@ def test_progress_in_bytes(monkeypatch):
 def test_a_table_puts_numbers_to_the_right(capsys):
     terminal.Plain().table(("name", "ms"), [("a", "1,000.5"), ("long name", "2")])
     assert capsys.readouterr().out == "\nname            ms\na          1,000.5\nlong name        2\n"
+
+
+@pytest.mark.usefixtures("on_terminal")
+def test_progress_shows_a_name_with_brackets_as_it_is(monkeypatch):
+    pytest.importorskip("rich")
+    file = Terminal()
+    monkeypatch.setattr(sys, "stderr", file)
+    with terminal.progress(1, "filling [bold]w.npy") as advance:
+        advance(1)
+    assert "filling [bold]w.npy" in file.getvalue()

@@ -223,6 +223,29 @@ def test_a_link_is_followed_and_the_mode_is_that_of_any_new_file(tmp_path):
     assert stat.S_IMODE((tmp_path / "disk" / "real.npy").stat().st_mode) == mode
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+@pytest.mark.parametrize("mode", [0o600, 0o664, 0o444], ids=oct)
+def test_a_file_that_is_replaced_keeps_its_mode(tmp_path, mode):
+    path = tmp_path / "w.npy"
+    path.touch()
+    path.chmod(mode)
+    seen = []
+    scheme = Recorder(at=1, do=lambda: seen.extend(stat.S_IMODE(f.stat().st_mode) for f in tmp_path.iterdir()))
+    files.fill(path, (2, 2), scheme, 0, overwrite=True)
+    assert seen == [mode] * 2  # the temporary file is no easier to read
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a file that is none")
+def test_what_is_no_regular_file_is_not_replaced(tmp_path):
+    path = tmp_path / "w.npy"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="is no regular file"):
+        files.fill(path, (2, 3), "zeros", 0, overwrite=True)
+    assert path.is_fifo()
+    assert os.listdir(tmp_path) == ["w.npy"]
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
@@ -232,6 +255,8 @@ def test_a_link_is_followed_and_the_mode_is_that_of_any_new_file(tmp_path):
         ({"shape": (2, 1.5)}, TypeError, "dimension must be an integer; got float"),
         ({"shape": "2,3"}, TypeError, "dimension must be an integer; got str"),
         ({"shape": (4,)}, ValueError, "at least 2 dimensions"),
+        ({"shape": (0,)}, ValueError, "at least 2 dimensions"),
+        ({"shape": (0, 2), "scheme": "constant(1e39)"}, ValueError, "value must be at most"),
         ({"dtype": "int32"}, TypeError, "float16, bfloat16, float32, float64; got int32"),
         ({"dtype": "nonsense"}, TypeError, "got 'nonsense'"),
         ({"dtype": "bfloat16"}, TypeError, r"name the file \.safetensors"),
@@ -239,6 +264,8 @@ def test_a_link_is_followed_and_the_mode_is_that_of_any_new_file(tmp_path):
         ({"generator": "mt19937"}, ValueError, "generator"),
         ({"chunk_bytes": 0.5}, TypeError, "chunk_bytes must be an integer"),
         ({"path": "w.safetensors", "name": "__metadata__"}, ValueError, "__metadata__"),
+        ({"path": "w.safetensors", "name": "bad\udcff"}, ValueError, "surrogates not allowed"),
+        ({"path": "w.safetensors", "name": None}, TypeError, "name must be a str; got None"),
         ({"path": "nowhere/w.npy"}, FileNotFoundError, "nowhere is not a folder"),
         ({"shape": (10**9, 10**9)}, OSError, "4,000,000,000,000,000,128 bytes are needed"),
     ],

@@ -56,6 +56,7 @@ def test_json_is_one_document(tmp_path, capsys):
         "child": "fc",
         "bytes": path.stat().st_size,
     }
+    assert b'"w":{"dtype":"BF16"' in path.read_bytes()
 
 
 def test_a_seed_is_drawn_and_told(tmp_path, capsys):
@@ -115,15 +116,28 @@ def test_what_cannot_be_done_exits_with_1(arguments, message, tmp_path, monkeypa
 
 def test_a_write_that_fails_is_one_sentence_and_leaves_nothing(tmp_path):
     """The limit on a file's size stands for a disk that fills up on the way: the same error of the same call."""
-    resource = pytest.importorskip("resource")
+    pytest.importorskip("resource")
 
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-
-    result = run("--shape", "1000000", "--scheme", "big", tmp_path / "w.npy", preexec_fn=limit)
+    limited = """
+import resource, signal, sys
+from pyinit import cli
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+sys.exit(cli.main(sys.argv[1:]))
+"""
+    arguments = ["fill", "--shape", "1000000", "--scheme", "big", str(tmp_path / "w.npy")]
+    program = [sys.executable, "-W", "error", "-c", limited, *arguments]
+    result = subprocess.run(program, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (1, f"pyinit: {os.strerror(errno.EFBIG)}\n")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.fixture
+def in_the_foreground():
+    """SIGINT as a terminal's program has it, where a shell runs the tests in the background and has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def slow_fill(path):
@@ -142,6 +156,7 @@ def slow_fill(path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.usefixtures("in_the_foreground")
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 @pytest.mark.parametrize("pause", [0.0, 0.5], ids=["at once", "later"])
 def test_a_fill_that_is_stopped_leaves_nothing(tmp_path, name, code, pause):

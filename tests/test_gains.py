@@ -9,7 +9,7 @@ import scipy.integrate
 import scipy.special
 import scipy.stats
 
-from pyinit.initializers import fans, gain
+from pyinit.initializers import VarianceScaling, dirac, fans, gain, gpt2_residual, mup_output, normal, xavier_normal
 
 FUNCTIONS = {
     "linear": lambda z: z,
@@ -56,7 +56,7 @@ def test_gains_are_pytorchs():
 
 @pytest.mark.parametrize("slope", ["0.1", True, [0.1]])
 def test_a_slope_is_a_number(slope):
-    with pytest.raises(TypeError, match="param must be a number, the negative slope"):
+    with pytest.raises(TypeError, match="param must be a real number"):
         gain("leaky_relu", slope)
 
 
@@ -121,9 +121,38 @@ def test_what_is_no_layout_and_no_groups():
         fans((2, 3), layout="oi")
     with pytest.raises(ValueError, match="groups must be at least 1; got 0"):
         fans((2, 3), groups=0)
-    with pytest.raises(TypeError, match=r"groups must be an integer; got 1\.5"):
+    with pytest.raises(TypeError, match="groups must be an integer; got float"):
         fans((2, 3), groups=1.5)
     with pytest.raises(ValueError, match=r"groups must divide out; got 3 groups for 8 of shape \(8, 2, 3\)"):
         fans((8, 2, 3), groups=3)
     with pytest.raises(ValueError, match="groups must divide in; got 3 groups for 8"):
         fans((8, 2, 3), groups=3, transposed=True)
+    with pytest.raises(TypeError, match="transposed must be True or False; got 1"):
+        fans((2, 3), transposed=1)
+
+
+def test_a_slope_that_leaves_nothing():
+    assert gain("leaky_relu", 1e200) == 0
+
+
+def test_numpys_small_integers_do_not_overflow():
+    """2**32 places of a kernel, and 2**64 of the product of two fans."""
+    assert fans(np.full(4, 2**16, np.int32)) == (2**48, 2**48)
+    assert VarianceScaling(1.0, "fan_geo_avg").std(np.full(2, 2**32)) == 2.0**-16
+    assert xavier_normal(np.int8(100)) == xavier_normal(100)
+    assert gpt2_residual(np.int8(100), np.float16(0.5)) == gpt2_residual(100, 0.5)
+    assert mup_output(np.int8(100), np.int8(100)) == mup_output(100, 100)
+    assert repr(xavier_normal(groups=np.int64(2), transposed=np.True_)) == (
+        "VarianceScaling(scale=1.0, mode='fan_avg', groups=2, transposed=True)"
+    )
+    assert repr(dirac(np.int64(2))) == "Dirac(groups=2)"
+    assert type(xavier_normal(transposed=np.True_).transposed) is bool
+
+
+def test_a_complex_number_is_not_cut():
+    with pytest.raises(TypeError, match="std must be a real number"):
+        normal(std=np.complex64(1j))
+
+
+def test_the_scale_of_mup_is_one_of_the_variance():
+    assert mup_output(4, 9.0).std((2, 3)) == 2.0

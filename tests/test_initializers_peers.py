@@ -71,7 +71,7 @@ def test_pytorch_transposed_and_grouped_by_their_shape_alone():
         ("constant_", "constant(0.3)", (0.3,), [(3, 4)]),
         ("eye_", "eye", (), [(3, 4), (4, 3)]),
         ("dirac_", "dirac", (), [(6, 4, 3), (4, 6, 2, 5), (3, 3, 1, 2, 3)]),
-        ("dirac_", "dirac(groups=2)", (2,), [(6, 4, 3), (4, 6, 2, 5)]),
+        ("dirac_", "dirac(groups=2)", (2,), [(6, 4, 3), (4, 6, 2, 5), (8, 2, 3)]),
     ],
 )
 def test_pytorch_without_chance(name, text, arguments, shapes):

@@ -186,12 +186,21 @@ def test_shapes_that_do_not_suit(text, shape, message):
     assert (out == 9.0).all()
 
 
-@pytest.mark.parametrize("text", ["normal(std=1e5)", "constant(1e5)", "uniform(0, 1e5)", "identity(1e5)"])
+@pytest.mark.parametrize(
+    "text", ["normal(std=1e5)", "constant(1e5)", "uniform(0, 1e5)", "identity(1e5)", "orthogonal(1e5)"]
+)
 def test_what_a_dtype_cannot_hold(text):
     out = np.full((2, 2), 9.0, np.float16)
     with pytest.raises(ValueError, match="float16"):
         scheme(text)(out, Stream(0))
     assert (out == 9.0).all()
+
+
+@pytest.mark.parametrize("dtype", [BFLOAT16, ml_dtypes.bfloat16], ids=str)
+def test_bfloat16_holds_what_float16_cannot(dtype):
+    assert bits(initializers.constant(2.0**100)(np.empty(1, dtype), None))[0] == (127 + 100) << 7
+    with pytest.raises(ValueError, match="value must be at most"):
+        initializers.constant(3.4e38)(np.empty(1, dtype), None)
 
 
 def test_constants_of_other_kinds():
@@ -213,11 +222,18 @@ def test_values_between_two_go_to_the_even_one(dtype):
 
 
 def test_a_stream_that_would_end_is_refused_first():
-    for text in ("sparse(0.5)", "orthogonal", "normal"):
-        out, stream = np.full((4, 4), 9.0), Stream(0, position=2**66 - 20)
+    # The samples would fit into 40 words, and the sparse matrix takes 16 more.
+    for text, left in (("sparse(0.5)", 20), ("sparse(0.5)", 40), ("orthogonal", 20), ("normal", 20)):
+        out, stream = np.full((4, 4), 9.0), Stream(0, position=2**66 - left)
         with pytest.raises(ValueError, match=r"2\*\*66"):
             scheme(text)(out, stream)
         assert (out == 9.0).all()
+
+
+def test_the_zeros_of_a_sparse_matrix_are_rounded_up():
+    for sparsity, zeros in ((0.31, 4), (0.01, 1), (0.0, 0), (0.3, 3)):
+        out = scheme(f"sparse({sparsity})")(np.empty((10, 6)), Stream(0))
+        assert (out == 0).sum(axis=0).tolist() == [zeros] * 6
 
 
 def test_random_schemes_need_a_stream():

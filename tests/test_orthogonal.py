@@ -53,6 +53,14 @@ def test_a_convolution_with_a_delta_orthogonal_kernel_keeps_lengths():
         assert torch.allclose(layer(x).norm(), x.norm())
 
 
+@pytest.mark.parametrize("shape", [(5, 5), (7, 4)])
+def test_it_is_the_q_of_the_streams_normal_samples_with_a_positive_r(shape):
+    q, gaussian = orthogonal()(np.empty(shape), Stream(9)), Stream(9).normal(shape, np.float64)
+    r = q.T @ gaussian
+    np.testing.assert_allclose(np.tril(r, -1), 0, atol=1e-12)
+    assert (np.diagonal(r) > 0).all()
+
+
 def rotations(flaw=None):
     """Many matrices; with the flaw as LAPACK gives them, whose R has a diagonal of either sign."""
     made, stream = orthogonal(), Stream(20)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import bench_initialize
 import numpy as np
@@ -211,6 +212,21 @@ def test_memory_under_two_names():
         assert (base == 9.0).all()
 
 
+def test_one_rule_is_checked_for_each_dtype_and_shape():
+    for bad, message in ((np.full((2, 2), 9.0, np.float16), "float16"), (np.full(2, 9.0), "2 dimensions")):
+        params = {"good": np.full((2, 2), 9.0), "bad": bad}
+        with pytest.raises(ValueError, match=f"'bad': .*{message}"):
+            initialize(params, 0, {"*": "identity(1e5)"})
+        assert untouched(params)
+
+
+def test_autograd_is_told():
+    torch = pytest.importorskip("torch")
+    tensor = torch.zeros(3)
+    initialize({"a": tensor}, 0, {"*": "ones"})
+    assert tensor._version == 1
+
+
 def test_memory_side_by_side_is_no_overlap():
     """Columns of one matrix, as of a projection to queries, keys and values, and a matrix in between of nothing."""
     base = np.full((6, 9), 9.0)
@@ -227,6 +243,30 @@ def test_an_error_in_a_scheme_of_ones_own_comes_through():
     with pytest.raises(OSError, match="full"):
         initialize({f"{i}": np.empty(1 << 16) for i in range(64)}, 0, {"*": Failing()}, num_threads=2)
     assert threading.active_count() < 20
+
+
+def test_after_an_error_the_other_threads_stop():
+    """One thread fails while the other, which has begun first, has most of the work left."""
+    begun, failed, filled = threading.Event(), threading.Event(), []
+
+    class Failing(initializers.Scheme):
+        def fill(self, block, stream, num_threads):
+            begun.wait(60)
+            failed.set()
+            raise OSError("full")
+
+    class Slow(initializers.Scheme):
+        def fill(self, block, stream, num_threads):
+            begun.set()
+            failed.wait(60)
+            time.sleep(0.01)
+            filled.append(block.part.size)
+
+    params = {"first": np.empty(1 << 20), "bad": np.empty((1 << 20) - 1)}
+    params |= {f"{i}": np.empty(1 << 10) for i in range(500)}
+    with pytest.raises(OSError, match="full"):
+        initialize(params, 0, {"bad": Failing(), "*": Slow()}, num_threads=2)
+    assert 1 <= len(filled) < 250
 
 
 def test_progress_counts_every_element(monkeypatch):
@@ -257,6 +297,7 @@ def test_ctrl_c_stops_it():
     """A signal in the middle of a fill of minutes ends it with KeyboardInterrupt, and no thread goes on."""
     code = """
         import os, signal, threading, numpy as np, pyinit
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests themselves run in the background
         from pyinit.initializers import Normal
 
         class Endless(Normal):

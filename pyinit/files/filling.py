@@ -126,6 +126,8 @@ def fill(
     header = head(path, name, kind, sizes, told)
     size = math.prod(sizes) * DTYPES[kind].itemsize
     elements = max(1, integer("chunk_bytes", chunk_bytes) // DTYPES[kind].itemsize)
+    if isinstance(made, initializers.Scheme):
+        made.at(sizes).check(DTYPES[kind], sizes)
     file = target(path, overwrite)
     require_room(file.parent, len(header) + size)
     with (

@@ -112,8 +112,10 @@ def safetensors_header(name: str, dtype: str, shape: Sequence[int], metadata: Ma
 
     Raises
     ------
+    TypeError
+        If the name is no str.
     ValueError
-        If the name is the one that the format keeps for the metadata.
+        If the name is the one that the format keeps for the metadata, or is not to be encoded.
 
     Source
     ------
@@ -124,6 +126,9 @@ def safetensors_header(name: str, dtype: str, shape: Sequence[int], metadata: Ma
     >>> safetensors_header("w", "float32", (2,), {})[8:].decode().rstrip()
     '{"__metadata__":{},"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
     """
+    if not isinstance(name, str):
+        raise TypeError(f"a tensor's name must be a str; got {name!r}")
+    name.encode()  # raises UnicodeEncodeError for what no reader could decode
     if name == "__metadata__":
         raise ValueError("a tensor in a .safetensors file cannot be called __metadata__")
     size = math.prod(shape) * DTYPES[dtype].itemsize

@@ -41,10 +41,7 @@ class Scheme(ABC):
     def __post_init__(self) -> None:
         for field in fields(self):
             if field.type == "float":
-                value = getattr(self, field.name)
-                if not hasattr(type(value), "__float__"):
-                    raise TypeError(f"{field.name} must be a real number; got {value!r}")
-                object.__setattr__(self, field.name, float(value))
+                object.__setattr__(self, field.name, real(field.name, getattr(self, field.name)))
 
     def __repr__(self) -> str:
         ordered = sorted(
@@ -112,6 +109,16 @@ class Scheme(ABC):
     @abstractmethod
     def fill(self, block: Block, stream: Stream, num_threads: int | None) -> None:
         """Write the block, which has been checked."""
+
+
+def real(name: str, value: Any) -> float:
+    """Give `value` as a float, or raise TypeError or ValueError that names it."""
+    if not hasattr(type(value), "__float__") or isinstance(value, np.complexfloating | np.character):
+        raise TypeError(f"{name} must be a real number; got {value!r}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be a number that a float can hold; got a larger one") from None
 
 
 def literal(value: Any) -> str:

@@ -91,7 +91,7 @@ def parsed(text: str) -> tuple[str, list[Any], dict[Any, Any]]:
             return node.id, [], {}
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             keywords = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords}
-            if None not in keywords:  # as that of **{...} is
+            if None not in keywords and len(keywords) == len(node.keywords):  # no **{...}, and no name twice
                 return node.func.id, [ast.literal_eval(argument) for argument in node.args], keywords
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         pass  # whatever the text is, it is none that can be read

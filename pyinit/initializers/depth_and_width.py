@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from pyinit.initializers.base import real
 from pyinit.initializers.distributions import Normal
 from pyinit.initializers.scaling import InverseFanIn, VarianceScaling
+from pyinit.streams import integer
 
 __all__ = ["gpt2_residual", "mup_hidden", "mup_input", "mup_output"]
 
@@ -30,6 +32,8 @@ def gpt2_residual(layers: int, std: float = 0.02) -> Normal:
 
     Raises
     ------
+    TypeError
+        If `layers` is not an integer.
     ValueError
         If there is no block.
 
@@ -43,9 +47,9 @@ def gpt2_residual(layers: int, std: float = 0.02) -> Normal:
     >>> gpt2_residual(layers=50)
     Normal(std=0.002)
     """
-    if layers < 1:
+    if integer("layers", layers) < 1:
         raise ValueError(f"layers must be at least 1; got {layers!r}")
-    return Normal(0.0, std / math.sqrt(2 * layers))
+    return Normal(0.0, real("std", std) / math.sqrt(2 * real("layers", layers)))
 
 
 def mup_input(scale: float = 1.0, **fan_options: Any) -> VarianceScaling:
@@ -134,6 +138,7 @@ def mup_output(base_width: int = 1, scale: float = 1.0, **fan_options: Any) -> I
     >>> mup_output(base_width=64).std((10, 256))
     0.03125
     """
-    if base_width < 1 or scale < 0:
+    width, factor = real("base_width", base_width), real("scale", scale)
+    if width < 1 or factor < 0:
         raise ValueError(f"base_width must be at least 1 and scale not negative; got {base_width!r} and {scale!r}")
-    return InverseFanIn(math.sqrt(scale * base_width), **fan_options)
+    return InverseFanIn(math.sqrt(factor * width), **fan_options)

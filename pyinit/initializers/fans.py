@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,7 +11,7 @@ import numpy as np
 
 from pyinit.initializers.base import Scheme
 from pyinit.initializers.blocks import Block
-from pyinit.streams import Stream
+from pyinit.streams import Stream, integer
 
 __all__ = ["FanScheme", "Layout", "fans"]
 
@@ -25,14 +24,19 @@ def check_layout(layout: Layout) -> None:
         raise ValueError(f"layout must be 'out_in' (out, in, *kernel) or 'in_out' (*kernel, in, out); got {layout!r}")
 
 
-def check_groups(groups: Any) -> None:
-    """Raise TypeError or ValueError for what is no number of groups."""
-    try:
-        least = operator.index(groups)
-    except TypeError:
-        raise TypeError(f"groups must be an integer; got {groups!r}") from None
-    if least < 1:
-        raise ValueError(f"groups must be at least 1; got {groups}")
+def checked_groups(groups: Any) -> int:
+    """Give a number of groups as an int, or raise TypeError or ValueError."""
+    number = integer("groups", groups)
+    if number < 1:
+        raise ValueError(f"groups must be at least 1; got {number}")
+    return number
+
+
+def checked_transposed(transposed: Any) -> bool:
+    """Give it as a bool, or raise TypeError: the text "false" of a configuration file is not False."""
+    if not isinstance(transposed, bool | np.bool_):
+        raise TypeError(f"transposed must be True or False; got {transposed!r}")
+    return bool(transposed)
 
 
 def fans(shape: Sequence[int], layout: Layout = "out_in", groups: int = 1, transposed: bool = False) -> tuple[int, int]:
@@ -59,7 +63,7 @@ def fans(shape: Sequence[int], layout: Layout = "out_in", groups: int = 1, trans
     Raises
     ------
     TypeError
-        If `groups` is not an integer.
+        If `groups` or a dimension is not an integer, or `transposed` no bool.
     ValueError
         If the shape has fewer than two dimensions (a vector has no fans), if the groups do not divide it, or there
         is no such layout.
@@ -85,8 +89,8 @@ def fans(shape: Sequence[int], layout: Layout = "out_in", groups: int = 1, trans
     (9, 9)
     """
     check_layout(layout)
-    check_groups(groups)
-    shape = tuple(shape)
+    groups, transposed = checked_groups(groups), checked_transposed(transposed)
+    shape = tuple(integer("a dimension", n) for n in shape)  # NumPy's own would overflow
     if len(shape) < 2:
         form = "(out, in, ...)" if layout == "out_in" else "(..., in, out)"
         raise ValueError(f"fans need an array of at least 2 dimensions, {form}; got shape {shape}")
@@ -118,7 +122,8 @@ class FanScheme(Scheme):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_layout(self.layout)
-        check_groups(self.groups)
+        object.__setattr__(self, "groups", checked_groups(self.groups))
+        object.__setattr__(self, "transposed", checked_transposed(self.transposed))
 
     def fans(self, shape: Sequence[int]) -> tuple[int, int]:
         """Give fan_in and fan_out of a tensor of this shape."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from pyinit.initializers.base import real
+
 __all__ = ["gain", "squared_gain"]
 
 LINEAR = (
@@ -72,12 +74,12 @@ def gain(nonlinearity: str, param: float | None = None) -> float:
 def squared_gain(nonlinearity: str, param: float | None = None) -> float:
     """Give `gain` squared, which is a factor on the variance, as exact as it is known."""
     if nonlinearity == "leaky_relu":
-        slope = 0.01 if param is None else param
-        if isinstance(slope, (bool, str)) or not hasattr(slope, "__float__"):
-            raise TypeError(f"param must be a number, the negative slope of leaky_relu; got {param!r}")
+        if isinstance(param, bool):
+            raise TypeError(f"param must be a real number, the negative slope of leaky_relu; got {param!r}")
+        slope = 0.01 if param is None else real("param", param)
         if not math.isfinite(slope):
             raise ValueError(f"param must be finite, the negative slope of leaky_relu; got {param!r}")
-        return 2.0 / (1.0 + float(slope) ** 2)
+        return 2.0 / (1.0 + slope * slope)
     if nonlinearity not in SQUARED_GAINS:
         known = ", ".join(sorted({*SQUARED_GAINS, "leaky_relu"}))
         raise ValueError(f"nonlinearity must be one of {known}; got {nonlinearity!r}")

@@ -6,7 +6,7 @@ import fnmatch
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
@@ -133,35 +133,36 @@ def initialize(
 
 def run_all(small: list[Job], large: list[Job], root: Stream, threads: int, advance: Advance) -> None:
     """Run jobs, each on one thread: the small ones on this one, the large ones on all, whose fills release the GIL."""
-    queue = deque(large)
+    queues = deque(small), deque(large)
 
-    def next_large() -> Job | None:
-        try:
-            return queue.popleft()
-        except IndexError:
-            return None
-
-    def work(jobs: Iterable[Job]) -> None:
+    def work(queue: deque[Job]) -> None:
         done = 0
-        for job in jobs:
-            done += job.run(root, 1)
-            if done >= SMALLEST:
-                advance(done)
-                done = 0
+        try:
+            while job := taken(queue):
+                done += job.run(root, 1)
+                if done >= SMALLEST:
+                    advance(done)
+                    done = 0
+        except BaseException:  # an error or Ctrl-C: the others stop behind the piece that they are at
+            for left in queues:
+                left.clear()
+            raise
         advance(done)
 
-    def work_off() -> None:
-        work(iter(next_large, None))
-
     with ThreadPoolExecutor(max(1, threads - 1)) as pool:
-        others = [pool.submit(work_off) for _ in range(min(threads - 1, len(large)))]
-        try:
-            work(small)
-            work_off()
-            for other in others:
-                other.result()
-        finally:
-            queue.clear()  # after Ctrl-C or an error the others stop behind the piece that they are at
+        others = [pool.submit(work, queues[1]) for _ in range(min(threads - 1, len(large)))]
+        for queue in queues:
+            work(queue)
+        for other in others:
+            other.result()
+
+
+def taken(queue: deque[Job]) -> Job | None:
+    """Take the first job; None where there is none, or another thread was faster."""
+    try:
+        return queue.popleft()
+    except IndexError:
+        return None
 
 
 def processors() -> int:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyinit.initializers.base import Scheme
 from pyinit.initializers.blocks import Block, encode
 from pyinit.initializers.distributions import Constant, Normal
-from pyinit.initializers.fans import Layout, check_groups, check_layout
+from pyinit.initializers.fans import Layout, check_layout, checked_groups
 from pyinit.streams import Stream
 
 __all__ = ["Dirac", "Identity", "Sparse", "dirac", "eye", "identity", "sparse"]
@@ -84,7 +84,7 @@ class Dirac(OneValue):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_groups(self.groups)
+        object.__setattr__(self, "groups", checked_groups(self.groups))
         check_layout(self.layout)
 
     def places(self, shape: tuple[int, ...]) -> list[NDArray[np.intp]]:

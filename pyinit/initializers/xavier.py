@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyinit.initializers.base import real
 from pyinit.initializers.scaling import VarianceScaling
 
 __all__ = [
@@ -45,7 +46,7 @@ def xavier_normal(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
     >>> xavier_normal().std((6, 2))
     0.5
     """
-    return VarianceScaling(gain**2, "fan_avg", "normal", **fan_options)
+    return VarianceScaling(squared(gain), "fan_avg", "normal", **fan_options)
 
 
 def xavier_uniform(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
@@ -76,7 +77,7 @@ def xavier_uniform(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
     >>> xavier_uniform().at((20, 4))
     Uniform(low=-0.5, high=0.5)
     """
-    return VarianceScaling(gain**2, "fan_avg", "uniform", **fan_options)
+    return VarianceScaling(squared(gain), "fan_avg", "uniform", **fan_options)
 
 
 def xavier_truncated_normal(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
@@ -107,7 +108,13 @@ def xavier_truncated_normal(gain: float = 1.0, **fan_options: Any) -> VarianceSc
     >>> xavier_truncated_normal(5 / 3).std((6, 2))
     0.8333333333333334
     """
-    return VarianceScaling(gain**2, "fan_avg", "truncated_normal", **fan_options)
+    return VarianceScaling(squared(gain), "fan_avg", "truncated_normal", **fan_options)
+
+
+def squared(gain: float) -> float:
+    """Give the factor on the variance: infinity, which no scale may be, where a float cannot hold it."""
+    factor = real("gain", gain)
+    return factor * factor
 
 
 glorot_normal, glorot_uniform, glorot_truncated_normal = xavier_normal, xavier_uniform, xavier_truncated_normal
