@@ -5,6 +5,7 @@
 >>> _ = stream.child("fc1.weight").fill_normal(weights, std=0.02)
 """
 
+import importlib
 import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,13 +54,18 @@ def get_include() -> str:
     raise FileNotFoundError(f"pyinit.h is not where it should be, in {package / 'include'}")
 
 
+LATER = ("diagnostics", "files", "network", "plots")  # imported when they are asked for
+
+
 def __getattr__(name: str) -> Any:
     if name == "BitGenerator":  # not sooner: it needs numpy.random, and NumPy does not load that by itself either
         from pyinit.bit_generator import BitGenerator
 
         return BitGenerator
+    if name in LATER:
+        return importlib.import_module(f"pyinit.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *LATER})

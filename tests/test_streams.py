@@ -225,3 +225,8 @@ def test_import_needs_numpy_alone():
     """
     result = run(code)
     assert result.returncode == 0, result.stderr
+
+
+def test_what_is_imported_later_is_there_when_asked_for():
+    code = "import sys, pyinit; assert 'pyinit.files' not in sys.modules; pyinit.files.fill; 'network' in dir(pyinit) or 1/0"
+    subprocess.run([sys.executable, "-c", code], check=True)

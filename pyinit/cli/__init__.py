@@ -66,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(argv)
     except KeyboardInterrupt:
+        print("pyinit: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `pyinit demo | head`: whoever read has seen enough
         return 0

@@ -78,7 +78,8 @@ def initialize(
         stream.
     plan : mapping of str to scheme
         Patterns of names, tried from the first to the last, to schemes or what `initializers.scheme` makes them of:
-        ``*`` stands for any text, dots as well, ``?`` for a character, ``[ab]`` for one of these; case counts.
+        ``*`` stands for any text, dots as well, ``?`` for a character, ``[ab]`` for one of these, ``[[]`` for a
+        bracket; case counts.
     generator : {"philox", "ars5"}
         Of the root stream where `seed` is none.
     shards : mapping of str to (global_shape, offset), optional
@@ -174,7 +175,8 @@ def checked(params: Any, plan: Any, shards: Any) -> list[Job]:
     """Make the jobs, or raise; nothing is written."""
     for name, value in (("params", params), ("plan", plan), ("shards", shards)):
         if not isinstance(value, Mapping):
-            raise TypeError(f"{name} must be a mapping; got {type(value).__name__}")
+            hint = "; of a PyTorch model, dict(model.named_parameters())" if name == "params" else ""
+            raise TypeError(f"{name} must be a mapping; got {type(value).__name__}{hint}")
         for key in value:
             if not isinstance(key, str):
                 raise TypeError(f"{name} must have str for keys; got {key!r}")
