@@ -228,5 +228,5 @@ def test_import_needs_numpy_alone():
 
 
 def test_what_is_imported_later_is_there_when_asked_for():
-    code = "import sys, pyinit; assert 'pyinit.files' not in sys.modules; pyinit.files.fill; 'network' in dir(pyinit) or 1/0"
+    code = "import sys, pyinit; 'pyinit.files' in sys.modules and 1/0; pyinit.files.fill; dir(pyinit).index('network')"
     subprocess.run([sys.executable, "-c", code], check=True)
