@@ -253,5 +253,5 @@ def hollow(axes: Axes, layers: NDArray[np.intp], y: float, i: int, every: int, *
 
 def finite(values: Iterable[Floats]) -> Floats:
     """Put all finite values together."""
-    every = np.concatenate(list(values))
+    every: Floats = np.concatenate(list(values))
     return every[np.isfinite(every)]
