@@ -31,13 +31,6 @@ def test_what_is_an_array_on_a_device():
     assert not cuda.holds(OnDevice)
 
 
-def test_arrays_of_jax_are_refused_as_on_the_host():
-    jax = pytest.importorskip("jax")
-    assert not cuda.holds(jax.numpy.zeros(3))
-    with pytest.raises(TypeError, match="JAX's are immutable"):
-        Stream(1).fill_normal(jax.numpy.zeros(3))
-
-
 @pytest.mark.parametrize(
     ("out", "error", "message"),
     [
