@@ -12,9 +12,9 @@ static cuda_index threadIdx, blockIdx, blockDim, gridDim;
 
 typedef struct {
     uint32_t x, y;
-} uint2;
+} __attribute__((aligned(8))) uint2;
 typedef struct {
     uint32_t x, y, z, w;
-} uint4;
+} __attribute__((aligned(16))) uint4;
 static inline uint2 make_uint2(uint32_t x, uint32_t y) { return (uint2){x, y}; }
 static inline uint4 make_uint4(uint32_t x, uint32_t y, uint32_t z, uint32_t w) { return (uint4){x, y, z, w}; }

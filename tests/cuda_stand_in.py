@@ -14,6 +14,8 @@ from pyinit.cuda.layouts import THREADS, grid
 FLAGS = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared"]
 # As on a device, elements are written through pointers to integers of their size.
 FLAGS += ["-fno-strict-aliasing"]
+# A store that is not aligned to what it writes is a fault on a device, and here.
+FLAGS += ["-fsanitize=alignment", "-fsanitize-undefined-trap-on-error"]
 
 
 class HostKernels:

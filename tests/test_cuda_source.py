@@ -7,6 +7,7 @@ import pytest
 from cuda_stand_in import OnDevice, host_kernels
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.lib.stride_tricks import as_strided
 from test_windows import DTYPES, empty, generators, positions
 
 import pyinit
@@ -172,6 +173,33 @@ def test_a_window_beyond_2_to_the_32_samples_and_bytes(host_kernels):
         Stream(1, position=7).fill_normal(OnDevice(out), global_shape=shape, offset=offset)
         Stream(1, position=7).fill_normal(expected, global_shape=shape, offset=offset)
         assert np.array_equal(out, expected)
+
+
+def test_a_window_of_more_than_2_to_the_32_units(host_kernels):
+    """All of its rows in one place, and the last units alone."""
+    jobs, out, rows = [], np.zeros(4, np.float32), 2**33
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launch, "_launch", lambda kind, job, *_: jobs.append((kind, job)))
+        Stream(3, position=5).fill_normal(OnDevice(np.zeros(1, np.float32)))
+    where = layout((rows, 4), (0, 4), 4)
+    assert where.units == 2 * rows
+    host_kernels.blocks, host_kernels.threads, host_kernels.backwards = where.units // 256, 256, False
+    host_kernels.launch(*jobs[0], where, out.ctypes.data, 0, None, some=(where.units // 256 - 1, where.units // 256))
+    last_row = Stream(3, position=5 + 4 * (rows - 1)).normal(4)
+    assert (out[3], out[:3].any()) == (last_row[3], False)  # a row's second block, of which it has one sample
+
+
+def test_rows_more_than_2_to_the_32_bytes_apart(host_kernels):
+    stride = 2**32 + 64
+    try:
+        memory = np.empty(stride + 64, np.uint8)  # of which two pages are touched
+    except MemoryError:
+        pytest.skip("needs 4 GiB of addresses")
+    host_kernels.blocks, host_kernels.threads, host_kernels.backwards = 2, 3, False
+    forwards = as_strided(memory.view(np.float32), (2, 5), (stride, 4))
+    for rows in (forwards, forwards[::-1]):
+        Stream(1, position=3).fill_normal(OnDevice(rows))
+        assert np.array_equal(rows, Stream(1, position=3).normal((2, 5)))
 
 
 def test_both_sides_agree_on_sizes(host_kernels):
