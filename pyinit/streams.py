@@ -182,6 +182,9 @@ class Stream(_core.StreamState):
         return f"Stream(seed={self.seed}, generator={self.generator!r}{child}, position={self.position})"
 
     def _fill(self, write: Callable[..., Any], out: Array, *arguments: Any) -> Array:
+        if isinstance(out, np.ndarray):  # first, and at once: small ones are filled in a microsecond
+            write(self, out, *arguments)
+            return out
         if cuda.holds(out):
             cuda.fill(write, self, out, *arguments)
         else:
