@@ -71,7 +71,7 @@ def layout(
     >>> pyinit.cuda.layouts.layout((3, 4), (16, 4), 4).is_run
     True
     >>> pyinit.cuda.layouts.layout((3, 4), (4, 12), 4).axes
-    (Axis(length=3, step=4, stride=4), Axis(length=2, step=4, stride=48))
+    (Axis(length=3, step=4, stride=4), Axis(length=2, step=0, stride=0))
     """
     whole = shape if global_shape is None else global_shape
     where = (0,) * len(whole) if offset is None else offset
