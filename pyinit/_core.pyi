@@ -1,7 +1,9 @@
+from collections.abc import Callable
 from typing import Any, SupportsFloat, SupportsIndex
 
 from numpy.typing import NDArray
 
+BFLOAT16: Any
 END: int
 GENERATORS: dict[str, int]
 
@@ -32,7 +34,8 @@ def fill_bits(
     offset: Any = None,
     num_threads: SupportsIndex | None = None,
     fresh: bool = False,
-) -> None: ...
+    ready: Callable[[], object] | None = None,
+) -> Any: ...
 def fill_uniform(
     state: StreamState,
     out: NDArray[Any],
@@ -42,7 +45,8 @@ def fill_uniform(
     offset: Any = None,
     num_threads: SupportsIndex | None = None,
     fresh: bool = False,
-) -> None: ...
+    ready: Callable[[], object] | None = None,
+) -> Any: ...
 def fill_normal(
     state: StreamState,
     out: NDArray[Any],
@@ -53,7 +57,8 @@ def fill_normal(
     offset: Any = None,
     num_threads: SupportsIndex | None = None,
     fresh: bool = False,
-) -> None: ...
+    ready: Callable[[], object] | None = None,
+) -> Any: ...
 def fill_truncated_normal(
     state: StreamState,
     out: NDArray[Any],
@@ -65,4 +70,5 @@ def fill_truncated_normal(
     offset: Any = None,
     num_threads: SupportsIndex | None = None,
     fresh: bool = False,
-) -> None: ...
+    ready: Callable[[], object] | None = None,
+) -> Any: ...

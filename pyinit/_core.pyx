@@ -18,7 +18,14 @@ cdef extern from "Python.h":
     int PyErr_CheckSignals() noexcept
 
 cdef extern from "core.h" nogil:
+    ctypedef struct pyi_job:
+        pyi_generator generator
+        int method
+        pyi_dtype dtype
+
     pyi_status pyi_isa_init()
+    pyi_status pyi_job_new(
+        pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, size_t count, pyi_job *job)
 
 # Up to here a fill keeps the GIL: giving it up and getting it back costs more than the fill.
 cdef enum:
@@ -248,10 +255,16 @@ cdef tuple index_tuple(str name, value):
     return numbers
 
 
-cdef int run(
+cdef object run(
         StreamState state, cnp.ndarray out, pyi_dtype dtype, const pyi_distribution *distribution,
-        global_shape, offset, num_threads, bint fresh) except -1:
-    """Claim the words that `out` takes, then write it without the GIL."""
+        global_shape, offset, num_threads, bint fresh, ready):
+    """Claim the words that `out` takes, then write it without the GIL.
+
+    Where `ready` is not None, `out` only tells shape and strides and is not written: `ready` is called once all is
+    checked, then the words are claimed, and the job comes back for other hands: its generator, method and dtype, and
+    its bytes.
+    """
+    cdef pyi_job job
     cdef pyi_options options
     cdef pyi_stream claimed
     cdef pyi_status status
@@ -286,12 +299,18 @@ cdef int run(
             shape[i] = cnp.PyArray_DIMS(out)[i]
             strides[i] = cnp.PyArray_STRIDES(out)[i]
 
+    if ready is not None:
+        ready()
     with cython.critical_section(state):
         status = pyi_claim(&state.stream, &claimed, claim, dtype)
     if status != PYI_OK:
         raise ValueError(f"{claim} samples would end beyond position 2**66; the stream stands at {state.position}")
 
-    if n <= GIL_COUNT:
+    if ready is not None:
+        status = pyi_job_new(&claimed, distribution, dtype, claim, &job)
+        if status == PYI_OK:
+            return (job.generator, job.method, job.dtype), (<char *>&job)[:sizeof(job)]
+    elif n <= GIL_COUNT:
         if windowed:
             status = pyi_fill_window(&claimed, distribution, dtype, data, &window, &options)
         else:
@@ -307,26 +326,26 @@ cdef int run(
             else:
                 status = pyi_fill(&claimed, distribution, dtype, data, n, &options)
     if status == PYI_INTERRUPTED:
-        return raise_pending()
+        raise_pending()
     if status != PYI_OK:
         raise RuntimeError(f"the core refused a fill that was checked: status {status}")
-    return 0
+    return None
 
 
 def fill_bits(
         StreamState state not None, cnp.ndarray out not None, global_shape=None, offset=None, num_threads=None,
-        bint fresh=False):
+        bint fresh=False, ready=None):
     """Write the stream's next words to `out`, uint32."""
     cdef pyi_distribution distribution
     distribution.sampler = PYI_BITS
     if cnp.PyArray_TYPE(out) != cnp.NPY_UINT32 or not cnp.PyArray_ISNOTSWAPPED(out):
         raise TypeError(f"out must have dtype uint32 in native byte order; got {describe(out)}")
-    run(state, out, PYI_U32, &distribution, global_shape, offset, num_threads, fresh)
+    return run(state, out, PYI_U32, &distribution, global_shape, offset, num_threads, fresh, ready)
 
 
 def fill_uniform(
         StreamState state not None, cnp.ndarray out not None, low, high, global_shape=None, offset=None,
-        num_threads=None, bint fresh=False):
+        num_threads=None, bint fresh=False, ready=None):
     """Write uniform samples of [low, high) to `out`, of a float dtype."""
     cdef int dtype = float_dtype(out)
     cdef double a = real("low", low), b = real("high", high), limit = largest(dtype)
@@ -339,7 +358,7 @@ def fill_uniform(
         raise ValueError(f"low must not be above high; got {low!r} and {high!r}")
     distribution.sampler = PYI_UNIFORM
     distribution.parameters[0], distribution.parameters[1] = a, b
-    run(state, out, <pyi_dtype>dtype, &distribution, global_shape, offset, num_threads, fresh)
+    return run(state, out, <pyi_dtype>dtype, &distribution, global_shape, offset, num_threads, fresh, ready)
 
 
 cdef int set_normal(pyi_distribution *distribution, cnp.ndarray out, int dtype, mean, std) except -1:
@@ -354,7 +373,7 @@ cdef int set_normal(pyi_distribution *distribution, cnp.ndarray out, int dtype, 
 
 def fill_normal(
         StreamState state not None, cnp.ndarray out not None, mean, std, method="box_muller", global_shape=None,
-        offset=None, num_threads=None, bint fresh=False):
+        offset=None, num_threads=None, bint fresh=False, ready=None):
     """Write normal samples to `out`, of a float dtype."""
     cdef int dtype = float_dtype(out)
     cdef pyi_distribution distribution
@@ -365,12 +384,12 @@ def fill_normal(
         distribution.sampler = PYI_NORMAL_ICDF
     else:
         raise ValueError(f"method must be 'box_muller' or 'icdf'; got {method!r}")
-    run(state, out, <pyi_dtype>dtype, &distribution, global_shape, offset, num_threads, fresh)
+    return run(state, out, <pyi_dtype>dtype, &distribution, global_shape, offset, num_threads, fresh, ready)
 
 
 def fill_truncated_normal(
         StreamState state not None, cnp.ndarray out not None, mean, std, lower, upper, global_shape=None, offset=None,
-        num_threads=None, bint fresh=False):
+        num_threads=None, bint fresh=False, ready=None):
     """Write normal samples between mean + lower std and mean + upper std to `out`, of a float dtype."""
     cdef int dtype = float_dtype(out)
     cdef double a = real("lower", lower), b = real("upper", upper)
@@ -384,7 +403,7 @@ def fill_truncated_normal(
             f"got {lower!r} and {upper!r}")
     distribution.sampler = PYI_TRUNCATED_NORMAL
     distribution.parameters[2], distribution.parameters[3] = a, b
-    run(state, out, <pyi_dtype>dtype, &distribution, global_shape, offset, num_threads, fresh)
+    return run(state, out, <pyi_dtype>dtype, &distribution, global_shape, offset, num_threads, fresh, ready)
 
 
 # For other Cython modules, as _core.pxd says.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import operator
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from pyinit import _core
+from pyinit import _core, cuda
 from pyinit.arrays import on_host, written
 
 Array = TypeVar("Array")
@@ -183,6 +183,16 @@ class Stream(_core.StreamState):
         child = f", id={self.id:#x}" if self.id else ""
         return f"Stream(seed={self.seed}, generator={self.generator!r}{child}, position={self.position})"
 
+    def _fill(self, write: Callable[..., Any], out: Array, *arguments: Any) -> Array:
+        if isinstance(out, np.ndarray):  # first, and at once: small ones are filled in a microsecond
+            write(self, out, *arguments)
+            return out
+        if cuda.holds(out):
+            cuda.fill(write, self, out, *arguments)
+        else:
+            write(self, on_host(out), *arguments)
+        return written(out)
+
     def fill_normal(
         self,
         out: Array,
@@ -254,8 +264,7 @@ class Stream(_core.StreamState):
         >>> bool((part == whole[:, 2:]).all())
         True
         """
-        _core.fill_normal(self, on_host(out), mean, std, method, global_shape, offset, num_threads)
-        return written(out)
+        return self._fill(_core.fill_normal, out, mean, std, method, global_shape, offset, num_threads)
 
     def fill_truncated_normal(
         self,
@@ -304,8 +313,7 @@ class Stream(_core.StreamState):
         >>> bool(w.min() >= 1.0)
         True
         """
-        _core.fill_truncated_normal(self, on_host(out), mean, std, lower, upper, global_shape, offset, num_threads)
-        return written(out)
+        return self._fill(_core.fill_truncated_normal, out, mean, std, lower, upper, global_shape, offset, num_threads)
 
     def fill_uniform(
         self,
@@ -345,8 +353,7 @@ class Stream(_core.StreamState):
         >>> bool((u >= -1.0).all() and (u < 1.0).all())
         True
         """
-        _core.fill_uniform(self, on_host(out), low, high, global_shape, offset, num_threads)
-        return written(out)
+        return self._fill(_core.fill_uniform, out, low, high, global_shape, offset, num_threads)
 
     def fill_bits(
         self,
@@ -380,8 +387,7 @@ class Stream(_core.StreamState):
         >>> [hex(w) for w in pyinit.Stream(seed=0).fill_bits(np.zeros(4, dtype=np.uint32))]
         ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
         """
-        _core.fill_bits(self, on_host(out), global_shape, offset, num_threads)
-        return written(out)
+        return self._fill(_core.fill_bits, out, global_shape, offset, num_threads)
 
     def normal(
         self,

@@ -13,7 +13,6 @@
 #define PHILOX_M4x32_1 0xCD9E8D57u
 #define PHILOX_W32_0 0x9E3779B9u /* golden ratio */
 #define PHILOX_W32_1 0xBB67AE85u /* sqrt(3) - 1 */
-#define PHILOX_ROUNDS 10
 
 typedef struct {
     u64v block;
@@ -24,14 +23,19 @@ typedef struct {
     u64v prepared[4];
 } philox;
 
-PYI_INLINE void philox_init(philox *g, uint64_t seed, uint64_t id)
+PYI_INLINE void philox_round_keys(uint64_t seed, uint32_t keys[PHILOX_ROUNDS][2])
 {
-    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+    for (uint32_t i = 0; i < PHILOX_ROUNDS; i++) {
+        keys[i][0] = (uint32_t)seed + i * PHILOX_W32_0;
+        keys[i][1] = (uint32_t)(seed >> 32) + i * PHILOX_W32_1;
+    }
+}
+
+PYI_INLINE void philox_init(philox *g, const uint32_t keys[PHILOX_ROUNDS][2], uint64_t id)
+{
     for (int i = 0; i < PHILOX_ROUNDS; i++) {
-        g->key[i][0] = splat_u64(k0);
-        g->key[i][1] = splat_u64(k1);
-        k0 += PHILOX_W32_0;
-        k1 += PHILOX_W32_1;
+        g->key[i][0] = splat_u64(keys[i][0]);
+        g->key[i][1] = splat_u64(keys[i][1]);
     }
     g->id_low = splat_u64(id & 0xffffffffu);
     g->id_high = splat_u64(id >> 32);

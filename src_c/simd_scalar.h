@@ -99,7 +99,16 @@ PYI_INLINE int all_in_upper_half(table_index i) { return (void)i, 0; }
 PYI_INLINE f32v look_up_upper(table_index i, const float table[16]) { return look_up(i, table); }
 
 /* The product of the low halves. */
+#if defined(__CUDACC__) /* by name, since the compiler would multiply all 64 bits */
+PYI_INLINE u64v mul_low32(u64v a, u64v b)
+{
+    u64v product;
+    asm("mul.wide.u32 %0, %1, %2;" : "=l"(product) : "r"((uint32_t)a), "r"((uint32_t)b));
+    return product;
+}
+#else
 PYI_INLINE u64v mul_low32(u64v a, u64v b) { return (a & 0xffffffffu) * (b & 0xffffffffu); }
+#endif
 /* The high half as the low one; the new high half is undefined. */
 PYI_INLINE u64v high32(u64v x) { return x >> 32; }
 PYI_INLINE u64v xor3(u64v a, u64v b, u64v c) { return a ^ b ^ c; }
@@ -169,7 +178,7 @@ PYI_INLINE void pack_bf16(const u32v even[PYI_PAIR_VECTORS], const u32v odd[PYI_
 }
 
 /* FIPS 197, figure 7: the multiplicative inverse in GF(2^8) modulo 0x11b, then the affine map. */
-static const uint8_t PYI_SBOX[256] = {
+PYI_TABLE uint8_t PYI_SBOX[256] = {
     0x63, 0x7c, 0x77, 0x7b, 0xf2, 0x6b, 0x6f, 0xc5, 0x30, 0x01, 0x67, 0x2b, 0xfe, 0xd7, 0xab, 0x76, 0xca, 0x82, 0xc9,
     0x7d, 0xfa, 0x59, 0x47, 0xf0, 0xad, 0xd4, 0xa2, 0xaf, 0x9c, 0xa4, 0x72, 0xc0, 0xb7, 0xfd, 0x93, 0x26, 0x36, 0x3f,
     0xf7, 0xcc, 0x34, 0xa5, 0xe5, 0xf1, 0x71, 0xd8, 0x31, 0x15, 0x04, 0xc7, 0x23, 0xc3, 0x18, 0x96, 0x05, 0x9a, 0x07,

@@ -1,6 +1,11 @@
 /* The public functions on streams, and the fills of plain buffers: check, describe the fill as a job, run it, move on.
  */
 #include "core.h"
+#include "target.h"
+
+#include "simd_scalar.h"
+
+#include "philox.h"
 
 pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id)
 {
@@ -59,6 +64,7 @@ pyi_status pyi_job_new(pyi_stream *stream, const pyi_distribution *distribution,
     job->id = claimed.id;
     job->block = claimed.block;
     job->skip = claimed.word / pyi_sample_words(dtype);
+    philox_round_keys(job->seed, job->round_keys);
     return PYI_OK;
 }
 

@@ -13,7 +13,9 @@
 
 /* A multiply and an add are an fma where the source says so: GCC's default is otherwise. Of clang's flags,
  * -ffp-contract=fast goes past the pragma, and that and the parts of -ffast-math define nothing: do not use them. */
-#if defined(__clang__)
+#if defined(__CUDACC__)
+/* pyinit/cuda.py has the flags. */
+#elif defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
@@ -35,12 +37,21 @@
 #endif
 
 /* Kernels are written as functions of constants and specialised by inlining; unoptimised, that would only be long. */
-#if defined(_MSC_VER) && !defined(__clang__)
+#if defined(__CUDACC__)
+#define PYI_INLINE static __device__ __forceinline__ __attribute__((unused))
+#elif defined(_MSC_VER) && !defined(__clang__)
 #define PYI_INLINE static __forceinline
 #elif !defined(__OPTIMIZE__)
 #define PYI_INLINE static inline __attribute__((unused))
 #else
 #define PYI_INLINE static inline __attribute__((always_inline))
+#endif
+
+/* A table outside of functions. */
+#if defined(__CUDACC__)
+#define PYI_TABLE static __device__ const
+#else
+#define PYI_TABLE static const
 #endif
 
 #endif

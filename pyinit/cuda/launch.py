@@ -1,0 +1,108 @@
+"""Fills of arrays on a GPU: the core checks and claims, CuPy compiles and starts the kernels."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyinit import _core
+from pyinit.cuda.interface import describe
+from pyinit.cuda.layouts import THREADS, Layout, grid, layout
+from pyinit.cuda.sources import FLAGS, kernel_name, source
+
+
+def fill(write: Callable[..., Any], state: _core.StreamState, out: Any, *arguments: Any) -> None:
+    """Fill an array on a GPU, in order with the work on its stream; the host does not wait.
+
+    Parameters
+    ----------
+    write : function
+        `_core.fill_bits` or one of its kind, which checks the arguments and claims the words.
+    state : StreamState
+    out : object
+        For which `holds` is true.
+    *arguments
+        Of `write`: the distribution's parameters, then global_shape, offset and num_threads.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `Stream.fill_normal`; ValueError also if the memory is not a CUDA device's.
+    ImportError
+        If there is no CuPy.
+    RuntimeError
+        If there is no CUDA driver or device.
+    """
+    *_, global_shape, offset, _ = arguments
+    pointer, geometry, stream = describe(out)
+    device = 0
+
+    def ready() -> None:
+        nonlocal device
+        device = _device(pointer) if geometry.size else 0
+
+    kind, job = write(state, geometry, *arguments, ready=ready)
+    if geometry.size:
+        if global_shape is not None:
+            global_shape, offset = _core.checked_window(geometry, global_shape, offset)
+        where = layout(geometry.shape, geometry.strides, geometry.itemsize, global_shape, offset)
+        _launch(kind, job, where, pointer, device, stream)
+
+
+def launch_arguments(job: bytes, where: Layout, pointer: int) -> tuple[Any, ...]:
+    """What the kernel takes: a job, an address, and the run's first sample and length or the window.
+
+    Arrays of one element are what CuPy passes by value.
+    """
+
+    def by_value(packed: bytes) -> NDArray[np.void]:
+        return np.frombuffer(packed, f"V{len(packed)}")
+
+    rest = (np.uint64(where.first), np.uint64(where.length)) if where.is_run else (by_value(where.packed()),)
+    return by_value(job), np.uint64(pointer), *rest
+
+
+def _cupy() -> Any:
+    try:
+        import cupy
+    except ImportError:
+        raise ImportError(
+            "an array on a GPU needs CuPy: pip install cupy-cuda13x, or cupy-cuda12x for a driver of CUDA 12"
+        ) from None
+    return cupy
+
+
+def _device(pointer: int) -> int:
+    """The number of the device that an address belongs to."""
+    runtime = _cupy().cuda.runtime
+    try:
+        runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        raise RuntimeError(f"an array on a GPU needs a CUDA driver and device; CUDA says: {error}") from None
+    try:
+        attributes = runtime.pointerGetAttributes(pointer)
+    except runtime.CUDARuntimeError:
+        attributes = None
+    if attributes is None or not attributes.devicePointer or attributes.device < 0:
+        raise ValueError(f"out must lie in the memory of a CUDA device; address {pointer:#x} does not")
+    return int(attributes.device)
+
+
+@cache
+def _module(kind: tuple[int, int, int], job_bytes: int, device: int) -> Any:
+    """The compiled kernels of one kind, for the device that is current."""
+    return _cupy().RawModule(code=source(kind, job_bytes), options=FLAGS, backend="nvrtc")
+
+
+def _launch(
+    kind: tuple[int, int, int], job: bytes, where: Layout, pointer: int, device: int, stream: int | None
+) -> None:
+    cuda = _cupy().cuda
+    with cuda.Device(device) as current:
+        kernel = _module(kind, len(job), device).get_function(kernel_name(kind, where.is_run))
+        blocks = grid(where.units, current.attributes["MultiProcessorCount"])
+        queue = cuda.get_current_stream() if stream is None else cuda.ExternalStream(stream)
+        with queue:
+            kernel((blocks,), (THREADS,), launch_arguments(job, where, pointer))

@@ -1,0 +1,115 @@
+"""Which thread fills which part of an array."""
+
+import math
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+THREADS = 256  # of a CUDA block; fill.cu's PYI_CUDA_THREADS
+BLOCKS_PER_PROCESSOR = 16  # twice what a multiprocessor holds at a time
+MAX_AXES = 65  # of pyi_cuda_window
+
+
+class Axis(NamedTuple):
+    """How many elements a dimension has, and the samples and bytes from one to the next."""
+
+    length: int
+    step: int
+    stride: int
+
+
+class Layout(NamedTuple):
+    """Where the samples go: runs of `length` that follow each other, `stride` bytes apart, and the axes of the runs.
+
+    `axes` has one more where a run takes several blocks: that of its blocks, number `block_axis`. The first axis
+    varies fastest between threads. Without axes there is one run, without gaps.
+    """
+
+    first: int
+    length: int
+    stride: int
+    axes: tuple[Axis, ...]
+    block_axis: int
+    units: int
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the kernel for one run without gaps will do."""
+        return not self.axes
+
+    def packed(self) -> bytes:
+        """The `pyi_cuda_window` of fill.cu."""
+        axes = b"".join(struct.pack("=QQq", *axis) for axis in self.axes)
+        head = struct.pack("=QQQqII", self.units, self.first, self.length, self.stride, len(self.axes), self.block_axis)
+        return (head + axes).ljust(len(head) + MAX_AXES * 24, b"\0")
+
+
+def layout(
+    shape: Sequence[int],
+    strides: Sequence[int],
+    itemsize: int,
+    global_shape: Sequence[int] | None = None,
+    offset: Sequence[int] | None = None,
+) -> Layout:
+    """How threads share an array that is a block of a larger tensor.
+
+    Parameters
+    ----------
+    shape, strides : sequence of int
+        Of the array, which has elements; strides in bytes.
+    itemsize : {2, 4, 8}
+        Bytes of an element.
+    global_shape, offset : sequence of int, optional
+        As for `Stream.fill_normal`, checked.
+
+    Returns
+    -------
+    Layout
+
+    Examples
+    --------
+    >>> pyinit.cuda.layouts.layout((3, 4), (16, 4), 4).is_run
+    True
+    >>> pyinit.cuda.layouts.layout((3, 4), (4, 12), 4).axes
+    (Axis(length=3, step=4, stride=4), Axis(length=2, step=0, stride=0))
+    """
+    whole = shape if global_shape is None else global_shape
+    where = (0,) * len(whole) if offset is None else offset
+    steps = [math.prod(whole[i + 1 :]) for i in range(len(whole))]
+    first = sum(o * step for o, step in zip(where, steps))
+    axes = _joined([Axis(*axis) for axis in zip(shape, steps, strides) if axis[0] > 1])
+
+    run = axes.pop() if axes and axes[-1].step == 1 else Axis(1, 1, itemsize)
+    per_block = 2 if itemsize == 8 else 4
+    if not axes and run.stride == itemsize:
+        return Layout(first, run.length, run.stride, (), 0, run.length // per_block + 2)
+    # As many as a run of that length can touch, wherever in a block it begins.
+    blocks = Axis((run.length + 2 * per_block - 2) // per_block, per_block, per_block * run.stride)
+    if blocks.length > 1:
+        axes.append(blocks)
+    axes.sort(key=lambda axis: abs(axis.stride))  # neighbours write what lies together
+    block_axis = axes.index(blocks) if blocks.length > 1 else len(axes)
+    # The kernel reckons with the blocks of a run by itself.
+    ordered = tuple(Axis(a.length, 0, 0) if i == block_axis else a for i, a in enumerate(axes))
+    return Layout(first, run.length, run.stride, ordered, block_axis, math.prod(a.length for a in ordered))
+
+
+def _joined(axes: list[Axis]) -> list[Axis]:
+    """Those that memory and tensor both run through in one go as one axis."""
+    joined: list[Axis] = []
+    for axis in axes:
+        if joined and joined[-1][1:] == (axis.length * axis.step, axis.length * axis.stride):
+            axis = axis._replace(length=joined.pop().length * axis.length)
+        joined.append(axis)
+    return joined
+
+
+def grid(units: int, processors: int) -> int:
+    """The number of CUDA blocks for so many units of work, on a device of so many multiprocessors.
+
+    Examples
+    --------
+    >>> pyinit.cuda.layouts.grid(1000, processors=132), pyinit.cuda.layouts.grid(10**9, processors=132)
+    (4, 2112)
+    """
+    return max(1, min(-(-units // THREADS), processors * BLOCKS_PER_PROCESSOR))

@@ -1,0 +1,195 @@
+/*
+ * The fills on a GPU: the same headers, one lane a thread. A thread makes a block of words at a time and writes its
+ * samples, where they lie side by side and aligned by one store; blocks follow each other along a warp.
+ *
+ * pyinit/cuda.py makes one text of this file and its headers, with one PYI_CUDA_KERNELS behind it, for CuPy to compile.
+ * The constants of a job come from the host. Nothing here depends on the device or on the number of threads.
+ */
+#if defined(__CUDACC_RTC__) /* which has no headers of a system */
+typedef unsigned char uint8_t;
+typedef unsigned short uint16_t;
+typedef unsigned int uint32_t;
+typedef unsigned long long uint64_t;
+typedef int int32_t;
+typedef long long int64_t;
+typedef unsigned long long uintptr_t;
+#endif
+
+#include "job.h"
+#include "target.h"
+
+#include "simd_scalar.h"
+
+#include "samples.h"
+
+/* What pyinit/cuda.py takes for the number of threads in a CUDA block. */
+#define PYI_CUDA_THREADS 256
+
+/* A block of words as samples, in the order of memory: 16 bytes, or 8 of halves. */
+typedef struct {
+    uint32_t word[4];
+} pyi_samples;
+
+PYI_INLINE pyi_samples make_samples(generator_state *g, const pyi_job *job, uint64_t block,
+                                    const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
+{
+    pyi_samples s;
+    u32v x[4];
+    u64v x64[2];
+
+    seek(g, job, block, generator);
+    if (dtype == PYI_F64) {
+        sample_words_f64(g, job, x64, generator, method);
+        for (int i = 0; i < 2; i++) {
+            s.word[2 * i] = (uint32_t)x64[i];
+            s.word[2 * i + 1] = (uint32_t)(x64[i] >> 32);
+        }
+        return s;
+    }
+    sample_words_f32(g, job, x, generator, method);
+    for (int i = 0; i < 4; i++)
+        s.word[i] = x[i];
+    for (int i = 0; i < 2; i++)
+        if (dtype == PYI_F16)
+            s.word[i] = f16_from_f32(f32_from_bits(x[2 * i])) | (uint32_t)f16_from_f32(f32_from_bits(x[2 * i + 1]))
+                                                                    << 16;
+        else if (dtype == PYI_BF16)
+            s.word[i] = round_bf16(x[2 * i]) >> 16 | (round_bf16(x[2 * i + 1]) & 0xffff0000u);
+    return s;
+}
+
+PYI_INLINE void put_sample(char *p, const pyi_samples *s, int i, const pyi_dtype dtype)
+{
+    if (dtype == PYI_F64)
+        *(uint64_t *)p = join_low32(s->word[2 * i], s->word[2 * i + 1]);
+    else if (dtype == PYI_F16 || dtype == PYI_BF16)
+        *(uint16_t *)p = (uint16_t)(s->word[i / 2] >> i % 2 * 16);
+    else
+        *(uint32_t *)p = s->word[i];
+}
+
+/*
+ * Makes a block whose first sample is number `begin` of a run of `count` that lie `stride` bytes apart, from `run` on,
+ * and writes those that the run has: all, aligned for one store, if it is `whole`. Before the run's first sample
+ * `begin` is below 0, and so above all counts.
+ */
+PYI_INLINE void fill_block(generator_state *g, const pyi_job *job, uint64_t block, char *run, uint64_t begin,
+                           uint64_t count, ptrdiff_t stride, int whole, const pyi_generator generator,
+                           const pyi_method method, const pyi_dtype dtype)
+{
+    const int half = dtype == PYI_F16 || dtype == PYI_BF16, per_block = dtype == PYI_F64 ? 2 : 4;
+    const pyi_samples s = make_samples(g, job, block, generator, method, dtype);
+    char *p = run + (ptrdiff_t)begin * stride;
+
+    if (whole) {
+        if (half)
+            *(uint2 *)p = make_uint2(s.word[0], s.word[1]);
+        else
+            *(uint4 *)p = make_uint4(s.word[0], s.word[1], s.word[2], s.word[3]);
+        return;
+    }
+    for (int i = 0; i < per_block; i++, p += stride)
+        if (begin + (uint64_t)i < count)
+            put_sample(p, &s, i, dtype);
+}
+
+/* Whether the samples of a block can be written by one store: those of a run lie side by side, and a block's begin at
+ * a multiple of what they take, the first one's `lead` samples before the run. */
+PYI_INLINE int is_aligned(const char *run, uint64_t lead, ptrdiff_t stride, const pyi_dtype dtype)
+{
+    const uint64_t size = dtype == PYI_F64 ? 8 : dtype == PYI_F16 || dtype == PYI_BF16 ? 2 : 4;
+    return stride == (ptrdiff_t)size && ((uintptr_t)run - lead * size) % (size == 2 ? 8 : 16) == 0;
+}
+
+PYI_INLINE uint64_t this_thread(void) { return (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; }
+PYI_INLINE uint64_t all_threads(void) { return (uint64_t)gridDim.x * blockDim.x; }
+
+/* `count` samples side by side, the first one number `first` of the job. */
+PYI_INLINE void fill_run(const pyi_job *job, char *out, uint64_t first, uint64_t count, const pyi_generator generator,
+                         const pyi_method method, const pyi_dtype dtype)
+{
+    const uint64_t per_block = dtype == PYI_F64 ? 2 : 4, sample = first + job->skip, lead = sample % per_block;
+    const uint64_t block = job->block + sample / per_block, blocks = (lead + count + per_block - 1) / per_block;
+    const ptrdiff_t size = dtype == PYI_F64 ? 8 : dtype == PYI_F16 || dtype == PYI_BF16 ? 2 : 4;
+    const uint64_t first_whole = lead != 0,
+                   end_whole = is_aligned(out, lead, size, dtype) ? (lead + count) / per_block : 0;
+    generator_state g;
+
+    start(&g, job, generator);
+    for (uint64_t i = this_thread(); i < blocks; i += all_threads())
+        fill_block(&g, job, block + i, out, i * per_block - lead, count, size, i >= first_whole && i < end_whole,
+                   generator, method, dtype);
+}
+
+/*
+ * An array as a block of a larger tensor: runs of `count` samples that follow each other, `stride` bytes apart, and the
+ * axes on which the runs lie. A run's blocks, as many as one of that length can touch, are an axis too, number
+ * `block_axis`. The axes' indices make up the number of a unit of work, the first axis varying fastest.
+ */
+typedef struct {
+    uint64_t length, step; /* samples from one index to the next */
+    int64_t stride;        /* bytes */
+} pyi_cuda_axis;
+
+typedef struct {
+    uint64_t units, first, count;
+    int64_t stride;
+    uint32_t axes, block_axis;
+    pyi_cuda_axis axis[PYI_MAX_DIMS + 1];
+} pyi_cuda_window;
+
+/* n / by, and the rest in `rest`; of numbers that fit by a division of 32 bits, which is far cheaper. */
+PYI_INLINE uint64_t divide(uint64_t n, uint64_t by, uint64_t *rest)
+{
+    if ((n | by) >> 32 == 0) {
+        *rest = (uint32_t)n % (uint32_t)by;
+        return (uint32_t)n / (uint32_t)by;
+    }
+    *rest = n % by;
+    return n / by;
+}
+
+PYI_INLINE void fill_window(const pyi_job *job, char *out, const pyi_cuda_window *w, const pyi_generator generator,
+                            const pyi_method method, const pyi_dtype dtype)
+{
+    const uint64_t per_block = dtype == PYI_F64 ? 2 : 4;
+    generator_state g;
+
+    start(&g, job, generator);
+    for (uint64_t unit = this_thread(); unit < w->units; unit += all_threads()) {
+        uint64_t left = unit, sample = w->first + job->skip, block = 0;
+        char *run = out;
+        for (uint32_t k = 0; k < w->axes; k++) {
+            uint64_t index;
+            left = divide(left, w->axis[k].length, &index);
+            if (k == w->block_axis)
+                block = index;
+            sample += index * w->axis[k].step;
+            run += (ptrdiff_t)index * w->axis[k].stride;
+        }
+        const uint64_t lead = sample % per_block, begin = block * per_block - lead;
+        const int whole =
+            is_aligned(run, lead, (ptrdiff_t)w->stride, dtype) && begin < w->count && w->count - begin >= per_block;
+        if (begin < w->count || block == 0)
+            fill_block(&g, job, job->block + sample / per_block + block, run, begin, w->count, (ptrdiff_t)w->stride,
+                       whole, generator, method, dtype);
+    }
+}
+
+#ifdef __cplusplus
+#define PYI_CUDA_KERNEL extern "C" __global__ void __launch_bounds__(PYI_CUDA_THREADS)
+#else
+#define PYI_CUDA_KERNEL __global__ void __launch_bounds__(PYI_CUDA_THREADS)
+#endif
+/* The two kernels of one kind. */
+#define PYI_CUDA_KERNELS(generator, method, dtype)                                                          \
+    PYI_CUDA_KERNEL generator##_##method##_##dtype##_run(const __grid_constant__ pyi_job job, char *out,    \
+                                                         uint64_t first, uint64_t count)                    \
+    {                                                                                                       \
+        fill_run(&job, out, first, count, generator, method, dtype);                                        \
+    }                                                                                                       \
+    PYI_CUDA_KERNEL generator##_##method##_##dtype##_window(const __grid_constant__ pyi_job job, char *out, \
+                                                            const __grid_constant__ pyi_cuda_window window) \
+    {                                                                                                       \
+        fill_window(&job, out, &window, generator, method, dtype);                                          \
+    }

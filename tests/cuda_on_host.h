@@ -1,0 +1,20 @@
+/* What stands in for CUDA's keywords where src_c/fill.cu is compiled for the host: threads are taken one by one. */
+#include <stdint.h>
+
+#define __global__ static
+#define __grid_constant__
+#define __launch_bounds__(threads)
+
+typedef struct {
+    unsigned x;
+} cuda_index;
+static cuda_index threadIdx, blockIdx, blockDim, gridDim;
+
+typedef struct {
+    uint32_t x, y;
+} __attribute__((aligned(8))) uint2;
+typedef struct {
+    uint32_t x, y, z, w;
+} __attribute__((aligned(16))) uint4;
+static inline uint2 make_uint2(uint32_t x, uint32_t y) { return (uint2){x, y}; }
+static inline uint4 make_uint4(uint32_t x, uint32_t y, uint32_t z, uint32_t w) { return (uint4){x, y, z, w}; }

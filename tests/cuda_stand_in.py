@@ -1,0 +1,75 @@
+"""The kernels of src_c/fill.cu run on the host, and an array that only `__cuda_array_interface__` reaches."""
+
+import ctypes
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from conftest import COMPILER, ROOT
+
+from pyinit.cuda import launch
+from pyinit.cuda.layouts import THREADS, grid
+
+FLAGS = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared"]
+# As on a device, elements are written through pointers to integers of their size.
+FLAGS += ["-fno-strict-aliasing"]
+# A store that is not aligned to what it writes is a fault on a device, and here.
+FLAGS += ["-fsanitize=alignment", "-fsanitize-undefined-trap-on-error"]
+
+
+class HostKernels:
+    """What CuPy would start, one thread after the other, in a grid of one's own choice."""
+
+    def __init__(self, path):
+        self.library = ctypes.CDLL(str(path))
+        self.library.job_size.restype = self.library.window_size.restype = ctypes.c_size_t
+        self.library.launch.argtypes = (
+            *(ctypes.c_char_p, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_char_p),
+            *(ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, ctypes.c_int),
+        )
+        self.blocks, self.threads, self.backwards = None, THREADS, False
+        self.launched = 0
+
+    def launch(self, kind, job, where, pointer, device, stream, some=None):
+        """In place of `launch._launch`; `some`: the first and the last of the CUDA blocks that are run."""
+        blocks = self.blocks or grid(where.units, 1)
+        first, last = some or (0, blocks)
+        window = None if where.is_run else where.packed()
+        run = (where.first, where.length) if where.is_run else (0, 0)
+        assert tuple(np.frombuffer(job, np.int32, 3)) == kind
+        self.library.launch(job, pointer, *run, window, blocks, self.threads, first, last, self.backwards)
+        self.launched += 1
+
+
+@pytest.fixture(scope="module")
+def host_kernels(tmp_path_factory):
+    if not shutil.which(COMPILER):
+        pytest.skip(f"no C compiler {COMPILER}")
+    path = tmp_path_factory.mktemp("cuda") / "cuda.so"
+    command = [COMPILER, *FLAGS, f"-I{ROOT / 'src_c'}", str(ROOT / "tests" / "cuda_on_host.c"), "-o", str(path), "-lm"]
+    subprocess.run(command, check=True)
+    kernels = HostKernels(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launch, "_device", lambda pointer: 0)
+        patch.setattr(launch, "_launch", kernels.launch)
+        yield kernels
+
+
+class OnDevice:
+    """An array whose memory is said to be a device's."""
+
+    def __init__(self, array, **changes):
+        self.array = array
+        self.interface = {
+            "shape": array.shape,
+            "typestr": array.dtype.str,
+            "data": (array.ctypes.data, not array.flags.writeable),
+            "strides": None if array.flags.c_contiguous else array.strides,
+            "version": 3,
+        } | changes
+        self.dtype = "bfloat16" if array.dtype.names else array.dtype
+
+    @property
+    def __cuda_array_interface__(self):
+        return self.interface
