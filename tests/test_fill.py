@@ -134,10 +134,14 @@ sys.exit(cli.main(sys.argv[1:]))
 
 @pytest.fixture
 def in_the_foreground():
-    """SIGINT as a terminal's program has it, where a shell runs the tests in the background and has it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Signals as a terminal's program has them, where a shell runs the tests in the background, or nohup does."""
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    }
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def slow_fill(path):
