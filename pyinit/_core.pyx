@@ -24,6 +24,7 @@ cdef extern from "core.h" nogil:
         pyi_dtype dtype
 
     pyi_status pyi_isa_init()
+    size_t pyi_processors()
     pyi_status pyi_job_new(
         pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, size_t count, pyi_job *job)
 
@@ -36,6 +37,11 @@ cdef double BF16_MAX = 3.3895313892515355e38
 BFLOAT16 = numpy_dtype([("bfloat16", uint16)])
 GENERATORS = {"philox": PYI_PHILOX4X32_10, "ars5": PYI_ARS4X32_5}
 END = 1 << 66  # no stream has a word at or beyond this position
+
+
+def processors():
+    """The processors that this process may run on: as many threads does a fill take that is not told."""
+    return pyi_processors()
 
 
 def isa_available():

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import json
 import math
-import os
 import platform
 import random
 import re
@@ -306,7 +305,7 @@ def thread_counts() -> tuple[int, ...]:
 
 def processors() -> int:
     """The processors that this process may use, which is the number of threads that a fill takes by default."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return _core.processors()
 
 
 def machine() -> dict[str, Any]:

@@ -78,6 +78,10 @@ struct pyi_work {
     const void *plan; /* what else `run` needs */
 };
 
+/* The processors that this process may run on, which containers make fewer than the machine has: as many threads does a
+ * fill take that is not told. */
+size_t pyi_processors(void);
+
 /* Does all the work, on several threads where that pays. */
 pyi_status pyi_run(const pyi_work *work, const pyi_options *options);
 

@@ -26,7 +26,7 @@ static void thread_join(thread_handle t)
     CloseHandle(t);
 }
 static uint64_t milliseconds(void) { return GetTickCount64(); }
-static size_t processors(void) { return GetActiveProcessorCount(ALL_PROCESSOR_GROUPS); }
+size_t pyi_processors(void) { return GetActiveProcessorCount(ALL_PROCESSOR_GROUPS); }
 #else
 #include <pthread.h>
 #include <sched.h>
@@ -45,8 +45,7 @@ static uint64_t milliseconds(void)
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
-/* Those that this process may run on, which containers make fewer than the machine has. */
-static size_t processors(void)
+size_t pyi_processors(void)
 {
 #if defined(__linux__)
     cpu_set_t set;
@@ -112,7 +111,7 @@ pyi_status pyi_run(const pyi_work *work, const pyi_options *options)
     team t = {.work = work, .options = options};
     thread_handle threads[MAX_THREADS];
     const uint64_t useful = work->units / work->chunk, by_bytes = work->units * work->unit_bytes / THREAD_BYTES;
-    size_t started = 0, wanted = options && options->threads ? options->threads : useful > 1 ? processors() : 1;
+    size_t started = 0, wanted = options && options->threads ? options->threads : useful > 1 ? pyi_processors() : 1;
 
     if (wanted > useful)
         wanted = (size_t)useful;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import os
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -116,7 +115,7 @@ def initialize(
     root = seed if isinstance(seed, Stream) else Stream(seed, generator)
     root.child("").bits(0, num_threads=num_threads)  # raises what is wrong with the number of threads
     jobs = checked(params, plan, {} if shards is None else shards)
-    threads, elements = num_threads or processors(), sum(job.block.part.size for job in jobs)
+    threads, elements = num_threads or _core.processors(), sum(job.block.part.size for job in jobs)
     size = min(max(elements // (PIECES * threads), SMALLEST), LARGEST)
     with progress_bar(elements, "initialising", progress) as advance:
         small, large = [], []
@@ -164,11 +163,6 @@ def taken(queue: deque[Job]) -> Job | None:
         return queue.popleft()
     except IndexError:
         return None
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def checked(params: Any, plan: Any, shards: Any) -> list[Job]:
