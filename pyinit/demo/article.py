@@ -54,9 +54,9 @@ def run(output: Output, seed: int = 1, quick: bool = False) -> None:
     show_spread(output, net, seed)
     output.section(
         "What next",
-        "`pyinit demo --train` shows what such weights do to learning, `pyinit diagnose` what they do to ten layers, and "
-        "`pyinit bench` times every fill on this machine. README.md has the library in a few lines; `make test` proves "
-        "what is claimed here.",
+        "`pyinit demo --train` shows what such weights do to learning, `pyinit diagnose` what they do to ten layers, "
+        "and `pyinit bench` times every fill on this machine. README.md has the library in a few lines; `make test` "
+        "proves what is claimed here.",
     )
 
 
