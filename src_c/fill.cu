@@ -2,7 +2,7 @@
  * The fills on a GPU: the same headers, one lane a thread. A thread makes a block of words at a time and writes its
  * samples, where they lie side by side and aligned by one store; blocks follow each other along a warp.
  *
- * pyinit/cuda/ makes one text of this file and its headers, with one PYI_CUDA_KERNELS behind it, for CuPy to compile.
+ * pyinit/kernels/ makes one text of this file and its headers, with one PYI_CUDA_KERNELS behind it, for CuPy to compile.
  * The constants of a job come from the host. Nothing here depends on the device or on the number of threads.
  */
 #if defined(__CUDACC_RTC__) /* which has no headers of a system */
@@ -22,7 +22,7 @@ typedef unsigned long long uintptr_t;
 
 #include "samples.h"
 
-/* What pyinit/cuda/ takes for the number of threads in a CUDA block. */
+/* What pyinit/kernels/ takes for the number of threads in a CUDA block. */
 #define PYI_CUDA_THREADS 256
 
 /* A block of words as samples, in the order of memory: 16 bytes, or 8 of halves. */

@@ -14,7 +14,7 @@
 /* A multiply and an add are an fma where the source says so: GCC's default is otherwise. Of clang's flags,
  * -ffp-contract=fast goes past the pragma, and that and the parts of -ffast-math define nothing: do not use them. */
 #if defined(__CUDACC__)
-/* pyinit/cuda/ has the flags. */
+/* pyinit/kernels/ has the flags. */
 #elif defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)

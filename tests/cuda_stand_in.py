@@ -9,7 +9,7 @@ import pytest
 from conftest import COMPILER, ROOT
 
 from pyinit.cuda import launch
-from pyinit.cuda.layouts import THREADS, grid
+from pyinit.kernels.layouts import THREADS, grid
 
 FLAGS = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared"]
 # As on a device, elements are written through pointers to integers of their size.
@@ -31,14 +31,15 @@ class HostKernels:
         self.blocks, self.threads, self.backwards = None, THREADS, False
         self.launched = 0
 
-    def launch(self, kind, job, where, pointer, device, stream, some=None):
+    def launch(self, job, pointer, device, stream, some=None):
         """In place of `launch._launch`; `some`: the first and the last of the CUDA blocks that are run."""
+        where = job.layout
         blocks = self.blocks or grid(where.units, 1)
         first, last = some or (0, blocks)
         window = None if where.is_run else where.packed()
         run = (where.first, where.length) if where.is_run else (0, 0)
-        assert tuple(np.frombuffer(job, np.int32, 3)) == kind
-        self.library.launch(job, pointer, *run, window, blocks, self.threads, first, last, self.backwards)
+        assert tuple(np.frombuffer(job.constants, np.int32, 3)) == job.kind
+        self.library.launch(job.constants, pointer, *run, window, blocks, self.threads, first, last, self.backwards)
         self.launched += 1
 
 

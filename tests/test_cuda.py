@@ -9,7 +9,7 @@ from test_cuda_source import FILLS, KINDS
 from test_windows import DTYPES, empty
 
 from pyinit import Stream, cuda
-from pyinit.cuda.layouts import THREADS, Axis, grid, layout
+from pyinit.kernels.layouts import THREADS, Axis, grid, layout
 
 
 class Interface:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from pyinit import Stream, _core
-from pyinit.cuda.layouts import MAX_AXES, THREADS
-from pyinit.cuda.sources import DTYPES, FLAGS, GENERATORS, METHODS, kernel_name, source
+from pyinit.kernels.layouts import MAX_AXES, THREADS
+from pyinit.kernels.sources import DTYPES, FLAGS, GENERATORS, METHODS, kernel_name, source
 
 KINDS = [
     (g, m, d)

@@ -13,7 +13,7 @@ from test_windows import DTYPES, empty, generators, positions
 import pyinit
 from pyinit import Stream
 from pyinit.cuda import launch
-from pyinit.cuda.layouts import THREADS, layout
+from pyinit.kernels.layouts import THREADS, layout
 
 __all__ = ["host_kernels"]
 
@@ -149,7 +149,7 @@ def test_the_end_of_a_run_beyond_2_to_the_32_elements(host_kernels, generator, k
     host_kernels.blocks, host_kernels.threads, host_kernels.backwards = None, 256, False
     jobs = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launch, "_launch", lambda kind, job, *_: jobs.append((kind, job)))
+        patch.setattr(launch, "_launch", lambda job, *_: jobs.append(job))
         fill(Stream(3, generator, position=6), kind, OnDevice(empty(1, kind)))
     where = layout((count,), (itemsize,), itemsize)
     assert where.is_run
@@ -157,7 +157,7 @@ def test_the_end_of_a_run_beyond_2_to_the_32_elements(host_kernels, generator, k
     first = host_kernels.blocks - 4
     assert first * 256 * (2 if words == 2 else 4) > 2**32
     pointer = out.ctypes.data - (count - kept) * itemsize
-    host_kernels.launch(*jobs[0], where, pointer, 0, None, some=(first, host_kernels.blocks))
+    host_kernels.launch(jobs[0]._replace(layout=where), pointer, 0, None, some=(first, host_kernels.blocks))
     done = count - (first * 256 * (2 if words == 2 else 4))
     expected = fill(Stream(3, generator, position=6 + (count - done) * words), kind, empty(done, kind))
     assert done > 500
@@ -179,12 +179,14 @@ def test_a_window_of_more_than_2_to_the_32_units(host_kernels):
     """All of its rows in one place, and the last units alone."""
     jobs, out, rows = [], np.zeros(4, np.float32), 2**33
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launch, "_launch", lambda kind, job, *_: jobs.append((kind, job)))
+        patch.setattr(launch, "_launch", lambda job, *_: jobs.append(job))
         Stream(3, position=5).fill_normal(OnDevice(np.zeros(1, np.float32)))
     where = layout((rows, 4), (0, 4), 4)
     assert where.units == 2 * rows
     host_kernels.blocks, host_kernels.threads, host_kernels.backwards = where.units // 256, 256, False
-    host_kernels.launch(*jobs[0], where, out.ctypes.data, 0, None, some=(where.units // 256 - 1, where.units // 256))
+    host_kernels.launch(
+        jobs[0]._replace(layout=where), out.ctypes.data, 0, None, some=(where.units // 256 - 1, where.units // 256)
+    )
     last_row = Stream(3, position=5 + 4 * (rows - 1)).normal(4)
     assert (out[3], out[:3].any()) == (last_row[3], False)  # a row's second block, of which it has one sample
 

@@ -23,7 +23,8 @@ FLOORS = [
     {"bit_generator"},
     {"child_streams", "initializers"},
     {"streams"},
-    {"cuda", "arrays", "atomic", "isa", "terminal"},
+    {"cuda", "opencl", "arrays", "atomic", "isa", "terminal"},
+    {"kernels"},
     {"_core"},
 ]
 

@@ -20,7 +20,7 @@ assert pyinit.Stream(1, "ars5").normal((300, 1000)).std().round(2) == 1
 include = pathlib.Path(pyinit.__file__).parent / "include"
 assert {"pyinit.h", "philox.h", "simd_scalar.h", "fill.inc.h", "fill.cu"} <= {p.name for p in include.iterdir()}
 assert pyinit.get_include() == str(include)
-from pyinit.cuda import sources
+from pyinit.kernels import sources
 assert "__global__" in sources.source((0, 0, 0), 400)
 assert np.random.Generator(pyinit.BitGenerator(0)).random() == pyinit.Stream(0).uniform(1, np.float64)[0]
 from pyinit.network import Dense, Network

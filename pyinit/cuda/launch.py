@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from pyinit import _core
 from pyinit.cuda.interface import describe
-from pyinit.cuda.layouts import THREADS, Layout, grid, layout
-from pyinit.cuda.sources import FLAGS, kernel_name, source
+from pyinit.kernels.jobs import Job, prepare
+from pyinit.kernels.layouts import THREADS, grid
+from pyinit.kernels.sources import FLAGS, kernel_name, source
 
 
 def fill(write: Callable[..., Any], state: _core.StreamState, out: Any, *arguments: Any) -> None:
@@ -35,24 +36,20 @@ def fill(write: Callable[..., Any], state: _core.StreamState, out: Any, *argumen
     RuntimeError
         If there is no CUDA driver or device.
     """
-    *_, global_shape, offset, _ = arguments
     pointer, geometry, stream = describe(out)
     device = 0
 
     def ready() -> None:
         nonlocal device
-        device = _device(pointer) if geometry.size else 0
+        device = _device(pointer)
 
-    kind, job = write(state, geometry, *arguments, ready=ready)
-    if geometry.size:
-        if global_shape is not None:
-            global_shape, offset = _core.checked_window(geometry, global_shape, offset)
-        where = layout(geometry.shape, geometry.strides, geometry.itemsize, global_shape, offset)
-        _launch(kind, job, where, pointer, device, stream)
+    job = prepare(write, state, geometry, arguments, ready)
+    if job is not None:
+        _launch(job, pointer, device, stream)
 
 
-def launch_arguments(job: bytes, where: Layout, pointer: int) -> tuple[Any, ...]:
-    """What the kernel takes: a job, an address, and the run's first sample and length or the window.
+def launch_arguments(job: Job, pointer: int) -> tuple[Any, ...]:
+    """What the kernel takes: a job's constants, an address, and the run's first sample and length or the window.
 
     Arrays of one element are what CuPy passes by value.
     """
@@ -60,8 +57,9 @@ def launch_arguments(job: bytes, where: Layout, pointer: int) -> tuple[Any, ...]
     def by_value(packed: bytes) -> NDArray[np.void]:
         return np.frombuffer(packed, f"V{len(packed)}")
 
+    where = job.layout
     rest = (np.uint64(where.first), np.uint64(where.length)) if where.is_run else (by_value(where.packed()),)
-    return by_value(job), np.uint64(pointer), *rest
+    return by_value(job.constants), np.uint64(pointer), *rest
 
 
 def _cupy() -> Any:
@@ -96,13 +94,12 @@ def _module(kind: tuple[int, int, int], job_bytes: int, device: int) -> Any:
     return _cupy().RawModule(code=source(kind, job_bytes), options=FLAGS, backend="nvrtc")
 
 
-def _launch(
-    kind: tuple[int, int, int], job: bytes, where: Layout, pointer: int, device: int, stream: int | None
-) -> None:
+def _launch(job: Job, pointer: int, device: int, stream: int | None) -> None:
     cuda = _cupy().cuda
     with cuda.Device(device) as current:
-        kernel = _module(kind, len(job), device).get_function(kernel_name(kind, where.is_run))
-        blocks = grid(where.units, current.attributes["MultiProcessorCount"])
+        module = _module(job.kind, len(job.constants), device)
+        kernel = module.get_function(kernel_name(job.kind, job.layout.is_run))
+        blocks = grid(job.layout.units, current.attributes["MultiProcessorCount"])
         queue = cuda.get_current_stream() if stream is None else cuda.ExternalStream(stream)
         with queue:
-            kernel((blocks,), (THREADS,), launch_arguments(job, where, pointer))
+            kernel((blocks,), (THREADS,), launch_arguments(job, pointer))

@@ -26,7 +26,7 @@ def kernel_name(kind: tuple[int, int, int], is_run: bool) -> str:
 
     Examples
     --------
-    >>> pyinit.cuda.sources.kernel_name((0, 2, 1), is_run=True)
+    >>> pyinit.kernels.sources.kernel_name((0, 2, 1), is_run=True)
     'PYI_PHILOX4X32_10_PYI_METHOD_BOX_MULLER_PYI_F32_run'
     """
     return "_".join((*_enumerators(kind), "run" if is_run else "window"))
@@ -49,7 +49,7 @@ def source(kind: tuple[int, int, int], job_bytes: int) -> str:
 
     Examples
     --------
-    >>> "#include" in pyinit.cuda.sources.source((0, 0, 0), 360)
+    >>> "#include" in pyinit.kernels.sources.source((0, 0, 0), 360)
     False
     """
     return "\n".join(

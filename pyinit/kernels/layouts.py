@@ -68,9 +68,9 @@ def layout(
 
     Examples
     --------
-    >>> pyinit.cuda.layouts.layout((3, 4), (16, 4), 4).is_run
+    >>> pyinit.kernels.layouts.layout((3, 4), (16, 4), 4).is_run
     True
-    >>> pyinit.cuda.layouts.layout((3, 4), (4, 12), 4).axes
+    >>> pyinit.kernels.layouts.layout((3, 4), (4, 12), 4).axes
     (Axis(length=3, step=4, stride=4), Axis(length=2, step=0, stride=0))
     """
     whole = shape if global_shape is None else global_shape
@@ -109,7 +109,7 @@ def grid(units: int, processors: int) -> int:
 
     Examples
     --------
-    >>> pyinit.cuda.layouts.grid(1000, processors=132), pyinit.cuda.layouts.grid(10**9, processors=132)
+    >>> pyinit.kernels.layouts.grid(1000, processors=132), pyinit.kernels.layouts.grid(10**9, processors=132)
     (4, 2112)
     """
     return max(1, min(-(-units // THREADS), processors * BLOCKS_PER_PROCESSOR))
