@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 BFLOAT16: Any
 END: int
 GENERATORS: dict[str, int]
+JOB_BYTES: int
 
 class StreamState:
     def __init__(self, generator: str, seed: int, id: int) -> None: ...
@@ -35,7 +36,7 @@ def fill_bits(
     offset: Any = None,
     num_threads: SupportsIndex | None = None,
     fresh: bool = False,
-    ready: Callable[[], object] | None = None,
+    ready: Callable[[tuple[int, int, int]], object] | None = None,
 ) -> Any: ...
 def fill_uniform(
     state: StreamState,
@@ -46,7 +47,7 @@ def fill_uniform(
     offset: Any = None,
     num_threads: SupportsIndex | None = None,
     fresh: bool = False,
-    ready: Callable[[], object] | None = None,
+    ready: Callable[[tuple[int, int, int]], object] | None = None,
 ) -> Any: ...
 def fill_normal(
     state: StreamState,
@@ -58,7 +59,7 @@ def fill_normal(
     offset: Any = None,
     num_threads: SupportsIndex | None = None,
     fresh: bool = False,
-    ready: Callable[[], object] | None = None,
+    ready: Callable[[tuple[int, int, int]], object] | None = None,
 ) -> Any: ...
 def fill_truncated_normal(
     state: StreamState,
@@ -71,5 +72,5 @@ def fill_truncated_normal(
     offset: Any = None,
     num_threads: SupportsIndex | None = None,
     fresh: bool = False,
-    ready: Callable[[], object] | None = None,
+    ready: Callable[[tuple[int, int, int]], object] | None = None,
 ) -> Any: ...

@@ -19,12 +19,11 @@ cdef extern from "Python.h":
 
 cdef extern from "core.h" nogil:
     ctypedef struct pyi_job:
-        pyi_generator generator
         int method
-        pyi_dtype dtype
 
     pyi_status pyi_isa_init()
     size_t pyi_processors()
+    pyi_status pyi_describe(const pyi_distribution *distribution, pyi_dtype dtype, pyi_job *job)
     pyi_status pyi_job_new(
         pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, size_t count, pyi_job *job)
 
@@ -36,6 +35,7 @@ cdef double BF16_MAX = 3.3895313892515355e38
 
 BFLOAT16 = numpy_dtype([("bfloat16", uint16)])
 GENERATORS = {"philox": PYI_PHILOX4X32_10, "ars5": PYI_ARS4X32_5}
+JOB_BYTES = sizeof(pyi_job)
 END = 1 << 66  # no stream has a word at or beyond this position
 
 
@@ -266,14 +266,15 @@ cdef object run(
         global_shape, offset, num_threads, bint fresh, ready):
     """Claim the words that `out` takes, then write it without the GIL.
 
-    Where `ready` is not None, `out` only tells shape and strides and is not written: `ready` is called once all is
-    checked, then the words are claimed, and the job comes back for other hands: its generator, method and dtype, and
-    its bytes.
+    Where `ready` is not None, `out` only tells shape and strides and is not written: once all is checked `ready` is
+    called with the job's generator, method and dtype, then the words are claimed, and for other hands there come back
+    a state that stands where they begin, and the job as its bytes.
     """
     cdef pyi_job job
     cdef pyi_options options
     cdef pyi_stream claimed
     cdef pyi_status status
+    cdef StreamState begin
     cdef size_t shape[PYI_MAX_DIMS]
     cdef size_t whole[PYI_MAX_DIMS]
     cdef size_t where[PYI_MAX_DIMS]
@@ -306,16 +307,20 @@ cdef object run(
             strides[i] = cnp.PyArray_STRIDES(out)[i]
 
     if ready is not None:
-        ready()
+        status = pyi_describe(distribution, dtype, &job)
+        if status == PYI_OK:
+            ready((state.stream.generator, job.method, dtype))
     with cython.critical_section(state):
         status = pyi_claim(&state.stream, &claimed, claim, dtype)
     if status != PYI_OK:
         raise ValueError(f"{claim} samples would end beyond position 2**66; the stream stands at {state.position}")
 
     if ready is not None:
+        begin = StreamState.__new__(StreamState)
+        begin.stream = claimed
         status = pyi_job_new(&claimed, distribution, dtype, claim, &job)
         if status == PYI_OK:
-            return (job.generator, job.method, job.dtype), (<char *>&job)[:sizeof(job)]
+            return begin, (<char *>&job)[:sizeof(job)]
     elif n <= GIL_COUNT:
         if windowed:
             status = pyi_fill_window(&claimed, distribution, dtype, data, &window, &options)

@@ -1,4 +1,4 @@
-"""What an array is: anything whose memory can be written in place, seen as a NumPy array without a copy."""
+"""What an array is: anything whose memory can be written in place, seen where it lies, without a copy."""
 
 import sys
 from typing import Any, TypeVar
@@ -6,10 +6,27 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pyinit import cuda
+from pyinit.kernels.views import View
+
 Array = TypeVar("Array")
 
 BFLOAT16 = np.dtype([("bfloat16", np.uint16)])
 """How a bfloat16 looks to NumPy, which has none of its own: a record of that name. ml_dtypes' type is taken too."""
+
+
+def view(out: Any) -> NDArray[Any] | View:
+    """View `out` where it lies: an array on a device as a `View`, another as `on_host` does.
+
+    Examples
+    --------
+    >>> pyinit.arrays.view(memoryview(bytearray(3))).shape
+    (3,)
+    """
+    if isinstance(out, (np.ndarray, View)):
+        return out
+    there = cuda.view(out)
+    return on_host(out) if there is None else there
 
 
 def on_host(out: Any) -> NDArray[Any]:

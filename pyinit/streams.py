@@ -11,8 +11,9 @@ from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from pyinit import _core, cuda
-from pyinit.arrays import on_host, written
+from pyinit import _core
+from pyinit.arrays import view, written
+from pyinit.kernels.views import BACKENDS, View
 
 Array = TypeVar("Array")
 Shape = SupportsIndex | Sequence[SupportsIndex]
@@ -183,14 +184,19 @@ class Stream(_core.StreamState):
         child = f", id={self.id:#x}" if self.id else ""
         return f"Stream(seed={self.seed}, generator={self.generator!r}{child}, position={self.position})"
 
-    def _fill(self, write: Callable[..., Any], out: Array, *arguments: Any) -> Array:
-        if isinstance(out, np.ndarray):  # first, and at once: small ones are filled in a microsecond
+    def _fill(self, backend: str, write: Callable[..., Any], out: Array, *arguments: Any) -> Array:
+        if isinstance(out, np.ndarray) and backend == "device":  # at once: small ones are filled in a microsecond
             write(self, out, *arguments)
             return out
-        if cuda.holds(out):
-            cuda.fill(write, self, out, *arguments)
+        if backend not in BACKENDS:
+            raise ValueError(f"backend must be one of {', '.join(map(repr, BACKENDS))}; got {backend!r}")
+        there = view(out)
+        if isinstance(there, View):
+            there.fill(write, self, arguments, backend)
+        elif backend == "cupy":
+            raise ValueError('backend="cupy" fills arrays on an NVIDIA GPU; got one on the host')
         else:
-            write(self, on_host(out), *arguments)
+            write(self, there, *arguments)
         return written(out)
 
     def fill_normal(
@@ -203,16 +209,18 @@ class Stream(_core.StreamState):
         global_shape: Shape | None = None,
         offset: Shape | None = None,
         num_threads: SupportsIndex | None = None,
+        backend: str = "device",
     ) -> Array:
         """Write normally distributed samples into `out`.
 
         Parameters
         ----------
         out : array, float32, float64, float16 or bfloat16
-            Of any shape and strides, writable, no two elements in one place: a NumPy array or memmap, a torch CPU
-            tensor, any writable buffer of such a type. A float64 sample takes two words, from the next even position;
-            the others take one. The 16-bit samples are the float32 ones, rounded to nearest even. bfloat16 is that
-            of torch, of ml_dtypes, or `pyinit.arrays.BFLOAT16`.
+            Of any shape and strides, writable, no two elements in one place: a NumPy array or memmap, a torch
+            tensor, any writable buffer of such a type, or an array on a GPU, which is filled in order with the work
+            on its stream: this returns before that is done. A float64 sample takes two words, from the next even
+            position; the others take one. The 16-bit samples are the float32 ones, rounded to nearest even. bfloat16
+            is that of torch, of ml_dtypes, or `pyinit.arrays.BFLOAT16`.
         mean : float
             Finite, in the dtype of `out` too.
         std : float
@@ -228,6 +236,10 @@ class Stream(_core.StreamState):
         num_threads : int, optional
             At most so many threads; None: one for each processor that the process may use. The samples do not
             depend on it.
+        backend : {"device", "host", "cupy"}
+            What makes the samples of an array on a GPU: the GPU itself; the host, which copies them there while it
+            makes the next; or, on an NVIDIA GPU, CuPy's own generator, whose samples are others. The first two
+            write the same bits.
 
         Returns
         -------
@@ -241,6 +253,8 @@ class Stream(_core.StreamState):
         ValueError
             If a parameter is out of range, `out` read-only, overlapping or not inside the tensor, or the stream would
             end. Whatever is raised for the arguments, `out` has not been touched.
+        ImportError, RuntimeError, MemoryError
+            If the package, the driver or the memory is missing that an array on a GPU needs.
         KeyboardInterrupt
             On Ctrl-C in a long fill: `out` is partly written, and the stream stands behind it.
 
@@ -264,7 +278,7 @@ class Stream(_core.StreamState):
         >>> bool((part == whole[:, 2:]).all())
         True
         """
-        return self._fill(_core.fill_normal, out, mean, std, method, global_shape, offset, num_threads)
+        return self._fill(backend, _core.fill_normal, out, mean, std, method, global_shape, offset, num_threads)
 
     def fill_truncated_normal(
         self,
@@ -277,6 +291,7 @@ class Stream(_core.StreamState):
         global_shape: Shape | None = None,
         offset: Shape | None = None,
         num_threads: SupportsIndex | None = None,
+        backend: str = "device",
     ) -> Array:
         """Write samples of the normal distribution between two bounds into `out`, by its inverse: none is rejected.
 
@@ -289,7 +304,7 @@ class Stream(_core.StreamState):
         lower, upper : float
             The bounds, in standard deviations from the mean: samples lie in [mean + lower std, mean + upper std].
             lower < upper; either may be infinite; the one nearer to 0 within 35 of it.
-        global_shape, offset, num_threads
+        global_shape, offset, num_threads, backend
             As for `fill_normal`.
 
         Returns
@@ -313,7 +328,9 @@ class Stream(_core.StreamState):
         >>> bool(w.min() >= 1.0)
         True
         """
-        return self._fill(_core.fill_truncated_normal, out, mean, std, lower, upper, global_shape, offset, num_threads)
+        return self._fill(
+            backend, _core.fill_truncated_normal, out, mean, std, lower, upper, global_shape, offset, num_threads
+        )
 
     def fill_uniform(
         self,
@@ -324,6 +341,7 @@ class Stream(_core.StreamState):
         global_shape: Shape | None = None,
         offset: Shape | None = None,
         num_threads: SupportsIndex | None = None,
+        backend: str = "device",
     ) -> Array:
         """Write uniformly distributed samples of [low, high) into `out`.
 
@@ -334,7 +352,7 @@ class Stream(_core.StreamState):
             next even position. The 16-bit samples are the float32 ones, rounded to nearest even, which may be `high`.
         low, high : float
             Finite, in the dtype of `out` too, as is high - low; low <= high. Where they are equal, all is `low`.
-        global_shape, offset, num_threads
+        global_shape, offset, num_threads, backend
             As for `fill_normal`.
 
         Returns
@@ -353,7 +371,7 @@ class Stream(_core.StreamState):
         >>> bool((u >= -1.0).all() and (u < 1.0).all())
         True
         """
-        return self._fill(_core.fill_uniform, out, low, high, global_shape, offset, num_threads)
+        return self._fill(backend, _core.fill_uniform, out, low, high, global_shape, offset, num_threads)
 
     def fill_bits(
         self,
@@ -362,6 +380,7 @@ class Stream(_core.StreamState):
         global_shape: Shape | None = None,
         offset: Shape | None = None,
         num_threads: SupportsIndex | None = None,
+        backend: str = "device",
     ) -> Array:
         """Write the stream's own words into `out`.
 
@@ -369,7 +388,7 @@ class Stream(_core.StreamState):
         ----------
         out : array, uint32
             As for `fill_normal`.
-        global_shape, offset, num_threads
+        global_shape, offset, num_threads, backend
             As for `fill_normal`.
 
         Returns
@@ -387,7 +406,7 @@ class Stream(_core.StreamState):
         >>> [hex(w) for w in pyinit.Stream(seed=0).fill_bits(np.zeros(4, dtype=np.uint32))]
         ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
         """
-        return self._fill(_core.fill_bits, out, global_shape, offset, num_threads)
+        return self._fill(backend, _core.fill_bits, out, global_shape, offset, num_threads)
 
     def normal(
         self,

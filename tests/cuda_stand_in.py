@@ -32,7 +32,7 @@ class HostKernels:
         self.launched = 0
 
     def launch(self, job, pointer, device, stream, some=None):
-        """In place of `launch._launch`; `some`: the first and the last of the CUDA blocks that are run."""
+        """In place of `launch.launch`; `some`: the first and the last of the CUDA blocks that are run."""
         where = job.layout
         blocks = self.blocks or grid(where.units, 1)
         first, last = some or (0, blocks)
@@ -52,8 +52,9 @@ def host_kernels(tmp_path_factory):
     subprocess.run(command, check=True)
     kernels = HostKernels(path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launch, "_device", lambda pointer: 0)
-        patch.setattr(launch, "_launch", kernels.launch)
+        patch.setattr(launch, "device_of", lambda pointer: 0)
+        patch.setattr(launch, "compiled", lambda kind, device: None)
+        patch.setattr(launch, "launch", kernels.launch)
         yield kernels
 
 

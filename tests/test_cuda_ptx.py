@@ -6,10 +6,9 @@ import re
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from pyinit import Stream, _core
+from pyinit import _core
 from pyinit.kernels.layouts import MAX_AXES, THREADS
 from pyinit.kernels.sources import DTYPES, FLAGS, GENERATORS, METHODS, kernel_name, source
 
@@ -19,7 +18,6 @@ KINDS = [
     if (METHODS[m] == "PYI_METHOD_BITS") == (DTYPES[d] == "PYI_U32")
     and (METHODS[m], DTYPES[d]) != ("PYI_METHOD_TRUNCATED_TAIL", "PYI_F64")
 ]
-JOB_BYTES = len(_core.fill_bits(Stream(0), np.empty(1, np.uint32), ready=lambda: None)[1])
 PROCESSORS = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 
 
@@ -72,7 +70,7 @@ def processors():
 def kernels():
     """All of them, with what the assembler says of registers."""
     flags = [*FLAGS, "--ptxas-options=-v"]
-    return {kind: compiled(source(kind, JOB_BYTES), flags=flags) for kind in KINDS}
+    return {kind: compiled(source(kind, _core.JOB_BYTES), flags=flags) for kind in KINDS}
 
 
 @pytest.fixture(scope="module")
@@ -142,11 +140,11 @@ def test_no_product_and_sum_are_fused_that_the_source_has_apart(ptx):
 def test_a_default_compiler_would_fuse_them():
     """The flags are needed: without them PTX leaves products and sums to be fused, and divides inexactly."""
     kind = (0, METHODS.index("PYI_METHOD_TRUNCATED_TAIL"), DTYPES.index("PYI_F32"))
-    text = compiled(source(kind, JOB_BYTES), flags=["--std=c++17", FLAGS[1]])[0]
+    text = compiled(source(kind, _core.JOB_BYTES), flags=["--std=c++17", FLAGS[1]])[0]
     assert re.search(r"mul\.f32", text)
     assert re.search(r"add\.f32", text)
-    assert "div.full" in compiled(source(kind, JOB_BYTES), flags=[*FLAGS, "--prec-div=false"])[0]
-    assert ".ftz" in compiled(source(kind, JOB_BYTES), flags=[*FLAGS, "--ftz=true"])[0]
+    assert "div.full" in compiled(source(kind, _core.JOB_BYTES), flags=[*FLAGS, "--prec-div=false"])[0]
+    assert ".ftz" in compiled(source(kind, _core.JOB_BYTES), flags=[*FLAGS, "--ftz=true"])[0]
 
 
 # One of each generator on every processor; all on one of them.
@@ -154,7 +152,7 @@ def test_a_default_compiler_would_fuse_them():
 def test_every_processor_has_code_without_a_warning(kind):
     assert "sm_90" in processors()
     for processor in processors():
-        _, code, log = compiled(source(kind, JOB_BYTES), processor)
+        _, code, log = compiled(source(kind, _core.JOB_BYTES), processor)
         assert code.startswith(b"\x7fELF")
         assert not log.strip("\0\n "), log
 
@@ -171,9 +169,9 @@ def test_the_assembler_spills_nothing(kernels, kind):
 
 def test_a_job_of_another_size_is_refused():
     with pytest.raises(AssertionError, match="a job is the same on both sides"):
-        compiled(source((0, 0, 0), JOB_BYTES + 8))
+        compiled(source((0, 0, 0), _core.JOB_BYTES + 8))
 
 
 def test_parameters_fit():
     """4 KiB is what every driver takes."""
-    assert JOB_BYTES + 8 + 40 + 24 * MAX_AXES < 4096
+    assert _core.JOB_BYTES + 8 + 40 + 24 * MAX_AXES < 4096

@@ -149,7 +149,7 @@ def test_the_end_of_a_run_beyond_2_to_the_32_elements(host_kernels, generator, k
     host_kernels.blocks, host_kernels.threads, host_kernels.backwards = None, 256, False
     jobs = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launch, "_launch", lambda job, *_: jobs.append(job))
+        patch.setattr(launch, "launch", lambda job, *_: jobs.append(job))
         fill(Stream(3, generator, position=6), kind, OnDevice(empty(1, kind)))
     where = layout((count,), (itemsize,), itemsize)
     assert where.is_run
@@ -179,7 +179,7 @@ def test_a_window_of_more_than_2_to_the_32_units(host_kernels):
     """All of its rows in one place, and the last units alone."""
     jobs, out, rows = [], np.zeros(4, np.float32), 2**33
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launch, "_launch", lambda job, *_: jobs.append(job))
+        patch.setattr(launch, "launch", lambda job, *_: jobs.append(job))
         Stream(3, position=5).fill_normal(OnDevice(np.zeros(1, np.float32)))
     where = layout((rows, 4), (0, 4), 4)
     assert where.units == 2 * rows
@@ -206,12 +206,13 @@ def test_rows_more_than_2_to_the_32_bytes_apart(host_kernels):
 
 def test_both_sides_agree_on_sizes(host_kernels):
     state = Stream(0)
-    kind, job = pyinit._core.fill_bits(state, np.zeros(3, np.uint32), ready=lambda: None)
-    assert len(job) == host_kernels.library.job_size()
+    kinds = []
+    begin, job = pyinit._core.fill_bits(state, np.zeros(3, np.uint32), ready=kinds.append)
+    assert len(job) == host_kernels.library.job_size() == pyinit._core.JOB_BYTES
     assert len(layout((3, 2), (4, 12), 4).packed()) == host_kernels.library.window_size()
     assert host_kernels.library.cuda_threads() == THREADS
-    assert kind == (0, 0, 0)
-    assert state.position == 3
+    assert kinds == [(0, 0, 0)]
+    assert (begin.position, state.position) == (0, 3)
 
 
 def test_the_end_of_a_stream(host_kernels):

@@ -23,7 +23,8 @@ FLOORS = [
     {"bit_generator"},
     {"child_streams", "initializers"},
     {"streams"},
-    {"cuda", "opencl", "arrays", "atomic", "isa", "terminal"},
+    {"arrays", "atomic", "isa", "terminal"},
+    {"cuda", "opencl"},
     {"kernels"},
     {"_core"},
 ]

@@ -1,6 +1,6 @@
-"""Fills of arrays on a GPU, by kernels made of the core's own headers: the bits are the host's."""
+"""Arrays on NVIDIA GPUs, filled by kernels made of the core's own headers: the bits are the host's."""
 
-from pyinit.cuda.interface import holds
-from pyinit.cuda.launch import fill
+from pyinit.cuda.driver import cupy
+from pyinit.cuda.interface import view
 
-__all__ = ["fill", "holds"]
+__all__ = ["cupy", "view"]

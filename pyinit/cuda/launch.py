@@ -1,51 +1,35 @@
-"""Fills of arrays on a GPU: the core checks and claims, CuPy compiles and starts the kernels."""
+"""backend="device": CuPy compiles pyinit's own kernels and starts them where the array lies."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyinit import _core
-from pyinit.cuda.interface import describe
-from pyinit.kernels.jobs import Job, prepare
+from pyinit.cuda.driver import cupy, current, device_of
+from pyinit.kernels.jobs import Job, Kind, Write, prepare
 from pyinit.kernels.layouts import THREADS, grid
 from pyinit.kernels.sources import FLAGS, kernel_name, source
 
+if TYPE_CHECKING:
+    from pyinit.cuda.arrays import CudaArray
 
-def fill(write: Callable[..., Any], state: _core.StreamState, out: Any, *arguments: Any) -> None:
-    """Fill an array on a GPU, in order with the work on its stream; the host does not wait.
 
-    Parameters
-    ----------
-    write : function
-        `_core.fill_bits` or one of its kind, which checks the arguments and claims the words.
-    state : StreamState
-    out : object
-        For which `holds` is true.
-    *arguments
-        Of `write`: the distribution's parameters, then global_shape, offset and num_threads.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `Stream.fill_normal`; ValueError also if the memory is not a CUDA device's.
-    ImportError
-        If there is no CuPy.
-    RuntimeError
-        If there is no CUDA driver or device.
-    """
-    pointer, geometry, stream = describe(out)
+def fill(view: CudaArray, write: Write, state: _core.StreamState, arguments: tuple[Any, ...]) -> None:
+    """Fill an array on a GPU, as `View.fill` says."""
     device = 0
 
-    def ready() -> None:
+    def ready(kind: Kind) -> None:
         nonlocal device
-        device = _device(pointer)
+        device = device_of(view.start)
+        compiled(kind, device)
 
-    job = prepare(write, state, geometry, arguments, ready)
+    job = prepare(write, state, view.geometry, arguments, ready)
     if job is not None:
-        _launch(job, pointer, device, stream)
+        launch(job, view.start, device, view.stream)
 
 
 def launch_arguments(job: Job, pointer: int) -> tuple[Any, ...]:
@@ -62,44 +46,24 @@ def launch_arguments(job: Job, pointer: int) -> tuple[Any, ...]:
     return by_value(job.constants), np.uint64(pointer), *rest
 
 
-def _cupy() -> Any:
-    try:
-        import cupy
-    except ImportError:
-        raise ImportError(
-            "an array on a GPU needs CuPy: pip install cupy-cuda13x, or cupy-cuda12x for a driver of CUDA 12"
-        ) from None
-    return cupy
-
-
-def _device(pointer: int) -> int:
-    """The number of the device that an address belongs to."""
-    runtime = _cupy().cuda.runtime
-    try:
-        runtime.getDeviceCount()
-    except runtime.CUDARuntimeError as error:
-        raise RuntimeError(f"an array on a GPU needs a CUDA driver and device; CUDA says: {error}") from None
-    try:
-        attributes = runtime.pointerGetAttributes(pointer)
-    except runtime.CUDARuntimeError:
-        attributes = None
-    if attributes is None or not attributes.devicePointer or attributes.device < 0:
-        raise ValueError(f"out must lie in the memory of a CUDA device; address {pointer:#x} does not")
-    return int(attributes.device)
-
-
 @cache
-def _module(kind: tuple[int, int, int], job_bytes: int, device: int) -> Any:
-    """The compiled kernels of one kind, for the device that is current."""
-    return _cupy().RawModule(code=source(kind, job_bytes), options=FLAGS, backend="nvrtc")
+def compiled(kind: Kind, device: int) -> Any:
+    """Give the kernels of one kind for a device, compiled and loaded."""
+    cp = cupy()
+    with cp.cuda.Device(device):
+        module = cp.RawModule(code=source(kind, _core.JOB_BYTES), options=FLAGS, backend="nvrtc")
+        try:
+            module.compile()
+        except cp.cuda.driver.CUDADriverError as error:
+            if "OUT_OF_MEMORY" not in str(error):
+                raise
+            raise MemoryError(f"the GPU has too little free memory for a kernel; CUDA says: {error}") from None
+        return module
 
 
-def _launch(job: Job, pointer: int, device: int, stream: int | None) -> None:
-    cuda = _cupy().cuda
-    with cuda.Device(device) as current:
-        module = _module(job.kind, len(job.constants), device)
-        kernel = module.get_function(kernel_name(job.kind, job.layout.is_run))
-        blocks = grid(job.layout.units, current.attributes["MultiProcessorCount"])
-        queue = cuda.get_current_stream() if stream is None else cuda.ExternalStream(stream)
-        with queue:
-            kernel((blocks,), (THREADS,), launch_arguments(job, pointer))
+def launch(job: Job, pointer: int, device: int, stream: int | None) -> None:
+    """Start the kernel of a job."""
+    with current(device, stream):
+        kernel = compiled(job.kind, device).get_function(kernel_name(job.kind, job.layout.is_run))
+        processors = cupy().cuda.Device(device).attributes["MultiProcessorCount"]
+        kernel((grid(job.layout.units, processors),), (THREADS,), launch_arguments(job, pointer))

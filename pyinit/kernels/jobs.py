@@ -8,36 +8,40 @@ from numpy.typing import NDArray
 from pyinit import _core
 from pyinit.kernels.layouts import Layout, layout
 
+Write = Callable[..., Any]
+"""`_core.fill_bits` or one of its kind, which checks what it is given and claims the words."""
+Kind = tuple[int, int, int]
+"""A generator, a method and a dtype, as the core numbers them: what names a kernel."""
+
 
 class Job(NamedTuple):
-    """The generator, method and dtype that name a kernel, the `pyi_job` of job.h, and where the samples go."""
+    """Which kernel, its constants (the `pyi_job` of job.h), and where the samples go."""
 
-    kind: tuple[int, int, int]
+    kind: Kind
     constants: bytes
     layout: Layout
 
 
 def prepare(
-    write: Callable[..., Any],
+    write: Write,
     state: _core.StreamState,
     geometry: NDArray[Any],
     arguments: tuple[Any, ...],
-    ready: Callable[[], None],
+    ready: Callable[[Kind], object],
 ) -> Job | None:
     """Check a fill, claim its words, and make its job.
 
     Parameters
     ----------
-    write : function
-        `_core.fill_bits` or one of its kind.
+    write : Write
     state : StreamState
     geometry : numpy.ndarray
         Of the shape, strides, dtype and flags of the array on the device; its elements are not touched.
     arguments : tuple
         Of `write`: the distribution's parameters, then global_shape, offset and num_threads.
     ready : function
-        Called once all is checked and nothing claimed: to raise what the device lacks. Not for an array without
-        elements.
+        Called once all is checked and nothing claimed, to raise what the device lacks; not for an array without
+        elements, which needs no device.
 
     Returns
     -------
@@ -47,16 +51,19 @@ def prepare(
     Raises
     ------
     TypeError, ValueError
-        As for `Stream.fill_normal`.
+        As for `Stream.fill_normal`; and what `ready` raises.
     """
-    kind, constants = write(state, geometry, *arguments, ready=ready if geometry.size else _nothing)
+    kinds = []
+
+    def asked(kind: Kind) -> None:
+        if geometry.size:
+            ready(kind)
+        kinds.append(kind)
+
+    _, constants = write(state, geometry, *arguments, ready=asked)
     if not geometry.size:
         return None
     *_, global_shape, offset, _ = arguments
     if global_shape is not None:
         global_shape, offset = _core.checked_window(geometry, global_shape, offset)
-    return Job(kind, constants, layout(geometry.shape, geometry.strides, geometry.itemsize, global_shape, offset))
-
-
-def _nothing() -> None:
-    pass
+    return Job(kinds[0], constants, layout(geometry.shape, geometry.strides, geometry.itemsize, global_shape, offset))

@@ -1,0 +1,50 @@
+"""CuPy, and what has to be there before it can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+def cupy() -> Any:
+    """Give the module, or raise ImportError that says how to install it."""
+    try:
+        import cupy
+    except ImportError:
+        raise ImportError(
+            "an array on a GPU needs CuPy: pip install cupy-cuda13x, or cupy-cuda12x for a driver of CUDA 12"
+        ) from None
+    return cupy
+
+
+def check_device() -> Any:
+    """Give CuPy where there is a CUDA device; ImportError without CuPy, RuntimeError without driver or device."""
+    module = cupy()
+    try:
+        module.cuda.runtime.getDeviceCount()
+    except module.cuda.runtime.CUDARuntimeError as error:
+        raise RuntimeError(f"an array on a GPU needs a CUDA driver and device; CUDA says: {error}") from None
+    return module
+
+
+def device_of(pointer: int) -> int:
+    """Give the number of the device that an address belongs to, or raise."""
+    runtime = check_device().cuda.runtime
+    try:
+        attributes = runtime.pointerGetAttributes(pointer)
+    except runtime.CUDARuntimeError:
+        attributes = None
+    if attributes is None or not attributes.devicePointer or attributes.device < 0:
+        raise ValueError(f"out must lie in the memory of a CUDA device; address {pointer:#x} does not")
+    return int(attributes.device)
+
+
+@contextmanager
+def current(device: int, stream: int | None) -> Iterator[Any]:
+    """Make a device current, and a stream of it; None: the one that is current there. Gives the stream."""
+    cuda = cupy().cuda
+    with cuda.Device(device):
+        queue = cuda.get_current_stream() if stream is None else cuda.ExternalStream(stream)
+        with queue:
+            yield queue

@@ -1,0 +1,85 @@
+"""An array on a device, seen without touching its memory."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyinit import _core
+from pyinit.kernels.jobs import Write
+
+Self = TypeVar("Self", bound="View")
+
+BACKENDS = ("device", "host", "cupy")
+
+
+@dataclass(frozen=True, eq=False)
+class View(ABC):
+    """An array on a device, or a part of one.
+
+    Attributes
+    ----------
+    geometry : numpy.ndarray
+        Of the array's shape, strides, dtype and flags, over no memory of its own: its elements must not be touched.
+    start : int
+        Where the first element lies: an address, or bytes from the beginning of a buffer.
+    """
+
+    geometry: NDArray[Any]
+    start: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each dimension."""
+        return self.geometry.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return self.geometry.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.geometry.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The elements' type as NumPy has it, of bfloat16 `pyinit.arrays.BFLOAT16`."""
+        return self.geometry.dtype
+
+    def __getitem__(self: Self, region: tuple[slice, ...]) -> Self:
+        part = self.geometry[region]
+        offset = part.__array_interface__["data"][0] - self.geometry.__array_interface__["data"][0]
+        return replace(self, geometry=part, start=self.start + offset)
+
+    @abstractmethod
+    def fill(self, write: Write, state: _core.StreamState, arguments: tuple[Any, ...], backend: str) -> None:
+        """Write samples, in order with the work on the array's queue; the host does not wait.
+
+        Parameters
+        ----------
+        write : Write
+        state : StreamState
+        arguments : tuple
+            Of `write`: the distribution's parameters, then global_shape, offset and num_threads.
+        backend : {"device", "host", "cupy"}
+            What makes the samples.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `Stream.fill_normal`; ValueError also if the memory is not a device's.
+        ImportError
+            If the package is missing that reaches the device.
+        RuntimeError, MemoryError
+            If there is no driver or device, or too little memory.
+        """
+
+    @abstractmethod
+    def place(self, values: NDArray[Any]) -> None:
+        """Write values of the host, which have the array's item size and broadcast to its shape."""
