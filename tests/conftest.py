@@ -28,6 +28,17 @@ def generator(request):
     return request.param
 
 
+@pytest.fixture(scope="session")
+def cupy():
+    """CuPy, where it finds a GPU."""
+    module = pytest.importorskip("cupy", reason="no CuPy, and so no GPU to run on")
+    try:
+        module.cuda.runtime.getDeviceCount()
+    except module.cuda.runtime.CUDARuntimeError as error:
+        pytest.skip(f"no GPU: {error}")
+    return module
+
+
 class Core:
     """The one-lane kernels on words chosen by hand, and the functions that turn parameters into constants."""
 

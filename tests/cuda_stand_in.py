@@ -58,6 +58,13 @@ def host_kernels(tmp_path_factory):
         yield kernels
 
 
+class Interface:
+    """Only a `__cuda_array_interface__`."""
+
+    def __init__(self, interface):
+        self.__cuda_array_interface__ = interface
+
+
 class OnDevice:
     """An array whose memory is said to be a device's."""
 

@@ -1,22 +1,16 @@
-"""Arrays on a GPU: what is refused, and where there is a device, its bits."""
+"""Arrays on a GPU: what is refused, and why; no GPU is needed."""
 
 import sys
 
 import numpy as np
 import pytest
-from cuda_stand_in import OnDevice
-from test_cuda_source import FILLS, KINDS
-from test_windows import DTYPES, empty
+from cuda_stand_in import Interface, OnDevice
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pyinit import Stream, cuda
 from pyinit.kernels.layouts import THREADS, Axis, grid, layout
-
-
-class Interface:
-    """Only a `__cuda_array_interface__`."""
-
-    def __init__(self, interface):
-        self.__cuda_array_interface__ = interface
+from pyinit.kernels.pipeline import pieces
 
 
 def float32(**changes):
@@ -91,6 +85,61 @@ def test_without_cupy(monkeypatch):
     assert stream.position == 12
 
 
+@pytest.mark.parametrize("backend", ["device", "host", "cupy"])
+def test_without_a_driver(backend):
+    """With the real CuPy, which is installed without one."""
+    runtime = pytest.importorskip("cupy", reason="no CuPy").cuda.runtime
+    try:
+        runtime.getDeviceCount()
+    except runtime.CUDARuntimeError:
+        pass
+    else:
+        pytest.skip("there is a driver")
+    stream, out = Stream(1), float32()
+    with pytest.raises(RuntimeError, match="an array on a GPU needs a CUDA driver and device; CUDA says: cudaError"):
+        stream.fill_normal(out, backend=backend)
+    assert stream.position == 0
+    assert (out.array == 7).all()
+
+
+def test_backends_refused():
+    for out in (np.zeros((3, 4), np.float32), float32()):
+        for name in ("gpu", "DEVICE", None):
+            with pytest.raises(ValueError, match="backend must be one of 'device', 'host', 'cupy'; got"):
+                Stream(1).fill_normal(out, backend=name)
+    with pytest.raises(ValueError, match='backend="cupy" fills arrays on an NVIDIA GPU; got one on the host'):
+        Stream(1).fill_uniform(np.zeros(3), backend="cupy")
+    stream = Stream(1)
+    with pytest.raises(ValueError, match='backend="cupy" has bits, uniform samples and normal ones'):
+        stream.fill_truncated_normal(float32(), backend="cupy")
+    with pytest.raises(ValueError, match='backend="cupy" has bits, uniform samples and normal ones'):
+        stream.fill_normal(float32(), method="icdf", backend="cupy")
+    with pytest.raises(ValueError, match='backend="cupy" fills whole arrays'):
+        stream.fill_normal(float32(), global_shape=(9, 4), backend="cupy")
+    assert stream.position == 0
+
+
+def test_what_makes_the_samples_of_a_host_array():
+    for make in (np.zeros, lambda n: memoryview(bytearray(8 * n)).cast("d")):
+        expected, given = Stream(1), Stream(1)
+        by_host = given.fill_normal(make(5), backend="host")
+        assert np.array_equal(np.asarray(by_host), np.asarray(expected.fill_normal(make(5))))
+        assert given == expected
+
+
+@given(st.lists(st.integers(0, 9), max_size=4), st.integers(1, 60))
+def test_pieces(shape, elements):
+    covered = np.zeros(shape, int)
+    for i, region in enumerate(pieces(tuple(shape), elements)):
+        piece = covered[(*region, ...)]
+        assert 0 < piece.size <= elements
+        assert piece.flags.c_contiguous
+        assert not piece.any()
+        piece += i + 1
+    assert (covered > 0).all()
+    assert (np.diff(covered.ravel()) >= 0).all()
+
+
 def test_layouts():
     assert layout((), (), 4).is_run
     assert layout((5, 7), (28, 4), 4) == layout((35,), (4,), 4)
@@ -110,91 +159,3 @@ def test_grids():
     assert grid(1, 1) == grid(THREADS, 132) == 1
     assert grid(THREADS + 1, 132) == 2
     assert grid(2**40, 132) == 132 * grid(10**9, 1) < 2**31
-
-
-def gpu():
-    """CuPy, where it finds a device."""
-    cupy = pytest.importorskip("cupy", reason="no CuPy, and so no GPU to run on")
-    try:
-        cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        pytest.skip(f"no GPU: {error}")
-    return cupy
-
-
-def on_gpu(cupy, shape, kind):
-    """An array of the device, as CuPy sees it and as a fill is to see it."""
-    array = cupy.zeros(shape, np.uint16 if kind[1] == "bfloat16" else DTYPES.get(kind[1], np.uint32))
-    if kind[1] != "bfloat16":
-        return array, array
-    given = Interface(array.__cuda_array_interface__)
-    given.dtype = "bfloat16"
-    return array, given
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind))
-def test_the_bits_of_a_device(generator, kind):
-    cupy = gpu()
-    name, parameters = FILLS[kind[0]]
-    for count in (*range(20), 1000, 10_000_019):
-        for position in (0, 3, 2**34 - 37):
-            array, given = on_gpu(cupy, count, kind)
-            stream = Stream(7, generator, position=position)
-            expected = stream.copy()
-            getattr(stream, name)(given, **parameters)
-            host = getattr(expected, name)(empty(count, kind), **parameters)
-            assert array.get().tobytes() == host.tobytes(), (count, position)
-            assert stream == expected
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind))
-def test_the_windows_of_a_device(generator, kind):
-    cupy = gpu()
-    name, parameters = FILLS[kind[0]]
-    shape = (37, 61, 301)
-    whole = getattr(Stream(2, generator, position=5), name)(empty(shape, kind), **parameters)
-    for where in (np.s_[3:, 7:50, 2:], np.s_[:, :, 100:103], np.s_[5:6, :, :], np.s_[:, 4:60, 17:18]):
-        part = whole[where]
-        array, given = on_gpu(cupy, part.shape, kind)
-        offset = [s.start or 0 for s in where]
-        stream = Stream(2, generator, position=5)
-        getattr(stream, name)(given, **parameters, global_shape=shape, offset=offset)
-        assert array.get().tobytes() == part.tobytes()
-    if kind[1] != "bfloat16":
-        for order in ((2, 1, 0), (1, 2, 0), (0, 2, 1)):
-            out = on_gpu(cupy, [shape[i] for i in order], kind)[0].transpose(np.argsort(order).tolist())
-            getattr(Stream(2, generator, position=5), name)(out, **parameters)
-            assert out.get().tobytes() == whole.tobytes()
-
-
-def test_more_than_2_to_the_32_elements_of_a_device():
-    cupy = gpu()
-    count = 2**32 + 4099
-    if cupy.cuda.runtime.memGetInfo()[0] < 2 * count + 2**30:
-        pytest.skip("needs 9 GB of the device's memory")
-    out = cupy.zeros(count, np.float16)
-    Stream(1).fill_normal(out)
-    for start in (0, 2**31 - 50, 2**32 - 50, count - 5000):
-        part = out[start : start + 5000].get()
-        assert part.tobytes() == Stream(1, position=start).normal(len(part), np.float16).tobytes()
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
-def test_tensors_of_torch_on_a_device(dtype):
-    gpu()
-    torch = pytest.importorskip("torch")
-    if not torch.cuda.is_available():
-        pytest.skip("this torch has no CUDA")
-    host = Stream(3).fill_normal(torch.zeros(1000, 33, dtype=getattr(torch, dtype)))
-    for tensor in (torch.zeros_like(host, device="cuda"), torch.nn.Parameter(torch.zeros_like(host, device="cuda"))):
-        with torch.cuda.stream(torch.cuda.Stream()):
-            assert Stream(3).fill_normal(tensor) is tensor
-            assert torch.equal(tensor.detach().cpu(), host)
-
-
-def test_a_device_array_that_lies_on_the_host():
-    gpu()
-    stream = Stream(1)
-    with pytest.raises(ValueError, match="out must lie in the memory of a CUDA device"):
-        stream.fill_normal(float32())
-    assert stream.position == 0

@@ -35,7 +35,7 @@ class CudaArray(View):
     def place(self, values: NDArray[Any]) -> None:
         if self.size:
             with current(device_of(self.start), self.stream):
-                self.copy(values)
+                self.copy(np.asarray(values))
 
     def copy(self, values: NDArray[Any]) -> None:
         """Begin to write values of the host, on the stream that is current; if they are pinned, they must stay."""

@@ -1,0 +1,212 @@
+"""The fills of a GPU, where there is one: their bits are the host's. `make gpu` runs these."""
+
+import math
+
+import numpy as np
+import pytest
+from cuda_stand_in import Interface
+from test_cuda_source import FILLS, KINDS, fill
+from test_windows import DTYPES, empty
+
+from pyinit import Stream
+from pyinit.kernels import pipeline
+
+pytestmark = pytest.mark.gpu
+IDS = {"ids": lambda kind: "-".join(kind)}
+LARGE = 2**32 + 4099
+
+
+def on_gpu(cupy, shape, kind):
+    """An array of the device, as CuPy sees it and as a fill is to see it."""
+    array = cupy.zeros(shape, np.uint16 if kind[1] == "bfloat16" else DTYPES.get(kind[1], np.uint32))
+    if kind[1] != "bfloat16":
+        return array, array
+    given = Interface(array.__cuda_array_interface__)
+    given.dtype = "bfloat16"
+    return array, given
+
+
+@pytest.mark.parametrize("kind", KINDS, **IDS)
+def test_bits(cupy, generator, kind):
+    for count in (*range(20), 1000, 10_000_019):
+        for position in (0, 3, 2**34 - 37):
+            array, given = on_gpu(cupy, count, kind)
+            stream = Stream(7, generator, position=position)
+            expected = stream.copy()
+            fill(stream, kind, given)
+            assert array.get().tobytes() == fill(expected, kind, empty(count, kind)).tobytes(), (count, position)
+            assert stream == expected
+
+
+@pytest.mark.parametrize("kind", KINDS, **IDS)
+def test_edges_of_runs(cupy, kind):
+    """What lies before and behind is not touched, wherever the run begins."""
+    for before in range(5):
+        for count in (0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 1023):
+            array, given = on_gpu(cupy, before + count + 9, kind)
+            array.view(np.uint8)[...] = 0xA5
+            part = array[before : before + count]
+            if given is not array:
+                part = Interface(part.__cuda_array_interface__)
+                part.dtype = "bfloat16"
+            fill(Stream(5, position=3), kind, part)
+            expected = np.full(before + count + 9, 0, array.dtype)
+            expected.view(np.uint8)[...] = 0xA5
+            samples = fill(Stream(5, position=3), kind, empty(count, kind))
+            expected[before : before + count] = samples.view(array.dtype)
+            assert array.get().tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("backend", ["device", "host"])
+@pytest.mark.parametrize("kind", KINDS, **IDS)
+def test_windows(cupy, monkeypatch, generator, kind, backend):
+    monkeypatch.setattr(pipeline, "PIECE_BYTES", 1 << 16)  # so that there are many pieces
+    name, parameters = FILLS[kind[0]]
+    shape = (37, 61, 301)
+    whole = getattr(Stream(2, generator, position=5), name)(empty(shape, kind), **parameters)
+    for where in (np.s_[3:, 7:50, 2:], np.s_[:, :, 100:103], np.s_[5:6, :, :], np.s_[:, 4:60, 17:18]):
+        part = whole[where]
+        array, given = on_gpu(cupy, part.shape, kind)
+        offset = [s.start or 0 for s in where]
+        stream = Stream(2, generator, position=5)
+        getattr(stream, name)(given, **parameters, global_shape=shape, offset=offset, backend=backend)
+        assert array.get().tobytes() == part.tobytes()
+    if kind[1] != "bfloat16":
+        for order in ((2, 1, 0), (1, 2, 0), (0, 2, 1)):
+            out = on_gpu(cupy, [shape[i] for i in order], kind)[0].transpose(np.argsort(order).tolist())
+            getattr(Stream(2, generator, position=5), name)(out, **parameters, backend=backend)
+            assert out.get().tobytes() == whole.tobytes()
+        out = on_gpu(cupy, [2 * n for n in shape], kind)[0][::-2, 1::2, ::-2]
+        getattr(Stream(2, generator, position=5), name)(out, **parameters, backend=backend)
+        assert out.get().tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("kind", KINDS, **IDS)
+def test_from_the_host(cupy, generator, kind):
+    """Several pieces of full size, on a stream of their own."""
+    count = 3 * pipeline.PIECE_BYTES // empty((), kind).itemsize + 77
+    array, given = on_gpu(cupy, count, kind)
+    stream, expected = Stream(7, generator, position=6), Stream(7, generator, position=6)
+    with cupy.cuda.Stream(non_blocking=True):
+        name, parameters = FILLS[kind[0]]
+        getattr(stream, name)(given, **parameters, backend="host")
+        assert array.get().tobytes() == fill(expected, kind, empty(count, kind)).tobytes()
+    assert stream == expected
+
+
+@pytest.mark.parametrize("kind", KINDS, **IDS)
+def test_more_than_2_to_the_32_elements(cupy, generator, kind):
+    itemsize, words = empty((), kind).itemsize, 2 if kind[1] == "float64" else 1
+    if cupy.cuda.runtime.memGetInfo()[0] < LARGE * itemsize + 2**30:
+        pytest.skip(f"needs {LARGE * itemsize / 1e9:.0f} GB of the device's memory")
+    array, given = on_gpu(cupy, LARGE, kind)
+    fill(Stream(1, generator, position=2**33), kind, given)
+    for start in (0, 2**31 - 50, 2**32 - 50, LARGE - 5000):
+        part = array[start : start + 5000].get()
+        expected = fill(Stream(1, generator, position=2**33 + start * words), kind, empty(len(part), kind))
+        assert part.tobytes() == expected.tobytes()
+    del array, given, part
+    cupy.get_default_memory_pool().free_all_blocks()
+
+
+def test_a_window_with_rows_more_than_2_to_the_32_bytes_apart(cupy):
+    if cupy.cuda.runtime.memGetInfo()[0] < 2**34:
+        pytest.skip("needs 16 GB of the device's memory")
+    rows = cupy.zeros((3, 2**30 + 16), np.float32)[::-1, :1000]
+    Stream(1, position=3).fill_normal(rows)
+    assert np.array_equal(rows.get(), Stream(1, position=3).normal((3, 1000)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
+def test_tensors_of_torch(cupy, dtype):
+    torch = torch_on_gpu()
+    host = Stream(3).fill_normal(torch.zeros(1000, 33, dtype=getattr(torch, dtype)))
+    for backend in ("device", "host"):
+        for tensor in (
+            torch.zeros_like(host, device="cuda"),
+            torch.nn.Parameter(torch.zeros_like(host, device="cuda")),
+            torch.zeros(33, 1000, dtype=host.dtype, device="cuda").t(),
+        ):
+            with torch.cuda.stream(torch.cuda.Stream()):
+                assert Stream(3).fill_normal(tensor, backend=backend) is tensor
+                assert torch.equal(tensor.detach().cpu(), host)
+
+
+def test_a_tensor_that_a_graph_still_needs(cupy):
+    torch = torch_on_gpu()
+    weights = torch.nn.Parameter(torch.ones(3, device="cuda"))
+    product = (weights * weights).sum()
+    Stream(1).fill_normal(weights.data)
+    Stream(1).fill_normal(weights)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        product.backward()
+
+
+def torch_on_gpu():
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("this torch has no CUDA")
+    return torch
+
+
+def test_the_host_does_not_wait(cupy):
+    """Work that takes a second is in the queue before the fill, and still there after the call."""
+    a, out = cupy.ones((8192, 8192), np.float64), cupy.zeros(1000, np.float32)
+    Stream(1).fill_normal(out)  # which compiles
+    with cupy.cuda.Stream(non_blocking=True) as queue:
+        for _ in range(40):
+            a = a @ a
+            a *= 1e-4
+        busy = queue.record()
+        Stream(2).fill_normal(out)
+        assert not busy.done
+        assert np.array_equal(out.get(), Stream(2).normal(1000))
+        assert busy.done
+
+
+@pytest.mark.parametrize("dtype", ["uint32", "float32", "float64", "float16", "bfloat16"])
+def test_the_numbers_of_cupy(cupy, dtype):
+    """Another stream: reproducible, with the right moments, and not pyinit's."""
+    kinds = [("bits", "uint32")] if dtype == "uint32" else [("uniform", dtype), ("normal", dtype)]
+    for kind in kinds:
+        results = []
+        for seed in (1, 1, 2):
+            array, given = on_gpu(cupy, (1000, 300), kind)
+            stream = Stream(seed, position=8)
+            name, parameters = FILLS[kind[0]]
+            getattr(stream, name)(given, **parameters, backend="cupy")
+            results.append(array.get())
+            assert stream.position == 8 + 300_000 * (2 if dtype == "float64" else 1)
+        assert np.array_equal(results[0], results[1])
+        assert not np.array_equal(results[0], results[2])
+        assert results[0].tobytes() != fill(Stream(1, position=8), kind, empty((1000, 300), kind)).tobytes()
+        bits = results[0]
+        values = (bits.astype(np.uint32) << 16).view(np.float32) if dtype == "bfloat16" else bits.astype(np.float64)
+        mean, std = {"bits": (2**31, 2**32 / math.sqrt(12)), "uniform": (0.5, 3 / math.sqrt(12)), "normal": (0.5, 2)}[
+            kind[0]
+        ]
+        assert abs(values.mean(dtype=np.float64) - mean) < 5 * std / math.sqrt(300_000)
+        assert abs(values.std(dtype=np.float64) / std - 1) < 0.01
+
+
+def test_memory_of_the_host_is_refused(cupy):
+    from test_cuda import float32
+
+    for backend in ("device", "host", "cupy"):
+        stream = Stream(1)
+        with pytest.raises(ValueError, match="out must lie in the memory of a CUDA device"):
+            stream.fill_normal(float32(), backend=backend)
+        assert stream.position == 0
+
+
+def test_place(cupy):
+    """What schemes write that the host computes."""
+    from pyinit.arrays import view
+
+    values = np.arange(12, dtype=np.float32).reshape(3, 4)
+    for out in (cupy.zeros((3, 4), np.float32), cupy.zeros((4, 3), np.float32).T, cupy.zeros((6, 4), np.float32)[::-2]):
+        view(out).place(values)
+        assert np.array_equal(out.get(), values)
+        view(out)[np.s_[1:, :2]].place(np.float32(7))
+        assert (out.get()[1:, :2] == 7).all()
+        assert np.array_equal(out.get()[0], values[0])
