@@ -5,10 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH_OUTPUT ?= benchmarks/results/latest.json
 BENCH_INITIALIZE_OUTPUT ?= benchmarks/results/latest-initialize.json
+OUT ?= benchmarks/results
 LIB ?= build
 CFLAGS ?= -O3
 
-.PHONY: demo test test-slow lint format bench docs lib clean FORCE
+SANITIZED := 'edges or windows and philox'
+
+.PHONY: demo test test-slow lint format bench gpu docs lib clean FORCE
 
 demo: $(VENV)/.built
 	@$(BIN)/pyinit demo
@@ -34,6 +37,19 @@ format: $(VENV)/.lint
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/bench_fill.py --peers --output $(BENCH_OUTPUT)
 	$(BIN)/python benchmarks/bench_initialize.py --output $(BENCH_INITIALIZE_OUTPUT)
+
+# For a machine with a GPU, and no network: in place, with what is installed there. Nothing stops what comes after it.
+gpu:
+	$(PYTHON) setup.py -q build_ext --inplace
+	@mkdir -p "$(OUT)"
+	@failed=0; \
+	$(PYTHON) -m pytest -m gpu -p no:cacheprovider --junit-xml="$(OUT)/gpu-tests.xml" || failed=1; \
+	if command -v compute-sanitizer >/dev/null; then \
+	    compute-sanitizer --error-exitcode 9 --log-file "$(OUT)/gpu-sanitizer.log" \
+	        $(PYTHON) -m pytest -q -m gpu -p no:cacheprovider -k $(SANITIZED) || failed=1; \
+	else echo "There is no compute-sanitizer: memory accesses are not checked."; fi; \
+	$(PYTHON) benchmarks/bench_gpu.py --output "$(OUT)/gpu.json" || failed=1; \
+	exit $$failed
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -q -W --keep-going -n docs build/docs

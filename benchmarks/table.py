@@ -1,4 +1,4 @@
-"""Prints the results of bench_fill.py and bench_initialize.py as the Markdown tables of README.md.
+"""Prints the results of bench_fill.py, bench_initialize.py and bench_gpu.py as the Markdown tables of README.md.
 
 Usage: python benchmarks/table.py results/FILE.json
        python benchmarks/table.py --readme       puts them into README.md, between the comments that name the file
@@ -11,6 +11,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import gpu_table
+
 HERE = Path(__file__).parent
 README = HERE / "README.md"
 PLACE = re.compile(r"(<!-- table\.py (\S+) -->\n)(.*?)(<!-- end -->)", re.S)
@@ -21,12 +23,19 @@ def tables(result):
     """The tables of a file of results, in Markdown."""
     machine = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    gpu = result.get("device")
+    if gpu:
+        versions += "".join(f", {name} {version}" for name, version in gpu["versions"].items())
+        versions = f"{gpu['gpu']}, {gpu['multiprocessors']} multiprocessors; {versions}"
     head = textwrap.fill(
         f"{machine['processors']} processors of {machine['cpu']}; {machine['compiler']}; {versions}.",
         width=120,
         break_on_hyphens=False,
     )
-    parts = models(result) if "initialize" in result else times_and_calls(result)
+    if "device" in result:
+        parts = gpu_table.tables(result, number, markdown)
+    else:
+        parts = models(result) if "initialize" in result else times_and_calls(result)
     return "\n\n".join([head, *parts]) + "\n"
 
 

@@ -114,8 +114,21 @@ class Timing:
         return max((ratio for name in self.case.writes if (ratio := self.over(name, timings))), default=None)
 
 
+def clock(case: Case) -> float:
+    """Time one call of a case on the host's clock, in seconds."""
+    run, calls = case.run, range(case.calls)
+    start = time.perf_counter_ns()
+    for _ in calls:
+        run()
+    return (time.perf_counter_ns() - start) / case.calls / 1e9
+
+
 def measure(
-    cases: Sequence[Case], repetitions: int = 9, budget: float = 3.0, progress: Callable[[str], object] | None = None
+    cases: Sequence[Case],
+    repetitions: int = 9,
+    budget: float = 3.0,
+    progress: Callable[[str], object] | None = None,
+    timer: Callable[[Case], float] = clock,
 ) -> list[Timing]:
     """Time cases in turn, round after round, so that a drift of the machine's speed meets all of them alike.
 
@@ -128,6 +141,8 @@ def measure(
         In seconds. A case that has used so much is not repeated again; it has been timed once at least.
     progress : callable, optional
         Called with a case's name, ``len(cases) * (1 + repetitions)`` times in all.
+    timer : callable
+        Gives the seconds of one call of a case.
 
     Returns
     -------
@@ -151,16 +166,8 @@ def measure(
             if sum(times) * case.calls < budget:
                 if case.primed:
                     case.run()
-                times.append(_time(case))
+                times.append(timer(case))
     return [Timing(case, tuple(times)) for case, times in zip(cases, seconds, strict=True)]
-
-
-def _time(case: Case) -> float:
-    run, calls = case.run, range(case.calls)
-    start = time.perf_counter_ns()
-    for _ in calls:
-        run()
-    return (time.perf_counter_ns() - start) / case.calls / 1e9
 
 
 def memset(arrays: Sequence[NDArray[Any]], threads: int) -> Callable[[], None]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from pyinit._core import BFLOAT16
 from pyinit.cuda.arrays import CudaArray
+from pyinit.kernels.views import geometry
 
 
 def view(out: Any) -> CudaArray | None:
@@ -39,43 +39,52 @@ def view(out: Any) -> CudaArray | None:
     >>> print(pyinit.cuda.view(np.zeros(3)))
     None
     """
-    torch, stream = sys.modules.get("torch"), None
-    dtype = str(getattr(out, "dtype", ""))
+    torch, jax = sys.modules.get("torch"), sys.modules.get("jax")
     if torch and isinstance(out, torch.Tensor):
-        if not out.is_cuda:
-            return None
-        out = out.detach()  # a parameter asks for gradients, and then exports nothing
-        stream = torch.cuda.current_stream(out.device).cuda_stream
-    jax = sys.modules.get("jax")
+        return of_tensor(out) if out.is_cuda and out.layout is torch.strided else None
     if isinstance(out, type) or (jax and isinstance(out, jax.Array)):
         return None
     interface = getattr(out, "__cuda_array_interface__", None)
-    if interface is None:
-        return None
-    array = described(interface, type(out).__name__, BFLOAT16 if dtype.endswith("bfloat16") else None)
-    return array if stream is None else replace(array, stream=stream)
+    return None if interface is None else of_interface(interface, out)
 
 
-def described(interface: Any, name: str, dtype: np.dtype[Any] | None) -> CudaArray:
-    """Read and check an interface of an array of the type `name`; `dtype` where NumPy has none of its typestr."""
+def of_tensor(tensor: Any) -> CudaArray:
+    """See a tensor of torch: what its interface says in microseconds, and refuses of one that asks for gradients."""
+    dtype = named(str(tensor.dtype).removeprefix("torch."))
+    strides = [n * dtype.itemsize for n in tensor.stride()]
+    stream = sys.modules["torch"].cuda.current_stream(tensor.device).cuda_stream
+    return CudaArray(geometry(tuple(tensor.shape), strides, dtype), tensor.data_ptr(), stream)
+
+
+@cache
+def named(dtype: str) -> np.dtype[Any]:
+    """Give the dtype of that name, or raise TypeError."""
+    try:
+        return BFLOAT16 if dtype == "bfloat16" else np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"out must have dtype uint32, float32, float64, float16 or bfloat16; got {dtype}") from None
+
+
+def of_interface(interface: Any, owner: Any) -> CudaArray:
+    """Read and check the interface of an array."""
     try:
         shape = tuple(map(int, interface["shape"]))
         pointer, read_only = interface["data"]
-        if dtype is None:
-            dtype = np.dtype(interface["typestr"])
+        dtype = np.dtype(interface["typestr"])
     except (KeyError, TypeError, ValueError) as error:
         raise TypeError(
-            f"out must have a __cuda_array_interface__ with shape, typestr and data; {name} has one "
-            f"that cannot be read: {error!r}"
+            "out must have a __cuda_array_interface__ with shape, typestr and data; "
+            f"{type(owner).__name__} has one that cannot be read: {error!r}"
         ) from None
     if interface.get("mask") is not None:
         raise ValueError("out must have no mask; got a masked array")
+    if dtype.itemsize == 2 and str(getattr(owner, "dtype", "")).endswith("bfloat16"):  # of which NumPy has no typestr
+        dtype = BFLOAT16
     strides = interface.get("strides")
     if strides is None:
-        strides = tuple(math.prod(shape[i + 1 :]) * dtype.itemsize for i in range(len(shape)))
+        strides = [math.prod(shape[i + 1 :]) * dtype.itemsize for i in range(len(shape))]
     if any(n % max(dtype.itemsize, 1) for n in (pointer or 0, *(s for s, n in zip(strides, shape) if n > 1))):
         raise ValueError(
             f"out must be aligned to its elements on a GPU; got {dtype} at address {pointer:#x} with strides {strides}"
         )
-    geometry = as_strided(np.empty(1, dtype), shape, strides, writeable=not read_only)
-    return CudaArray(geometry, pointer or 0, interface.get("stream"))
+    return CudaArray(geometry(shape, strides, dtype, read_only), pointer or 0, interface.get("stream"))

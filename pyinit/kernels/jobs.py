@@ -64,6 +64,9 @@ def prepare(
     if not geometry.size:
         return None
     *_, global_shape, offset, _ = arguments
+    shape, strides, itemsize = geometry.shape, geometry.strides, geometry.itemsize
     if global_shape is not None:
         global_shape, offset = _core.checked_window(geometry, global_shape, offset)
-    return Job(kinds[0], constants, layout(geometry.shape, geometry.strides, geometry.itemsize, global_shape, offset))
+    elif geometry.flags.c_contiguous:  # most are: one run
+        shape, strides = (geometry.size,), (itemsize,)
+    return Job(kinds[0], constants, layout(shape, strides, itemsize, global_shape, offset))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -53,7 +54,8 @@ class View(ABC):
         return self.geometry.dtype
 
     def __getitem__(self: Self, region: tuple[slice, ...]) -> Self:
-        part = self.geometry[(*region, ...)]  # an array, of no dimensions too
+        index: tuple[Any, ...] = (*region, ...)  # an array comes of it where there are no dimensions, too
+        part = self.geometry[index]
         offset = part.__array_interface__["data"][0] - self.geometry.__array_interface__["data"][0]
         return replace(self, geometry=part, start=self.start + offset)
 
@@ -83,3 +85,34 @@ class View(ABC):
     @abstractmethod
     def place(self, values: NDArray[Any]) -> None:
         """Write values of the host, which have the array's item size and broadcast to its shape."""
+
+
+_BYTES = np.empty(16, np.uint8)  # somewhere that an address can be of
+_ADDRESS = _BYTES.ctypes.data
+
+
+class _Geometry:
+    """What NumPy makes an array of."""
+
+    def __init__(self, shape: tuple[int, ...], strides: Sequence[int], dtype: np.dtype[Any], read_only: bool) -> None:
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": shape,
+            "strides": tuple(strides),
+            "typestr": dtype.str,
+            "data": (_ADDRESS, read_only),
+        }
+
+
+def geometry(
+    shape: tuple[int, ...], strides: Sequence[int], dtype: np.dtype[Any], read_only: bool = False
+) -> NDArray[Any]:
+    """Give an array of that shape, strides in bytes and dtype, whose elements must not be touched: it has no memory.
+
+    Examples
+    --------
+    >>> pyinit.kernels.views.geometry((2**40, 3), (3 * 4, 4), np.dtype(np.float32)).nbytes == 2**40 * 12
+    True
+    """
+    array = np.asarray(_Geometry(shape, strides, dtype, read_only))
+    return array if dtype.names is None else array.view(dtype)

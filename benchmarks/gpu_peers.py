@@ -1,0 +1,106 @@
+"""What others offer on a GPU for the same job, as cases beside pyinit's: CuPy, cuRAND and PyTorch, all in place."""
+
+from functools import partial
+
+from pyinit import bench
+from pyinit.bench import BYTE, SEED
+
+Case = partial(bench.Case, writes=("memset", "CuPy fill"))
+NORMAL, UNIFORM, PHILOX = "normal float32", "uniform float32", 161  # CURAND_RNG_PSEUDO_PHILOX4_32_10
+
+
+def device():
+    """CuPy, or SystemExit with why there is no GPU to measure."""
+    from pyinit.cuda.driver import check_device
+
+    try:
+        return check_device()
+    except (ImportError, RuntimeError) as error:
+        raise SystemExit(f"There is no GPU to measure: {error}") from None
+
+
+def describe(cupy):
+    """The GPU, and the versions of what runs on it."""
+    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+    versions = {"cupy": cupy.__version__}
+    for name, number in (("driver", cupy.cuda.runtime.driverGetVersion()), ("nvrtc", cupy.cuda.nvrtc.getVersion())):
+        versions[name] = ".".join(map(str, number)) if isinstance(number, tuple) else number
+    torch = pytorch()
+    if torch:
+        versions["torch"] = torch.__version__
+    return {
+        "gpu": properties["name"].decode(),
+        "multiprocessors": properties["multiProcessorCount"],
+        "clock_hz": 1000 * cupy.cuda.Device().attributes["ClockRate"],
+        "l2_bytes": properties["l2CacheSize"],
+        "memory_bytes": properties["totalGlobalMem"],
+        "versions": versions,
+    }
+
+
+def pytorch():
+    """The torch module where it has CUDA; None elsewhere."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    return torch if torch.cuda.is_available() else None
+
+
+def write_cases(cupy, out):
+    """Nothing but writing: the driver's memset, and a kernel of CuPy's."""
+    return [
+        Case("memset", lambda: out.data.memset_async(BYTE, out.nbytes), out.size, out.nbytes),
+        Case("CuPy fill", partial(out.fill, 1.5), out.size, out.nbytes),
+    ]
+
+
+def cupy_cases(cupy, out):
+    """CuPy's generators, that write where they are told to."""
+    cases = []
+    for bits in (cupy.random.XORWOW, cupy.random.MRG32k3a, cupy.random.Philox4x3210):
+        generator = cupy.random.Generator(bits(SEED))
+        for what, function in ((NORMAL, generator.standard_normal), (UNIFORM, generator.random)):
+            run = partial(function, dtype=out.dtype, out=out)
+            cases.append(Case(f"CuPy {bits.__name__} {what}", run, out.size, out.nbytes))
+    return cases
+
+
+def curand_cases(cupy, out):
+    """cuRAND's own functions, by way of CuPy's binding."""
+    from cupy.cuda import curand
+
+    cases = []
+    for name, kind in (("default", 100), ("Philox", PHILOX)):
+        generator = curand.createGenerator(kind)
+        curand.setPseudoRandomGeneratorSeed(generator, SEED)
+        for what, function, parameters in (
+            (NORMAL, curand.generateNormal, (0.0, 1.0)),
+            (UNIFORM, curand.generateUniform, ()),
+        ):
+            run = partial(function, generator, out.data.ptr, out.size, *parameters)
+            cases.append(Case(f"cuRAND {name} {what}", run, out.size, out.nbytes))
+    return cases
+
+
+def torch_cases(cupy, out):
+    """PyTorch's methods and initialisers; of other types as many samples, or as many as fit."""
+    torch = pytorch()
+    if not torch:
+        return []
+    generator = torch.Generator("cuda").manual_seed(SEED)
+    single = torch.as_tensor(out, device="cuda")
+    tensors = {"float32": single} | {
+        str(dtype).removeprefix("torch."): single.view(dtype)[: out.size]
+        for dtype in (torch.bfloat16, torch.float16, torch.float64)
+    }
+    return [
+        Case(f"PyTorch {name} {dtype}", partial(fill, tensor), tensor.numel(), tensor.nbytes)
+        for dtype, tensor in tensors.items()
+        for name, fill in (
+            ("normal_", lambda tensor: tensor.normal_(generator=generator)),
+            ("uniform_", lambda tensor: tensor.uniform_(generator=generator)),
+            ("trunc_normal_", lambda tensor: torch.nn.init.trunc_normal_(tensor, generator=generator)),
+        )
+        if name != "trunc_normal_" or dtype in ("float32", "bfloat16")
+    ]
