@@ -31,7 +31,7 @@ def describe(cupy):
     return {
         "gpu": properties["name"].decode(),
         "multiprocessors": properties["multiProcessorCount"],
-        "clock_hz": 1000 * cupy.cuda.Device().attributes["ClockRate"],
+        "clock_hz": 1000 * cupy.cuda.Device().attributes.get("ClockRate", 0),
         "l2_bytes": properties["l2CacheSize"],
         "memory_bytes": properties["totalGlobalMem"],
         "versions": versions,

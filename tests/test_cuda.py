@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyinit import Stream, cuda
+from pyinit.cuda.driver import Foreign
 from pyinit.kernels.layouts import THREADS, Axis, grid, layout
 from pyinit.kernels.pipeline import pieces
 
@@ -159,3 +160,16 @@ def test_grids():
     assert grid(1, 1) == grid(THREADS, 132) == 1
     assert grid(THREADS + 1, 132) == 2
     assert grid(2**40, 132) == 132 * grid(10**9, 1) < 2**31
+
+
+def test_an_older_cupy(monkeypatch):
+    cupy = pytest.importorskip("cupy", reason="no CuPy")
+    monkeypatch.setattr(cupy.cuda, "Stream", object)
+    with pytest.raises(ImportError, match=r"needs CuPy 14 or newer; got \d+\."):
+        cuda.cupy()
+
+
+def test_a_stream_of_another_library():
+    """What CuPy makes of its number, with no warning."""
+    cupy = pytest.importorskip("cupy", reason="no CuPy")
+    assert cupy.cuda.Stream.from_external(Foreign(7)).ptr == 7

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def cupy() -> Any:
@@ -15,6 +15,8 @@ def cupy() -> Any:
         raise ImportError(
             "an array on a GPU needs CuPy: pip install cupy-cuda13x, or cupy-cuda12x for a driver of CUDA 12"
         ) from None
+    if not hasattr(cupy.cuda.Stream, "from_external"):
+        raise ImportError(f"an array on a GPU needs CuPy 14 or newer; got {cupy.__version__}")
     return cupy
 
 
@@ -40,11 +42,20 @@ def device_of(pointer: int) -> int:
     return int(attributes.device)
 
 
+class Foreign(NamedTuple):
+    """Another library's stream, by CUDA's protocol for these."""
+
+    pointer: int
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self.pointer
+
+
 @contextmanager
 def current(device: int, stream: int | None) -> Iterator[Any]:
     """Make a device current, and a stream of it; None: the one that is current there. Gives the stream."""
     cuda = cupy().cuda
     with cuda.Device(device):
-        queue = cuda.get_current_stream() if stream is None else cuda.ExternalStream(stream)
+        queue = cuda.get_current_stream() if stream is None else cuda.Stream.from_external(Foreign(stream))
         with queue:
             yield queue

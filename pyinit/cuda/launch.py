@@ -54,6 +54,9 @@ def compiled(kind: Kind, device: int) -> Any:
         module = cp.RawModule(code=source(kind, _core.JOB_BYTES), options=FLAGS, backend="nvrtc")
         try:
             module.compile()
+        except cp.cuda.compiler.CompileException as error:
+            said = str(error).strip().splitlines()[0]
+            raise RuntimeError(f"CUDA's compiler refuses the kernels for this GPU: {said}") from error
         except cp.cuda.driver.CUDADriverError as error:
             if "OUT_OF_MEMORY" not in str(error):
                 raise
@@ -61,9 +64,20 @@ def compiled(kind: Kind, device: int) -> Any:
         return module
 
 
+@cache
+def kernel(kind: Kind, is_run: bool, device: int) -> Any:
+    """Give one of them; the device is current."""
+    return compiled(kind, device).get_function(kernel_name(kind, is_run))
+
+
+@cache
+def processors(device: int) -> int:
+    """Give the number of a device's multiprocessors: CuPy asks for all attributes to tell one."""
+    return int(cupy().cuda.Device(device).attributes["MultiProcessorCount"])
+
+
 def launch(job: Job, pointer: int, device: int, stream: int | None) -> None:
     """Start the kernel of a job."""
     with current(device, stream):
-        kernel = compiled(job.kind, device).get_function(kernel_name(job.kind, job.layout.is_run))
-        processors = cupy().cuda.Device(device).attributes["MultiProcessorCount"]
-        kernel((grid(job.layout.units, processors),), (THREADS,), launch_arguments(job, pointer))
+        blocks = grid(job.layout.units, processors(device))
+        kernel(job.kind, job.layout.is_run, device)((blocks,), (THREADS,), launch_arguments(job, pointer))
