@@ -97,8 +97,8 @@ def backends(cupy, out):
     runs = {
         'backend="host"': partial(stream.fill_normal, out, backend="host"),
         "the fill on the host alone": partial(stream.fill_normal, host),
-        "the copy alone": partial(out.set, host),
-        "the fill, then the copy": lambda: out.set(stream.fill_normal(host)),
+        "the copy alone": partial(out.set, host, cupy.cuda.get_current_stream()),
+        "the fill, then the copy": lambda: out.set(stream.fill_normal(host), cupy.cuda.get_current_stream()),
         'backend="device"': partial(stream.fill_normal, out),
         'backend="cupy"': partial(stream.fill_normal, out, backend="cupy"),
     }

@@ -39,12 +39,13 @@ class CudaArray(View):
 
     def copy(self, values: NDArray[Any]) -> None:
         """Begin to write values of the host, on the stream that is current; if they are pinned, they must stay."""
+        queue = cupy().cuda.get_current_stream()  # said by name: without it the host would wait
         target = self.as_cupy(values.dtype)
         if target.flags.c_contiguous and values.shape == target.shape:
-            target.set(values)
+            target.set(values, queue)
         else:  # elements that do not lie together are put in place on the GPU
             staged = cupy().empty(values.shape, values.dtype)
-            staged.set(values)
+            staged.set(values, queue)
             target[...] = staged
 
     def as_cupy(self, dtype: Any) -> Any:

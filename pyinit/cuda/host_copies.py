@@ -30,7 +30,7 @@ class PinnedMemory(pipeline.Slot):
 
     def send(self, samples: NDArray[Any], to: CudaArray) -> None:
         to.copy(samples.view(f"u{samples.itemsize}"))
-        self.copied.record()
+        self.copied.record(cupy().cuda.get_current_stream())
 
     def wait(self) -> None:
         self.copied.synchronize()
