@@ -62,6 +62,16 @@ def launch_arguments(job: Job, pointer: int) -> tuple[Any, ...]:
     return by_value(job.constants), np.uint64(pointer), *rest
 
 
+def compiled(kind: tuple[int, int, int], job_bytes: int) -> bytes:
+    """The machine code of the kernels of one kind, for the device that is current.
+
+    Not by RawModule, which adds -ftz=true behind all options, and so would lose the subnormals
+    (https://github.com/cupy/cupy/issues/9576).
+    """
+    code, _ = _cupy().cuda.compiler.compile_using_nvrtc(source(kind, job_bytes), FLAGS)
+    return bytes(code)
+
+
 def _cupy() -> Any:
     try:
         import cupy
@@ -91,7 +101,9 @@ def _device(pointer: int) -> int:
 @cache
 def _module(kind: tuple[int, int, int], job_bytes: int, device: int) -> Any:
     """The compiled kernels of one kind, for the device that is current."""
-    return _cupy().RawModule(code=source(kind, job_bytes), options=FLAGS, backend="nvrtc")
+    module = _cupy().cuda.function.Module()
+    module.load(compiled(kind, job_bytes))
+    return module
 
 
 def _launch(job: Job, pointer: int, device: int, stream: int | None) -> None:
