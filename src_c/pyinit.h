@@ -98,6 +98,8 @@ typedef struct {
     const size_t *offset;       /* null: all zeros */
 } pyi_window;
 
+#ifndef __CUDACC_RTC__ /* kernels need the types alone */
+
 /* A new stream at position 0. */
 pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id);
 
@@ -136,6 +138,8 @@ const char *const *pyi_isa_available(void);
 const char *pyi_isa_active(void);
 /* Makes `name` the tier in use, for the whole process; a fill that is running keeps its own. */
 pyi_status pyi_isa_select(const char *name);
+
+#endif
 
 #ifdef __cplusplus
 }

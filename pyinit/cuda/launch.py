@@ -46,18 +46,30 @@ def launch_arguments(job: Job, pointer: int) -> tuple[Any, ...]:
     return by_value(job.constants), np.uint64(pointer), *rest
 
 
+def machine_code(kind: Kind) -> bytes:
+    """Compile the kernels of one kind for the device that is current.
+
+    Not by RawModule, which adds -ftz=true behind all options, and so would lose the subnormals
+    (https://github.com/cupy/cupy/issues/9576).
+    """
+    compiler = cupy().cuda.compiler
+    try:
+        code, _ = compiler.compile_using_nvrtc(source(kind, _core.JOB_BYTES), FLAGS)
+    except compiler.CompileException as error:
+        said = str(error).strip().splitlines()[0]
+        raise RuntimeError(f"CUDA's compiler refuses the kernels for this GPU: {said}") from error
+    return bytes(code)
+
+
 @cache
 def compiled(kind: Kind, device: int) -> Any:
     """Give the kernels of one kind for a device, compiled and loaded."""
-    cp = cupy()
-    with cp.cuda.Device(device):
-        module = cp.RawModule(code=source(kind, _core.JOB_BYTES), options=FLAGS, backend="nvrtc")
+    cuda = cupy().cuda
+    with cuda.Device(device):
+        module = cuda.function.Module()
         try:
-            module.compile()
-        except cp.cuda.compiler.CompileException as error:
-            said = str(error).strip().splitlines()[0]
-            raise RuntimeError(f"CUDA's compiler refuses the kernels for this GPU: {said}") from error
-        except cp.cuda.driver.CUDADriverError as error:
+            module.load(machine_code(kind))
+        except cuda.driver.CUDADriverError as error:
             if "OUT_OF_MEMORY" not in str(error):
                 raise
             raise MemoryError(f"the GPU has too little free memory for a kernel; CUDA says: {error}") from None

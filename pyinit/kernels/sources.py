@@ -6,7 +6,6 @@ from pathlib import Path
 
 FLAGS = (
     "--std=c++17",
-    "--device-as-default-execution-space",  # of the declarations that are the host's
     # The bits are defined by the operations as written, each rounded to nearest, subnormals kept.
     "--fmad=false",
     "--ftz=false",
