@@ -73,13 +73,19 @@ def driver(folder, version):
 
 
 @pytest.mark.parametrize("text", ["x86_64 Kernel Module  570.86.15", "Open Kernel Module for x86_64  570.86.15"])
-def test_an_nvidia_driver_is_seen(tmp_path, text):
+def test_an_nvidia_driver_is_seen(tmp_path, monkeypatch, text):
     driver(tmp_path, text)
+    monkeypatch.setattr(info, "CUPY", ())
     found = info.gpu(tmp_path)
     assert found["driver"] == "570.86.15"
     assert found["models"] == ["NVIDIA H200", "NVIDIA H200"]
     assert not found["used"]
     assert info.seen(found).startswith("NVIDIA H200, NVIDIA H200; NVIDIA driver 570.86.15")
+    assert info.seen(found).endswith("(pyinit needs a driver of NVIDIA and CuPy to fill on a GPU)")
+    monkeypatch.setattr(info, "CUPY", ("numpy",))  # which is installed
+    found = info.gpu(tmp_path)
+    assert found["used"]
+    assert info.seen(found).endswith(f"CuPy {np.__version__}")
 
 
 def test_no_gpu_is_told_plainly(tmp_path, monkeypatch):

@@ -105,10 +105,11 @@ def gpu(driver: Path = DRIVER) -> dict[str, Any]:
     -------
     dict
         ``driver``, its version or None; ``models``, the names of the GPUs; ``nvidia_smi``, where that program is or
-        None; ``cupy``, its version or None; and ``used``: whether pyinit fills on a GPU.
+        None; ``cupy``, its version or None; and ``used``: whether pyinit can fill on a GPU, with both.
     """
     about = driver / "version"
     loaded = re.search(r"Module.*?\s(\d+\.[\d.]+)", about.read_text()) if about.is_file() else None
+    cupy = next(filter(None, map(installed, CUPY)), None)
     return {
         "driver": loaded.group(1) if loaded else None,
         "models": [
@@ -117,8 +118,8 @@ def gpu(driver: Path = DRIVER) -> dict[str, Any]:
             for model in re.findall(r"^Model:\s*(.+?)\s*$", file.read_text(), re.MULTILINE)
         ],
         "nvidia_smi": shutil.which("nvidia-smi"),
-        "cupy": next(filter(None, map(installed, CUPY)), None),
-        "used": False,
+        "cupy": cupy,
+        "used": bool(loaded and cupy),
     }
 
 
@@ -130,4 +131,5 @@ def seen(gpu: dict[str, Any]) -> str:
         gpu["nvidia_smi"] and f"nvidia-smi at {gpu['nvidia_smi']}",
         gpu["cupy"] and f"CuPy {gpu['cupy']}",
     ]
-    return f"{'; '.join(filter(None, parts)) or 'none seen'} (pyinit runs on the CPU alone so far)"
+    there = "; ".join(filter(None, parts)) or "none seen"
+    return there if gpu["used"] else f"{there} (pyinit needs a driver of NVIDIA and CuPy to fill on a GPU)"
