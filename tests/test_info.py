@@ -52,7 +52,8 @@ def test_the_text_tells_the_tier_and_the_threads(capsys):
     text = capsys.readouterr().out
     [row] = [row for row in text.splitlines() if row.startswith("instruction set")]
     assert row.split()[2] == pyinit.isa.active()
-    assert "runs on the CPU alone" in text
+    [row] = [row for row in text.splitlines() if row.startswith("GPU")]
+    assert row.split(maxsplit=1)[1] == info.seen(info.gpu())
 
 
 def test_no_heavy_package_is_loaded():
