@@ -75,6 +75,10 @@ typedef struct {
     double parameters[4];
 } pyi_distribution;
 
+#define PYI_MAX_DIMS 64
+
+#if !defined(__OPENCL_VERSION__) /* whose kernels take the types above, and which has no pointers to functions */
+
 /* How a fill runs; a null pointer stands for all zeros. */
 typedef struct {
     unsigned threads;              /* at most so many; 0: one for each processor that the process may use */
@@ -82,8 +86,6 @@ typedef struct {
     void *arg;
     int fresh; /* not 0: the memory is new from the system, which is then filled in another way, for speed alone */
 } pyi_options;
-
-#define PYI_MAX_DIMS 64
 
 /*
  * An array in memory as a block of a larger tensor, of `global_shape`, that begins at multi-index `offset`. Its
@@ -136,6 +138,8 @@ const char *const *pyi_isa_available(void);
 const char *pyi_isa_active(void);
 /* Makes `name` the tier in use, for the whole process; a fill that is running keeps its own. */
 pyi_status pyi_isa_select(const char *name);
+
+#endif
 
 #ifdef __cplusplus
 }
