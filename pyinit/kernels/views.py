@@ -53,7 +53,7 @@ class View(ABC):
         return self.geometry.dtype
 
     def __getitem__(self: Self, region: tuple[slice, ...]) -> Self:
-        part = self.geometry[region]
+        part = self.geometry[region] if region else self.geometry  # which an empty index would make a number of
         offset = part.__array_interface__["data"][0] - self.geometry.__array_interface__["data"][0]
         return replace(self, geometry=part, start=self.start + offset)
 
