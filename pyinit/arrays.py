@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pyinit import cuda
+from pyinit import cuda, opencl
 from pyinit.kernels.views import View
 
 Array = TypeVar("Array")
@@ -25,8 +25,10 @@ def view(out: Any) -> NDArray[Any] | View:
     """
     if isinstance(out, (np.ndarray, View)):
         return out
-    there = cuda.view(out)
-    return on_host(out) if there is None else there
+    for there in (cuda.view(out), opencl.view(out)):
+        if there is not None:
+            return there
+    return on_host(out)
 
 
 def on_host(out: Any) -> NDArray[Any]:

@@ -2,8 +2,9 @@
  * The fills on a GPU: the same headers, one lane a thread. A thread makes a block of words at a time and writes its
  * samples, where they lie side by side and aligned by one store; blocks follow each other along a warp.
  *
- * pyinit/kernels/ makes one text of this file and its headers, with one PYI_CUDA_KERNELS behind it, for CuPy to compile.
- * The constants of a job come from the host. Nothing here depends on the device or on the number of threads.
+ * pyinit/kernels/ makes one text of this file and its headers, with one PYI_CUDA_KERNELS behind it for CuPy to compile,
+ * or one PYI_OPENCL_KERNELS for OpenCL. The constants of a job come from the host. Nothing here depends on the device
+ * or on the number of threads.
  */
 #if defined(__CUDACC_RTC__) /* which has no headers of a system */
 typedef unsigned char uint8_t;
@@ -14,6 +15,8 @@ typedef int int32_t;
 typedef long long int64_t;
 typedef unsigned long long uintptr_t;
 #endif
+
+#include "opencl.h"
 
 #include "job.h"
 #include "target.h"
@@ -58,14 +61,14 @@ PYI_INLINE pyi_samples make_samples(generator_state *g, const pyi_job *job, uint
     return s;
 }
 
-PYI_INLINE void put_sample(char *p, const pyi_samples *s, int i, const pyi_dtype dtype)
+PYI_INLINE void put_sample(PYI_GLOBAL char *p, const pyi_samples *s, int i, const pyi_dtype dtype)
 {
     if (dtype == PYI_F64)
-        *(uint64_t *)p = join_low32(s->word[2 * i], s->word[2 * i + 1]);
+        *(PYI_GLOBAL uint64_t *)p = join_low32(s->word[2 * i], s->word[2 * i + 1]);
     else if (dtype == PYI_F16 || dtype == PYI_BF16)
-        *(uint16_t *)p = (uint16_t)(s->word[i / 2] >> i % 2 * 16);
+        *(PYI_GLOBAL uint16_t *)p = (uint16_t)(s->word[i / 2] >> i % 2 * 16);
     else
-        *(uint32_t *)p = s->word[i];
+        *(PYI_GLOBAL uint32_t *)p = s->word[i];
 }
 
 /*
@@ -73,19 +76,19 @@ PYI_INLINE void put_sample(char *p, const pyi_samples *s, int i, const pyi_dtype
  * and writes those that the run has: all, aligned for one store, if it is `whole`. Before the run's first sample
  * `begin` is below 0, and so above all counts.
  */
-PYI_INLINE void fill_block(generator_state *g, const pyi_job *job, uint64_t block, char *run, uint64_t begin,
+PYI_INLINE void fill_block(generator_state *g, const pyi_job *job, uint64_t block, PYI_GLOBAL char *run, uint64_t begin,
                            uint64_t count, ptrdiff_t stride, int whole, const pyi_generator generator,
                            const pyi_method method, const pyi_dtype dtype)
 {
     const int half = dtype == PYI_F16 || dtype == PYI_BF16, per_block = dtype == PYI_F64 ? 2 : 4;
     const pyi_samples s = make_samples(g, job, block, generator, method, dtype);
-    char *p = run + (ptrdiff_t)begin * stride;
+    PYI_GLOBAL char *p = run + (ptrdiff_t)begin * stride;
 
     if (whole) {
         if (half)
-            *(uint2 *)p = make_uint2(s.word[0], s.word[1]);
+            *(PYI_GLOBAL uint2 *)p = make_uint2(s.word[0], s.word[1]);
         else
-            *(uint4 *)p = make_uint4(s.word[0], s.word[1], s.word[2], s.word[3]);
+            *(PYI_GLOBAL uint4 *)p = make_uint4(s.word[0], s.word[1], s.word[2], s.word[3]);
         return;
     }
     for (int i = 0; i < per_block; i++, p += stride)
@@ -95,7 +98,7 @@ PYI_INLINE void fill_block(generator_state *g, const pyi_job *job, uint64_t bloc
 
 /* Whether the samples of a block can be written by one store: those of a run lie side by side, and a block's begin at
  * a multiple of what they take, the first one's `lead` samples before the run. */
-PYI_INLINE int is_aligned(const char *run, uint64_t lead, ptrdiff_t stride, const pyi_dtype dtype)
+PYI_INLINE int is_aligned(const PYI_GLOBAL char *run, uint64_t lead, ptrdiff_t stride, const pyi_dtype dtype)
 {
     const uint64_t size = dtype == PYI_F64 ? 8 : dtype == PYI_F16 || dtype == PYI_BF16 ? 2 : 4;
     return stride == (ptrdiff_t)size && ((uintptr_t)run - lead * size) % (size == 2 ? 8 : 16) == 0;
@@ -105,8 +108,8 @@ PYI_INLINE uint64_t this_thread(void) { return (uint64_t)blockIdx.x * blockDim.x
 PYI_INLINE uint64_t all_threads(void) { return (uint64_t)gridDim.x * blockDim.x; }
 
 /* `count` samples side by side, the first one number `first` of the job. */
-PYI_INLINE void fill_run(const pyi_job *job, char *out, uint64_t first, uint64_t count, const pyi_generator generator,
-                         const pyi_method method, const pyi_dtype dtype)
+PYI_INLINE void fill_run(const pyi_job *job, PYI_GLOBAL char *out, uint64_t first, uint64_t count,
+                         const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
 {
     const uint64_t per_block = dtype == PYI_F64 ? 2 : 4, sample = first + job->skip, lead = sample % per_block;
     const uint64_t block = job->block + sample / per_block, blocks = (lead + count + per_block - 1) / per_block;
@@ -149,8 +152,8 @@ PYI_INLINE uint64_t divide(uint64_t n, uint64_t by, uint64_t *rest)
     return n / by;
 }
 
-PYI_INLINE void fill_window(const pyi_job *job, char *out, const pyi_cuda_window *w, const pyi_generator generator,
-                            const pyi_method method, const pyi_dtype dtype)
+PYI_INLINE void fill_window(const pyi_job *job, PYI_GLOBAL char *out, const PYI_CONSTANT pyi_cuda_window *w,
+                            const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
 {
     const uint64_t per_block = dtype == PYI_F64 ? 2 : 4;
     generator_state g;
@@ -158,7 +161,7 @@ PYI_INLINE void fill_window(const pyi_job *job, char *out, const pyi_cuda_window
     start(&g, job, generator);
     for (uint64_t unit = this_thread(); unit < w->units; unit += all_threads()) {
         uint64_t left = unit, sample = w->first + job->skip, block = 0;
-        char *run = out;
+        PYI_GLOBAL char *run = out;
         for (uint32_t k = 0; k < w->axes; k++) {
             uint64_t index;
             left = divide(left, w->axis[k].length, &index);

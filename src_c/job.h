@@ -28,7 +28,11 @@ typedef enum {
         real log, first, mean_low, half_step, series[5];             \
     }
 typedef PYI_CONSTANTS(float) pyi_constants_f32;
+#if defined(__OPENCL_VERSION__) && !defined(cl_khr_fp64)
+typedef PYI_CONSTANTS(uint64_t) pyi_constants_f64; /* the room they take, on a device without doubles */
+#else
 typedef PYI_CONSTANTS(double) pyi_constants_f64;
+#endif
 
 /* Sample 0 of a job is number `skip` of those that `block` gives. */
 typedef struct {

@@ -75,6 +75,11 @@ typedef struct {
     double parameters[4];
 } pyi_distribution;
 
+#define PYI_MAX_DIMS 64
+
+/* The kernels of a GPU take the types above alone; and OpenCL has no pointers to functions. */
+#if !defined(__CUDACC_RTC__) && !defined(__OPENCL_VERSION__)
+
 /* How a fill runs; a null pointer stands for all zeros. */
 typedef struct {
     unsigned threads;              /* at most so many; 0: one for each processor that the process may use */
@@ -82,8 +87,6 @@ typedef struct {
     void *arg;
     int fresh; /* not 0: the memory is new from the system, which is then filled in another way, for speed alone */
 } pyi_options;
-
-#define PYI_MAX_DIMS 64
 
 /*
  * An array in memory as a block of a larger tensor, of `global_shape`, that begins at multi-index `offset`. Its
@@ -97,8 +100,6 @@ typedef struct {
     const size_t *global_shape; /* null: the array is the whole tensor */
     const size_t *offset;       /* null: all zeros */
 } pyi_window;
-
-#ifndef __CUDACC_RTC__ /* kernels need the types alone */
 
 /* A new stream at position 0. */
 pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id);

@@ -110,13 +110,12 @@ PYI_INLINE u32v sample_f32(u32v w, const pyi_job *job, const pyi_method method)
         return bits_f32(sample_truncated_tail_f32(w, &d));
     }
     case PYI_METHOD_TRUNCATED_NARROW: {
-        const float *s = c->series;
-        const truncated_narrow_f32 d = {
-            bounds,
-            splat_f32(c->mean_low),
-            splat_f32(c->step),
-            splat_f32(c->half_step),
-            {splat_f32(s[0]), splat_f32(s[1]), splat_f32(s[2]), splat_f32(s[3]), splat_f32(s[4])}};
+        const truncated_narrow_f32 d = {bounds,
+                                        splat_f32(c->mean_low),
+                                        splat_f32(c->step),
+                                        splat_f32(c->half_step),
+                                        {splat_f32(c->series[0]), splat_f32(c->series[1]), splat_f32(c->series[2]),
+                                         splat_f32(c->series[3]), splat_f32(c->series[4])}};
         return bits_f32(sample_truncated_narrow_f32(w, &d));
     }
     default:
@@ -149,13 +148,12 @@ PYI_INLINE u64v sample_f64(u64v w, const pyi_job *job, const pyi_method method)
         return bits_f64(sample_truncated_centre_f64(w, &d));
     }
     case PYI_METHOD_TRUNCATED_NARROW: {
-        const double *s = c->series;
-        const truncated_narrow_f64 d = {
-            bounds,
-            splat_f64(c->mean_low),
-            splat_f64(c->step),
-            splat_f64(c->half_step),
-            {splat_f64(s[0]), splat_f64(s[1]), splat_f64(s[2]), splat_f64(s[3]), splat_f64(s[4])}};
+        const truncated_narrow_f64 d = {bounds,
+                                        splat_f64(c->mean_low),
+                                        splat_f64(c->step),
+                                        splat_f64(c->half_step),
+                                        {splat_f64(c->series[0]), splat_f64(c->series[1]), splat_f64(c->series[2]),
+                                         splat_f64(c->series[3]), splat_f64(c->series[4])}};
         return bits_f64(sample_truncated_narrow_f64(w, &d));
     }
     default:

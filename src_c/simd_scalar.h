@@ -93,10 +93,10 @@ PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return m ? yes : no; 
 /* Look-ups in a table of 16, which starts on a 64-byte boundary, by the low four bits of an index. */
 typedef u32v table_index;
 PYI_INLINE table_index index_table(u32v x) { return x & 15; }
-PYI_INLINE f32v look_up(table_index i, const float table[16]) { return table[i]; }
+PYI_INLINE f32v look_up(table_index i, const PYI_CONSTANT float table[16]) { return table[i]; }
 /* Where all indices are at least 8, half of the table is enough; 0 where a tier does not ask. */
 PYI_INLINE int all_in_upper_half(table_index i) { return (void)i, 0; }
-PYI_INLINE f32v look_up_upper(table_index i, const float table[16]) { return look_up(i, table); }
+PYI_INLINE f32v look_up_upper(table_index i, const PYI_CONSTANT float table[16]) { return look_up(i, table); }
 
 /* The product of the low halves. */
 #if defined(__CUDACC__) /* by name, since the compiler would multiply all 64 bits */

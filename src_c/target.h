@@ -2,8 +2,9 @@
 #ifndef PYI_TARGET_H
 #define PYI_TARGET_H
 
-#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || \
-    defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#if defined(__FAST_MATH__) || defined(__FAST_RELAXED_MATH__) || defined(__ASSOCIATIVE_MATH__) || \
+    defined(__RECIPROCAL_MATH__) || defined(__NO_SIGNED_ZEROS__) ||                              \
+    (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "pyinit must not be built with -ffast-math or a part of it: its bits are defined by IEEE arithmetic"
 #endif
 /* 16 is of _Float16 alone. */
@@ -15,6 +16,8 @@
  * -ffp-contract=fast goes past the pragma, and that and the parts of -ffast-math define nothing: do not use them. */
 #if defined(__CUDACC__)
 /* pyinit/kernels/ has the flags. */
+#elif defined(__OPENCL_VERSION__)
+#pragma OPENCL FP_CONTRACT OFF
 #elif defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
@@ -47,11 +50,20 @@
 #define PYI_INLINE static inline __attribute__((always_inline))
 #endif
 
-/* A table outside of functions. */
+/* A table outside of functions, what a pointer to one has before its type, and a table in a function. */
 #if defined(__CUDACC__)
 #define PYI_TABLE static __device__ const
+#elif defined(__OPENCL_VERSION__)
+#define PYI_TABLE __constant
 #else
 #define PYI_TABLE static const
+#endif
+#if defined(__OPENCL_VERSION__) /* which knows no static variables in functions */
+#define PYI_CONSTANT __constant
+#define PYI_COEFFICIENTS const
+#else
+#define PYI_CONSTANT
+#define PYI_COEFFICIENTS static const
 #endif
 
 #endif

@@ -18,7 +18,7 @@ assert "site-packages" in pyinit.__file__, pyinit.__file__
 assert [hex(w) for w in pyinit.Stream(0).bits(4)] == ["0x6627e8d5", "0xe169c58d", "0xbc57ac4c", "0x9b00dbd8"]
 assert pyinit.Stream(1, "ars5").normal((300, 1000)).std().round(2) == 1
 include = pathlib.Path(pyinit.__file__).parent / "include"
-assert {"pyinit.h", "philox.h", "simd_scalar.h", "fill.inc.h", "fill.cu"} <= {p.name for p in include.iterdir()}
+assert {"pyinit.h", "simd_scalar.h", "fill.inc.h", "fill.cu", "place.cl"} <= {p.name for p in include.iterdir()}
 assert pyinit.get_include() == str(include)
 from pyinit.kernels import sources
 assert "__global__" in sources.source((0, 0, 0), 400)

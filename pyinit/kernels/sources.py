@@ -12,6 +12,11 @@ FLAGS = (
     "--prec-div=true",
     "--prec-sqrt=true",
 )
+OPENCL_OPTIONS = (
+    "-cl-std=CL1.2",
+    "-cl-fp32-correctly-rounded-divide-sqrt",  # what contracts a multiply and an add is off in target.h
+)
+WITHOUT_DOUBLES = "-cl-single-precision-constant"  # where a device has none, else their constants would be errors
 GENERATORS = ("PYI_PHILOX4X32_10", "PYI_ARS4X32_5")
 METHODS = tuple(
     f"PYI_METHOD_{name}"
@@ -31,7 +36,7 @@ def kernel_name(kind: tuple[int, int, int], is_run: bool) -> str:
     return "_".join((*_enumerators(kind), "run" if is_run else "window"))
 
 
-def source(kind: tuple[int, int, int], job_bytes: int) -> str:
+def source(kind: tuple[int, int, int], job_bytes: int, language: str = "CUDA") -> str:
     """The text of the kernels of one kind: fill.cu with its headers in place, the system's left out.
 
     Parameters
@@ -40,11 +45,12 @@ def source(kind: tuple[int, int, int], job_bytes: int) -> str:
         Generator, method and dtype, as the core numbers them.
     job_bytes : int
         The size of a job on the host, which must be the device's.
+    language : {"CUDA", "OPENCL"}
 
     Returns
     -------
     str
-        CUDA C++ for NVRTC, which needs `FLAGS` and no file.
+        CUDA C++ for NVRTC, which needs `FLAGS`, or OpenCL C, with `OPENCL_OPTIONS`; and no file.
 
     Examples
     --------
@@ -53,9 +59,9 @@ def source(kind: tuple[int, int, int], job_bytes: int) -> str:
     """
     return "\n".join(
         (
-            _sources(),
+            text("fill.cu"),
             f'static_assert(sizeof(pyi_job) == {job_bytes}, "a job is the same on both sides");',
-            f"PYI_CUDA_KERNELS({', '.join(_enumerators(kind))})",
+            f"PYI_{language}_KERNELS({', '.join(_enumerators(kind))})",
             "",
         )
     )
@@ -67,18 +73,19 @@ def _enumerators(kind: tuple[int, int, int]) -> tuple[str, str, str]:
 
 
 @cache
-def _sources() -> str:
+def text(name: str) -> str:
+    """The text of a file of the core with its headers in place, the system's left out."""
     import pyinit
 
     folder, seen = Path(pyinit.get_include()), set()
 
-    def text(name: str) -> str:
+    def whole(name: str) -> str:
         return re.sub(r'(?m)^#include ([<"])(.*)[>"]$', included, (folder / name).read_text(encoding="utf-8"))
 
     def included(line: re.Match[str]) -> str:
         if line[1] == "<" or line[2] in seen:
             return ""
         seen.add(line[2])
-        return text(line[2])
+        return whole(line[2])
 
-    return text("fill.cu")
+    return whole(name)

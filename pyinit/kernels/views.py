@@ -115,4 +115,4 @@ def geometry(
     True
     """
     array = np.asarray(_Geometry(shape, strides, dtype, read_only))
-    return array if dtype.names is None else array.view(dtype)
+    return array.view(dtype)  # bfloat16's text says no more than its size

@@ -1,0 +1,68 @@
+"""pyopencl, and what a device has to have so that it makes the host's bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pyinit.kernels.jobs import Kind
+from pyinit.kernels.sources import DTYPES
+
+ARITHMETIC = {
+    "FMA": "a fused multiply-add",
+    "ROUND_TO_NEAREST": "rounding to nearest",
+    "DENORM": "subnormal numbers",
+    "INF_NAN": "infinities",
+    "CORRECTLY_ROUNDED_DIVIDE_SQRT": "correctly rounded quotients and square roots",
+}
+
+
+def pyopencl() -> Any:
+    """Give the module, or raise ImportError that says how to install it."""
+    try:
+        import pyopencl
+    except ImportError:
+        raise ImportError(
+            "an array of OpenCL needs pyopencl: pip install pyopencl, and an OpenCL driver, of which pyopencl[pocl] "
+            "brings one for processors"
+        ) from None
+    return pyopencl
+
+
+def check_device(device: Any, kind: Kind) -> None:
+    """Raise RuntimeError if a device cannot make the samples of a kind bit for bit."""
+    arithmetic = pyopencl().device_fp_config
+    missing = [what for flag, what in ARITHMETIC.items() if not device.single_fp_config & getattr(arithmetic, flag)]
+    if DTYPES[kind[2]] == "PYI_F64" and not has_doubles(device):
+        missing.append("float64")
+    if not device.endian_little:
+        missing.append("little-endian memory")
+    if not device.compiler_available:
+        missing.append("a compiler")
+    if missing:
+        raise RuntimeError(f"the OpenCL device {device.name} lacks what the samples need: {', '.join(missing)}")
+
+
+def has_doubles(device: Any) -> bool:
+    """Whether a device computes with float64; where it does, OpenCL asks for all that the samples need."""
+    return "cl_khr_fp64" in device.extensions.split()
+
+
+@contextmanager
+def memory_for(what: str) -> Iterator[None]:
+    """Turn OpenCL's errors of too little memory into MemoryError."""
+    cl = pyopencl()
+    codes = cl.status_code
+    lacking = (
+        codes.MEM_OBJECT_ALLOCATION_FAILURE,
+        codes.OUT_OF_RESOURCES,
+        codes.OUT_OF_HOST_MEMORY,
+        codes.INVALID_BUFFER_SIZE,
+    )
+    try:
+        yield
+    except cl.Error as error:
+        if error.code not in lacking:
+            raise
+        raise MemoryError(f"too little memory for {what}; OpenCL says: {error}") from None

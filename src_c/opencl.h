@@ -1,0 +1,50 @@
+/*
+ * What fill.cu takes from CUDA, as OpenCL C 1.2 has it; for other compilers only the names of its address spaces.
+ * Without the generic address space a pointer says where it points to: PYI_GLOBAL into an array on the device.
+ */
+#ifndef PYI_OPENCL_H
+#define PYI_OPENCL_H
+
+#if defined(__OPENCL_VERSION__)
+typedef uchar uint8_t;
+typedef ushort uint16_t;
+typedef uint uint32_t;
+typedef ulong uint64_t;
+typedef int int32_t;
+typedef long int64_t;
+#if !defined(cl_khr_fp64)
+/* A device without doubles: what they are for is compiled, and never run. */
+#define double float
+#endif
+
+#define PYI_GLOBAL __global
+#define half pyi_half /* a type in OpenCL, a name here */
+#define memcpy __builtin_memcpy
+#define static_assert(condition, text) typedef char pyi_asserted[(condition) ? 1 : -1]
+#define fmaf fma
+#define sqrtf sqrt
+#define make_uint2 (uint2)
+#define make_uint4 (uint4)
+#define threadIdx ((uint2)((uint)get_local_id(0)))
+#define blockIdx ((uint2)((uint)get_group_id(0)))
+#define blockDim ((uint2)((uint)get_local_size(0)))
+#define gridDim ((uint2)((uint)get_num_groups(0)))
+
+/* The two kernels of one kind: as CUDA's, but that an array begins `start` bytes behind the beginning of a buffer. A
+ * window is larger than what a kernel need take by value. */
+#define PYI_OPENCL_KERNELS(generator, method, dtype)                                                                \
+    __kernel void generator##_##method##_##dtype##_run(const pyi_job job, __global char *buffer, uint64_t start,    \
+                                                       uint64_t first, uint64_t count)                              \
+    {                                                                                                               \
+        fill_run(&job, buffer + start, first, count, generator, method, dtype);                                     \
+    }                                                                                                               \
+    __kernel void generator##_##method##_##dtype##_window(const pyi_job job, __global char *buffer, uint64_t start, \
+                                                          __constant pyi_cuda_window *window)                       \
+    {                                                                                                               \
+        fill_window(&job, buffer + start, window, generator, method, dtype);                                        \
+    }
+#else
+#define PYI_GLOBAL
+#endif
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * Elements side by side, put where those of an array lie: what OpenCL's own copies do not do. pyinit/opencl/ compiles
+ * this text as it stands. An element is a number of the size that it has.
+ */
+
+/* An axis of the array: its length, and the bytes from one index to the next there and in what is put there. */
+typedef struct {
+    ulong length;
+    long stride, from;
+} pyi_place_axis;
+
+/* The first of the axes varies fastest. The array begins `start` bytes behind the beginning of its buffer. */
+#define PYI_PLACE(name, type)                                                                        \
+    __kernel void name(__global char *buffer, ulong start, __global const char *values, ulong count, \
+                       __constant pyi_place_axis *axis, uint axes)                                   \
+    {                                                                                                \
+        for (ulong i = get_global_id(0); i < count; i += get_global_size(0)) {                       \
+            ulong left = i;                                                                          \
+            long to = 0, from = 0;                                                                   \
+            for (uint k = 0; k < axes; k++) {                                                        \
+                const long index = left % axis[k].length;                                            \
+                left /= axis[k].length;                                                              \
+                to += index * axis[k].stride;                                                        \
+                from += index * axis[k].from;                                                        \
+            }                                                                                        \
+            *(__global type *)(buffer + start + to) = *(__global const type *)(values + from);       \
+        }                                                                                            \
+    }
+PYI_PLACE(pyi_place_2, ushort)
+PYI_PLACE(pyi_place_4, uint)
+PYI_PLACE(pyi_place_8, ulong)
