@@ -35,7 +35,11 @@ class CudaArray(View):
     def place(self, values: NDArray[Any]) -> None:
         if self.size:
             with current(device_of(self.start), self.stream):
-                self.copy(values)
+                if values.ndim:
+                    self.copy(values)
+                else:  # as bits: CuPy writes no -0.0; and nothing is copied for which the host would wait
+                    bits = values.view(f"u{values.itemsize}")
+                    self.as_cupy(bits.dtype).fill(bits)
 
     def copy(self, values: NDArray[Any]) -> None:
         """Begin to write values of the host, on the stream that is current; if they are pinned, they must stay."""

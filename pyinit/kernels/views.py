@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -15,6 +16,14 @@ from pyinit.kernels.jobs import Write
 Self = TypeVar("Self", bound="View")
 
 BACKENDS = ("device", "host", "cupy")
+PAGE = 1 << 12  # that far from 0, which is no address to NumPy
+
+
+class _Located:
+    """An array of the host for NumPy, wherever that may be."""
+
+    def __init__(self, interface: dict[str, Any]) -> None:
+        self.__array_interface__ = interface
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +60,15 @@ class View(ABC):
     def dtype(self) -> np.dtype[Any]:
         """The elements' type as NumPy has it, of bfloat16 `pyinit.arrays.BFLOAT16`."""
         return self.geometry.dtype
+
+    @property
+    def memory(self) -> Hashable:
+        """What tells apart memories in which a place has no meaning in the other: here all devices share addresses."""
+        return type(self)
+
+    def located(self) -> NDArray[Any]:
+        """Give the geometry as if it lay at `start`, for NumPy to say what overlaps; to touch an element is a crash."""
+        return np.asarray(_Located(self.geometry.__array_interface__ | {"data": (PAGE + self.start, False)}))
 
     def __getitem__(self: Self, region: tuple[slice, ...]) -> Self:
         part = self.geometry[region]
