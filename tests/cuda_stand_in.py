@@ -3,6 +3,7 @@
 import ctypes
 import shutil
 import subprocess
+from functools import cache
 
 import numpy as np
 import pytest
@@ -55,14 +56,19 @@ class HostKernels:
             self.placed += 1
 
 
+@cache  # for all modules
+def library(folder):
+    path = folder / "cuda_on_host.so"
+    command = [COMPILER, *FLAGS, f"-I{ROOT / 'src_c'}", str(ROOT / "tests" / "cuda_on_host.c"), "-o", str(path), "-lm"]
+    subprocess.run(command, check=True)
+    return path
+
+
 @pytest.fixture(scope="module")
 def host_kernels(tmp_path_factory):
     if not shutil.which(COMPILER):
         pytest.skip(f"no C compiler {COMPILER}")
-    path = tmp_path_factory.mktemp("cuda") / "cuda.so"
-    command = [COMPILER, *FLAGS, f"-I{ROOT / 'src_c'}", str(ROOT / "tests" / "cuda_on_host.c"), "-o", str(path), "-lm"]
-    subprocess.run(command, check=True)
-    kernels = HostKernels(path)
+    kernels = HostKernels(library(tmp_path_factory.getbasetemp()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launch, "device_of", lambda pointer: 0)
         patch.setattr(launch, "compiled", lambda kind, device: None)
