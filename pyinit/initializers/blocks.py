@@ -35,13 +35,13 @@ class Block(NamedTuple):
         part = view(out)
         if global_shape is None and offset is None:
             return cls(part, part.shape, None)
-        geometry = part.geometry if isinstance(part, View) else part
+        geometry = part if isinstance(part, np.ndarray) else part.geometry
         return cls(part, *_core.checked_window(geometry, global_shape, offset))
 
     @property
     def geometry(self) -> NDArray[Any]:
         """An array of the part's shape, strides, dtype and flags, whose elements may lie elsewhere."""
-        return self.part.geometry if isinstance(self.part, View) else self.part
+        return self.part if isinstance(self.part, np.ndarray) else self.part.geometry
 
     @property
     def window(self) -> dict[str, Any]:
@@ -56,20 +56,20 @@ class Block(NamedTuple):
 
     def place(self, values: NDArray[Any]) -> None:
         """Write what `encode` gave, which broadcasts to the part."""
-        if isinstance(self.part, View):
-            self.part.place(values)
-        else:
+        if isinstance(self.part, np.ndarray):
             stored(self.part)[...] = values
+        else:
+            self.part.place(values)
 
     @contextmanager
     def on_host(self) -> Iterator[NDArray[Any]]:
         """Give the part to be written bit by bit; of one on a device an array of the host, copied there after."""
-        if isinstance(self.part, View):
+        if isinstance(self.part, np.ndarray):
+            yield self.part
+        else:
             values = np.empty(self.part.shape, self.part.dtype)
             yield values
             self.part.place(stored(values))
-        else:
-            yield self.part
 
     def halves(self) -> tuple[Block, Block]:
         """Cut it in two, along its first axis that is longer than 1."""

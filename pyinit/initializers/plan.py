@@ -17,7 +17,6 @@ from pyinit.arrays import written
 from pyinit.initializers.base import Scheme
 from pyinit.initializers.blocks import Block
 from pyinit.initializers.configuration import scheme
-from pyinit.kernels.views import View
 from pyinit.streams import Stream
 from pyinit.terminal import progress as progress_bar
 
@@ -121,9 +120,8 @@ def initialize(
     root = seed if isinstance(seed, Stream) else Stream(seed, generator)
     root.child("").bits(0, num_threads=num_threads)  # raises what is wrong with the number of threads
     jobs = checked(params, plan, {} if shards is None else shards)
-    there, here = (
-        [job for job in jobs if isinstance(job.block.part, View) is on_device] for on_device in (True, False)
-    )
+    here = [job for job in jobs if isinstance(job.block.part, np.ndarray)]
+    there = [job for job in jobs if not isinstance(job.block.part, np.ndarray)]
     threads, elements = num_threads or _core.processors(), sum(job.block.part.size for job in here)
     size = min(max(elements // (PIECES * threads), SMALLEST), LARGEST)
     with progress_bar(sum(job.block.part.size for job in jobs), "initialising", progress) as advance:
@@ -252,10 +250,12 @@ def check_apart(jobs: list[Job]) -> None:
     memories = defaultdict[Hashable, list[tuple[str, NDArray[Any]]]](list)
     for job in jobs:
         part = job.block.part
-        if part.size and isinstance(part, View):
+        if part.size == 0:
+            continue
+        if isinstance(part, np.ndarray):
+            memories[None].append((job.name, part))
+        else:
             memories[part.memory].append((job.name, part.located()))
-        elif part.size:
-            memories[None].append((job.name, job.block.geometry))
     for parts in memories.values():
         spans = sorted((*_core.extent(array), i) for i, (_, array) in enumerate(parts))
         near: list[tuple[int, int]] = []  # the ends and numbers of those before whose bytes reach this far
