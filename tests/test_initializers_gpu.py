@@ -34,6 +34,13 @@ def test_the_bits_of_a_gpu(text):
             assert scheme(there, Stream(3)).get().tobytes() == host.tobytes()
 
 
+def test_constants_of_integers_on_a_gpu():
+    cupy = gpu()
+    for dtype in ("int64", "uint8", "bool"):
+        for there in (cupy.zeros((3, 4), dtype), cupy.zeros((3, 8), dtype)[:, ::2]):
+            assert (initializers.ones()(there, None).get() == np.ones((3, 4), dtype)).all()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_model_of_torch_on_a_gpu(dtype):
     gpu()

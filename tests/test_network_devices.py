@@ -186,6 +186,13 @@ def test_errors_of_targets_on_a_device(cuda, y, message):
         net(X)
 
 
+def test_the_stand_in_has_nothing_that_cupy_lacks():
+    cupy = pytest.importorskip("cupy", reason="no CuPy to compare with")
+    names = {name for name in dir(DeviceArray) if not name.startswith("_")}
+    assert names <= {"host", *dir(cupy.ndarray)}
+    assert all(hasattr(cupy, name) for name in vars(device_array.NAMESPACE))
+
+
 def test_what_is_no_device():
     with pytest.raises(ValueError, match="device must be 'cpu' or 'cuda'; got 'gpu'"):
         Network(3, [Dense(3)], device="gpu")
