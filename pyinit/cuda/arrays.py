@@ -29,6 +29,10 @@ class CudaArray(View):
 
     stream: int | None = None
 
+    @property
+    def memory(self) -> str:
+        return "cuda"  # whose devices share one range of addresses
+
     def fill(self, write: Write, state: _core.StreamState, arguments: tuple[Any, ...], backend: str) -> None:
         FILLS[backend](self, write, state, arguments)
 

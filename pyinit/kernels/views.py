@@ -62,9 +62,9 @@ class View(ABC):
         return self.geometry.dtype
 
     @property
+    @abstractmethod
     def memory(self) -> Hashable:
-        """What tells apart memories in which a place has no meaning in the other: here all devices share addresses."""
-        return type(self)
+        """What `start` is a place in: a device's addresses, or a buffer; only places in one memory can be compared."""
 
     def located(self) -> NDArray[Any]:
         """Give the geometry as if it lay at `start`, for NumPy to say what overlaps; to touch an element is a crash."""

@@ -42,8 +42,6 @@ class Network:
     ----------
     layers : list of DenseLayer
         Each with `weights` of shape (out, in) and `bias` of shape (out,).
-    xp : module
-        The array namespace, NumPy or CuPy: ``xp.asarray`` brings an array to where the network is.
 
     Raises
     ------
@@ -98,7 +96,7 @@ class Network:
 
     @property
     def xp(self) -> Any:
-        """The namespace of the arrays: NumPy's or CuPy's."""
+        """The namespace of the arrays, NumPy or CuPy: its ``asarray`` brings an array to where the network is."""
         return namespace(self.device)
 
     def __repr__(self) -> str:
