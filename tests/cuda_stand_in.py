@@ -3,12 +3,15 @@
 import ctypes
 import shutil
 import subprocess
+from functools import cache
 
 import numpy as np
 import pytest
 from conftest import COMPILER, ROOT
 
+from pyinit import _core
 from pyinit.cuda import launch
+from pyinit.cuda.arrays import CudaArray
 from pyinit.kernels.layouts import THREADS, grid
 
 FLAGS = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared"]
@@ -29,7 +32,7 @@ class HostKernels:
             *(ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, ctypes.c_int),
         )
         self.blocks, self.threads, self.backwards = None, THREADS, False
-        self.launched = 0
+        self.launched = self.placed = 0
 
     def launch(self, job, pointer, device, stream, some=None):
         """In place of `launch.launch`; `some`: the first and the last of the CUDA blocks that are run."""
@@ -42,19 +45,35 @@ class HostKernels:
         self.library.launch(job.constants, pointer, *run, window, blocks, self.threads, first, last, self.backwards)
         self.launched += 1
 
+    def place(self, view, values):
+        """In place of `CudaArray.place`: through the address, as bits."""
+        assert values.itemsize == view.dtype.itemsize
+        if view.size:
+            low, high = _core.extent(view.geometry)
+            first = view.geometry.ctypes.data - low
+            memory = (ctypes.c_char * (high - low)).from_address(view.start - first)
+            np.ndarray(view.shape, values.dtype, memory, first, view.geometry.strides)[...] = values
+            self.placed += 1
+
+
+@cache  # for all modules
+def library(folder):
+    path = folder / "cuda_on_host.so"
+    command = [COMPILER, *FLAGS, f"-I{ROOT / 'src_c'}", str(ROOT / "tests" / "cuda_on_host.c"), "-o", str(path), "-lm"]
+    subprocess.run(command, check=True)
+    return path
+
 
 @pytest.fixture(scope="module")
 def host_kernels(tmp_path_factory):
     if not shutil.which(COMPILER):
         pytest.skip(f"no C compiler {COMPILER}")
-    path = tmp_path_factory.mktemp("cuda") / "cuda.so"
-    command = [COMPILER, *FLAGS, f"-I{ROOT / 'src_c'}", str(ROOT / "tests" / "cuda_on_host.c"), "-o", str(path), "-lm"]
-    subprocess.run(command, check=True)
-    kernels = HostKernels(path)
+    kernels = HostKernels(library(tmp_path_factory.getbasetemp()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launch, "device_of", lambda pointer: 0)
         patch.setattr(launch, "compiled", lambda kind, device: None)
         patch.setattr(launch, "launch", kernels.launch)
+        patch.setattr(CudaArray, "place", lambda view, values: kernels.place(view, values))
         yield kernels
 
 

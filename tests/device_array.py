@@ -1,12 +1,54 @@
-"""An array that NumPy reaches only by its protocols and that never mixes with NumPy's own, as CuPy's."""
+"""An array that stands in for CuPy's: NumPy reaches it by its protocols only, and it never mixes with NumPy's own.
 
+It refuses what CuPy refuses: methods of ufuncs, their `where`, keywords that its functions lack, loops that its ufuncs
+lack, arrays of the host in any place. Where CuPy is installed, a driver or not, its own functions and signatures are
+asked.
+"""
+
+import inspect
+from collections import Counter
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
 
+try:
+    import cupy
+except ImportError:
+    cupy = None
+
+COUNTS = Counter()  # "waits": values that came to the host
+MADE = []  # (shape, dtype) of what was computed into new memory
+
 
 def host(value):
+    if isinstance(value, tuple):
+        return tuple(map(host, value))
     return value.host if isinstance(value, DeviceArray) else value
+
+
+def made(array):
+    result = DeviceArray(array)
+    MADE.append((result.shape, result.dtype))
+    return result
+
+
+def on_gpu_alone(*values):
+    """Raise for arrays and scalars of NumPy's: CuPy refuses the former, and the latter would widen float32."""
+    if any(isinstance(value, np.ndarray | np.generic | list) for value in values):
+        raise TypeError("a device array met a NumPy array")
+
+
+def reduction(name):
+    return lambda self, *args, **kwargs: made(getattr(self.host, name)(*args, **kwargs))
+
+
+def waiting(convert):
+    def wait(self, *args):
+        COUNTS["waits"] += 1
+        return convert(self.host, *args)
+
+    return wait
 
 
 class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
@@ -18,53 +60,92 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
     dtype = property(lambda self: self.host.dtype)
     ndim = property(lambda self: self.host.ndim)
     shape = property(lambda self: self.host.shape)
+    size = property(lambda self: self.host.size)
     T = property(lambda self: DeviceArray(self.host.T))
+    sum, any, all, max, min = (reduction(name) for name in ("sum", "any", "all", "max", "min"))
+    mean, std, var, clip = (reduction(name) for name in ("mean", "std", "var", "clip"))
+    __bool__, __float__, __int__, __format__ = map(waiting, (bool, float, int, format))
+    get = waiting(np.copy)
 
     def __len__(self):
         return len(self.host)
 
-    def __bool__(self):
-        return bool(self.host)
-
     def __array__(self, *args, **kwargs):
         raise TypeError("this array does not come to the host by itself")
 
+    @property
+    def __cuda_array_interface__(self):
+        strides = None if self.host.flags.c_contiguous else self.host.strides
+        data = (self.host.ctypes.data, False)
+        return {"shape": self.shape, "typestr": self.dtype.str, "data": data, "strides": strides, "version": 3}
+
     def __getitem__(self, key):
-        return DeviceArray(self.host[key])
+        return DeviceArray(self.host[host(key)])
 
     def __setitem__(self, key, value):
-        self.host[key] = host(value)
+        if np.ndim(host(value)) and not isinstance(value, DeviceArray):
+            raise ValueError("CuPy fills with scalars alone")
+        self.host[host(key)] = host(value)
 
     def __iter__(self):
         return map(DeviceArray, self.host)
 
-    def __array_ufunc__(self, ufunc, method, *args, out=(), **kwargs):
-        return self._call(getattr(ufunc, method), args, kwargs | ({"out": out[0]} if out else {}))
+    def astype(self, dtype, copy=True):
+        return self if self.dtype == dtype and not copy else made(self.host.astype(dtype))
+
+    def __array_ufunc__(self, ufunc, method, *args, out=(), dtype=None, casting="same_kind"):
+        assert method == "__call__", "CuPy has no methods of ufuncs"
+        on_gpu_alone(*args, *out)
+        result = ufunc(*map(host, args), out=host(out) or None, dtype=dtype, casting=casting)
+        if cupy and ufunc is not np.matmul:
+            found = loop(loops(ufunc.__name__), args, dtype)
+            assert out or result.dtype == found[-1], f"CuPy's {ufunc.__name__} gives {found[-1]}"
+        return out[0] if out else made(result)
 
     def __array_function__(self, function, types, args, kwargs):
-        assert not (function is np.take and "mode" in kwargs), "CuPy's take has no modes"
-        return self._call(function, args, kwargs)
-
-    def _call(self, function, args, kwargs):
-        if any(isinstance(a, np.ndarray | np.generic) for a in (*args, *kwargs.values())):
-            raise TypeError("a device array met a NumPy array")
+        on_gpu_alone(*args, *kwargs.values())
+        if cupy:
+            inspect.signature(getattr(cupy, function.__name__)).bind(*args, **kwargs)
         result = function(*map(host, args), **{name: host(value) for name, value in kwargs.items()})
-        return kwargs["out"] if kwargs.get("out") is not None else DeviceArray(result)
-
-    def sum(self, **kwargs):
-        return DeviceArray(self.host.sum(**kwargs))
-
-    def any(self):
-        return DeviceArray(self.host.any())
-
-    def astype(self, dtype, **kwargs):
-        return DeviceArray(self.host.astype(dtype, **kwargs))
+        if kwargs.get("out") is not None:
+            return kwargs["out"]
+        return tuple(map(made, result)) if isinstance(result, tuple) else made(result)
 
 
-def on_device(make):
-    return lambda *args, **kwargs: DeviceArray(make(*map(host, args), **kwargs))
+@cache
+def loops(name):
+    """The dtypes of each of the loops of a ufunc of CuPy's, but for those of bfloat16."""
+    return [[np.dtype(c) for c in text.replace("->", "")] for text in getattr(cupy, name).types if "E" not in text]
 
 
-NAMESPACE = SimpleNamespace(
-    nan=np.nan, **{f: on_device(getattr(np, f)) for f in ("arange", "asarray", "empty", "full", "zeros")}
-)
+def loop(all_loops, args, dtype):
+    """The first of them that takes the arguments, as CuPy chooses it."""
+    ranks = [("biuf".index(getattr(a, "dtype", np.dtype(type(a))).kind) + 1) // 2 for a in args]
+    of_arrays = max((rank for rank, a in zip(ranks, args) if isinstance(a, DeviceArray)), default=2)
+    kinds = [
+        np.dtype(type(a)) if not isinstance(a, DeviceArray) and rank > of_arrays else getattr(a, "dtype", None)
+        for rank, a in zip(ranks, args)
+    ]
+    for wanted in all_loops:
+        if dtype is not None:
+            if wanted[-1] == dtype:
+                return wanted
+        elif all(k is None or np.can_cast(k, w) for k, w in zip(kinds, wanted)):
+            return wanted
+    raise TypeError(f"CuPy has no loop for {kinds}")
+
+
+def maker(name):
+    def make(*args, **kwargs):
+        if cupy:
+            inspect.signature(getattr(cupy, name)).bind(*args, **kwargs)
+        if name == "asarray" and isinstance(args[0], DeviceArray):
+            return args[0]
+        array = np.array(*args, **kwargs) if name == "asarray" else getattr(np, name)(*args, **kwargs)
+        return made(array)
+
+    return make
+
+
+MAKERS = ("arange", "asarray", "empty", "full", "zeros")
+NAMESPACE = SimpleNamespace(nan=np.nan, **{name: maker(name) for name in MAKERS})

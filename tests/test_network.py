@@ -126,7 +126,7 @@ def test_a_network_runs_when_every_weight_is_set_and_not_before():
         (ValueError, "layers must hold at least one Dense; got none", lambda: Network(2, [])),
         (TypeError, "layers must be Dense; got 4", lambda: Network(2, [4])),
         (ValueError, "dtype must be float32 or float64; got int32", lambda: Network(2, [Dense(1)], dtype=np.int32)),
-        (ValueError, "device must be 'cpu'; got 'cuda'", lambda: Network(2, [Dense(1)], device="cuda")),
+        (ValueError, "device must be 'cpu' or 'cuda'; got 'gpu'", lambda: Network(2, [Dense(1)], device="gpu")),
         (TypeError, "seed must be an integer; got str", lambda: toy().initialize("0")),
         (ValueError, r"at least 2 dimensions, .*; got shape \(4,\)", lambda: toy().initialize(0, bias=xavier_normal())),
         (ValueError, r"x must have shape \(batch, 2\); got \(2,\)", lambda: the_articles()([0.3, 0.9])),

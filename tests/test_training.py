@@ -4,7 +4,6 @@ import copy
 import tracemalloc
 from contextlib import contextmanager
 
-import device_array
 import numpy as np
 import pytest
 from article import X, Y, the_articles
@@ -12,7 +11,6 @@ from article import X, Y, the_articles
 from pyinit import Stream
 from pyinit.network import SGD, Adam, Dense, Network, gradients, train
 from pyinit.network.activations import ACTIVATIONS
-from pyinit.network.network import NAMESPACES
 
 
 def test_one_step_is_the_gradient_times_the_rate():
@@ -202,37 +200,6 @@ def test_epochs_make_no_arrays_of_a_batchs_size(monkeypatch, name, optimizer):
     assert len(measured_progress.batches) == 9
     # A layer's outputs have 128,000 bytes. NumPy's casts go through buffers of 8192 elements, in all of 42,000 bytes.
     assert max(measured_progress.batches[3:]) < 100_000
-
-
-@pytest.mark.parametrize("name", ACTIVATIONS)
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"loss": "quadratic"},
-        {"loss": "quadratic", "batch_size": 2, "optimizer": SGD(0.1, 0.5)},
-        {"loss": "cross_entropy", "last": "softmax", "batch_size": 2, "optimizer": Adam(0.01), "validate": True},
-        {"loss": "cross_entropy", "last": "sigmoid", "validate": True},
-    ],
-    ids=["whole", "momentum", "softmax", "sigmoid"],
-)
-def test_training_asks_only_what_any_array_answers(monkeypatch, name, settings):
-    monkeypatch.setitem(NAMESPACES, "device", device_array.NAMESPACE)
-    settings = settings.copy()
-    last, validate = settings.pop("last", name), settings.pop("validate", False)
-    x, labels = Stream(1).normal((5, 2)), np.array([0, 1, 2, 0, 1])
-    results = []
-    for where in ("cpu", "device"):
-        net = Network(2, [Dense(4, name), Dense(3, last)], device=where)
-        for i, layer in enumerate(net.layers):
-            layer.weights[...] = Stream(i).normal(layer.weights.shape)
-        y = labels if settings["loss"] == "cross_entropy" else np.eye(3)[labels]
-        history = train(net, x, y, epochs=3, validation=(x, y) if validate else None, **settings)
-        arrays = [history.loss, history.accuracy, history.validation_loss, history.validation_accuracy]
-        flow = net.gradient_flow(x, np.eye(3)[labels])
-        results.append([a for a in arrays if a is not None] + [net(x), *net.activations(x), *flow])
-    for cpu, device in zip(*results, strict=True):
-        assert isinstance(device, device_array.DeviceArray)
-        np.testing.assert_array_equal(device.host, cpu)
 
 
 @pytest.mark.parametrize(

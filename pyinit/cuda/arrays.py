@@ -29,13 +29,22 @@ class CudaArray(View):
 
     stream: int | None = None
 
+    @property
+    def memory(self) -> str:
+        return "cuda"  # whose devices share one range of addresses
+
     def fill(self, write: Write, state: _core.StreamState, arguments: tuple[Any, ...], backend: str) -> None:
         FILLS[backend](self, write, state, arguments)
 
     def place(self, values: NDArray[Any]) -> None:
         if self.size:
             with current(device_of(self.start), self.stream):
-                self.copy(np.asarray(values))
+                bits = np.asarray(values)
+                bits = bits.view(f"u{bits.itemsize}")
+                if bits.ndim:
+                    self.copy(bits)
+                else:  # as an integer: CuPy writes no -0.0; and nothing is copied for which the host would wait
+                    self.as_cupy(bits.dtype).fill(bits.item())
 
     def copy(self, values: NDArray[Any]) -> None:
         """Begin to write values of the host, on the stream that is current; if they are pinned, they must stay."""

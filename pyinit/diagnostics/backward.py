@@ -116,5 +116,5 @@ def gradients(net: Network, x: Any, gradient: Any = None) -> Gradients:
     with np.errstate(all="ignore"):
         flow = net.gradient_flow(x, gradient)
         _, std, _, non_finite = np.array([moments(g) for g in flow]).T
-    zero = np.array([np.mean(g == 0) for g in flow])
+    zero = np.array([float(np.mean(g == 0)) for g in flow])
     return Gradients(tuple(layer.activation.name for layer in net.layers), std, zero, non_finite)

@@ -94,6 +94,7 @@ def diagnose(
     batch: SupportsIndex = 1000,
     seed: int | None = 0,
     generator: str = "philox",
+    device: str = "cpu",
 ) -> Diagnosis:
     """Initialise a network of equal layers, pass a batch forward and a gradient back, and measure both.
 
@@ -113,6 +114,8 @@ def diagnose(
     seed : int or None
         In [0, 2**64); None has the operating system choose.
     generator : {"philox", "ars5"}
+    device : {"cpu", "cuda"}
+        Where the network is, as for `pyinit.network.Network`.
 
     Returns
     -------
@@ -122,6 +125,8 @@ def diagnose(
     ------
     TypeError, ValueError
         If an argument is none of these.
+    ImportError, RuntimeError
+        If the device is "cuda" and CuPy is missing, or a driver or a GPU.
 
     Source
     ------
@@ -142,7 +147,7 @@ def diagnose(
     layers, width, batch = (integer(name, value) for name, (value, _) in counts.items())
     scheme = initializers.scheme(scheme)
     stream = Stream(seed, generator)
-    net = Network(width, [Dense(width, activation)] * layers)
+    net = Network(width, [Dense(width, activation)] * layers, device=device)
     net.initialize(stream, weights=scheme)
     x = stream.child("x").normal((batch, width))
     return Diagnosis(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pyinit.diagnostics import verdicts
 from pyinit.diagnostics.moments import cell, moments, percent, present
 from pyinit.network import Network
+from pyinit.network.devices import on_host
 
 __all__ = ["Activations", "activations"]
 
@@ -161,9 +162,13 @@ def histograms(names: Sequence[str], outputs: Sequence[Array]) -> tuple[NDArray[
     # The difference of two float64 beyond 1e300 may be infinite; such values count in the outermost bin.
     values = [a[np.isfinite(a)].astype(np.float64).clip(-1e300, 1e300) for a in outputs]
     unbounded = [v for name, v in zip(names, values) if name not in RANGES and v.size]
-    shared = span(min(v.min() for v in unbounded), max(v.max() for v in unbounded)) if unbounded else (0.0, 1.0)
+    shared = (
+        span(min(float(v.min()) for v in unbounded), max(float(v.max()) for v in unbounded))
+        if unbounded
+        else (0.0, 1.0)
+    )
     made = [np.histogram(v, BINS, RANGES.get(name, shared)) for name, v in zip(names, values)]
-    return np.array([counts for counts, _ in made]), np.array([edges for _, edges in made])
+    return np.array([on_host(counts) for counts, _ in made]), np.array([on_host(edges) for _, edges in made])
 
 
 def span(low: float, high: float) -> tuple[float, float]:

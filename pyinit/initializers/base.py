@@ -65,7 +65,8 @@ class Scheme(ABC):
         Parameters
         ----------
         out : array, float32, float64, float16 or bfloat16
-            Of any shape and strides, writable, no two elements in one place: what `Stream.fill_normal` takes.
+            Of any shape and strides, writable, no two elements in one place: what `Stream.fill_normal` takes, an
+            array on a GPU too.
         stream : Stream
             Where the random numbers come from.
         global_shape : sequence of int, optional
@@ -88,13 +89,15 @@ class Scheme(ABC):
         ValueError
             If the scheme does not suit the shape or the dtype, or `out` is read-only, overlapping or not inside the
             tensor. Whatever is raised for the arguments, `out` has not been touched.
+        ImportError, RuntimeError, MemoryError
+            If the package, the driver or the memory is missing that an array on a GPU needs.
         """
         if self.draws and not isinstance(stream, Stream):
             raise TypeError(f"stream must be a pyinit.Stream; got {type(stream).__name__}")
         block = Block.of(out, global_shape, offset)
         scheme = self.at(block.shape)
         scheme.check(block.part.dtype, block.shape)
-        _core.check_memory(block.part)
+        _core.check_memory(block.geometry)
         scheme.fill(block, stream, num_threads)
         return written(out)
 

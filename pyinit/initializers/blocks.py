@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from pyinit import _core
-from pyinit.arrays import BFLOAT16, on_host
+from pyinit.arrays import BFLOAT16, view
+from pyinit.kernels.views import View
 
-__all__ = ["Block", "encode", "is_bfloat16"]
+__all__ = ["Block", "encode", "is_bfloat16", "stored"]
 
 
 class Block(NamedTuple):
-    """An array on the host, the shape of its tensor, and where in that it begins (None: it is the whole)."""
+    """An array, the shape of its tensor, and where in that it begins (None: it is the whole)."""
 
-    part: NDArray[Any]
+    part: NDArray[Any] | View
     shape: tuple[int, ...]
     offset: tuple[int, ...] | None
 
@@ -30,10 +32,16 @@ class Block(NamedTuple):
         >>> Block.of(np.zeros(2), global_shape=(5,), offset=(3,)).region
         (slice(3, 5, None),)
         """
-        part = on_host(out)
+        part = view(out)
         if global_shape is None and offset is None:
             return cls(part, part.shape, None)
-        return cls(part, *_core.checked_window(part, global_shape, offset))
+        geometry = part if isinstance(part, np.ndarray) else part.geometry
+        return cls(part, *_core.checked_window(geometry, global_shape, offset))
+
+    @property
+    def geometry(self) -> NDArray[Any]:
+        """An array of the part's shape, strides, dtype and flags, whose elements may lie elsewhere."""
+        return self.part if isinstance(self.part, np.ndarray) else self.part.geometry
 
     @property
     def window(self) -> dict[str, Any]:
@@ -46,10 +54,22 @@ class Block(NamedTuple):
         starts = self.offset or (0,) * self.part.ndim
         return tuple(slice(o, o + n) for o, n in zip(starts, self.part.shape))
 
-    @property
-    def stored(self) -> NDArray[Any]:
-        """The part as what `encode` gives goes in: bfloat16, which NumPy does not have, as its 16 bits."""
-        return self.part.view(np.uint16) if is_bfloat16(self.part.dtype) else self.part
+    def place(self, values: NDArray[Any]) -> None:
+        """Write what `encode` gave, which broadcasts to the part."""
+        if isinstance(self.part, np.ndarray):
+            stored(self.part)[...] = values
+        else:
+            self.part.place(values)
+
+    @contextmanager
+    def on_host(self) -> Iterator[NDArray[Any]]:
+        """Give the part to be written bit by bit; of one on a device an array of the host, copied there after."""
+        if isinstance(self.part, np.ndarray):
+            yield self.part
+        else:
+            values = np.empty(self.part.shape, self.part.dtype)
+            yield values
+            self.part.place(stored(values))
 
     def halves(self) -> tuple[Block, Block]:
         """Cut it in two, along its first axis that is longer than 1."""
@@ -59,6 +79,11 @@ class Block(NamedTuple):
         first = Block(self.part[(*before, slice(middle))], self.shape, tuple(start))
         start[axis] += middle
         return first, Block(self.part[(*before, slice(middle, None))], self.shape, tuple(start))
+
+
+def stored(part: NDArray[Any]) -> NDArray[Any]:
+    """View an array as what `encode` gives goes in: bfloat16, which NumPy does not have, as its 16 bits."""
+    return part.view(np.uint16) if is_bfloat16(part.dtype) else part
 
 
 def is_bfloat16(dtype: np.dtype[Any]) -> bool:

@@ -62,7 +62,7 @@ class Constant(Scheme):
         self.encoded(dtype)
 
     def fill(self, block: Block, stream: Stream | None, num_threads: int | None) -> None:
-        block.stored[...] = self.encoded(block.part.dtype)
+        block.place(self.encoded(block.part.dtype))
 
 
 @dataclass(frozen=True, repr=False)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyinit.initializers.base import Scheme
-from pyinit.initializers.blocks import Block, encode
+from pyinit.initializers.blocks import Block, encode, stored
 from pyinit.initializers.distributions import Constant
 from pyinit.initializers.fans import Layout, check_layout
 from pyinit.streams import Stream
@@ -42,7 +42,7 @@ class Orthogonal(Scheme):
         rest = math.prod(block.shape[1:] if self.layout == "out_in" else block.shape[:-1])
         rows, columns = (outs, rest) if self.layout == "out_in" else (rest, outs)
         matrix = haar(rows, columns, block.part.dtype, stream, num_threads)
-        block.stored[...] = encode(self.gain * matrix.reshape(block.shape)[block.region], block.part.dtype)
+        block.place(encode(self.gain * matrix.reshape(block.shape)[block.region], block.part.dtype))
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,13 +61,14 @@ class DeltaOrthogonal(Orthogonal):
         channels, kernel = (slice(2), slice(2, None)) if self.layout == "out_in" else (slice(-2, None), slice(-2))
         rows, columns = block.shape[channels]
         matrix = haar(rows, columns, block.part.dtype, stream, num_threads)
-        block.stored[...] = 0
         centre = [(n - 1) // 2 for n in block.shape[kernel]]
-        if all(axis.start <= c < axis.stop for c, axis in zip(centre, block.region[kernel])):
-            place = [slice(None)] * 2
-            at = tuple(c - axis.start for c, axis in zip(centre, block.region[kernel]))
-            middle = block.stored[(*place, *at) if self.layout == "out_in" else (*at, *place)]
-            middle[...] = encode(self.gain * matrix[block.region[channels]], block.part.dtype)
+        with block.on_host() as part:
+            stored(part)[...] = 0
+            if all(axis.start <= c < axis.stop for c, axis in zip(centre, block.region[kernel])):
+                place = [slice(None)] * 2
+                at = tuple(c - axis.start for c, axis in zip(centre, block.region[kernel]))
+                middle = stored(part)[(*place, *at) if self.layout == "out_in" else (*at, *place)]
+                middle[...] = encode(self.gain * matrix[block.region[channels]], part.dtype)
 
 
 def haar(rows: int, columns: int, dtype: np.dtype[Any], stream: Stream, num_threads: int | None = None) -> NDArray[Any]:

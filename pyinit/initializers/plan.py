@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyinit import _core
 from pyinit.arrays import written
@@ -70,8 +71,9 @@ def initialize(
     Parameters
     ----------
     params : mapping of str to array
-        Each as a scheme takes it. A parameter's values depend on the seed, its name, its whole shape and its dtype
-        alone; not on the other parameters, on their order or on the number of threads.
+        Each as a scheme takes it, on the host or on a GPU. A parameter's values depend on the seed, its name, its
+        whole shape and its dtype alone; not on where it is, on the other parameters, on their order or on the number
+        of threads. The host does not wait for the GPUs.
     seed : int, Stream or None
         Of the root stream, on whose ``child(name)`` each parameter is; None: the operating system chooses. Or that
         stream.
@@ -101,6 +103,9 @@ def initialize(
         If names match no pattern, or patterns take no name: all of them are listed. A last "*" alone may be left with
         nothing. If two parameters share memory, or one does not suit its scheme. Whatever is raised for the
         arguments, no parameter has been touched.
+    ImportError, RuntimeError, MemoryError
+        If the package, the driver or the memory is missing that arrays on a GPU need; no array of the host has been
+        touched.
     KeyboardInterrupt
         On Ctrl-C: some parameters have been filled.
 
@@ -115,11 +120,15 @@ def initialize(
     root = seed if isinstance(seed, Stream) else Stream(seed, generator)
     root.child("").bits(0, num_threads=num_threads)  # raises what is wrong with the number of threads
     jobs = checked(params, plan, {} if shards is None else shards)
-    threads, elements = num_threads or _core.processors(), sum(job.block.part.size for job in jobs)
+    here = [job for job in jobs if isinstance(job.block.part, np.ndarray)]
+    there = [job for job in jobs if not isinstance(job.block.part, np.ndarray)]
+    threads, elements = num_threads or _core.processors(), sum(job.block.part.size for job in here)
     size = min(max(elements // (PIECES * threads), SMALLEST), LARGEST)
-    with progress_bar(elements, "initialising", progress) as advance:
+    with progress_bar(sum(job.block.part.size for job in jobs), "initialising", progress) as advance:
+        for job in there:  # which starts a kernel: the devices work while the host does
+            advance(job.run(root, num_threads))
         small, large = [], []
-        for job in jobs:
+        for job in here:
             if not isinstance(job.scheme, Scheme) or (job.block.part.size > size and not job.scheme.divisible):
                 advance(job.run(root, num_threads))  # a function of the user's is not asked for on many threads
             elif job.block.part.size < SMALL:
@@ -182,7 +191,7 @@ def checked(params: Any, plan: Any, shards: Any) -> list[Job]:
         try:
             name.encode()  # as its stream will
             block = Block.of(out, *window(shards[name]) if name in shards else ())
-            _core.check_memory(block.part)
+            _core.check_memory(block.geometry)
             key = id(rule), block.shape, block.part.dtype
             if key not in known:  # most of many parameters are of a few kinds
                 known[key] = rule.at(block.shape) if isinstance(rule, Scheme) else rule
@@ -238,14 +247,24 @@ def window(shard: Any) -> tuple[Any, Any]:
 
 def check_apart(jobs: list[Job]) -> None:
     """Raise ValueError if two parameters share memory."""
-    spans = sorted((*_core.extent(job.block.part), i) for i, job in enumerate(jobs) if job.block.part.size)
-    near: list[tuple[int, Job]] = []  # those before whose bytes reach this far
-    for low, high, i in spans:
-        near = [(end, job) for end, job in near if end > low]
-        for _, job in near:
-            if np.shares_memory(job.block.part, jobs[i].block.part):
-                raise ValueError(
-                    f"{job.name!r} and {jobs[i].name!r} must not share memory: which of them would the weights be of? "
-                    "If they are tied, give one of them"
-                )
-        near.append((high, jobs[i]))
+    memories = defaultdict[Hashable, list[tuple[str, NDArray[Any]]]](list)
+    for job in jobs:
+        part = job.block.part
+        if part.size == 0:
+            continue
+        if isinstance(part, np.ndarray):
+            memories[None].append((job.name, part))
+        else:
+            memories[part.memory].append((job.name, part.located()))
+    for parts in memories.values():
+        spans = sorted((*_core.extent(array), i) for i, (_, array) in enumerate(parts))
+        near: list[tuple[int, int]] = []  # the ends and numbers of those before whose bytes reach this far
+        for low, high, i in spans:
+            near = [(end, j) for end, j in near if end > low]
+            for _, j in near:
+                if np.shares_memory(parts[j][1], parts[i][1]):
+                    raise ValueError(
+                        f"{parts[j][0]!r} and {parts[i][0]!r} must not share memory: which of them would the weights "
+                        "be of? If they are tied, give one of them"
+                    )
+            near.append((high, i))

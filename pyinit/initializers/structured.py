@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyinit.initializers.base import Scheme
-from pyinit.initializers.blocks import Block, encode
+from pyinit.initializers.blocks import Block, encode, stored
 from pyinit.initializers.distributions import Constant, Normal
 from pyinit.initializers.fans import Layout, check_layout, checked_groups
 from pyinit.streams import Stream
@@ -47,10 +47,10 @@ class OneValue(Scheme):
         places = self.places(block.shape)
         for place, axis in zip(places, block.region):
             inside = inside & (place >= axis.start) & (place < axis.stop)
-        block.stored[...] = 0
-        block.stored[tuple(p[inside] - axis.start for p, axis in zip(places, block.region))] = encode(
-            self.value, block.part.dtype
-        )
+        with block.on_host() as part:
+            stored(part)[...] = 0
+            chosen = tuple(p[inside] - axis.start for p, axis in zip(places, block.region))
+            stored(part)[chosen] = encode(self.value, part.dtype)
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,7 +122,13 @@ class Sparse(Scheme):
 
     def fill(self, block: Block, stream: Stream, num_threads: int | None) -> None:
         stream.copy().skip_ahead(3 * math.prod(block.shape) + 1)  # raises where the stream would end
-        Normal(0.0, self.std).fill(block, stream, num_threads)
+        with block.on_host() as part:
+            Normal(0.0, self.std).fill(block._replace(part=part), stream, num_threads)
+            self.put_zeros(block, part, stream)
+        stream.skip_ahead(math.prod(block.shape))
+
+    def put_zeros(self, block: Block, part: NDArray[Any], stream: Stream) -> None:
+        """Put zeros into the block, which is `part`, by the words at which the stream stands."""
         rows, columns = block.shape
         zeros = math.ceil(self.sparsity * rows)
         region, width = block.region, max(1, KEYS_AT_ONCE // max(1, rows))
@@ -133,8 +139,7 @@ class Sparse(Scheme):
             keys = words.astype(np.uint64) << np.uint64(32) | np.arange(rows, dtype=np.uint64)
             last = np.partition(keys, zeros - 1, axis=1)[:, zeros - 1 : zeros]
             chosen = (keys <= last).T[region[0]]
-            block.stored[:, start - region[1].start :][:, :n][chosen] = 0
-        stream.skip_ahead(rows * columns)
+            stored(part)[:, start - region[1].start :][:, :n][chosen] = 0
 
 
 def identity(gain: float = 1.0) -> Identity:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from pyinit.kernels.jobs import Write
 Self = TypeVar("Self", bound="View")
 
 BACKENDS = ("device", "host", "cupy")
+PAGE = 1 << 12  # that far from 0, which is no address to NumPy
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,15 @@ class View(ABC):
     def dtype(self) -> np.dtype[Any]:
         """The elements' type as NumPy has it, of bfloat16 `pyinit.arrays.BFLOAT16`."""
         return self.geometry.dtype
+
+    @property
+    @abstractmethod
+    def memory(self) -> Hashable:
+        """What `start` is a place in: a device's addresses, or a buffer; only places in one memory can be compared."""
+
+    def located(self) -> NDArray[Any]:
+        """Give the geometry as if it lay at `start`, for NumPy to say what overlaps; to touch an element is a crash."""
+        return geometry(self.shape, self.geometry.strides, self.dtype, address=PAGE + self.start)
 
     def __getitem__(self: Self, region: tuple[slice, ...]) -> Self:
         index: tuple[Any, ...] = (*region, ...)  # an array comes of it where there are no dimensions, too
@@ -94,18 +104,16 @@ _ADDRESS = _BYTES.ctypes.data
 class _Geometry:
     """What NumPy makes an array of."""
 
-    def __init__(self, shape: tuple[int, ...], strides: Sequence[int], dtype: np.dtype[Any], read_only: bool) -> None:
-        self.__array_interface__ = {
-            "version": 3,
-            "shape": shape,
-            "strides": tuple(strides),
-            "typestr": dtype.str,
-            "data": (_ADDRESS, read_only),
-        }
+    def __init__(self, **interface: Any) -> None:
+        self.__array_interface__ = {"version": 3, **interface}
 
 
 def geometry(
-    shape: tuple[int, ...], strides: Sequence[int], dtype: np.dtype[Any], read_only: bool = False
+    shape: tuple[int, ...],
+    strides: Sequence[int],
+    dtype: np.dtype[Any],
+    read_only: bool = False,
+    address: int = _ADDRESS,
 ) -> NDArray[Any]:
     """Give an array of that shape, strides in bytes and dtype, whose elements must not be touched: it has no memory.
 
@@ -114,5 +122,5 @@ def geometry(
     >>> pyinit.kernels.views.geometry((2**40, 3), (3 * 4, 4), np.dtype(np.float32)).nbytes == 2**40 * 12
     True
     """
-    array = np.asarray(_Geometry(shape, strides, dtype, read_only))
+    array = np.asarray(_Geometry(shape=shape, strides=tuple(strides), typestr=dtype.str, data=(address, read_only)))
     return array.view(dtype)  # bfloat16's text says no more than its size

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any, cast
 
 from numpy.typing import NDArray
 
 from pyinit import initializers
+from pyinit.network.devices import as_array
 
 __all__ = ["Scheme", "count", "rows", "scheme"]
 
@@ -52,8 +52,8 @@ def scheme(value: Any, name: str) -> Scheme:
         raise type(error)(f"{name}: {error}") from None
 
 
-def rows(values: Any, length: int, name: str, dtype: Any, xp: ModuleType) -> Array:
-    """Give `values` as an array of shape (batch, length), copied only where that is needed.
+def rows(values: Any, length: int, name: str, dtype: Any, xp: Any) -> Array:
+    """Give `values` as an array of shape (batch, length), copied only where that is needed, to a GPU for one.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def rows(values: Any, length: int, name: str, dtype: Any, xp: ModuleType) -> Arr
     Raises
     ------
     TypeError
-        If the values are not real numbers.
+        If the values are not real numbers, or on a GPU where the result would not be.
     ValueError
         If they have another shape.
 
@@ -85,11 +85,11 @@ def rows(values: Any, length: int, name: str, dtype: Any, xp: ModuleType) -> Arr
     >>> rows([[1, 2], [3, 4], [5, 6]], 2, "x", np.float32, np).shape
     (3, 2)
     """
-    array = xp.asarray(values)
+    array = as_array(values, name, xp)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers; got {array.dtype}")
     if array.ndim != 2 or array.shape[1] != length:
         labels = "; class labels need loss='cross_entropy'" if name == "y" and array.ndim == 1 else ""
         raise ValueError(f"{name} must have shape (batch, {length}); got {array.shape}{labels}")
-    result: Array = array.astype(dtype, copy=False)
+    result: Array = xp.asarray(array.astype(dtype, copy=False))  # converted first: less to copy
     return result

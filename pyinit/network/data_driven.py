@@ -38,7 +38,7 @@ def lsuv(net: Network, x: Any, seed: int | Stream | None, tolerance: float = 0.0
     Returns
     -------
     array of shape (layers,)
-        The standard deviation of each layer's pre-activations that was reached.
+        The standard deviation of each layer's pre-activations that was reached; of NumPy on every device.
 
     Raises
     ------
@@ -66,16 +66,16 @@ def lsuv(net: Network, x: Any, seed: int | Stream | None, tolerance: float = 0.0
         raise ValueError(f"tolerance must be above 0; got {tolerance!r}")
     max_iterations = count(max_iterations, 1, "max_iterations")
     net.initialize(seed, weights=scheme("orthogonal", "weights"), bias="zeros")
-    reached: Array = net.xp.empty(len(net.layers), dtype=net.dtype)
+    reached: Array = np.empty(len(net.layers), dtype=net.dtype)
     for i, layer in enumerate(net.layers):
         z, a = layer.forward(x)
         for _ in range(max_iterations):
-            std = z.std()
+            std = net.dtype.type(float(z.std()))
             if not (np.isfinite(std) and std > 0):
                 raise ValueError(f"layers[{i}] cannot be scaled: its pre-activations have the standard deviation {std}")
             if abs(std * std - 1) < tolerance:
                 break
-            layer.weights /= std
+            layer.weights /= float(std)
             z, a = layer.forward(x)
-        reached[i], x = z.std(), a
+        reached[i], x = float(z.std()), a
     return reached

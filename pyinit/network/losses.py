@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from pyinit.network.activations import Activation
 from pyinit.network.buffers import Buffers
 from pyinit.network.checks import rows
+from pyinit.network.devices import as_array
 
 __all__ = ["LOSSES", "Loss", "loss_function"]
 
@@ -32,7 +32,7 @@ class Loss:
     def __init__(self, activation: Activation) -> None:
         self.activation = activation
 
-    def targets(self, y: Any, outputs: int, dtype: Any, xp: ModuleType) -> Array:
+    def targets(self, y: Any, outputs: int, dtype: Any, xp: Any) -> Array:
         """Give targets as an array of shape (batch, outputs), or raise TypeError or ValueError."""
         return rows(y, outputs, "y", dtype, xp)
 
@@ -89,11 +89,11 @@ class CrossEntropy(Loss):
 
     name = "cross_entropy"
 
-    def targets(self, y: Any, outputs: int, dtype: Any, xp: ModuleType) -> Array:
+    def targets(self, y: Any, outputs: int, dtype: Any, xp: Any) -> Array:
         """Give targets as probabilities of shape (batch, outputs): class labels of shape (batch,) are converted."""
-        y = xp.asarray(y)
+        y = as_array(y, "y", xp)
         labels = y.ndim == 1 and y.dtype.kind in "iub"
-        targets = one_hot(y, outputs, dtype, xp) if labels else rows(y, outputs, "y", dtype, xp)
+        targets = one_hot(xp.asarray(y), outputs, dtype, xp) if labels else rows(y, outputs, "y", dtype, xp)
         # In this form a NaN does not pass either.
         if not (np.all(targets >= 0) and np.all(targets <= 1)):
             raise ValueError("y must hold probabilities, in [0, 1], or be integer class labels of shape (batch,)")
@@ -113,7 +113,7 @@ class SoftmaxCrossEntropy(CrossEntropy):
     Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
     """
 
-    def targets(self, y: Any, outputs: int, dtype: Any, xp: ModuleType) -> Array:
+    def targets(self, y: Any, outputs: int, dtype: Any, xp: Any) -> Array:
         targets = super().targets(y, outputs, dtype, xp)
         if np.any(np.abs(np.sum(targets, axis=1) - 1) > 1e-3):
             raise ValueError("each row of y must sum to 1, as the outputs of softmax do")
@@ -140,7 +140,7 @@ class SigmoidCrossEntropy(CrossEntropy):
         return (total + out.sum()) / len(a)
 
 
-def one_hot(labels: Array, outputs: int, dtype: Any, xp: ModuleType) -> Array:
+def one_hot(labels: Array, outputs: int, dtype: Any, xp: Any) -> Array:
     """Give class labels as rows with a 1 at the label; for one output, as rows of the label, 0 or 1.
 
     Examples

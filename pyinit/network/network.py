@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -12,15 +11,13 @@ from numpy.typing import NDArray
 
 from pyinit.network.buffers import Buffers
 from pyinit.network.checks import Scheme, count, rows, scheme
+from pyinit.network.devices import namespace
 from pyinit.network.layers import NEW, Dense
 from pyinit.streams import Stream
 
 __all__ = ["Network"]
 
 Array = NDArray[Any]
-
-# What makes and converts arrays on each device; all else is asked of the arrays themselves.
-NAMESPACES = {"cpu": np}
 
 
 class Network:
@@ -37,8 +34,9 @@ class Network:
         From the input to the output, at least one.
     dtype : {float32, float64}
         Of the parameters, and of all that is computed; inputs are converted to it.
-    device : {"cpu"}
-        Where the arrays live.
+    device : {"cpu", "cuda"}
+        Where the arrays live and all is computed: on the host, as NumPy's, or on the GPU that is current, as CuPy's.
+        The same seed gives the same initial weights on both; sums and functions may differ in the last digits.
 
     Attributes
     ----------
@@ -51,6 +49,14 @@ class Network:
         If `inputs` is not an integer, or a layer is not a `Dense`.
     ValueError
         If `inputs` is below 1, there are no layers, or the dtype or the device is another.
+    ImportError, RuntimeError
+        If the device is "cuda" and CuPy is missing, or a driver or a GPU.
+
+    Notes
+    -----
+    On a GPU inputs may be of the host or of the GPU, outputs are of the GPU, and the host waits only for what is told
+    to it: whether an output is NaN, and the losses of a training at the end of each epoch. Products of float32 are
+    computed in float32; CuPy rounds their factors to TF32 only if CUPY_TF32=1 is in the environment.
 
     Source
     ------
@@ -78,21 +84,20 @@ class Network:
                 raise TypeError(f"layers must be Dense; got {layer!r}")
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64; got {np.dtype(dtype)}")
-        if device not in NAMESPACES:
-            raise ValueError(f"device must be {' or '.join(map(repr, NAMESPACES))}; got {device!r}")
+        xp = namespace(device)
         self.dtype = np.dtype(dtype)
         self.device = device
         self.layers = []
         fan_in = self.inputs
         for layer in layers:
-            self.layers.append(layer.connect(fan_in, self.dtype, self.xp))
+            self.layers.append(layer.connect(fan_in, self.dtype, xp))
             fan_in = layer.units
         self.outputs = fan_in
 
     @property
-    def xp(self) -> ModuleType:
-        """The namespace of the arrays: NumPy's."""
-        return NAMESPACES[self.device]
+    def xp(self) -> Any:
+        """The namespace of the arrays, NumPy or CuPy: its ``asarray`` brings an array to where the network is."""
+        return namespace(self.device)
 
     def __repr__(self) -> str:
         return f"Network({self.inputs}, {self.layers}, dtype={self.dtype}, device={self.device!r})"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pyinit import initializers
 from pyinit.atomic import replacement
+from pyinit.network.devices import namespace, on_host
 from pyinit.network.layers import Dense
 from pyinit.network.network import Network
 
@@ -66,7 +67,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     ]
     architecture = {"version": 1, "inputs": net.inputs, "dtype": net.dtype.name, "layers": layers}
     # safetensors writes the memory as it lies, also that of a transpose.
-    tensors = {name: np.ascontiguousarray(array) for name, array in net.parameters()}
+    tensors = {name: np.ascontiguousarray(on_host(array)) for name, array in net.parameters()}
     content = safetensors.save(tensors, metadata={KEY: json.dumps(architecture)})
     with replacement(path) as file:
         file.write(content)
@@ -83,12 +84,14 @@ def text(scheme: Any, name: str) -> str | None:
     return None
 
 
-def load(path: str | os.PathLike[str]) -> Network:
-    """Read a network that `save` wrote.
+def load(path: str | os.PathLike[str], device: str = "cpu") -> Network:
+    """Read a network that `save` wrote, wherever that network was.
 
     Parameters
     ----------
     path : path-like
+    device : {"cpu", "cuda"}
+        Where its arrays shall live, as for `Network`.
 
     Returns
     -------
@@ -98,12 +101,15 @@ def load(path: str | os.PathLike[str]) -> Network:
     Raises
     ------
     ImportError
-        If safetensors is missing.
+        If safetensors is missing, or CuPy for a GPU.
     OSError
         If the file cannot be read.
     ValueError
-        If it is not such a file.
+        If it is not such a file, or there is no such device.
+    RuntimeError
+        If the device is "cuda" and there is no driver or GPU.
     """
+    xp = namespace(device)
     metadata, tensors = content(path)
     if KEY not in metadata:
         raise ValueError(f"{os.fspath(path)} holds no network of pyinit's: its metadata lacks {KEY!r}")
@@ -112,7 +118,7 @@ def load(path: str | os.PathLike[str]) -> Network:
         if architecture["version"] != 1:
             raise ValueError(f"version {architecture['version']} is not 1")
         layers = [Dense(**{k: v for k, v in layer.items() if v is not None}) for layer in architecture["layers"]]
-        net = Network(architecture["inputs"], layers, dtype=architecture["dtype"])
+        net = Network(architecture["inputs"], layers, architecture["dtype"], device)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{os.fspath(path)} has an architecture that cannot be read: {error!r}") from error
     parameters = dict(net.parameters())
@@ -126,7 +132,7 @@ def load(path: str | os.PathLike[str]) -> Network:
                 f"{os.fspath(path)}: {name} must be {array.dtype} of shape {array.shape};"
                 f" got {tensor.dtype} of shape {tensor.shape}"
             )
-        array[...] = tensor
+        array[...] = xp.asarray(tensor)
     return net
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -28,7 +29,7 @@ Batches = Iterator[tuple[Array, Array]]
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What a training was like, epoch by epoch: arrays of shape (epochs,) in the network's dtype.
+    """What a training was like, epoch by epoch: NumPy arrays of shape (epochs,) in the network's dtype.
 
     Attributes
     ----------
@@ -125,7 +126,7 @@ def train(
     steps = Steps(net, chosen, choose(optimizer, learning_rate), size)
     order = (seed if isinstance(seed, Stream) else Stream(seed)).child("order")
     net.require_weights()
-    measured: Array = net.xp.full((4, epochs), net.xp.nan, dtype=net.dtype)
+    measured: Array = np.full((4, epochs), np.nan, dtype=net.dtype)
     # What overflows is told once, and not by every operation that it passes.
     with (
         terminal.progress(epochs * -(-len(x) // size), "training", progress) as advance,
@@ -133,7 +134,7 @@ def train(
     ):
         for epoch in range(epochs):
             batches = in_order(x, y, size) if size == len(x) else steps.shuffled(x, y, order)
-            measured[0, epoch], measured[1, epoch] = steps.mean(steps.learn, batches, len(x), advance)
+            measured[:2, epoch] = steps.mean(steps.learn, batches, len(x), advance)
             if not np.isfinite(measured[0, epoch]):
                 warnings.warn(
                     f"the training diverged: its loss is not finite in epoch {epoch}", RuntimeWarning, stacklevel=2
@@ -141,7 +142,7 @@ def train(
                 break
             if held_out:
                 batches = in_order(*held_out, size)
-                measured[2, epoch], measured[3, epoch] = steps.mean(steps.look, batches, len(held_out[0]))
+                measured[2:, epoch] = steps.mean(steps.look, batches, len(held_out[0]))
     return history(measured, chosen.name == "cross_entropy", held_out is not None)
 
 
@@ -190,15 +191,19 @@ class Steps:
         self.number = 0
         self.buffers = [layer.buffers(size, net.xp) for layer in net.layers]
         self.states = [optimizer.state(parameter) for _, parameter in net.parameters()]
-        self.x = net.xp.empty((size, net.inputs), dtype=net.dtype)
-        self.y = net.xp.empty((size, net.outputs), dtype=net.dtype)
+
+    @cached_property
+    def batch(self) -> tuple[Array, Array]:
+        """Where the rows of a batch are copied to, if they do not lie together."""
+        x, y = (self.net.xp.empty((self.size, n), dtype=self.net.dtype) for n in (self.net.inputs, self.net.outputs))
+        return x, y
 
     def shuffled(self, x: Array, y: Array, order: Stream) -> Batches:
         """Give the examples in batches, in a new order: that of so many words of the stream."""
         rows = self.net.xp.asarray(np.argsort(order.bits(len(x)), kind="stable"))
         for start in range(0, len(x), self.size):
             chosen = rows[start : start + self.size]
-            yield self.take(x, chosen, self.x), self.take(y, chosen, self.y)
+            yield self.take(x, chosen, self.batch[0]), self.take(y, chosen, self.batch[1])
 
     def take(self, whole: Array, rows: Array, out: Array) -> Array:
         """Copy some rows of an array to the first rows of another."""
@@ -231,8 +236,11 @@ class Steps:
         batches: Batches,
         rows: int,
         advance: Callable[[int], object] = lambda n: None,
-    ) -> tuple[Any, Any]:
-        """Do the same with every batch, of so many rows in all; give the mean loss and the share of right answers."""
+    ) -> tuple[float, float]:
+        """Do the same with every batch, of so many rows in all; give the mean loss and the share of right answers.
+
+        A GPU is waited for at the end alone.
+        """
         loss = correct = 0
         for x, y in batches:
             value, a = do(x, y)
@@ -240,7 +248,7 @@ class Steps:
             loss += value * (len(x) / rows)
             correct += answers_alike(a, y)
             advance(1)
-        return loss, correct / rows
+        return float(loss), float(correct / rows)
 
 
 def answers_alike(a: Array, y: Array) -> Any:

@@ -33,6 +33,10 @@ class ClArray(View):
     array: Any
 
     @property
+    def memory(self) -> int:
+        return int(self.array.base_data.int_ptr)
+
+    @property
     def context(self) -> Any:
         """The context of its buffer."""
         return self.array.context
