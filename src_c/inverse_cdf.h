@@ -6,60 +6,52 @@
  * there; elsewhere of p.
  */
 
+/* The coefficients of quantile_f32: 9 of each of 16 polynomials. src_c/tools/coefficients.py prints them. */
+PYI_TABLE PYI_ALIGN(64) float QUANTILE_F32[9][16] = {
+    {0x1.87ba78p+2f, 0x1.795744p+2f, 0x1.6a69a4p+2f, 0x1.5ae102p+2f, 0x1.4aa938p+2f, 0x1.39a966p+2f, 0x1.27c24p+2f,
+     0x1.14cb7ap+2f, 0x1.008fbap+2f, 0x1.d58bdp+1f, 0x1.a60a6ep+1f, 0x1.715c7cp+1f, 0x1.357294p+1f, 0x1.dcdcp+0f,
+     0x1.267d4cp+0f, 0x1.40d932p-2f},
+    {0x1.464cb4p-3f, 0x1.521ed4p-3f, 0x1.5f4d7ep-3f, 0x1.6e206ep-3f, 0x1.7ef5bp-3f, 0x1.924b6ap-3f, 0x1.a8cf5ep-3f,
+     0x1.c3788ep-3f, 0x1.e3b416p-3f, 0x1.05dc32p-2f, 0x1.1f966ap-2f, 0x1.42503ep-2f, 0x1.74a96p-2f, 0x1.c6a994p-2f,
+     0x1.36e654p-1f, 0x1.4ffac6p-8f},
+    {0x1.365efp-5f, 0x1.40676p-5f, 0x1.4b71c6p-5f, 0x1.57aadep-5f, 0x1.654a8p-5f, 0x1.74972p-5f, 0x1.85ea8ep-5f,
+     0x1.99b802p-5f, 0x1.b0930cp-5f, 0x1.cb3408p-5f, 0x1.ea6af8p-5f, 0x1.076054p-4f, 0x1.1b4808p-4f, 0x1.299c2ap-4f,
+     0x1.ee296ap-5f, 0x1.72866cp-13f},
+    {0x1.8a9ca8p-7f, 0x1.96d468p-7f, 0x1.a43832p-7f, 0x1.b2f9a2p-7f, 0x1.c35622p-7f, 0x1.d59a92p-7f, 0x1.ea283ep-7f,
+     0x1.00bddcp-6f, 0x1.0e1b0ep-6f, 0x1.1d94bcp-6f, 0x1.2fb4ap-6f, 0x1.45332ap-6f, 0x1.5f356p-6f, 0x1.81dd08p-6f,
+     0x1.e4626cp-6f, 0x1.d04ep-18f},
+    {0x1.8720c2p-8f, 0x1.9286b6p-8f, 0x1.9ef39ap-8f, 0x1.ac9028p-8f, 0x1.bb8e1ep-8f, 0x1.cc2adcp-8f, 0x1.deb2ccp-8f,
+     0x1.f385f2p-8f, 0x1.058ef4p-7f, 0x1.130a92p-7f, 0x1.229756p-7f, 0x1.34acacp-7f, 0x1.49ca94p-7f, 0x1.61c5d4p-7f,
+     0x1.6451e6p-7f, 0x1.58c768p-21f},
+    {-0x1.ef3c7p-10f, -0x1.fb2918p-10f, -0x1.03f61p-9f, -0x1.0ace32p-9f, -0x1.12298cp-9f, -0x1.1a15bp-9f,
+     -0x1.22a08cp-9f, -0x1.2bd6fep-9f, -0x1.35c1a6p-9f, -0x1.405db2p-9f, -0x1.4b8c22p-9f, -0x1.56e73ap-9f,
+     -0x1.6146bep-9f, -0x1.66d686p-9f, -0x1.43a1fp-9f, -0x1.20a02p-24f},
+    {0x1.999558p-8f, 0x1.a4a7fp-8f, 0x1.b0a566p-8f, 0x1.bdaeb8p-8f, 0x1.cbeb5ep-8f, 0x1.db8adap-8f, 0x1.ecc6ap-8f,
+     0x1.ffe456p-8f, 0x1.0a9c14p-7f, 0x1.16932ap-7f, 0x1.241074p-7f, 0x1.334c32p-7f, 0x1.445ed2p-7f, 0x1.56c0c2p-7f,
+     0x1.65645ep-7f, 0x1.fb8306p-27f},
+    {-0x1.0f1302p-8f, -0x1.1657bap-8f, -0x1.1e354ap-8f, -0x1.26c0fap-8f, -0x1.301438p-8f, -0x1.3a4d8ep-8f,
+     -0x1.4591e4p-8f, -0x1.520dep-8f, -0x1.5ff774p-8f, -0x1.6f8ed6p-8f, -0x1.811d4ep-8f, -0x1.94ebf4p-8f,
+     -0x1.ab1df8p-8f, -0x1.c3142cp-8f, -0x1.d78d62p-8f, -0x1.4383p-30f},
+    {0x1.cba1e6p-10f, 0x1.d82076p-10f, 0x1.e5aa76p-10f, 0x1.f46612p-10f, 0x1.02409ap-9f, 0x1.0b19c2p-9f, 0x1.14e078p-9f,
+     0x1.1fbe7ap-9f, 0x1.2be752p-9f, 0x1.399a84p-9f, 0x1.492558p-9f, 0x1.5ae14ap-9f, 0x1.6f2504p-9f, 0x1.85f9f6p-9f,
+     0x1.9d4996p-9f, 0x1.b98bf6p-35f},
+};
+
 /*
  * z from v = 8 p, and around the median, from p = 1/8 on, from t = 4 - 8 p. Valid range: v >= 2^-30.
  * Max error: 4.2 2^-24 of z. Monotone: the steps of s, 2^-23 of its octave, move z further than rounding does.
  *
  * In s = sqrt(v) the tail has 15 octaves, and z a polynomial of degree 8 in each: in d = 2 - s / 2^e. The
  * exponent of s, from -15 to 0, chooses it from the table, whose last column is the median's: z / t in t^2.
- * src_c/tools/coefficients.py prints the table.
  */
 PYI_INLINE f32v quantile_f32(f32v v, f32v t)
 {
-    static const PYI_ALIGN(64) float P[9][16] = {
-        {0x1.87ba78p+2f, 0x1.795744p+2f, 0x1.6a69a4p+2f, 0x1.5ae102p+2f, 0x1.4aa938p+2f, 0x1.39a966p+2f, 0x1.27c24p+2f,
-         0x1.14cb7ap+2f, 0x1.008fbap+2f, 0x1.d58bdp+1f, 0x1.a60a6ep+1f, 0x1.715c7cp+1f, 0x1.357294p+1f, 0x1.dcdcp+0f,
-         0x1.267d4cp+0f, 0x1.40d932p-2f},
-        {0x1.464cb4p-3f, 0x1.521ed4p-3f, 0x1.5f4d7ep-3f, 0x1.6e206ep-3f, 0x1.7ef5bp-3f, 0x1.924b6ap-3f, 0x1.a8cf5ep-3f,
-         0x1.c3788ep-3f, 0x1.e3b416p-3f, 0x1.05dc32p-2f, 0x1.1f966ap-2f, 0x1.42503ep-2f, 0x1.74a96p-2f, 0x1.c6a994p-2f,
-         0x1.36e654p-1f, 0x1.4ffac6p-8f},
-        {0x1.365efp-5f, 0x1.40676p-5f, 0x1.4b71c6p-5f, 0x1.57aadep-5f, 0x1.654a8p-5f, 0x1.74972p-5f, 0x1.85ea8ep-5f,
-         0x1.99b802p-5f, 0x1.b0930cp-5f, 0x1.cb3408p-5f, 0x1.ea6af8p-5f, 0x1.076054p-4f, 0x1.1b4808p-4f, 0x1.299c2ap-4f,
-         0x1.ee296ap-5f, 0x1.72866cp-13f},
-        {0x1.8a9ca8p-7f, 0x1.96d468p-7f, 0x1.a43832p-7f, 0x1.b2f9a2p-7f, 0x1.c35622p-7f, 0x1.d59a92p-7f, 0x1.ea283ep-7f,
-         0x1.00bddcp-6f, 0x1.0e1b0ep-6f, 0x1.1d94bcp-6f, 0x1.2fb4ap-6f, 0x1.45332ap-6f, 0x1.5f356p-6f, 0x1.81dd08p-6f,
-         0x1.e4626cp-6f, 0x1.d04ep-18f},
-        {0x1.8720c2p-8f, 0x1.9286b6p-8f, 0x1.9ef39ap-8f, 0x1.ac9028p-8f, 0x1.bb8e1ep-8f, 0x1.cc2adcp-8f, 0x1.deb2ccp-8f,
-         0x1.f385f2p-8f, 0x1.058ef4p-7f, 0x1.130a92p-7f, 0x1.229756p-7f, 0x1.34acacp-7f, 0x1.49ca94p-7f, 0x1.61c5d4p-7f,
-         0x1.6451e6p-7f, 0x1.58c768p-21f},
-        {-0x1.ef3c7p-10f, -0x1.fb2918p-10f, -0x1.03f61p-9f, -0x1.0ace32p-9f, -0x1.12298cp-9f, -0x1.1a15bp-9f,
-         -0x1.22a08cp-9f, -0x1.2bd6fep-9f, -0x1.35c1a6p-9f, -0x1.405db2p-9f, -0x1.4b8c22p-9f, -0x1.56e73ap-9f,
-         -0x1.6146bep-9f, -0x1.66d686p-9f, -0x1.43a1fp-9f, -0x1.20a02p-24f},
-        {0x1.999558p-8f, 0x1.a4a7fp-8f, 0x1.b0a566p-8f, 0x1.bdaeb8p-8f, 0x1.cbeb5ep-8f, 0x1.db8adap-8f, 0x1.ecc6ap-8f,
-         0x1.ffe456p-8f, 0x1.0a9c14p-7f, 0x1.16932ap-7f, 0x1.241074p-7f, 0x1.334c32p-7f, 0x1.445ed2p-7f, 0x1.56c0c2p-7f,
-         0x1.65645ep-7f, 0x1.fb8306p-27f},
-        {-0x1.0f1302p-8f, -0x1.1657bap-8f, -0x1.1e354ap-8f, -0x1.26c0fap-8f, -0x1.301438p-8f, -0x1.3a4d8ep-8f,
-         -0x1.4591e4p-8f, -0x1.520dep-8f, -0x1.5ff774p-8f, -0x1.6f8ed6p-8f, -0x1.811d4ep-8f, -0x1.94ebf4p-8f,
-         -0x1.ab1df8p-8f, -0x1.c3142cp-8f, -0x1.d78d62p-8f, -0x1.4383p-30f},
-        {0x1.cba1e6p-10f, 0x1.d82076p-10f, 0x1.e5aa76p-10f, 0x1.f46612p-10f, 0x1.02409ap-9f, 0x1.0b19c2p-9f,
-         0x1.14e078p-9f, 0x1.1fbe7ap-9f, 0x1.2be752p-9f, 0x1.399a84p-9f, 0x1.492558p-9f, 0x1.5ae14ap-9f, 0x1.6f2504p-9f,
-         0x1.85f9f6p-9f, 0x1.9d4996p-9f, 0x1.b98bf6p-35f},
-    };
     const f32v s = sqrt_f32(min_f32(v, splat_f32(0x1.fffffep+1f))); /* 2, where v rounds to 4, has another octave */
     const mask32v centre = ge_f32(s, splat_f32(1.0f));
     const f32v d = splat_f32(2.0f) - f32_from_bits((bits_f32(s) & splat_u32(0x007fffffu)) | splat_u32(0x3f800000u));
     const f32v x = select_f32(centre, t * t, d);
     const table_index octave = index_table(bits_f32(s) >> 23);
-    f32v z;
-    if (all_in_upper_half(octave)) { /* all lanes but one of 2^16 */
-        z = look_up_upper(octave, P[8]);
-        for (int i = 7; i >= 0; i--)
-            z = fma_f32(z, x, look_up_upper(octave, P[i]));
-    } else {
-        z = look_up(octave, P[8]);
-        for (int i = 7; i >= 0; i--)
-            z = fma_f32(z, x, look_up(octave, P[i]));
-    }
+    const f32v z = table_polynomial(x, octave, QUANTILE_F32);
     return select_f32(centre, z * t, z);
 }
 

@@ -80,12 +80,26 @@ PYI_INLINE f32v look_up(table_index i, const float table[16])
     return _mm256_blendv_ps(_mm256_permutevar8x32_ps(_mm256_load_ps(table), i.low),
                             _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i.low), i.high);
 }
-PYI_INLINE int all_in_upper_half(table_index i) { return _mm256_movemask_ps(i.high) == 0xff; }
 PYI_INLINE f32v look_up_upper(table_index i, const float table[16])
 {
     return _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i.low);
 }
-
+/* A polynomial of degree 8 in x, the one of 16 that an index chooses: where all indices are at least 8, as of all lanes
+ * but one of 2^16, half of the table is enough. */
+PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[9][16])
+{
+    f32v y;
+    if (_mm256_movemask_ps(i.high) == 0xff) {
+        y = look_up_upper(i, table[8]);
+        for (int k = 7; k >= 0; k--)
+            y = fma_f32(y, x, look_up_upper(i, table[k]));
+    } else {
+        y = look_up(i, table[8]);
+        for (int k = 7; k >= 0; k--)
+            y = fma_f32(y, x, look_up(i, table[k]));
+    }
+    return y;
+}
 PYI_INLINE f32v f32_from_i32(u32v x) { return _mm256_cvtepi32_ps((__m256i)x); }
 /* There is no unsigned conversion: both 16-bit halves are exact, and the fma rounds their sum once. */
 PYI_INLINE f32v f32_from_u32(u32v x)

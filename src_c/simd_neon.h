@@ -69,8 +69,14 @@ PYI_INLINE f32v look_up(table_index i, const float table[16])
                                  vreinterpretq_u8_f32(vld1q_f32(table + 12))}};
     return vreinterpretq_f32_u8(vqtbl4q_u8(bytes, i));
 }
-PYI_INLINE int all_in_upper_half(table_index i) { return (void)i, 0; }
-PYI_INLINE f32v look_up_upper(table_index i, const float table[16]) { return look_up(i, table); }
+/* A polynomial of degree 8 in x, the one of 16 that an index chooses. */
+PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[9][16])
+{
+    f32v y = look_up(i, table[8]);
+    for (int k = 7; k >= 0; k--)
+        y = fma_f32(y, x, look_up(i, table[k]));
+    return y;
+}
 
 PYI_INLINE u64v mul_low32(u64v a, u64v b) { return vmull_u32(vmovn_u64(a), vmovn_u64(b)); }
 PYI_INLINE u64v high32(u64v x) { return x >> 32; }
