@@ -35,6 +35,7 @@ PYI_INLINE f64v f64_from_i64(u64v x) { return _mm512_cvtepi64_pd((__m512i)x); }
 PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c) { return _mm512_fmadd_ps(a, b, c); }
 PYI_INLINE f64v fma_f64(f64v a, f64v b, f64v c) { return _mm512_fmadd_pd(a, b, c); }
 PYI_INLINE f32v sqrt_f32(f32v x) { return _mm512_sqrt_ps(x); }
+PYI_INLINE f32v sqrt_above_0_f32(f32v x) { return sqrt_f32(x); }
 PYI_INLINE f64v sqrt_f64(f64v x) { return _mm512_sqrt_pd(x); }
 PYI_INLINE f32v min_f32(f32v x, f32v limit) { return _mm512_min_ps(x, limit); }
 PYI_INLINE f64v min_f64(f64v x, f64v limit) { return _mm512_min_pd(x, limit); }

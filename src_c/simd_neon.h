@@ -39,6 +39,7 @@ PYI_INLINE f64v f64_from_i64(u64v x) { return vcvtq_f64_s64(vreinterpretq_s64_u6
 PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c) { return vfmaq_f32(c, a, b); }
 PYI_INLINE f64v fma_f64(f64v a, f64v b, f64v c) { return vfmaq_f64(c, a, b); }
 PYI_INLINE f32v sqrt_f32(f32v x) { return vsqrtq_f32(x); }
+PYI_INLINE f32v sqrt_above_0_f32(f32v x) { return sqrt_f32(x); }
 PYI_INLINE f64v sqrt_f64(f64v x) { return vsqrtq_f64(x); }
 PYI_INLINE f32v min_f32(f32v x, f32v limit) { return vminq_f32(x, limit); }
 PYI_INLINE f64v min_f64(f64v x, f64v limit) { return vminq_f64(x, limit); }

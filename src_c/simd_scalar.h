@@ -72,17 +72,20 @@ PYI_INLINE f64v f64_from_i64(u64v x) { return (f64v)(i64v)x; }
 PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c) { return fmaf(a, b, c); }
 PYI_INLINE f64v fma_f64(f64v a, f64v b, f64v c) { return fma(a, b, c); }
 #if defined(__CUDA_ARCH__)
-/* Valid range: 0, and 2^-100 and above. What the assembler makes of sqrt.rn.f32, without its branch for other numbers:
- * an approximation's reciprocal, and one step that leaves the nearest number. */
-PYI_INLINE f32v sqrt_f32(f32v x)
+/* What the assembler makes of sqrt.rn.f32, without its branch for other numbers: from nearly the reciprocal of the root
+ * of x, one step that leaves the nearest number. Valid range: x = 0, or 2^-100 and above. */
+PYI_INLINE f32v sqrt_by_reciprocal(f32v x, f32v not_0)
 {
     f32v reciprocal, root;
-    asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(reciprocal) : "f"(fmaxf(x, 0x1p-100f)));
+    asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(reciprocal) : "f"(not_0));
     root = x * reciprocal;
     return fmaf(fmaf(-root, root, x), reciprocal * 0.5f, root);
 }
+PYI_INLINE f32v sqrt_f32(f32v x) { return sqrt_by_reciprocal(x, fmaxf(x, 0x1p-100f)); }
+PYI_INLINE f32v sqrt_above_0_f32(f32v x) { return sqrt_by_reciprocal(x, x); }
 #else
 PYI_INLINE f32v sqrt_f32(f32v x) { return sqrtf(x); }
+PYI_INLINE f32v sqrt_above_0_f32(f32v x) { return sqrt_f32(x); }
 #endif
 PYI_INLINE f64v sqrt_f64(f64v x) { return sqrt(x); }
 PYI_INLINE f32v min_f32(f32v x, f32v limit) { return x < limit ? x : limit; }
@@ -104,7 +107,11 @@ PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return m ? yes : no; 
 
 /* Look-ups in a table of 16, which starts on a 64-byte boundary, by the low four bits of an index. */
 typedef u32v table_index;
+#if defined(PYI_SHARED) /* of an exponent from -15 to 0, which is all that asks */
+PYI_INLINE table_index index_table(u32v x) { return x - 112; }
+#else
 PYI_INLINE table_index index_table(u32v x) { return x & 15; }
+#endif
 PYI_INLINE f32v look_up(table_index i, const float table[16]) { return table[i]; }
 #if defined(PYI_SHARED)
 /* The table in memory that a CUDA block's threads share, with the coefficients of a polynomial side by side. A row has

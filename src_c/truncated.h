@@ -80,7 +80,7 @@ PYI_INLINE f32v sample_truncated_tail_f32(u32v word, const truncated_tail_f32 *d
                                       0x1.062d84p+2f,  0x1.5d793cp-1f,  0x1.521c7cp-6f};
     static const float DENOMINATOR[] = {0x1p+0f, 0x1.4f1034p+2f, 0x1.0d6808p+2f, 0x1.5d97e2p-1f, 0x1.52192p-6f};
     const f32v r = fma_f32(f32_from_u32(word ^ d->bounds.flip), d->step, d->first);
-    const f32v s = sqrt_f32(d->log + minus_two_log_f32(r));
+    const f32v s = sqrt_above_0_f32(d->log + minus_two_log_f32(r));
     const f32v z = horner_f32(s, NUMERATOR, 5) / horner_f32(s, DENOMINATOR, 4);
     return between_f32(fma_f32(z, d->bounds.std, d->bounds.mean), &d->bounds);
 }

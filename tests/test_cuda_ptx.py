@@ -127,6 +127,42 @@ def test_the_assembler_spills_nothing_worth_speaking_of(kernels, kind):
     assert "warning" not in log
 
 
+def root_in_code(expression, processor):
+    """The machine code of `expression` of x, and as a formula what it stores."""
+    text = source((0, 2, 1), JOB_BYTES).rpartition("PYI_CUDA_KERNELS(")[0]
+    text += f'extern "C" __global__ void kernel(float *p, float x) {{ *p = {expression}; }}'
+    code = nvrtc.disassembled(compiled(text, processor).binary).partition("\n.text.kernel:")[2]
+    values = {}
+    for operation, result, operands in re.findall(
+        r"(MUFU\.RSQ|FMUL|FFMA)(?:\.FTZ)? (R\d+), (.*?) ;", code.split("STG")[0]
+    ):
+        of = [o.replace(".reuse", "") for o in operands.split(", ")]
+        of = ["-" * o.startswith("-") + values.get(o.lstrip("-"), "0.5" if o == "0.5" else "x") for o in of]
+        values[result] = f"{operation}({', '.join(of)})"
+    return code, values[result]
+
+
+@pytest.mark.parametrize("processor", ["sm_75", "sm_90", "sm_120"])
+def test_roots_are_what_the_assembler_makes_of_the_exact_root(processor):
+    """From 2^-101 to infinity; else it branches, which ours do not."""
+    if processor not in processors():
+        pytest.skip(f"this NVRTC does not know {processor}")
+    if nvrtc.disassembler() is None:
+        pytest.skip("no nvidia-cuda-nvdisasm")
+    code, exact = root_in_code("sqrtf(x)", processor)
+    assert re.search(r"IADD3.*, -0xd000000,", code)
+    assert re.search(r"ISETP.GT.U32.*, 0x727fffff,", code)
+    reciprocal = "MUFU.RSQ(x)"
+    root = f"FMUL({reciprocal}, x)"
+    assert exact == f"FFMA(FFMA(-{root}, {root}, x), FMUL({reciprocal}, 0.5), {root})"
+    code, ours = root_in_code("sqrt_above_0_f32(x)", processor)
+    assert ours == exact
+    assert "ISETP" not in code
+    code, ours = root_in_code("sqrt_f32(x)", processor)
+    assert "ISETP" not in code
+    assert re.search(r"FMNMX.*, 7\.88860905\d*e-31,", code)  # 2^-100, of which the reciprocal is where x is 0
+
+
 def test_cupy_compiles_with_these_flags_alone(monkeypatch):
     """CuPy's own, which it would ask the device for, is the architecture; here PTX, to be read."""
     compiler = pytest.importorskip("cupy.cuda.compiler", reason="no CuPy")

@@ -111,7 +111,8 @@ def _launch(job: Job, pointer: int, device: int, stream: int | None) -> None:
     with cuda.Device(device) as current:
         module = _module(job.kind, len(job.constants), device)
         kernel = module.get_function(kernel_name(job.kind, job.layout.is_run))
-        blocks = grid(job.layout.units, current.attributes["MultiProcessorCount"])
+        held = cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(kernel.ptr, THREADS, 0)
+        blocks = grid(job.layout.units, current.attributes["MultiProcessorCount"], held)
         queue = cuda.get_current_stream() if stream is None else cuda.ExternalStream(stream)
         with queue:
             kernel((blocks,), (THREADS,), launch_arguments(job, pointer))
