@@ -49,9 +49,8 @@ PYI_INLINE f32v quantile_f32(f32v v, f32v t)
     const f32v s =
         sqrt_above_0_f32(min_f32(v, splat_f32(0x1.fffffep+1f))); /* 2, where v rounds to 4, has another octave */
     const mask32v centre = ge_f32(s, splat_f32(1.0f));
-    const f32v d = splat_f32(2.0f) - f32_from_bits((bits_f32(s) & splat_u32(0x007fffffu)) | splat_u32(0x3f800000u));
-    const f32v x = select_f32(centre, t * t, d);
     const table_index octave = index_table(bits_f32(s) >> 23);
+    const f32v x = select_f32(centre, t * t, two_minus_significand(s, octave));
     const f32v z = table_polynomial(x, octave, QUANTILE_F32);
     return select_f32(centre, z * t, z);
 }

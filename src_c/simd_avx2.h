@@ -65,6 +65,10 @@ PYI_INLINE u64v select_u64(mask64v m, u64v yes, u64v no)
 }
 PYI_INLINE f32v select_f32(mask32v m, f32v yes, f32v no) { return _mm256_blendv_ps(no, yes, (f32v)m); }
 PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return _mm256_blendv_pd(no, yes, (f64v)m); }
+PYI_INLINE f32v negate_where_f32(mask32v m, f32v x)
+{
+    return f32_from_bits(bits_f32(x) ^ select_u32(m, splat_u32(0x80000000u), splat_u32(0)));
+}
 
 /* A permute picks from 8 by three bits; the fourth, as a sign, picks from two permutes. */
 typedef struct {
@@ -80,6 +84,12 @@ PYI_INLINE f32v look_up(table_index i, const float table[16])
 {
     return _mm256_blendv_ps(_mm256_permutevar8x32_ps(_mm256_load_ps(table), i.low),
                             _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i.low), i.high);
+}
+/* 2 minus the significand of s, which is in [1, 2); the index is of s's exponent. */
+PYI_INLINE f32v two_minus_significand(f32v s, table_index i)
+{
+    (void)i;
+    return splat_f32(2.0f) - f32_from_bits((bits_f32(s) & splat_u32(0x007fffffu)) | splat_u32(0x3f800000u));
 }
 PYI_INLINE f32v look_up_upper(table_index i, const float table[16])
 {

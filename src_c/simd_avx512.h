@@ -58,12 +58,22 @@ PYI_INLINE u64v select_u64(mask64v m, u64v yes, u64v no)
 }
 PYI_INLINE f32v select_f32(mask32v m, f32v yes, f32v no) { return _mm512_mask_blend_ps(m, no, yes); }
 PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return _mm512_mask_blend_pd(m, no, yes); }
+PYI_INLINE f32v negate_where_f32(mask32v m, f32v x)
+{
+    return f32_from_bits(bits_f32(x) ^ select_u32(m, splat_u32(0x80000000u), splat_u32(0)));
+}
 
 typedef __m512i table_index;
 PYI_INLINE table_index index_table(u32v x) { return (__m512i)x; } /* the permute looks at four bits alone */
 PYI_INLINE f32v look_up(table_index i, const float table[16])
 {
     return _mm512_permutexvar_ps(i, _mm512_load_ps(table));
+}
+/* 2 minus the significand of s, which is in [1, 2); the index is of s's exponent. */
+PYI_INLINE f32v two_minus_significand(f32v s, table_index i)
+{
+    (void)i;
+    return splat_f32(2.0f) - f32_from_bits((bits_f32(s) & splat_u32(0x007fffffu)) | splat_u32(0x3f800000u));
 }
 /* A polynomial of degree 8 in x, the one of 16 that an index chooses. */
 PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[9][16])

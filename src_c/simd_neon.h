@@ -56,6 +56,10 @@ PYI_INLINE u32v select_u32(mask32v m, u32v yes, u32v no) { return vbslq_u32(m, y
 PYI_INLINE u64v select_u64(mask64v m, u64v yes, u64v no) { return vbslq_u64(m, yes, no); }
 PYI_INLINE f32v select_f32(mask32v m, f32v yes, f32v no) { return vbslq_f32(m, yes, no); }
 PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return vbslq_f64(m, yes, no); }
+PYI_INLINE f32v negate_where_f32(mask32v m, f32v x)
+{
+    return f32_from_bits(bits_f32(x) ^ select_u32(m, splat_u32(0x80000000u), splat_u32(0)));
+}
 
 /* TBL picks bytes out of 64: those of element i are 4 i to 4 i + 3. */
 typedef uint8x16_t table_index;
@@ -69,6 +73,12 @@ PYI_INLINE f32v look_up(table_index i, const float table[16])
                                  vreinterpretq_u8_f32(vld1q_f32(table + 8)),
                                  vreinterpretq_u8_f32(vld1q_f32(table + 12))}};
     return vreinterpretq_f32_u8(vqtbl4q_u8(bytes, i));
+}
+/* 2 minus the significand of s, which is in [1, 2); the index is of s's exponent. */
+PYI_INLINE f32v two_minus_significand(f32v s, table_index i)
+{
+    (void)i;
+    return splat_f32(2.0f) - f32_from_bits((bits_f32(s) & splat_u32(0x007fffffu)) | splat_u32(0x3f800000u));
 }
 /* A polynomial of degree 8 in x, the one of 16 that an index chooses. */
 PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[9][16])

@@ -47,8 +47,7 @@ PYI_INLINE f32v sample_truncated_centre_f32(u32v word, const truncated_centre_f3
     const f32v v = fma_f32(from_end, d->step, select_f32(below, d->end_below, d->end_above));
     const f32v t = fma_f32(from_median, d->step, select_f32(below, d->median_below, d->median_above));
     const f32v z = quantile_f32(max_f32(v, splat_f32(0x1p-30f)), t);
-    const u32v sign = select_u32(below, splat_u32(0x80000000u), splat_u32(0));
-    return between_f32(fma_f32(f32_from_bits(bits_f32(z) ^ sign), d->bounds.std, d->bounds.mean), &d->bounds);
+    return between_f32(fma_f32(negate_where_f32(below, z), d->bounds.std, d->bounds.mean), &d->bounds);
 }
 
 PYI_INLINE f64v sample_truncated_centre_f64(u64v word, const truncated_centre_f64 *d)

@@ -83,8 +83,8 @@ def test_no_product_and_sum_are_fused_that_the_source_has_apart(ptx):
         ("BOX_MULLER", "BF16"): (2 * (1 + 7 + 1 + 2 + 4 + 4 + 2), 0),
         # u; the logarithm's 7 and 2, and 2 with its exponent; 8 of each polynomial; the two samples.
         ("BOX_MULLER", "F64"): (0, 1 + 7 + 2 + 2 + 8 + 8 + 2),
-        # v, t, 2 of the root, 8 of the polynomial, the sample.
-        ("ICDF", "F32"): (4 * (1 + 1 + 2 + 8 + 1), 0),
+        # v, t, 2 of the root, the distance to the octave's end, 8 of the polynomial, the sample.
+        ("ICDF", "F32"): (4 * (1 + 1 + 2 + 1 + 8 + 1), 0),
         # p, t; the logarithm's 11; 8 of each polynomial, of which the first adds to 0; the sample.
         ("ICDF", "F64"): (0, 2 * (2 + 11 + 16 + 1)),
         ("TRUNCATED_NARROW", "F32"): (4 * (1 + 4 + 1), 0),
