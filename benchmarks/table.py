@@ -1,4 +1,4 @@
-"""Prints the results of bench_fill.py, bench_initialize.py and bench_gpu.py as the Markdown tables of README.md.
+"""Prints the results of bench_fill.py, bench_initialize.py, kernel_limits.py and bench_gpu.py as README.md's tables.
 
 Usage: python benchmarks/table.py results/FILE.json
        python benchmarks/table.py --readme       puts them into README.md, between the comments that name the file
@@ -21,6 +21,8 @@ FRACTIONS = {0.5: "half as many", 2: "twice as many"}
 
 def tables(result):
     """The tables of a file of results, in Markdown."""
+    if "kernels" in result:
+        return kernels(result) + "\n"
     machine = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     gpu = result.get("device")
@@ -37,6 +39,25 @@ def tables(result):
     else:
         parts = models(result) if "initialize" in result else times_and_calls(result)
     return "\n\n".join([head, *parts]) + "\n"
+
+
+def kernels(result):
+    """What limits the kernels for a GPU: instructions by kind, and samples and bytes a second."""
+    kinds = ["float32", "product", "integer", "special", "float64", "memory", "control"]
+    header = ["kernel", "instructions a sample", *kinds, "registers", "10^9 samples/s", "TB/s", "limited by"]
+    rows = [
+        [
+            r["name"],
+            number(r["instructions_per_sample"]),
+            *(number(r["kinds_per_sample"][k]) if k in r["kinds_per_sample"] else "" for k in kinds),
+            f"{r['registers']}" + (f", {r['spilled_bytes']} bytes spilled" if r["spilled_bytes"] else ""),
+            f"{r['samples_per_second'][r['limited_by']] / 1e9:,.0f}",
+            number(r["bytes_per_second"] / 1e12),
+            r["limited_by"],
+        ]
+        for r in result["kernels"]
+    ]
+    return markdown(header, rows)
 
 
 def models(result):

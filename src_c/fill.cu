@@ -16,6 +16,15 @@ typedef long long int64_t;
 typedef unsigned long long uintptr_t;
 #endif
 
+#if defined(__CUDACC__)
+#define PYI_SHARED static __shared__
+#define PYI_UNROLL _Pragma("unroll")
+#define PYI_NO_UNROLL _Pragma("unroll 1")
+#else
+#define PYI_UNROLL
+#define PYI_NO_UNROLL
+#endif
+
 #include "opencl.h"
 
 #include "job.h"
@@ -25,18 +34,33 @@ typedef unsigned long long uintptr_t;
 
 #include "samples.h"
 
-/* What pyinit/kernels/ takes for the number of threads in a CUDA block. */
+/* What pyinit/kernels/ takes for the number of threads in a CUDA block; a constant where offsets are computed of it. */
 #define PYI_CUDA_THREADS 256
+#ifndef PYI_BLOCK_THREADS
+#define PYI_BLOCK_THREADS PYI_CUDA_THREADS
+#endif
+/* The blocks of words that a thread takes in a turn of its loop, which share constants and what the loop itself takes.
+ * Its stores lie as many threads apart as a CUDA block has. */
+#define PYI_CUDA_BLOCKS 4
 
-/* A block of words as samples, in the order of memory: 16 bytes, or 8 of halves. */
+/* 16 bytes of samples in the order of memory: those of a block of words, or of two where samples are halves. */
 typedef struct {
     uint32_t word[4];
 } pyi_samples;
 
-PYI_INLINE pyi_samples make_samples(generator_state *g, const pyi_job *job, uint64_t block,
-                                    const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
+/* What a thread does first, with all others of its CUDA block. */
+PYI_INLINE void begin_thread(generator_state *g, const pyi_job *job, const pyi_generator generator,
+                             const pyi_method method, const pyi_dtype dtype)
 {
-    pyi_samples s;
+    if ((method == PYI_METHOD_ICDF || method == PYI_METHOD_TRUNCATED_CENTRE) && dtype != PYI_F64)
+        share_table(QUANTILE_F32, threadIdx.x, PYI_BLOCK_THREADS);
+    start(g, job, generator);
+}
+
+/* The samples of a block, from `word` on: 16 bytes, or 8 of halves. */
+PYI_INLINE void make_samples(generator_state *g, const pyi_job *job, uint64_t block, uint32_t *word,
+                             const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
+{
     u32v x[4];
     u64v x64[2];
 
@@ -44,21 +68,19 @@ PYI_INLINE pyi_samples make_samples(generator_state *g, const pyi_job *job, uint
     if (dtype == PYI_F64) {
         sample_words_f64(g, job, x64, generator, method);
         for (int i = 0; i < 2; i++) {
-            s.word[2 * i] = (uint32_t)x64[i];
-            s.word[2 * i + 1] = (uint32_t)(x64[i] >> 32);
+            word[2 * i] = (uint32_t)x64[i];
+            word[2 * i + 1] = (uint32_t)(x64[i] >> 32);
         }
-        return s;
+        return;
     }
     sample_words_f32(g, job, x, generator, method);
-    for (int i = 0; i < 4; i++)
-        s.word[i] = x[i];
-    for (int i = 0; i < 2; i++)
-        if (dtype == PYI_F16)
-            s.word[i] = f16_from_f32(f32_from_bits(x[2 * i])) | (uint32_t)f16_from_f32(f32_from_bits(x[2 * i + 1]))
-                                                                    << 16;
-        else if (dtype == PYI_BF16)
-            s.word[i] = round_bf16(x[2 * i]) >> 16 | (round_bf16(x[2 * i + 1]) & 0xffff0000u);
-    return s;
+    if (dtype == PYI_F16 || dtype == PYI_BF16)
+        for (int i = 0; i < 2; i++)
+            word[i] = dtype == PYI_F16 ? pair_f16(f32_from_bits(x[2 * i]), f32_from_bits(x[2 * i + 1]))
+                                       : pair_bf16(x[2 * i], x[2 * i + 1]);
+    else
+        for (int i = 0; i < 4; i++)
+            word[i] = x[i];
 }
 
 PYI_INLINE void put_sample(PYI_GLOBAL char *p, const pyi_samples *s, int i, const pyi_dtype dtype)
@@ -81,9 +103,10 @@ PYI_INLINE void fill_block(generator_state *g, const pyi_job *job, uint64_t bloc
                            const pyi_method method, const pyi_dtype dtype)
 {
     const int half = dtype == PYI_F16 || dtype == PYI_BF16, per_block = dtype == PYI_F64 ? 2 : 4;
-    const pyi_samples s = make_samples(g, job, block, generator, method, dtype);
     PYI_GLOBAL char *p = run + (ptrdiff_t)begin * stride;
+    pyi_samples s;
 
+    make_samples(g, job, block, s.word, generator, method, dtype);
     if (whole) {
         if (half)
             *(PYI_GLOBAL uint2 *)p = make_uint2(s.word[0], s.word[1]);
@@ -104,8 +127,48 @@ PYI_INLINE int is_aligned(const PYI_GLOBAL char *run, uint64_t lead, ptrdiff_t s
     return stride == (ptrdiff_t)size && ((uintptr_t)run - lead * size) % (size == 2 ? 8 : 16) == 0;
 }
 
-PYI_INLINE uint64_t this_thread(void) { return (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; }
-PYI_INLINE uint64_t all_threads(void) { return (uint64_t)gridDim.x * blockDim.x; }
+PYI_INLINE uint64_t this_thread(void) { return (uint64_t)blockIdx.x * PYI_BLOCK_THREADS + threadIdx.x; }
+PYI_INLINE uint64_t all_threads(void) { return (uint64_t)gridDim.x * PYI_BLOCK_THREADS; }
+
+/* Writes all samples of a block from a number on, or of two blocks of halves, to `p`, a multiple of 16. */
+PYI_INLINE void fill_store(generator_state *g, const pyi_job *job, uint64_t high, uint32_t low, PYI_GLOBAL char *p,
+                           const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
+{
+    const uint32_t blocks = dtype == PYI_F16 || dtype == PYI_BF16 ? 2 : 1;
+    pyi_samples s;
+
+    PYI_UNROLL
+    for (uint32_t i = 0; i < blocks; i++)
+        make_samples(g, job, high | (uint32_t)(low + i), s.word + 2 * i, generator, method, dtype);
+    *(PYI_GLOBAL uint4 *)p = make_uint4(s.word[0], s.word[1], s.word[2], s.word[3]);
+}
+
+/*
+ * All samples of the blocks from `block` on, whose numbers differ in the low word alone, to `out`, a multiple of 16.
+ * They make up `tiles`, each what a CUDA block writes in a turn of the loop.
+ */
+PYI_INLINE void fill_tiles(generator_state *g, const pyi_job *job, uint64_t block, PYI_GLOBAL char *out, uint32_t tiles,
+                           const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
+{
+    const uint32_t blocks = dtype == PYI_F16 || dtype == PYI_BF16 ? 2 : 1, stores = PYI_CUDA_BLOCKS / blocks;
+    const uint32_t apart = PYI_BLOCK_THREADS, tile_stores = stores * apart, step = gridDim.x * tile_stores;
+    const uint32_t first = blockIdx.x * tile_stores + threadIdx.x;
+    const uint64_t high = block >> 32 << 32;
+    uint32_t low = (uint32_t)block + first * blocks;
+    PYI_GLOBAL char *p = out + (uint64_t)first * 16;
+
+    for (uint32_t tile = blockIdx.x; tile < tiles; tile += gridDim.x, low += step * blocks, p += (uint64_t)step * 16) {
+        if (generator == PYI_ARS4X32_5 || dtype == PYI_F64) { /* long as they are */
+            PYI_NO_UNROLL
+            for (uint32_t k = 0; k < stores; k++)
+                fill_store(g, job, high, low + k * apart * blocks, p + k * apart * 16, generator, method, dtype);
+        } else {
+            PYI_UNROLL
+            for (uint32_t k = 0; k < stores; k++)
+                fill_store(g, job, high, low + k * apart * blocks, p + k * apart * 16, generator, method, dtype);
+        }
+    }
+}
 
 /* `count` samples side by side, the first one number `first` of the job. */
 PYI_INLINE void fill_run(const pyi_job *job, PYI_GLOBAL char *out, uint64_t first, uint64_t count,
@@ -114,14 +177,28 @@ PYI_INLINE void fill_run(const pyi_job *job, PYI_GLOBAL char *out, uint64_t firs
     const uint64_t per_block = dtype == PYI_F64 ? 2 : 4, sample = first + job->skip, lead = sample % per_block;
     const uint64_t block = job->block + sample / per_block, blocks = (lead + count + per_block - 1) / per_block;
     const ptrdiff_t size = dtype == PYI_F64 ? 8 : dtype == PYI_F16 || dtype == PYI_BF16 ? 2 : 4;
-    const uint64_t first_whole = lead != 0,
-                   end_whole = is_aligned(out, lead, size, dtype) ? (lead + count) / per_block : 0;
+    const uint64_t tile = (uint64_t)PYI_CUDA_BLOCKS * PYI_BLOCK_THREADS;
+    const uint64_t end_whole = is_aligned(out, lead, size, dtype) ? (lead + count) / per_block : 0;
+    PYI_GLOBAL char *const origin = out - lead * size; /* where sample 0 of block 0 would be */
     generator_state g;
 
-    start(&g, job, generator);
-    for (uint64_t i = this_thread(); i < blocks; i += all_threads())
-        fill_block(&g, job, block + i, out, i * per_block - lead, count, size, i >= first_whole && i < end_whole,
-                   generator, method, dtype);
+    begin_thread(&g, job, generator, method, dtype);
+    /* One part, or where the numbers of blocks pass a multiple of 2^32, more. */
+    for (uint64_t at = 0, end; at < blocks; at = end) {
+        const uint64_t room = ((uint64_t)1 << 32) - (uint32_t)(block + at);
+        uint64_t begin = at == 0 && lead ? 1 : at, tiles = 0;
+        end = blocks - at < room ? blocks : at + room;
+        if (size == 2 && (uintptr_t)(origin + begin * 8) % 16)
+            begin++;
+        if (begin < end && begin < end_whole)
+            tiles = ((end < end_whole ? end : end_whole) - begin) / tile;
+        fill_tiles(&g, job, block + begin, origin + begin * per_block * size, (uint32_t)tiles, generator, method,
+                   dtype);
+        for (uint64_t i = at + this_thread(); i < end - tiles * tile; i += all_threads()) {
+            const uint64_t n = i < begin ? i : i + tiles * tile;
+            fill_block(&g, job, block + n, out, n * per_block - lead, count, size, 0, generator, method, dtype);
+        }
+    }
 }
 
 /*
@@ -158,7 +235,7 @@ PYI_INLINE void fill_window(const pyi_job *job, PYI_GLOBAL char *out, const PYI_
     const uint64_t per_block = dtype == PYI_F64 ? 2 : 4;
     generator_state g;
 
-    start(&g, job, generator);
+    begin_thread(&g, job, generator, method, dtype);
     for (uint64_t unit = this_thread(); unit < w->units; unit += all_threads()) {
         uint64_t left = unit, sample = w->first + job->skip, block = 0;
         PYI_GLOBAL char *run = out;

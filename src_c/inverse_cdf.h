@@ -6,8 +6,8 @@
  * there; elsewhere of p.
  */
 
-/* The coefficients of quantile_f32, a column for each octave. src_c/tools/coefficients.py prints them. */
-PYI_TABLE PYI_ALIGN(64) float PYI_QUANTILE[9][16] = {
+/* The coefficients of quantile_f32: 9 of each of 16 polynomials. src_c/tools/coefficients.py prints them. */
+PYI_TABLE PYI_ALIGN(64) float QUANTILE_F32[9][16] = {
     {0x1.87ba78p+2f, 0x1.795744p+2f, 0x1.6a69a4p+2f, 0x1.5ae102p+2f, 0x1.4aa938p+2f, 0x1.39a966p+2f, 0x1.27c24p+2f,
      0x1.14cb7ap+2f, 0x1.008fbap+2f, 0x1.d58bdp+1f, 0x1.a60a6ep+1f, 0x1.715c7cp+1f, 0x1.357294p+1f, 0x1.dcdcp+0f,
      0x1.267d4cp+0f, 0x1.40d932p-2f},
@@ -43,25 +43,15 @@ PYI_TABLE PYI_ALIGN(64) float PYI_QUANTILE[9][16] = {
  *
  * In s = sqrt(v) the tail has 15 octaves, and z a polynomial of degree 8 in each: in d = 2 - s / 2^e. The
  * exponent of s, from -15 to 0, chooses it from the table, whose last column is the median's: z / t in t^2.
- * src_c/tools/coefficients.py prints the table.
  */
 PYI_INLINE f32v quantile_f32(f32v v, f32v t)
 {
-    const f32v s = sqrt_f32(min_f32(v, splat_f32(0x1.fffffep+1f))); /* 2, where v rounds to 4, has another octave */
+    const f32v s =
+        sqrt_above_0_f32(min_f32(v, splat_f32(0x1.fffffep+1f))); /* 2, where v rounds to 4, has another octave */
     const mask32v centre = ge_f32(s, splat_f32(1.0f));
-    const f32v d = splat_f32(2.0f) - f32_from_bits((bits_f32(s) & splat_u32(0x007fffffu)) | splat_u32(0x3f800000u));
-    const f32v x = select_f32(centre, t * t, d);
     const table_index octave = index_table(bits_f32(s) >> 23);
-    f32v z;
-    if (all_in_upper_half(octave)) { /* all lanes but one of 2^16 */
-        z = look_up_upper(octave, PYI_QUANTILE[8]);
-        for (int i = 7; i >= 0; i--)
-            z = fma_f32(z, x, look_up_upper(octave, PYI_QUANTILE[i]));
-    } else {
-        z = look_up(octave, PYI_QUANTILE[8]);
-        for (int i = 7; i >= 0; i--)
-            z = fma_f32(z, x, look_up(octave, PYI_QUANTILE[i]));
-    }
+    const f32v x = select_f32(centre, t * t, two_minus_significand(s, octave));
+    const f32v z = table_polynomial(x, octave, QUANTILE_F32);
     return select_f32(centre, z * t, z);
 }
 

@@ -29,6 +29,7 @@ typedef long int64_t;
 #define blockIdx ((uint2)((uint)get_group_id(0)))
 #define blockDim ((uint2)((uint)get_local_size(0)))
 #define gridDim ((uint2)((uint)get_num_groups(0)))
+#define PYI_BLOCK_THREADS blockDim.x
 
 /* The two kernels of one kind: as CUDA's, but that an array begins `start` bytes behind the beginning of a buffer. A
  * window is larger than what a kernel need take by value. */

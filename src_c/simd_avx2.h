@@ -34,6 +34,7 @@ PYI_INLINE f64v f64_from_bits(u64v x) { return (f64v)x; }
 PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c) { return _mm256_fmadd_ps(a, b, c); }
 PYI_INLINE f64v fma_f64(f64v a, f64v b, f64v c) { return _mm256_fmadd_pd(a, b, c); }
 PYI_INLINE f32v sqrt_f32(f32v x) { return _mm256_sqrt_ps(x); }
+PYI_INLINE f32v sqrt_above_0_f32(f32v x) { return sqrt_f32(x); }
 PYI_INLINE f64v sqrt_f64(f64v x) { return _mm256_sqrt_pd(x); }
 PYI_INLINE f32v min_f32(f32v x, f32v limit) { return _mm256_min_ps(x, limit); }
 PYI_INLINE f64v min_f64(f64v x, f64v limit) { return _mm256_min_pd(x, limit); }
@@ -64,6 +65,10 @@ PYI_INLINE u64v select_u64(mask64v m, u64v yes, u64v no)
 }
 PYI_INLINE f32v select_f32(mask32v m, f32v yes, f32v no) { return _mm256_blendv_ps(no, yes, (f32v)m); }
 PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return _mm256_blendv_pd(no, yes, (f64v)m); }
+PYI_INLINE f32v negate_where_f32(mask32v m, f32v x)
+{
+    return f32_from_bits(bits_f32(x) ^ select_u32(m, splat_u32(0x80000000u), splat_u32(0)));
+}
 
 /* A permute picks from 8 by three bits; the fourth, as a sign, picks from two permutes. */
 typedef struct {
@@ -80,12 +85,32 @@ PYI_INLINE f32v look_up(table_index i, const float table[16])
     return _mm256_blendv_ps(_mm256_permutevar8x32_ps(_mm256_load_ps(table), i.low),
                             _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i.low), i.high);
 }
-PYI_INLINE int all_in_upper_half(table_index i) { return _mm256_movemask_ps(i.high) == 0xff; }
+/* 2 minus the significand of s, which is in [1, 2); the index is of s's exponent. */
+PYI_INLINE f32v two_minus_significand(f32v s, table_index i)
+{
+    (void)i;
+    return splat_f32(2.0f) - f32_from_bits((bits_f32(s) & splat_u32(0x007fffffu)) | splat_u32(0x3f800000u));
+}
 PYI_INLINE f32v look_up_upper(table_index i, const float table[16])
 {
     return _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i.low);
 }
-
+/* A polynomial of degree 8 in x, the one of 16 that an index chooses: where all indices are at least 8, as of all lanes
+ * but one of 2^16, half of the table is enough. */
+PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[9][16])
+{
+    f32v y;
+    if (_mm256_movemask_ps(i.high) == 0xff) {
+        y = look_up_upper(i, table[8]);
+        for (int k = 7; k >= 0; k--)
+            y = fma_f32(y, x, look_up_upper(i, table[k]));
+    } else {
+        y = look_up(i, table[8]);
+        for (int k = 7; k >= 0; k--)
+            y = fma_f32(y, x, look_up(i, table[k]));
+    }
+    return y;
+}
 PYI_INLINE f32v f32_from_i32(u32v x) { return _mm256_cvtepi32_ps((__m256i)x); }
 /* There is no unsigned conversion: both 16-bit halves are exact, and the fma rounds their sum once. */
 PYI_INLINE f32v f32_from_u32(u32v x)

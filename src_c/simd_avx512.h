@@ -35,6 +35,7 @@ PYI_INLINE f64v f64_from_i64(u64v x) { return _mm512_cvtepi64_pd((__m512i)x); }
 PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c) { return _mm512_fmadd_ps(a, b, c); }
 PYI_INLINE f64v fma_f64(f64v a, f64v b, f64v c) { return _mm512_fmadd_pd(a, b, c); }
 PYI_INLINE f32v sqrt_f32(f32v x) { return _mm512_sqrt_ps(x); }
+PYI_INLINE f32v sqrt_above_0_f32(f32v x) { return sqrt_f32(x); }
 PYI_INLINE f64v sqrt_f64(f64v x) { return _mm512_sqrt_pd(x); }
 PYI_INLINE f32v min_f32(f32v x, f32v limit) { return _mm512_min_ps(x, limit); }
 PYI_INLINE f64v min_f64(f64v x, f64v limit) { return _mm512_min_pd(x, limit); }
@@ -57,6 +58,10 @@ PYI_INLINE u64v select_u64(mask64v m, u64v yes, u64v no)
 }
 PYI_INLINE f32v select_f32(mask32v m, f32v yes, f32v no) { return _mm512_mask_blend_ps(m, no, yes); }
 PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return _mm512_mask_blend_pd(m, no, yes); }
+PYI_INLINE f32v negate_where_f32(mask32v m, f32v x)
+{
+    return f32_from_bits(bits_f32(x) ^ select_u32(m, splat_u32(0x80000000u), splat_u32(0)));
+}
 
 typedef __m512i table_index;
 PYI_INLINE table_index index_table(u32v x) { return (__m512i)x; } /* the permute looks at four bits alone */
@@ -64,8 +69,20 @@ PYI_INLINE f32v look_up(table_index i, const float table[16])
 {
     return _mm512_permutexvar_ps(i, _mm512_load_ps(table));
 }
-PYI_INLINE int all_in_upper_half(table_index i) { return (void)i, 0; }
-PYI_INLINE f32v look_up_upper(table_index i, const float table[16]) { return look_up(i, table); }
+/* 2 minus the significand of s, which is in [1, 2); the index is of s's exponent. */
+PYI_INLINE f32v two_minus_significand(f32v s, table_index i)
+{
+    (void)i;
+    return splat_f32(2.0f) - f32_from_bits((bits_f32(s) & splat_u32(0x007fffffu)) | splat_u32(0x3f800000u));
+}
+/* A polynomial of degree 8 in x, the one of 16 that an index chooses. */
+PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[9][16])
+{
+    f32v y = look_up(i, table[8]);
+    for (int k = 7; k >= 0; k--)
+        y = fma_f32(y, x, look_up(i, table[k]));
+    return y;
+}
 
 PYI_INLINE u64v mul_low32(u64v a, u64v b) { return (u64v)_mm512_mul_epu32((__m512i)a, (__m512i)b); }
 /* A shuffle, not a shift: on Intel 512-bit shifts share their one port with the multiplier. */

@@ -39,6 +39,7 @@ PYI_INLINE f64v f64_from_i64(u64v x) { return vcvtq_f64_s64(vreinterpretq_s64_u6
 PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c) { return vfmaq_f32(c, a, b); }
 PYI_INLINE f64v fma_f64(f64v a, f64v b, f64v c) { return vfmaq_f64(c, a, b); }
 PYI_INLINE f32v sqrt_f32(f32v x) { return vsqrtq_f32(x); }
+PYI_INLINE f32v sqrt_above_0_f32(f32v x) { return sqrt_f32(x); }
 PYI_INLINE f64v sqrt_f64(f64v x) { return vsqrtq_f64(x); }
 PYI_INLINE f32v min_f32(f32v x, f32v limit) { return vminq_f32(x, limit); }
 PYI_INLINE f64v min_f64(f64v x, f64v limit) { return vminq_f64(x, limit); }
@@ -55,6 +56,10 @@ PYI_INLINE u32v select_u32(mask32v m, u32v yes, u32v no) { return vbslq_u32(m, y
 PYI_INLINE u64v select_u64(mask64v m, u64v yes, u64v no) { return vbslq_u64(m, yes, no); }
 PYI_INLINE f32v select_f32(mask32v m, f32v yes, f32v no) { return vbslq_f32(m, yes, no); }
 PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return vbslq_f64(m, yes, no); }
+PYI_INLINE f32v negate_where_f32(mask32v m, f32v x)
+{
+    return f32_from_bits(bits_f32(x) ^ select_u32(m, splat_u32(0x80000000u), splat_u32(0)));
+}
 
 /* TBL picks bytes out of 64: those of element i are 4 i to 4 i + 3. */
 typedef uint8x16_t table_index;
@@ -69,8 +74,20 @@ PYI_INLINE f32v look_up(table_index i, const float table[16])
                                  vreinterpretq_u8_f32(vld1q_f32(table + 12))}};
     return vreinterpretq_f32_u8(vqtbl4q_u8(bytes, i));
 }
-PYI_INLINE int all_in_upper_half(table_index i) { return (void)i, 0; }
-PYI_INLINE f32v look_up_upper(table_index i, const float table[16]) { return look_up(i, table); }
+/* 2 minus the significand of s, which is in [1, 2); the index is of s's exponent. */
+PYI_INLINE f32v two_minus_significand(f32v s, table_index i)
+{
+    (void)i;
+    return splat_f32(2.0f) - f32_from_bits((bits_f32(s) & splat_u32(0x007fffffu)) | splat_u32(0x3f800000u));
+}
+/* A polynomial of degree 8 in x, the one of 16 that an index chooses. */
+PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[9][16])
+{
+    f32v y = look_up(i, table[8]);
+    for (int k = 7; k >= 0; k--)
+        y = fma_f32(y, x, look_up(i, table[k]));
+    return y;
+}
 
 PYI_INLINE u64v mul_low32(u64v a, u64v b) { return vmull_u32(vmovn_u64(a), vmovn_u64(b)); }
 PYI_INLINE u64v high32(u64v x) { return x >> 32; }

@@ -71,7 +71,22 @@ PYI_INLINE f64v f64_from_i64(u64v x) { return (f64v)(i64v)x; }
 
 PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c) { return fmaf(a, b, c); }
 PYI_INLINE f64v fma_f64(f64v a, f64v b, f64v c) { return fma(a, b, c); }
+#if defined(__CUDA_ARCH__)
+/* What the assembler makes of sqrt.rn.f32, without its branch for other numbers: from nearly the reciprocal of the root
+ * of x, one step that leaves the nearest number. Valid range: x = 0, or 2^-100 and above. */
+PYI_INLINE f32v sqrt_by_reciprocal(f32v x, f32v not_0)
+{
+    f32v reciprocal, root;
+    asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(reciprocal) : "f"(not_0));
+    root = x * reciprocal;
+    return fmaf(fmaf(-root, root, x), reciprocal * 0.5f, root);
+}
+PYI_INLINE f32v sqrt_f32(f32v x) { return sqrt_by_reciprocal(x, fmaxf(x, 0x1p-100f)); }
+PYI_INLINE f32v sqrt_above_0_f32(f32v x) { return sqrt_by_reciprocal(x, x); }
+#else
 PYI_INLINE f32v sqrt_f32(f32v x) { return sqrtf(x); }
+PYI_INLINE f32v sqrt_above_0_f32(f32v x) { return sqrt_f32(x); }
+#endif
 PYI_INLINE f64v sqrt_f64(f64v x) { return sqrt(x); }
 PYI_INLINE f32v min_f32(f32v x, f32v limit) { return x < limit ? x : limit; }
 PYI_INLINE f64v min_f64(f64v x, f64v limit) { return x < limit ? x : limit; }
@@ -89,14 +104,9 @@ PYI_INLINE u32v select_u32(mask32v m, u32v yes, u32v no) { return m ? yes : no; 
 PYI_INLINE u64v select_u64(mask64v m, u64v yes, u64v no) { return m ? yes : no; }
 PYI_INLINE f32v select_f32(mask32v m, f32v yes, f32v no) { return m ? yes : no; }
 PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return m ? yes : no; }
+PYI_INLINE f32v negate_where_f32(mask32v m, f32v x) { return m ? -x : x; }
 
-/* Look-ups in a table of 16, which starts on a 64-byte boundary, by the low four bits of an index. */
-typedef u32v table_index;
-PYI_INLINE table_index index_table(u32v x) { return x & 15; }
-PYI_INLINE f32v look_up(table_index i, const PYI_CONSTANT float table[16]) { return table[i]; }
-/* Where all indices are at least 8, half of the table is enough; 0 where a tier does not ask. */
-PYI_INLINE int all_in_upper_half(table_index i) { return (void)i, 0; }
-PYI_INLINE f32v look_up_upper(table_index i, const PYI_CONSTANT float table[16]) { return look_up(i, table); }
+#include "simd_scalar_tables.h"
 
 /* The product of the low halves. */
 #if defined(__CUDACC__) /* by name, since the compiler would multiply all 64 bits */
@@ -166,6 +176,28 @@ PYI_INLINE void store_f16(void *p, f32v x)
     memcpy(p, &half, sizeof half);
 }
 PYI_INLINE void stream_f16(void *p, f32v x) { store_f16(p, x); }
+
+/* A pair of floats as halves, the first one in the low half of a word. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800 /* PTX ISA, cvt: to the nearest, ties to even, subnormals kept */
+PYI_INLINE u32v pair_f16(f32v first, f32v second)
+{
+    u32v pair;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
+    return pair;
+}
+PYI_INLINE u32v pair_bf16(u32v first, u32v second)
+{
+    u32v pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(f32_from_bits(second)), "f"(f32_from_bits(first)));
+    return pair;
+}
+#else
+PYI_INLINE u32v pair_f16(f32v first, f32v second) { return f16_from_f32(first) | (u32v)f16_from_f32(second) << 16; }
+PYI_INLINE u32v pair_bf16(u32v first, u32v second)
+{
+    return round_bf16(first) >> 16 | (round_bf16(second) & 0xffff0000u);
+}
+#endif
 
 /* The floats of pairs as bfloat16, in the order of memory. */
 PYI_INLINE void pack_bf16(const u32v even[PYI_PAIR_VECTORS], const u32v odd[PYI_PAIR_VECTORS],

@@ -47,8 +47,7 @@ PYI_INLINE f32v sample_truncated_centre_f32(u32v word, const truncated_centre_f3
     const f32v v = fma_f32(from_end, d->step, select_f32(below, d->end_below, d->end_above));
     const f32v t = fma_f32(from_median, d->step, select_f32(below, d->median_below, d->median_above));
     const f32v z = quantile_f32(max_f32(v, splat_f32(0x1p-30f)), t);
-    const u32v sign = select_u32(below, splat_u32(0x80000000u), splat_u32(0));
-    return between_f32(fma_f32(f32_from_bits(bits_f32(z) ^ sign), d->bounds.std, d->bounds.mean), &d->bounds);
+    return between_f32(fma_f32(negate_where_f32(below, z), d->bounds.std, d->bounds.mean), &d->bounds);
 }
 
 PYI_INLINE f64v sample_truncated_centre_f64(u64v word, const truncated_centre_f64 *d)
@@ -80,7 +79,7 @@ PYI_INLINE f32v sample_truncated_tail_f32(u32v word, const truncated_tail_f32 *d
                                           0x1.062d84p+2f,  0x1.5d793cp-1f,  0x1.521c7cp-6f};
     PYI_COEFFICIENTS float DENOMINATOR[] = {0x1p+0f, 0x1.4f1034p+2f, 0x1.0d6808p+2f, 0x1.5d97e2p-1f, 0x1.52192p-6f};
     const f32v r = fma_f32(f32_from_u32(word ^ d->bounds.flip), d->step, d->first);
-    const f32v s = sqrt_f32(d->log + minus_two_log_f32(r));
+    const f32v s = sqrt_above_0_f32(d->log + minus_two_log_f32(r));
     const f32v z = horner_f32(s, NUMERATOR, 5) / horner_f32(s, DENOMINATOR, 4);
     return between_f32(fma_f32(z, d->bounds.std, d->bounds.mean), &d->bounds);
 }

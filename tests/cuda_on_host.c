@@ -31,6 +31,7 @@ static window_kernel *const WINDOWS[PYI_GENERATORS][PYI_METHODS][PYI_DTYPES] = {
 EXPORT size_t job_size(void) { return sizeof(pyi_job); }
 EXPORT size_t window_size(void) { return sizeof(pyi_cuda_window); }
 EXPORT int cuda_threads(void) { return PYI_CUDA_THREADS; }
+EXPORT int cuda_blocks(void) { return PYI_CUDA_BLOCKS; }
 
 /* The launch of a grid of `blocks` with `threads` each; of these blocks those of [from, to), in falling order if
  * `backwards`: the order must not matter. `window` null: one run of `count` samples from `first` on. */
@@ -40,6 +41,8 @@ EXPORT void launch(const pyi_job *job, char *out, uint64_t first, uint64_t count
     const pyi_fpenv saved = pyi_fpenv_enter();
     gridDim.x = blocks;
     blockDim.x = threads;
+    for (unsigned t = 0; t < threads; t++) /* what they do together on a device: there they wait for each other */
+        share_table(QUANTILE_F32, t, threads);
     for (unsigned b = from; b < to; b++)
         for (unsigned t = 0; t < threads; t++) {
             blockIdx.x = backwards ? to - 1 - (b - from) : b;

@@ -2,6 +2,8 @@
 #include <stdint.h>
 
 #define __global__ static
+#define PYI_SHARED static
+#define __syncthreads()
 #define __grid_constant__
 #define __launch_bounds__(threads)
 
@@ -9,6 +11,7 @@ typedef struct {
     unsigned x;
 } cuda_index;
 static cuda_index threadIdx, blockIdx, blockDim, gridDim;
+#define PYI_BLOCK_THREADS blockDim.x /* of a size of one's own choice */
 
 typedef struct {
     uint32_t x, y;

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import generators
 import instructions
+import kernel_limits
 import memory
 import numpy as np
 import peers
@@ -138,6 +139,59 @@ def test_what_prevents_counting_is_said(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(RuntimeError, match="Linux"):
         instructions.count()
+
+
+@pytest.fixture(scope="module")
+def limits():
+    try:
+        return kernel_limits.counted(["philox box_muller f32"])
+    except RuntimeError as error:
+        pytest.skip(str(error))
+
+
+def test_limits_of_a_kernel_are_counted_from_its_code(limits):
+    (kernel,) = limits["kernels"]
+    assert kernel["samples_in_a_turn"] == 16
+    operations = kernel["operations"]
+    # By hand from the headers: of four blocks, in which the coefficients' fmas are most.
+    assert operations["STG"] == 4
+    assert operations["MUFU"] == 4 * 2
+    assert operations["FFMA"] == 4 * 2 * (1 + 7 + 1 + 2 + 4 + 4 + 2)
+    assert sum(operations.values()) == 16 * kernel["instructions_per_sample"]
+    assert sum(kernel["kinds_per_sample"].values()) == pytest.approx(kernel["instructions_per_sample"])
+    assert 0 < kernel["registers"] <= 64
+    assert kernel["bytes_per_second"] == pytest.approx(4 * min(kernel["samples_per_second"].values()), rel=1e-3)
+    assert "| philox box_muller f32 | " in table.tables(limits)
+
+
+def test_the_shortest_way_through_a_loop_is_counted():
+    text = """
+.text.kernel:
+        /*0000*/                   MOV R1, R2 ;
+.L_x_1:
+        /*0010*/                   FFMA R1, R2, R3, R4 ;
+        /*0020*/              @!P0 BRA `(.L_x_2) ;
+        /*0030*/                   CALL.REL.NOINC `(slow) ;
+        /*0040*/                   BRA `(.L_x_3) ;
+.L_x_2:
+        /*0050*/               @P1 STG.E.128 desc[UR4][R2.64], R4 ;
+.L_x_3:
+        /*0060*/               @P1 BRA `(.L_x_1) ;
+        /*0070*/                   EXIT ;
+"""
+    code = kernel_limits.instructions(text, "kernel")
+    assert len(code) == 8
+    assert kernel_limits.main_loop(code) == ("FFMA", "BRA", "STG.E.128", "BRA")
+    wide = kernel_limits.turns(["IMAD.WIDE.U32", "IMAD.MOV", "LDS.128", "DFMA", "MUFU.RSQ", "LOP3.LUT", "HFMA2.MMA"])
+    assert wide == {
+        "issue": 7,
+        "float32": 1 + 3,
+        "product": 3,
+        "integer": 1,
+        "special": 1,
+        "float64": 1,
+        "memory": 4,
+    }
 
 
 @pytest.mark.parametrize("x", [0.004, 0.5, 9.876, 98.76, 987.6, 9876.0])

@@ -160,6 +160,7 @@ def test_grids():
     assert grid(1, 1) == grid(THREADS, 132) == 1
     assert grid(THREADS + 1, 132) == 2
     assert grid(2**40, 132) == 132 * grid(10**9, 1) < 2**31
+    assert grid(2**40, 132, held=5) == 660
 
 
 def test_an_older_cupy(monkeypatch):

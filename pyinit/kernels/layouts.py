@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 THREADS = 256  # of a CUDA block; fill.cu's PYI_CUDA_THREADS
-BLOCKS_PER_PROCESSOR = 16  # twice what a multiprocessor holds at a time
+BLOCKS_PER_PROCESSOR = 8  # that a multiprocessor can hold at most: 2048 threads
 MAX_AXES = 65  # of pyi_cuda_window
 
 
@@ -104,12 +104,27 @@ def _joined(axes: list[Axis]) -> list[Axis]:
     return joined
 
 
-def grid(units: int, processors: int) -> int:
-    """The number of CUDA blocks for so many units of work, on a device of so many multiprocessors.
+def grid(units: int, processors: int, held: int = BLOCKS_PER_PROCESSOR) -> int:
+    """The number of CUDA blocks for so many units of work: as many as the device holds at a time, if there is as much.
+
+    They share the work evenly, and one that had to wait for another's end would leave the device half idle after it.
+
+    Parameters
+    ----------
+    units : int
+        Of `Layout`.
+    processors : int
+        The device's multiprocessors.
+    held : int
+        The CUDA blocks of the kernel that a multiprocessor holds at a time; its registers decide.
+
+    Returns
+    -------
+    int
 
     Examples
     --------
-    >>> pyinit.kernels.layouts.grid(1000, processors=132), pyinit.kernels.layouts.grid(10**9, processors=132)
-    (4, 2112)
+    >>> pyinit.kernels.layouts.grid(1000, processors=132), pyinit.kernels.layouts.grid(10**9, processors=132, held=6)
+    (4, 792)
     """
-    return max(1, min(-(-units // THREADS), processors * BLOCKS_PER_PROCESSOR))
+    return max(1, min(-(-units // THREADS), processors * held))
