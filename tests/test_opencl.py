@@ -127,7 +127,8 @@ def test_a_device_without_doubles(queue, monkeypatch):
 
     monkeypatch.setattr(driver, "has_doubles", lambda device: False)
     monkeypatch.setattr(programs, "has_doubles", lambda device: False)
-    monkeypatch.setattr(programs, "source", lambda *kind: "#undef cl_khr_fp64\n" + sources.source(*kind))
+    floats_alone = "\ntypedef char floats_alone[sizeof(f64v) == 4 ? 1 : -1];\n"
+    monkeypatch.setattr(programs, "source", lambda *k: "#undef cl_khr_fp64\n" + sources.source(*k) + floats_alone)
     device = queue.device
     queue = cl.CommandQueue(cl.Context([device]))  # which has no programs yet
     floats = [(name, "float32") for name in ("normal", "icdf", "centre", "tail", "narrow")]

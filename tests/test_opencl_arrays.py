@@ -2,6 +2,8 @@
 
 import gc
 import sys
+import threading
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -168,22 +170,40 @@ def test_too_little_memory(queue, monkeypatch):
     assert (guarded.on_host()[0] == 0xA5).all()
 
 
+@contextmanager
+def gate(queue):
+    """Give an event that is over when the block is left, by an error too: else what waits for it would wait on."""
+    import pyopencl as cl
+
+    event = cl.UserEvent(queue.context)
+    try:
+        yield event
+    finally:
+        event.set_status(cl.command_execution_status.COMPLETE)
+
+
+def assert_untouched(guarded):
+    """Nor is it written by what may have begun by now."""
+    Stream(1).fill_normal(Guarded(guarded.queue, (300, 1000), FLOAT32).array)
+    assert (guarded.on_host()[0] == 0xA5).all()
+
+
 def test_the_host_does_not_wait(queue):
     """Work waits for a gate that opens when the host has given all of it; the windows' own buffers stay till then."""
     import pyopencl as cl
 
     gated = cl.CommandQueue(queue.context, queue.device)
     guarded = [Guarded(queue, (40, 30), FLOAT32) for _ in range(2)]
-    gate = cl.UserEvent(queue.context)
     outs = [each.array.with_queue(gated) for each in guarded]
-    cl.enqueue_barrier(gated, wait_for=[gate])
-    for out in outs:
-        Stream(1).fill_normal(out)
-        Stream(2).fill_normal(out.T)
-        arrays.view(out[3]).place(np.float32(7))
-    gc.collect()
-    assert all((each.on_host()[0] == 0xA5).all() for each in guarded)
-    gate.set_status(cl.command_execution_status.COMPLETE)
+    with gate(queue) as closed:
+        cl.enqueue_barrier(gated, wait_for=[closed])
+        for out in outs:
+            Stream(1).fill_normal(out)
+            Stream(2).fill_normal(out.T)
+            arrays.view(out[3]).place(np.float32(7))
+        gc.collect()
+        for each in guarded:
+            assert_untouched(each)
     gated.finish()
     expected = Stream(2).normal((30, 40)).T
     expected[3] = 7
@@ -194,20 +214,31 @@ def test_a_queue_that_keeps_no_order(queue, monkeypatch):
     """The work on an array waits for what its events tell."""
     import pyopencl as cl
 
-    monkeypatch.setattr(pipeline, "PIECE_BYTES", 40_000)
+    monkeypatch.setattr(pipeline, "PIECE_BYTES", 600_000)
     properties = cl.command_queue_properties.OUT_OF_ORDER_EXEC_MODE_ENABLE
     if not queue.device.queue_properties & properties:
         pytest.skip(f"{queue.device.name} has no such queue")
     loose = cl.CommandQueue(queue.context, properties=properties)
     guarded = Guarded(queue, (300, 1000), FLOAT32)
     out = guarded.array.with_queue(loose)
-    gate = cl.UserEvent(queue.context)
-    out.add_event(gate)
-    Stream(1).fill_normal(out)
-    loose.flush()
-    Stream(1).fill_normal(Guarded(queue, (300, 1000), FLOAT32).array)
-    assert (guarded.on_host()[0] == 0xA5).all()
-    gate.set_status(cl.command_execution_status.COMPLETE)
+    there, ones = arrays.view(out), np.ones(out.shape, np.uint32)
+    with gate(queue) as closed:
+        there.scatter(there.constant(ones), ones.strides, [closed])
+        loose.flush()
+        assert_untouched(guarded)
+        out.add_event(closed)
+        Stream(1).fill_normal(out)
+        copies = []  # kept, since an event that goes waits for what it copies
+        copying = threading.Thread(target=lambda: copies.append(there.copy(2 * ones)), daemon=True)
+        copying.start()
+        copying.join(30)
+        assert not copying.is_alive()
+        begun = len(out.events)  # by itself, since pytest shows an array whose assertion fails, and so would wait
+        assert begun == 4
+        loose.flush()
+        assert_untouched(guarded)
+    out.finish()
+    assert (guarded.values().view(np.uint32) == 2).all()
     for i in range(20):
         Stream(i).fill_uniform(out)
         Stream(i).fill_normal(out.T, backend="host")
