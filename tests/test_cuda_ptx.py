@@ -1,9 +1,12 @@
 """What NVRTC makes of src_c/fill.cu with the flags of pyinit.cuda, for every kernel: no GPU is needed to compile."""
 
 import re
+import shutil
+import subprocess
 
 import nvrtc
 import pytest
+from conftest import ROOT
 from kernel_limits import every_kind
 from nvrtc import compiled
 
@@ -40,14 +43,32 @@ def identify(kind):
     return kernel_name(kind, is_run=True)[4:-4]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=identify)
-def test_every_operation_is_rounded_as_written(ptx, kind):
-    text = ptx[kind].replace("rsqrt.approx.ftz.f32", "")  # a root begins with it
+def assert_rounded(text):
+    """Every operation is one that IEEE 754 defines, to nearest, with subnormals."""
+    text = text.replace("rsqrt.approx.ftz.f32", "")  # a root begins with it
     arithmetic = set(re.findall(r"\b(?:add|sub|mul|fma|mad|div|sqrt|rcp|neg|cvt)\.\S*f(?:16|32|64)\S*", text))
     rounded = {"add.rn", "sub.rn", "mul.rn", "fma.rn", "div.rn", "sqrt.rn", "cvt.rn", "neg.f"}
     assert {name for name in arithmetic if not name.startswith(tuple(rounded))} == set()
     assert not re.search(r"\.ftz|\.approx|\.full|\.sat", text)
     assert not re.search(r"\b(?:sin|cos|lg2|ex2|tanh|rsqrt)\.", text)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=identify)
+def test_every_operation_is_rounded_as_written(ptx, kind):
+    assert_rounded(ptx[kind])
+
+
+@pytest.mark.skipif(not shutil.which("nvcc"), reason="no nvcc")
+def test_nvcc_rounds_as_written_too(tmp_path):
+    """All kernels in one text, from the headers as they are."""
+    names = [(GENERATORS[g], METHODS[m], DTYPES[d]) for g, m, d in KINDS]
+    text = "".join(f"PYI_CUDA_KERNELS({', '.join(name)})\n" for name in names)
+    (tmp_path / "all.cu").write_text(f'#include "fill.cu"\n{text}')
+    command = ["nvcc", "-ptx", "-arch=sm_90", "-Werror=all-warnings", *FLAGS, f"-I{ROOT / 'src_c'}", "all.cu"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    made = (tmp_path / "all.ptx").read_text()
+    assert made.count(".entry") == 2 * len(KINDS)
+    assert_rounded(made)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=identify)
