@@ -10,6 +10,7 @@ import json
 import statistics
 import sys
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,8 +22,10 @@ from gpu_peers import Case
 
 import pyinit
 from pyinit import bench
+from pyinit.arrays import BFLOAT16
 from pyinit.bench import BYTE, GENERATORS, SEED
 from pyinit.cli import arguments as options
+from pyinit.kernels.views import View
 from pyinit.network import Dense, Network, train
 from pyinit.terminal import output
 
@@ -61,6 +64,31 @@ def pyinit_cases(out):
             run = partial(getattr(pyinit.Stream(SEED, generator), method), given, **parameters)
             cases.append(Case(f"{generator} {name} {dtype}", run, given.part.size, given.part.nbytes, tier="cuda"))
     return cases
+
+
+@dataclass(frozen=True, eq=False)
+class Asked(View):
+    """An array that is not filled, but notes the kernel that would."""
+
+    kinds: list
+    memory = None
+
+    def fill(self, write, state, arguments, backend):
+        write(state, self.geometry, *arguments, ready=self.kinds.append)
+
+    def place(self, values):
+        raise NotImplementedError
+
+
+def kinds():
+    """The kernels of `pyinit_cases`, by the cases' names."""
+    found = {}
+    for generator in GENERATORS:
+        for name, dtype, method, parameters in FILLS:
+            asked = Asked(np.empty(1, BFLOAT16 if dtype == "bfloat16" else dtype), 0, [])
+            getattr(pyinit.Stream(SEED, generator), method)(asked, **parameters)
+            [found[f"{generator} {name} {dtype}"]] = asked.kinds
+    return found
 
 
 def timer(cupy):
@@ -173,6 +201,7 @@ def main():
         timings["backends"] = bench.measure(moved, arguments.repetitions, budget=6.0, progress=tell)
     result = {**bench.results(**timings), **result, "device": gpu_peers.describe(cupy), "calls_us": small_calls(cupy)}
     result["targets"] = gpu_targets.reached(result)
+    result["kernels_share"] = gpu_targets.shares(result, kinds())
     arguments.output.write_text(json.dumps(result, indent=1) + "\n")
     print(table.tables(result))
     print(f"Every repetition's time is in {arguments.output}.")

@@ -6,6 +6,7 @@ def tables(result, number, markdown):
     return [
         targets(result, number, markdown),
         fills(result, number, markdown),
+        kernels(result, number, markdown),
         article(result, number, markdown),
         pairs(
             "backend, 1 GiB of float32",
@@ -42,6 +43,26 @@ def fills(result, number, markdown):
         for f in result["fills"]
     ]
     header = ["Fill", "TB/s", "share of the fastest write", "10^9 samples/s", f"{count:,} samples, ms"]
+    return markdown(header, rows)
+
+
+def kernels(result, number, markdown):
+    """What limits each kernel, and how near it comes; why that is not known, where it is not."""
+    found = result["kernels_share"]
+    if "missing" in found:
+        return f"No kernel was counted: {found['missing']}."
+    rows = [
+        [
+            name,
+            number(k["instructions_per_sample"]),
+            str(k["registers"]),
+            k["limited_by"],
+            number(k["limit_samples_per_second"] / 1e9),
+            number(k["share_of_limit"]),
+        ]
+        for name, k in found.items()
+    ]
+    header = ["Kernel", "instructions a sample", "registers", "limited by", "limit, 10^9 samples/s", "share reached"]
     return markdown(header, rows)
 
 

@@ -1,8 +1,12 @@
-"""What pyinit asks of itself on a GPU, held against the results of bench_gpu.py.
+"""What pyinit asks of itself on a GPU, and what limits its kernels there, held against the results of bench_gpu.py.
 
 Bandwidths are shares of that of the faster pure write in the same run; speeds, samples in a second. Every number is of
 the median time.
 """
+
+from concurrent.futures import ThreadPoolExecutor
+
+import kernel_limits
 
 NORMAL = "philox normal float32"
 PEER_NORMALS = ("PyTorch normal_ float32", "CuPy", "cuRAND")
@@ -38,3 +42,36 @@ def reached(result):
         {"what": what, "at_least": least, "measured": measured, "reached": measured >= least}
         for what, least, measured in targets
     ]
+
+
+def shares(result, kinds):
+    """Of each kernel its instructions and registers, its limit on this GPU, and how near it comes; or why not.
+
+    `kinds` is by the names of the fills. The limit is the least of what its units could do at the GPU's clock and of
+    the fastest pure write.
+    """
+    try:
+        with ThreadPoolExecutor() as pool:
+            counts = dict(zip(kinds, pool.map(kernel_limits.counted_one, kinds.values())))
+    except RuntimeError as error:
+        return {"missing": str(error)}
+    gpu, fills = result["device"], {f["name"]: f for f in result["fills"]}
+    speed = gpu["multiprocessors"] * gpu["clock_hz"] / (kernel_limits.PROCESSORS * kernel_limits.CLOCK)
+    return {name: share(fills[name], counted, speed) for name, counted in counts.items()}
+
+
+def share(fill, counted, speed):
+    """One of them; `speed` is of the GPU's units, to those for which it was counted."""
+    rates = {unit: rate * speed for unit, rate in counted["samples_per_second"].items()}
+    measured = 1e6 * fill["million_samples_per_second"]
+    rates["writes"] = measured * fill["ratio_to_fastest_write"]
+    least = min(rates, key=rates.get)
+    return {
+        "instructions_per_sample": counted["instructions_per_sample"],
+        "registers": counted["registers"],
+        "spilled_bytes": counted["spilled_bytes"],
+        "limited_by": least,
+        "limit_samples_per_second": rates[least],
+        "share_of_limit": measured / rates[least],
+        "share_of_each": {unit: measured / rate for unit, rate in rates.items()},
+    }

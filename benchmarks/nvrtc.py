@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib.util
+import shutil
 import subprocess
 import tempfile
 from functools import cache
@@ -44,8 +45,8 @@ def version():
 
 
 def disassembler():
-    """The path of nvdisasm; None where there is none."""
-    return next(iter(files("*/bin/nvdisasm")), None)
+    """The path of nvdisasm, the package's or the toolkit's; None where there is none."""
+    return next(iter(files("*/bin/nvdisasm")), None) or shutil.which("nvdisasm")
 
 
 def output(program, what):

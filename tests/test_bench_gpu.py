@@ -6,7 +6,9 @@ import sys
 import bench_gpu
 import gpu_peers
 import gpu_targets
+import kernel_limits
 import numpy as np
+import nvrtc
 import pytest
 import table
 from conftest import ROOT
@@ -44,13 +46,14 @@ def made_up():
     weights = [entry(name, 55_010_000, seconds / 1e4, 1e-4) for name, seconds in times.items()]
     result = {
         "machine": {"processors": 2, "cpu": "a CPU", "compiler": "GCC", "versions": {"numpy": "2"}},
-        "device": {"gpu": "a GPU", "multiprocessors": 132, "versions": {"cupy": "14"}},
+        "device": {"gpu": "a GPU", "multiprocessors": 132, "clock_hz": 0.99e9, "versions": {"cupy": "14"}},
         "fills": fills,
         "weights": weights,
         "backends": [entry('backend="host"', 2**28, 0.02, 0.02)],
         "article": {"initialization": {"median_ms": 0.25}, "training": {"median_ms": 400.0}},
         "article_asked_ms": bench_gpu.ARTICLE_MS,
         "calls_us": {"pyinit, 8 elements": 30.0},
+        "kernels_share": {"missing": "there is no disassembler"},
     }
     return result | {"targets": gpu_targets.reached(result)}
 
@@ -69,6 +72,27 @@ def test_tables():
     assert "| speed, truncated to plain normals | 1.00 | 0.50 | no |" in text
     assert "| philox normal float32 | 3.20 | 0.80 | 800 | 0.12 |" in text
     assert "| training | 400 | 2,310 |" in text
+
+
+def test_kernels_beside_their_limits():
+    if nvrtc.library() is None or nvrtc.disassembler() is None:
+        pytest.skip("no nvidia-cuda-nvrtc or nvidia-cuda-nvdisasm")
+    result, name = made_up(), "philox normal float32"
+    result["kernels_share"] = gpu_targets.shares(result, {name: bench_gpu.kinds()[name]})
+    counted = kernel_limits.limits(bench_gpu.kinds()[name])
+    found = result["kernels_share"][name]
+    assert found["limited_by"] == "issue"  # which at half the clock allows less than the 10^12 of the pure write
+    assert found["limit_samples_per_second"] == pytest.approx(counted["samples_per_second"]["issue"] / 2)
+    assert found["share_of_limit"] == pytest.approx(8e11 / found["limit_samples_per_second"])
+    assert found["share_of_each"]["writes"] == pytest.approx(0.8)
+    text = table.tables(result)
+    assert f"| {name} | {counted['instructions_per_sample']:.1f} | {counted['registers']} | issue |" in text
+
+
+def test_every_case_has_its_kernel():
+    kinds = bench_gpu.kinds()
+    assert len(set(kinds.values())) == len(kinds) == 2 * len(bench_gpu.FILLS)
+    assert kinds["ars5 normal_icdf float64"] == (1, 3, 2)
 
 
 def test_without_a_gpu():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pyinit import Stream, cuda
 from pyinit.cuda.driver import Foreign
+from pyinit.cuda.host_copies import PinnedMemory
 from pyinit.kernels.layouts import THREADS, Axis, grid, layout
 from pyinit.kernels.pipeline import pieces
 
@@ -101,6 +102,19 @@ def test_without_a_driver(backend):
         stream.fill_normal(out, backend=backend)
     assert stream.position == 0
     assert (out.array == 7).all()
+
+
+def test_too_little_memory():
+    """Which CUDA says in its own way; here, with the real CuPy, for want of a driver."""
+    runtime = pytest.importorskip("cupy", reason="no CuPy").cuda.runtime
+    try:
+        runtime.getDeviceCount()
+    except runtime.CUDARuntimeError:
+        with pytest.raises(MemoryError, match='backend="host" needs 4096 bytes of pinned memory; CUDA says: cudaError'):
+            PinnedMemory(4096)
+    else:
+        with pytest.raises(MemoryError, match="bytes of pinned memory; CUDA says: cudaErrorMemoryAllocation"):
+            PinnedMemory(2**50)
 
 
 def test_backends_refused():

@@ -132,6 +132,16 @@ def test_tensors_of_torch(cupy, dtype):
                 assert torch.equal(tensor.detach().cpu(), host)
 
 
+@pytest.mark.filterwarnings("default")  # of Numba's own
+def test_arrays_of_numba(cupy):
+    numba = pytest.importorskip("numba.cuda")
+    for shape, order in (((1000,), "C"), ((30, 40), "F")):
+        out = numba.device_array(shape, np.float32, order=order)
+        Stream(3).fill_normal(out)
+        cupy.cuda.get_current_stream().synchronize()
+        assert np.array_equal(out.copy_to_host(), Stream(3).normal(shape))
+
+
 def test_a_tensor_that_a_graph_still_needs(cupy):
     torch = torch_on_gpu()
     weights = torch.nn.Parameter(torch.ones(3, device="cuda"))
