@@ -11,7 +11,7 @@ CFLAGS ?= -O3
 
 # Alone, since others import what such a machine may not have.
 GPU_TESTS := $(wildcard tests/test_*gpu*.py)
-SANITIZED := 'edges or windows and philox'
+SANITIZED := 'edges or windows and philox and device'
 
 .PHONY: demo test test-slow lint format bench gpu docs lib clean FORCE
 

@@ -61,7 +61,7 @@ def cupy_cases(cupy, out):
     for bits in (cupy.random.XORWOW, cupy.random.MRG32k3a, cupy.random.Philox4x3210):
         generator = cupy.random.Generator(bits(SEED))
         for what, function in ((NORMAL, generator.standard_normal), (UNIFORM, generator.random)):
-            run = partial(function, dtype=out.dtype, out=out)
+            run = partial(function, out.shape, out.dtype, out=out)  # `random` makes one number for all without a shape
             cases.append(Case(f"CuPy {bits.__name__} {what}", run, out.size, out.nbytes))
     return cases
 

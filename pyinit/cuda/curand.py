@@ -42,17 +42,18 @@ def _fill(view: CudaArray, write: Write, begin: _core.StreamState, parameters: l
     cp = cupy()
     generator = cp.random.Generator(cp.random.Philox4x3210(_seed(begin)))
     if write is _core.fill_bits:
-        view.as_cupy(np.uint32)[...] = generator.integers(0, 2**32, view.shape, np.uint32)
+        # Not `integers`, which below CuPy 14.2 fails for this range (https://github.com/cupy/cupy/issues/9745).
+        view.as_cupy(np.int32)[...] = generator.bit_generator.random_raw(view.shape)
         return
-    samples = cp.empty(view.shape, np.float64 if view.dtype == np.float64 else np.float32)
+    dtype = np.float64 if view.dtype == np.float64 else np.float32
     if write is _core.fill_uniform:
         low, high = map(float, parameters)
-        generator.random(dtype=samples.dtype, out=samples)
+        samples = generator.random(view.shape, dtype)  # with `out` alone it makes one number for all
         samples *= high - low
         samples += low
     else:
         mean, std = map(float, parameters[:2])
-        generator.standard_normal(dtype=samples.dtype, out=samples)
+        samples = generator.standard_normal(view.shape, dtype)
         samples *= std
         samples += mean
     if view.dtype == np.float16 or samples.dtype == view.dtype:
