@@ -11,9 +11,9 @@ CFLAGS ?= -O3
 
 # Alone, since others import what such a machine may not have.
 GPU_TESTS := $(wildcard tests/test_*gpu*.py)
-SANITIZED := 'edges or windows and philox and device'
+GPU_PYTEST = $(PYTHON) -m pytest -m gpu $(GPU_TESTS) -p no:cacheprovider -W default --tb=short --maxfail=40
 
-.PHONY: demo test test-slow lint format bench gpu docs lib clean FORCE
+.PHONY: demo test test-slow lint format bench gpu gpu-build gpu-test gpu-bench gpu-check docs lib clean FORCE
 
 demo: $(VENV)/.built
 	@$(BIN)/pyinit demo
@@ -41,18 +41,31 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/bench_initialize.py --output $(BENCH_INITIALIZE_OUTPUT)
 
 # For a machine with a GPU, and no network: in place, with what is installed there. Nothing stops what comes after it.
-gpu: export PYTHONPATH := $(CURDIR)
+gpu gpu-build gpu-test gpu-bench gpu-check: export PYTHONPATH := $(CURDIR)
 gpu:
-	$(PYTHON) setup.py -q build_ext --inplace
+	@failed=0; for part in build test bench check; do $(MAKE) gpu-$$part || failed=1; done; exit $$failed
+
+gpu-build:
+	$(PYTHON) setup.py -q build_ext --inplace || $(PYTHON) -c 'import pyinit'
 	@mkdir -p "$(OUT)"
-	@failed=0; \
-	$(PYTHON) -m pytest -m gpu $(GPU_TESTS) -p no:cacheprovider --junit-xml="$(OUT)/gpu-tests.xml" || failed=1; \
-	if command -v compute-sanitizer >/dev/null; then \
-	    compute-sanitizer --error-exitcode 9 --log-file "$(OUT)/gpu-sanitizer.log" \
-	        $(PYTHON) -m pytest -q -m gpu $(GPU_TESTS) -p no:cacheprovider -k $(SANITIZED) || failed=1; \
-	else echo "There is no compute-sanitizer: memory accesses are not checked."; fi; \
-	$(PYTHON) benchmarks/bench_gpu.py --output "$(OUT)/gpu.json" || failed=1; \
-	exit $$failed
+
+gpu-test:
+	$(GPU_PYTEST) --durations=15 --junit-xml="$(OUT)/gpu-tests.xml"
+
+gpu-bench:
+	$(PYTHON) benchmarks/bench_gpu.py --output "$(OUT)/gpu.json"
+
+# Of memory, and of races for what the threads of a CUDA block share; arrays are allocated one by one for it.
+gpu-check: export PYINIT_TEST_EACH_ALLOCATION := yes
+gpu-check:
+	@if ! command -v compute-sanitizer >/dev/null; then \
+	    echo "There is no compute-sanitizer: memory accesses and races are not checked."; \
+	else \
+	    compute-sanitizer --error-exitcode 9 --log-file "$(OUT)/gpu-memory.log" \
+	        $(GPU_PYTEST) -q -k 'edges or windows and philox and device' && \
+	    compute-sanitizer --tool racecheck --error-exitcode 9 --log-file "$(OUT)/gpu-races.log" \
+	        $(GPU_PYTEST) -q -k 'edges and icdf'; \
+	fi
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -q -W --keep-going -n docs build/docs

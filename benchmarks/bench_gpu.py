@@ -185,6 +185,7 @@ def main():
     arguments = parser.parse_args()
     options.check_writable(arguments.output)
     cupy = gpu_peers.device()
+    device = gpu_peers.describe(cupy)
     result = {"article": article(cupy, 5), "article_asked_ms": ARTICLE_MS}
     cupy.get_default_memory_pool().free_all_blocks()
     out = cupy.empty(arguments.elements, np.float32)
@@ -199,7 +200,7 @@ def main():
             for name, cases in groups.items()
         }
         timings["backends"] = bench.measure(moved, arguments.repetitions, budget=6.0, progress=tell)
-    result = {**bench.results(**timings), **result, "device": gpu_peers.describe(cupy), "calls_us": small_calls(cupy)}
+    result = {**bench.results(**timings), **result, "device": device, "calls_us": small_calls(cupy)}
     result["targets"] = gpu_targets.reached(result)
     result["kernels_share"] = gpu_targets.shares(result, kinds())
     arguments.output.write_text(json.dumps(result, indent=1) + "\n")

@@ -86,6 +86,7 @@ def test_from_the_host(cupy, generator, kind):
     """Several pieces of full size, on a stream of their own."""
     count = 3 * pipeline.PIECE_BYTES // empty((), kind).itemsize + 77
     array, given = on_gpu(cupy, count, kind)
+    cupy.cuda.get_current_stream().synchronize()
     stream, expected = Stream(7, generator, position=6), Stream(7, generator, position=6)
     with cupy.cuda.Stream(non_blocking=True):
         name, parameters = FILLS[kind[0]]
@@ -127,6 +128,7 @@ def test_tensors_of_torch(cupy, dtype):
             torch.nn.Parameter(torch.zeros_like(host, device="cuda")),
             torch.zeros(33, 1000, dtype=host.dtype, device="cuda").t(),
         ):
+            torch.cuda.synchronize()
             with torch.cuda.stream(torch.cuda.Stream()):
                 assert Stream(3).fill_normal(tensor, backend=backend) is tensor
                 assert torch.equal(tensor.detach().cpu(), host)

@@ -62,5 +62,5 @@ class CudaArray(View):
         cuda = cupy().cuda
         low, high = _core.extent(self.geometry)
         first = self.geometry.__array_interface__["data"][0] - low
-        memory = cuda.UnownedMemory(self.start - first, high - low, self)
+        memory = cuda.UnownedMemory(self.start - first, high - low, self, cuda.Device().id)
         return cupy().ndarray(self.shape, np.dtype(dtype), cuda.MemoryPointer(memory, first), self.geometry.strides)

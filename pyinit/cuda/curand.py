@@ -19,7 +19,7 @@ def fill(view: CudaArray, write: Write, state: _core.StreamState, arguments: tup
     """Fill an array on a GPU, as `View.fill` says, with other samples than those of the stream.
 
     They are those of ``cupy.random.Generator(cupy.random.Philox4x3210(seed))``, with a seed that is hashed from where
-    the stream stands; the stream moves on as ever. Which they are depends on CuPy's version.
+    the stream stands, and of which CuPy keeps 32 bits; the stream moves on as ever. Which they are depends on CuPy's version.
     """
     *parameters, global_shape, offset, _ = arguments
     device = 0
@@ -43,7 +43,7 @@ def _fill(view: CudaArray, write: Write, begin: _core.StreamState, parameters: l
     generator = cp.random.Generator(cp.random.Philox4x3210(_seed(begin)))
     if write is _core.fill_bits:
         # Not `integers`, which below CuPy 14.2 fails for this range (https://github.com/cupy/cupy/issues/9745).
-        view.as_cupy(np.int32)[...] = generator.bit_generator.random_raw(view.shape)
+        view.as_cupy(np.uint32)[...] = generator.bit_generator.random_raw(view.shape)
         return
     dtype = np.float64 if view.dtype == np.float64 else np.float32
     if write is _core.fill_uniform:

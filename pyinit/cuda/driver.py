@@ -37,7 +37,8 @@ def device_of(pointer: int) -> int:
         attributes = runtime.pointerGetAttributes(pointer)
     except runtime.CUDARuntimeError:
         attributes = None
-    if attributes is None or not attributes.devicePointer or attributes.device < 0:
+    unregistered = 0  # cudaMemoryTypeUnregistered: the host's own, which some GPUs reach too
+    if attributes is None or attributes.type == unregistered or attributes.device < 0:
         raise ValueError(f"out must lie in the memory of a CUDA device; address {pointer:#x} does not")
     return int(attributes.device)
 

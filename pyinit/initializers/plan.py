@@ -73,7 +73,7 @@ def initialize(
     params : mapping of str to array
         Each as a scheme takes it, on the host or on a GPU. A parameter's values depend on the seed, its name, its
         whole shape and its dtype alone; not on where it is, on the other parameters, on their order or on the number
-        of threads. The host does not wait for the GPUs.
+        of threads. The host does not wait for the GPUs, but where it computes the values itself.
     seed : int, Stream or None
         Of the root stream, on whose ``child(name)`` each parameter is; None: the operating system chooses. Or that
         stream.
