@@ -19,7 +19,8 @@ def fill(view: CudaArray, write: Write, state: _core.StreamState, arguments: tup
     """Fill an array on a GPU, as `View.fill` says, with other samples than those of the stream.
 
     They are those of ``cupy.random.Generator(cupy.random.Philox4x3210(seed))``, with a seed that is hashed from where
-    the stream stands, and of which CuPy keeps 32 bits; the stream moves on as ever. Which they are depends on CuPy's version.
+    the stream stands, and of which CuPy keeps 32 bits; the stream moves on as ever. Which samples these are depends on
+    CuPy's version.
     """
     *parameters, global_shape, offset, _ = arguments
     device = 0
