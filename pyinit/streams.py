@@ -185,9 +185,7 @@ class Stream(_core.StreamState):
         return f"Stream(seed={self.seed}, generator={self.generator!r}{child}, position={self.position})"
 
     def _fill(self, backend: str, write: Callable[..., Any], out: Array, *arguments: Any) -> Array:
-        if isinstance(out, np.ndarray) and backend == "device":  # at once: small ones are filled in a microsecond
-            write(self, out, *arguments)
-            return out
+        # NumPy's arrays the fills look for first: to come here would double what a small one takes.
         if backend not in BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(map(repr, BACKENDS))}; got {backend!r}")
         there = view(out)
@@ -278,6 +276,9 @@ class Stream(_core.StreamState):
         >>> bool((part == whole[:, 2:]).all())
         True
         """
+        if isinstance(out, np.ndarray) and backend == "device":
+            _core.fill_normal(self, out, mean, std, method, global_shape, offset, num_threads)
+            return out
         return self._fill(backend, _core.fill_normal, out, mean, std, method, global_shape, offset, num_threads)
 
     def fill_truncated_normal(
@@ -328,6 +329,9 @@ class Stream(_core.StreamState):
         >>> bool(w.min() >= 1.0)
         True
         """
+        if isinstance(out, np.ndarray) and backend == "device":
+            _core.fill_truncated_normal(self, out, mean, std, lower, upper, global_shape, offset, num_threads)
+            return out
         return self._fill(
             backend, _core.fill_truncated_normal, out, mean, std, lower, upper, global_shape, offset, num_threads
         )
@@ -371,6 +375,9 @@ class Stream(_core.StreamState):
         >>> bool((u >= -1.0).all() and (u < 1.0).all())
         True
         """
+        if isinstance(out, np.ndarray) and backend == "device":
+            _core.fill_uniform(self, out, low, high, global_shape, offset, num_threads)
+            return out
         return self._fill(backend, _core.fill_uniform, out, low, high, global_shape, offset, num_threads)
 
     def fill_bits(
@@ -406,6 +413,9 @@ class Stream(_core.StreamState):
         >>> [hex(w) for w in pyinit.Stream(seed=0).fill_bits(np.zeros(4, dtype=np.uint32))]
         ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
         """
+        if isinstance(out, np.ndarray) and backend == "device":
+            _core.fill_bits(self, out, global_shape, offset, num_threads)
+            return out
         return self._fill(backend, _core.fill_bits, out, global_shape, offset, num_threads)
 
     def normal(
