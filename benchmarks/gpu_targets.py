@@ -56,7 +56,8 @@ def shares(result, kinds):
     except RuntimeError as error:
         return {"missing": str(error)}
     gpu, fills = result["device"], {f["name"]: f for f in result["fills"]}
-    speed = gpu["multiprocessors"] * gpu["clock_hz"] / (kernel_limits.PROCESSORS * kernel_limits.CLOCK)
+    clock = gpu["clock_hz"] or kernel_limits.CLOCK  # where the driver does not tell
+    speed = gpu["multiprocessors"] * clock / (kernel_limits.PROCESSORS * kernel_limits.CLOCK)
     return {name: share(fills[name], counted, speed) for name, counted in counts.items()}
 
 
