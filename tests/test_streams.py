@@ -130,6 +130,7 @@ def test_a_stream_travels_to_a_process():
 INTERRUPTED = """
 import signal, sys, time
 import numpy as np, pyinit
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's job in the background ignores
 out = np.zeros(1 << 28, np.float32)
 stream = pyinit.Stream(1, "ars5")
 print("filling", flush=True)
