@@ -85,18 +85,13 @@ PYI_INLINE f32v look_up(table_index i, const float table[16])
     return _mm256_blendv_ps(_mm256_permutevar8x32_ps(_mm256_load_ps(table), i.low),
                             _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i.low), i.high);
 }
-/* 2 minus the significand of s, which is in [1, 2); the index is of s's exponent. */
-PYI_INLINE f32v two_minus_significand(f32v s, table_index i)
-{
-    (void)i;
-    return splat_f32(2.0f) - f32_from_bits((bits_f32(s) & splat_u32(0x007fffffu)) | splat_u32(0x3f800000u));
-}
 PYI_INLINE f32v look_up_upper(table_index i, const float table[16])
 {
     return _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i.low);
 }
-/* A polynomial of degree 8 in x, the one of 16 that an index chooses: where all indices are at least 8, as of all lanes
- * but one of 2^16, half of the table is enough. */
+#include "simd_look_up.h"
+
+/* Where all indices are at least 8, as of all lanes but one of 2^16, half of the table is enough. */
 PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[9][16])
 {
     f32v y;
@@ -104,11 +99,8 @@ PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[9][16]
         y = look_up_upper(i, table[8]);
         for (int k = 7; k >= 0; k--)
             y = fma_f32(y, x, look_up_upper(i, table[k]));
-    } else {
-        y = look_up(i, table[8]);
-        for (int k = 7; k >= 0; k--)
-            y = fma_f32(y, x, look_up(i, table[k]));
-    }
+    } else
+        y = polynomial_by_look_up(x, i, table);
     return y;
 }
 PYI_INLINE f32v f32_from_i32(u32v x) { return _mm256_cvtepi32_ps((__m256i)x); }

@@ -69,19 +69,11 @@ PYI_INLINE f32v look_up(table_index i, const float table[16])
 {
     return _mm512_permutexvar_ps(i, _mm512_load_ps(table));
 }
-/* 2 minus the significand of s, which is in [1, 2); the index is of s's exponent. */
-PYI_INLINE f32v two_minus_significand(f32v s, table_index i)
-{
-    (void)i;
-    return splat_f32(2.0f) - f32_from_bits((bits_f32(s) & splat_u32(0x007fffffu)) | splat_u32(0x3f800000u));
-}
-/* A polynomial of degree 8 in x, the one of 16 that an index chooses. */
+#include "simd_look_up.h"
+
 PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[9][16])
 {
-    f32v y = look_up(i, table[8]);
-    for (int k = 7; k >= 0; k--)
-        y = fma_f32(y, x, look_up(i, table[k]));
-    return y;
+    return polynomial_by_look_up(x, i, table);
 }
 
 PYI_INLINE u64v mul_low32(u64v a, u64v b) { return (u64v)_mm512_mul_epu32((__m512i)a, (__m512i)b); }
