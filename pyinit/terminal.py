@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Output", "Plain", "Rich", "output", "progress"]
 
 WIDTH = 80
+LEAST = 40  # columns of text. A narrower terminal wraps the lines itself: rich would drop cells that do not fit.
 GAP = 2  # between the columns of a table
 
 
@@ -74,26 +75,12 @@ class Rich:
         from rich.table import Table
         from rich.text import Text
 
-        widths = column_widths(columns, rows, self.console.width)
-        if widths is None:
-            self.records(columns, rows)
-            return
         table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-        for name, right, width in zip(columns, numeric(rows), widths, strict=True):
-            table.add_column(Text(name), justify="right" if right else "left", width=width)
+        for name, right in zip(columns, numeric(rows), strict=True):
+            table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
         for row in rows:
             table.add_row(*map(Text, row), style="bold green" if row[0].startswith("pyinit") else None)
         self.console.print("", table, sep="\n")
-
-    def records(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Show a table row by row, an entry a line, where it is too wide for the terminal."""
-        from rich.text import Text
-
-        for row in rows:
-            self.console.print("", Text(row[0], style="bold"), sep="\n")
-            for name, cell in zip(columns[1:], row[1:], strict=True):
-                if cell:
-                    self.console.print(Text(f"{name}: {cell}" if name else cell))
 
     @contextmanager
     def progress(self, total: int) -> Iterator[Callable[[str], object]]:
@@ -117,35 +104,17 @@ def numeric(rows: Sequence[Sequence[str]]) -> list[bool]:
     ]
 
 
-def column_widths(columns: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[int] | None:
-    """Give each column of a table its width; None if `room` does not do, for no word is ever cut.
-
-    Where the table is too wide, first the headings take more lines, then the entries do.
-    """
-    table = list(zip(columns, *rows, strict=True))
-    widths = [max(map(len, cells)) for cells in table]
-    words = [max((len(word) for cell in cells for word in cell.split()), default=0) for cells in table]
-    entries = [max(word, *map(len, cells[1:])) for word, cells in zip(words, table, strict=True)]
-    excess = sum(widths) + GAP * (len(widths) - 1) - room
-    if excess > sum(widths) - sum(words):
-        return None
-    for least in (entries, words):
-        while excess > 0 and widths != least:
-            spare = [width - fewest for width, fewest in zip(widths, least, strict=True)]
-            widths[spare.index(max(spare))] -= 1
-            excess -= 1
-    return widths
-
-
 def output() -> Plain | Rich:
-    """Choose how to print: rich needs a terminal."""
+    """Choose rich on a terminal that has it, and plain text elsewhere."""
     if sys.stdout is None or not sys.stdout.isatty():
         return Plain()
     try:
         from rich.console import Console
     except ImportError:
         return Plain()
-    return Rich(Console())
+    console = Console()
+    console.width = max(console.width, LEAST)
+    return Rich(console)
 
 
 @contextmanager
