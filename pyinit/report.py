@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 from pyinit import plots
 from pyinit.diagnostics import Diagnosis, meanings
+
+if TYPE_CHECKING:
+    from pyinit.plots.canvas import Figure
 
 __all__ = ["html"]
 
@@ -22,7 +26,7 @@ h2 { font-size: 1.2rem; margin-top: 2.5rem; overflow-wrap: anywhere; }
 .verdict { border-left: 0.25rem solid #D55E00; padding-left: 0.75rem; }
 .verdict.healthy { border-color: #009E73; }
 .wide { overflow-x: auto; }
-.wide svg { display: block; max-width: 100%; min-width: 40rem; height: auto; margin: 0 auto; }
+.wide img { display: block; max-width: 100%; min-width: 40rem; height: auto; margin: 0 auto; }
 figure { margin: 1rem 0; }
 figcaption, .note { color: var(--quiet); font-size: 0.9rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -66,15 +70,12 @@ def html(diagnoses: Mapping[str, Diagnosis], title: str, text: str) -> str:
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{escape(text)}</p>",
+        picture(plots.spread(activations), "Means and standard deviations (std) of the activations by layer."),
         picture(
-            plots.svg(plots.spread(activations), "spread"),
-            "Means and standard deviations (std) of the activations by layer.",
-        ),
-        picture(
-            plots.svg(plots.gradient_flow(gradients), "gradient"),
+            plots.gradient_flow(gradients),
             "Std of the gradient with respect to each layer's output, given with std 1 at the last layer.",
         ),
-        picture(plots.svg(plots.histograms(activations), "histograms"), "Histograms of the activations in each layer."),
+        picture(plots.histograms(activations), "Histograms of the activations in each layer."),
     ]
     for name, diagnosis in diagnoses.items():
         healthy = " healthy" if diagnosis.verdict == "healthy" else ""
@@ -101,10 +102,10 @@ def document(title: str, body: str) -> str:
     )
 
 
-def picture(svg: str, caption: str) -> str:
-    """Put a drawing above its caption, which is also what those hear who do not see it."""
-    drawing = svg.replace("<svg", f'<svg role="img" aria-label="{escape(caption)}"', 1)
-    return f'<figure><div class="wide">{drawing}</div><figcaption>{escape(caption)}</figcaption></figure>'
+def picture(figure: Figure, caption: str) -> str:
+    """Put a figure above its caption, which a screen reader reads too. It keeps its white ground on a dark page."""
+    image = f'<img src="{plots.data_uri(figure)}" alt="{escape(caption)}">'
+    return f'<figure><div class="wide">{image}</div><figcaption>{escape(caption)}</figcaption></figure>'
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -3,13 +3,14 @@
 The colours are Okabe and Ito's, which the colour-blind can tell apart; markers and dashes tell the lines apart in grey.
 """
 
-from pyinit.plots.canvas import FORMATS, require_matplotlib, save, svg
+from pyinit.plots.canvas import FORMATS, data_uri, require_matplotlib, save
 from pyinit.plots.curves import learning_curves
 from pyinit.plots.histograms import histograms
 from pyinit.plots.layers import gradient_flow, overview, spread
 
 __all__ = [
     "FORMATS",
+    "data_uri",
     "gradient_flow",
     "histograms",
     "learning_curves",
@@ -17,5 +18,4 @@ __all__ = [
     "require_matplotlib",
     "save",
     "spread",
-    "svg",
 ]
