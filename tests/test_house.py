@@ -86,6 +86,13 @@ def test_the_benchmarks_import_peers_in_one_file_alone():
     assert users == {"peers.py", "gpu_peers.py"}
 
 
+def test_pyproject_lists_every_package():
+    """setuptools' `find` would leave out pyinit.include, which is no folder of the package but src_c."""
+    listed = re.findall(r'^    "(pyinit[.\w]*)",$', (ROOT / "pyproject.toml").read_text(), re.M)
+    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in PACKAGE.rglob("__init__.py")}
+    assert sorted(listed) == sorted(folders | {"pyinit.include"})
+
+
 def test_names_say_what_is_inside():
     for path in (
         path for folder in ("pyinit", "src_c", "tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*")

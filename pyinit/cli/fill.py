@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pyinit import files
+from pyinit import _core, files
 from pyinit.cli.arguments import add_command, add_json, integer
+from pyinit.files.formats import DTYPES
 
 __all__ = ["add"]
 
@@ -28,15 +29,12 @@ def add(commands: Any) -> None:
     parser.add_argument("file", metavar="FILE", help="ends in .npy or .safetensors; appears when it is whole")
     parser.add_argument("--shape", type=shape, required=True, metavar="N,N,...", help="as in 5000,10000: out, in")
     parser.add_argument("--scheme", required=True, help='as in xavier_normal or "normal(std=0.02)"')
-    parser.add_argument("--seed", type=integer(0, 2**64), help="in [0, 2**64) (default: one is drawn, and told)")
+    parser.add_argument("--seed", type=integer(0, 2**64), help="in [0, 2**64) (default: random; printed)")
     parser.add_argument(
-        "--dtype",
-        choices=("float32", "float64", "float16", "bfloat16"),
-        default="float32",
-        help="bfloat16 for .safetensors alone (default: %(default)s)",
+        "--dtype", choices=DTYPES, default="float32", help="bfloat16 for .safetensors only (default: %(default)s)"
     )
-    parser.add_argument("--generator", choices=("philox", "ars5"), default="philox", help="(default: %(default)s)")
-    parser.add_argument("--child", metavar="NAME", help="the stream's child of that name, as a model's parameters have")
+    parser.add_argument("--generator", choices=_core.GENERATORS, default="philox", help="(default: %(default)s)")
+    parser.add_argument("--child", metavar="NAME", help="fill from the stream's child of that name")
     parser.add_argument("--name", default="weights", help="the tensor's, in .safetensors (default: %(default)s)")
     parser.add_argument("--threads", type=integer(1), metavar="N", help="at most (default: one a processor)")
     parser.add_argument("--force", action="store_true", help="replace a file that is there")
