@@ -1,8 +1,7 @@
 """Times pyinit's fills and the article's network on a GPU, beside pure writes and peers, and writes JSON.
 
-Fills are timed by CUDA events on a buffer much larger than the L2 cache. Ahead of each the queue gets a long memset, so
-that the host is done with the call before it begins: what is told is the GPU's time alone. The host's time for a call
-is told apart.
+Fills are timed by CUDA events (timing.py) on a buffer much larger than the L2 cache. The host's time for a call is
+measured separately.
 """
 
 import argparse
@@ -18,12 +17,12 @@ import gpu_peers
 import gpu_targets
 import numpy as np
 import table
-from gpu_peers import Case
+from timing import OnGPU, Primed
 
 import pyinit
 from pyinit import bench
 from pyinit.arrays import BFLOAT16
-from pyinit.bench import BYTE, GENERATORS, SEED
+from pyinit.bench import GENERATORS, SEED
 from pyinit.cli import arguments as options
 from pyinit.kernels.views import View
 from pyinit.network import Dense, Network, train
@@ -62,7 +61,7 @@ def pyinit_cases(out):
         for name, dtype, method, parameters in FILLS:
             given = Typed(out, dtype)
             run = partial(getattr(pyinit.Stream(SEED, generator), method), given, **parameters)
-            cases.append(Case(f"{generator} {name} {dtype}", run, given.part.size, given.part.nbytes, tier="cuda"))
+            cases.append(OnGPU(f"{generator} {name} {dtype}", run, given.part.size, given.part.nbytes, tier="cuda"))
     return cases
 
 
@@ -91,24 +90,6 @@ def kinds():
     return found
 
 
-def timer(cupy):
-    """A function that gives a case's seconds on the GPU."""
-    ahead = cupy.empty(2**30, np.uint8)  # to write it takes longer than the host takes for a call
-    start, stop = cupy.cuda.Event(), cupy.cuda.Event()
-
-    def seconds(case):
-        for _ in range(4):
-            ahead.data.memset_async(BYTE, ahead.nbytes)
-        start.record()
-        for _ in range(case.calls):
-            case.run()
-        stop.record()
-        stop.synchronize()
-        return cupy.cuda.get_elapsed_time(start, stop) / 1e3 / case.calls
-
-    return seconds
-
-
 def backends(cupy, out):
     """backend="host" beside its two halves, on the host's clock: what is slower of these is what it can reach."""
     stream = pyinit.Stream(SEED)
@@ -130,7 +111,7 @@ def backends(cupy, out):
         'backend="device"': partial(stream.fill_normal, out),
         'backend="cupy"': partial(stream.fill_normal, out, backend="cupy"),
     }
-    return [Case(name, synchronised(run), out.size, out.nbytes, primed=True) for name, run in runs.items()]
+    return [Primed(name, synchronised(run), out.size, out.nbytes) for name, run in runs.items()]
 
 
 def small_calls(cupy):
@@ -200,10 +181,7 @@ def main():
         groups[name] += [*gpu_peers.curand_cases(cupy, part), *gpu_peers.torch_cases(cupy, part)]
     moved = backends(cupy, out[: min(out.size, 2**28)])
     with output().progress((len(moved) + sum(map(len, groups.values()))) * (1 + arguments.repetitions)) as tell:
-        timings = {
-            name: bench.measure(cases, arguments.repetitions, progress=tell, timer=timer(cupy))
-            for name, cases in groups.items()
-        }
+        timings = {name: bench.measure(cases, arguments.repetitions, progress=tell) for name, cases in groups.items()}
         timings["backends"] = bench.measure(moved, arguments.repetitions, budget=6.0, progress=tell)
     result = {**bench.results(**timings), **result, "device": device}
     write(arguments.output, result)  # before what could fail on a GPU that nobody has seen

@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from pyinit import bench
+from timing import OnGPU
+
 from pyinit.bench import BYTE, SEED
 
-Case = partial(bench.Case, writes=("memset", "CuPy fill"))
 NORMAL, UNIFORM, PHILOX = "normal float32", "uniform float32", 161  # CURAND_RNG_PSEUDO_PHILOX4_32_10
 
 
@@ -50,8 +50,8 @@ def pytorch():
 def write_cases(cupy, out):
     """Nothing but writing: the driver's memset, and a kernel of CuPy's."""
     return [
-        Case("memset", lambda: out.data.memset_async(BYTE, out.nbytes), out.size, out.nbytes),
-        Case("CuPy fill", partial(out.fill, 1.5), out.size, out.nbytes),
+        OnGPU("memset", lambda: out.data.memset_async(BYTE, out.nbytes), out.size, out.nbytes),
+        OnGPU("CuPy fill", partial(out.fill, 1.5), out.size, out.nbytes),
     ]
 
 
@@ -62,7 +62,7 @@ def cupy_cases(cupy, out):
         generator = cupy.random.Generator(bits(SEED))
         for what, function in ((NORMAL, generator.standard_normal), (UNIFORM, generator.random)):
             run = partial(function, out.shape, out.dtype, out=out)  # `random` makes one number for all without a shape
-            cases.append(Case(f"CuPy {bits.__name__} {what}", run, out.size, out.nbytes))
+            cases.append(OnGPU(f"CuPy {bits.__name__} {what}", run, out.size, out.nbytes))
     return cases
 
 
@@ -79,7 +79,7 @@ def curand_cases(cupy, out):
             (UNIFORM, curand.generateUniform, ()),
         ):
             run = partial(function, generator, out.data.ptr, out.size, *parameters)
-            cases.append(Case(f"cuRAND {name} {what}", run, out.size, out.nbytes))
+            cases.append(OnGPU(f"cuRAND {name} {what}", run, out.size, out.nbytes))
     return cases
 
 
@@ -95,7 +95,7 @@ def torch_cases(cupy, out):
         for dtype in (torch.bfloat16, torch.float16, torch.float64)
     }
     return [
-        Case(f"PyTorch {name} {dtype}", partial(fill, tensor), tensor.numel(), tensor.nbytes)
+        OnGPU(f"PyTorch {name} {dtype}", partial(fill, tensor), tensor.numel(), tensor.nbytes)
         for dtype, tensor in tensors.items()
         for name, fill in (
             ("normal_", lambda tensor: tensor.normal_(generator=generator)),

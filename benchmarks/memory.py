@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from timing import Primed
 
 from pyinit import isa
 from pyinit.bench import GENERATORS, SEED, Case, memset, numpy_normal, thread_counts, together
@@ -80,7 +81,7 @@ def new_cases(out):
             draw = np.random.Generator(np.random.SFC64(SEED)).standard_normal
             runs["NumPy SFC64 normal float32, new memory"] = partial(draw, out.size, np.float32), None
         found += [
-            Case(what, run, out.size, out.nbytes, threads=n, tier=tier, primed=True, writes=(name,))
+            Primed(what, run, out.size, out.nbytes, threads=n, tier=tier, writes=(name,))
             for what, (run, tier) in runs.items()
         ]
     return found

@@ -11,8 +11,9 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+from timing import Primed
 
-from pyinit.bench import SEED, Case, numpy_normal, processors, thread_counts, together
+from pyinit.bench import SEED, Case, numpy_normal, thread_counts, together
 
 RANDOMGEN = ("SFC64", "Xoshiro256", "JSF", "Romu", "EFIIX64", "SFMT", "PCG64DXSM", "AESCounter", "Philox", "ThreeFry")
 # Left out: R250 and WH, which are no faster than these, and the quasi-random ones.
@@ -110,7 +111,7 @@ def jax_cases(out):
     keys = {name: jax.random.key(SEED, impl=impl) for name, impl in (("threefry", "threefry2x32"), ("rbg", "rbg"))}
     # Primed, as whatever takes new memory (memory.py).
     return [
-        case(f"JAX {name} normal float32", partial(run, key), out, processors(), primed=True)
+        Primed(f"JAX {name} normal float32", partial(run, key), out.size, out.nbytes, threads=thread_counts()[-1])
         for name, key in keys.items()
     ]
 
@@ -139,9 +140,9 @@ def torch_cases(out):
     ]
 
 
-def case(name, run, out, threads, **more):
+def case(name, run, out, threads):
     """A case that writes the whole of `out`."""
-    return Case(name, run, out.size, out.nbytes, threads=threads, **more)
+    return Case(name, run, out.size, out.nbytes, threads=threads)
 
 
 # By the name of the distribution that has to be installed. Those with pools of threads, which may spin for a while

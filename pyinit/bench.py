@@ -1,51 +1,30 @@
-"""Timing fills: cases, repetitions interleaved over them, and what machine they ran on.
+"""Timing fills: what is timed, in rounds of repetitions over all cases, and the results for JSON.
 
-Times are shown beside those of ``memset``, the C library's function that sets bytes to one value, over the same
-memory on as many threads. A ratio near 1 says that the samples cost little more than the writing of them.
+Each time has a ratio to that of ``memset``, the C library's function that sets bytes to one value, on the same memory
+and as many threads. A ratio near 1 says that making the samples costs little more than writing them.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
 import math
-import platform
 import random
-import re
 import statistics
-import time
+import timeit
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyinit import __version__, _core, isa
+from pyinit import _core, isa, machine
 from pyinit.arrays import BFLOAT16
 from pyinit.streams import Stream
 
-__all__ = [
-    "Case",
-    "Timing",
-    "fill_cases",
-    "gaussian",
-    "machine",
-    "measure",
-    "memset",
-    "numpy_normal",
-    "processors",
-    "pyinit_cases",
-    "report",
-    "results",
-    "thread_counts",
-    "together",
-]
-
-GENERATORS = ("philox", "ars5")
+GENERATORS = tuple(_core.GENERATORS)
 # What is timed of each generator: the samples and their dtype, the fill and its arguments.
 FILLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("normal float32", "fill_normal", {}),
@@ -64,14 +43,13 @@ ON_EVERY_TIER = ("normal float32", "normal_icdf float32", "truncated_normal floa
 PYTHON_SAMPLE = 200_000
 SMALL = {8: 2000, 1000: 1000, 100_000: 20}  # elements: calls in a repetition
 SEED = 42
-# What memset writes. Not 0: some processors (AMD's Zen 4, for one) write lines of zeros at twice the speed of others,
-# which samples never are.
+# What memset writes. Not 0: some processors (AMD's Zen 4, for one) write zeros at twice the speed of anything else.
 BYTE = 0x55
 
 
 @dataclass(frozen=True)
 class Case:
-    """Something to be timed; `samples` and `bytes` are what one call of `run` writes."""
+    """Something to time; `samples` and `bytes` count what one call of `run` writes."""
 
     name: str
     run: Callable[[], object]
@@ -79,10 +57,13 @@ class Case:
     bytes: int
     threads: int = 1
     calls: int = 1  # in one repetition: many where a call is shorter than the clock is sharp
-    full: int | None = None  # samples of the whole job, where it would take too long and `run` does a part of it
+    full: int | None = None  # samples of the whole job, where `run` does a part of it because all would take too long
     tier: str | None = None  # the instruction set, where pyinit runs
-    primed: bool = False  # called once more, untimed, ahead of each repetition
-    writes: tuple[str, ...] = ("memset", "streaming stores")  # cases that do nothing but write the same memory
+    writes: tuple[str, ...] = ("memset", "streaming stores")  # names of cases that only write the same memory
+
+    def time(self) -> float:
+        """Time one call, in seconds."""
+        return timeit.timeit(self.run, number=self.calls) / self.calls
 
 
 @dataclass(frozen=True)
@@ -114,35 +95,20 @@ class Timing:
         return max((ratio for name in self.case.writes if (ratio := self.over(name, timings))), default=None)
 
 
-def clock(case: Case) -> float:
-    """Time one call of a case on the host's clock, in seconds."""
-    run, calls = case.run, range(case.calls)
-    start = time.perf_counter_ns()
-    for _ in calls:
-        run()
-    return (time.perf_counter_ns() - start) / case.calls / 1e9
-
-
 def measure(
-    cases: Sequence[Case],
-    repetitions: int = 9,
-    budget: float = 3.0,
-    progress: Callable[[str], object] | None = None,
-    timer: Callable[[Case], float] = clock,
+    cases: Sequence[Case], repetitions: int = 9, budget: float = 3.0, progress: Callable[[str], object] = lambda _: None
 ) -> list[Timing]:
     """Time cases in turn, round after round, so that a drift of the machine's speed meets all of them alike.
 
     Parameters
     ----------
     cases : sequence of Case
-        Each is called once beforehand, untimed: memory that is touched for the first time costs more.
+        Each is called once beforehand, untimed: the first write to memory costs more.
     repetitions : int, at least 1
     budget : float
         In seconds. A case that has used so much is not repeated again; it has been timed once at least.
-    progress : callable, optional
+    progress : callable
         Called with a case's name, ``len(cases) * (1 + repetitions)`` times in all.
-    timer : callable
-        Gives the seconds of one call of a case.
 
     Returns
     -------
@@ -155,33 +121,20 @@ def measure(
     >>> len(timing.seconds)
     5
     """
-    tell = progress or (lambda name: None)
     seconds: list[list[float]] = [[] for _ in cases]
     for case in cases:
-        tell(case.name)
+        progress(case.name)
         case.run()
     for _ in range(repetitions):
         for case, times in zip(cases, seconds, strict=True):
-            tell(case.name)
+            progress(case.name)
             if sum(times) * case.calls < budget:
-                if case.primed:
-                    case.run()
-                times.append(timer(case))
+                times.append(case.time())
     return [Timing(case, tuple(times)) for case, times in zip(cases, seconds, strict=True)]
 
 
 def memset(arrays: Sequence[NDArray[Any]], threads: int) -> Callable[[], None]:
-    """Make a function that sets all bytes of some arrays to `BYTE`, each thread an equal part of each array.
-
-    Parameters
-    ----------
-    arrays : sequence of numpy.ndarray
-        C-contiguous and writable.
-    threads : int, at least 1
-
-    Returns
-    -------
-    callable
+    """Make a function that sets all bytes of C-contiguous arrays to `BYTE`, each thread an equal part of each array.
 
     Examples
     --------
@@ -196,9 +149,9 @@ def memset(arrays: Sequence[NDArray[Any]], threads: int) -> Callable[[], None]:
 
 
 def together(parts: Sequence[Callable[[], object]]) -> Callable[[], None]:
-    """Make a function that calls some functions at once, each on a thread of its own, and waits for all of them."""
+    """Make a function that calls functions at once, each on its own thread, and waits for all of them."""
     mine, *others = parts
-    # The pool outlives a call, so that the start of its threads is not timed.
+    # The pool outlives a call, so that starting its threads is not timed.
     pool = ThreadPoolExecutor(max(1, len(others)))
 
     def run() -> None:
@@ -216,7 +169,7 @@ def _set(parts: Sequence[NDArray[np.uint8]]) -> None:
 
 
 def gaussian() -> float:
-    """Draw one normal sample as the article's `rand-gaussian` does: two uniforms, and one half of Box-Muller."""
+    """Draw one normal sample as the article's `rand-gaussian` does: one half of Box-Muller."""
     # 1 - random() lies in (0, 1], where the logarithm is finite.
     return math.sqrt(-2.0 * math.log(1.0 - random.random())) * math.sin(2.0 * math.pi * random.random())
 
@@ -233,14 +186,7 @@ def python_case(out: NDArray[Any], full: int) -> Case:
 
 
 def fill_cases(out: NDArray[np.float32]) -> list[Case]:
-    """List what is timed on one buffer: `pyinit_cases`, NumPy and plain Python.
-
-    Parameters
-    ----------
-    out : numpy.ndarray of float32
-        Contiguous, at least 2 elements. Let it be larger than the caches: in a small one a case's time depends on
-        what the case before it left there.
-    """
+    """List what `pyinit bench` times on one buffer: `pyinit_cases`, NumPy and plain Python."""
     peers = [
         Case(f"NumPy {bits.__name__} normal float32", numpy_normal(bits(SEED), out), out.size, out.nbytes)
         for bits in (np.random.PCG64, np.random.SFC64)
@@ -254,7 +200,8 @@ def pyinit_cases(out: NDArray[np.float32]) -> list[Case]:
     Parameters
     ----------
     out : numpy.ndarray of float32
-        As for `fill_cases`. Samples of other dtypes go to the same memory, so many as fit.
+        Contiguous, at least 2 elements; larger than the caches, or a case's time depends on what the case before it
+        left there. Samples of other dtypes go to the same memory, as many as fit.
     """
     cases, active = [], isa.active()
     for n in thread_counts():
@@ -265,25 +212,24 @@ def pyinit_cases(out: NDArray[np.float32]) -> list[Case]:
                 memory = _view(out, what.split()[-1])
                 run = partial(getattr(stream, fill), memory, num_threads=n, **arguments)
                 cases.append(Case(f"{generator} {what}", run, memory.size, memory.nbytes, threads=n, tier=active))
-    slower = {f"{generator} {what}" for generator in GENERATORS for what in ON_EVERY_TIER}
     return cases + [
-        replace(case, run=partial(_run_on, tier, case.run), tier=tier)
+        replace(case, run=isa.use(tier)(case.run), tier=tier)
         for tier in isa.available()
         if tier != active
         for case in cases
-        if case.threads == 1 and case.name in slower
+        if case.threads == 1 and case.name.partition(" ")[2] in ON_EVERY_TIER
     ]
 
 
 def _view(out: NDArray[np.float32], name: str) -> NDArray[Any]:
-    """The memory of `out` as another type: as many samples, or as many as fit."""
+    """The memory of `out` as another dtype: as many samples, or as many as fit."""
     dtype = BFLOAT16 if name == "bfloat16" else np.dtype(name)
     samples = min(out.size, out.nbytes // dtype.itemsize)
     return out.view(np.uint8)[: samples * dtype.itemsize].view(dtype)
 
 
 def small_cases() -> list[Case]:
-    """List calls on small arrays of normal float32 on one thread, where the cost of the call itself shows."""
+    """List calls on small arrays of normal float32 on one thread: here the cost of the call itself shows."""
     cases = []
     for size, calls in SMALL.items():
         out = np.ones(size, dtype=np.float32)
@@ -295,66 +241,25 @@ def small_cases() -> list[Case]:
     return cases
 
 
-def _run_on(tier: str, run: Callable[[], object]) -> None:
-    with isa.use(tier):
-        run()
-
-
 def numpy_normal(bits: np.random.BitGenerator, out: NDArray[np.float32]) -> Callable[[], object]:
-    """Make a function that fills an array with NumPy's normal samples, out of one of its bit generators or a peer's."""
+    """Make a function that fills an array with NumPy's normal samples, from its own bit generator or a peer's."""
     return partial(np.random.Generator(bits).standard_normal, out=out, dtype=np.float32)
 
 
 def thread_counts() -> tuple[int, ...]:
-    """On how many threads things are timed: one, and all."""
-    return tuple(dict.fromkeys((1, processors())))
-
-
-def processors() -> int:
-    """The processors that this process may use, which is the number of threads that a fill takes by default."""
-    return _core.processors()
-
-
-def machine() -> dict[str, Any]:
-    """Describe what a time depends on: processor, compiler, tier, versions."""
-    return {
-        "cpu": _cpu(),
-        "processors": processors(),
-        "platform": platform.platform(),
-        "compiler": _compiler(),
-        "tier": isa.active(),
-        "tiers": list(isa.available()),
-        "versions": {"pyinit": __version__, "python": platform.python_version(), "numpy": np.__version__},
-    }
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    model = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
-    return model.group(1) if model else platform.processor() or platform.machine()
-
-
-def _compiler() -> str:
-    # On ELF systems a compiler signs what it makes; elsewhere Python's own is the best guess.
-    signed = re.search(rb"GCC: \(.*?\) [\d.]+|clang version [\d.]+", Path(_core.__file__).read_bytes())
-    return signed.group().decode() if signed else f"{platform.python_compiler()} (Python's)"
+    """How many threads things are timed on: one, and all that a fill takes by default."""
+    return tuple(dict.fromkeys((1, _core.processors())))
 
 
 def results(**groups: Sequence[Timing]) -> dict[str, Any]:
-    """Gather groups of timings with the machine: of each case every repetition's time in seconds, and what follows.
+    """Gather the machine and groups of timings for JSON: every repetition's seconds of each case, and what follows.
 
-    The ratios, to memset and to the fastest of the pure writes, are numbers in a group that has such cases for the
-    same memory on as many threads. A case that is a part of a longer job says so in ``extrapolated``.
+    A ratio to memset or to the fastest pure write is None where the group has no such case on as many threads.
     """
     return {
-        "machine": machine(),
+        "machine": machine.describe(),
         **{name: [_entry(timing, group) for timing in group] for name, group in groups.items()},
     }
-
-
-def report(**groups: Sequence[Timing]) -> str:
-    """Write the `results` of groups of timings as JSON."""
-    return json.dumps(results(**groups), indent=1)
 
 
 def _entry(timing: Timing, group: Sequence[Timing]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import shutil
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import generators
 import instructions
@@ -19,6 +21,7 @@ import numpy as np
 import peers
 import pytest
 import table
+import timing
 
 from pyinit import bench, isa
 
@@ -74,10 +77,33 @@ def test_every_case_of_a_peer_writes_its_samples(name):
             assert not np.array_equal(first[: second.size], second), case.name
 
 
+def test_a_primed_case_is_called_untimed_ahead_of_each_repetition():
+    calls, naps = [], iter([0.0, 0.05, 0.0, 0.05, 0.0])  # every other one is not timed, from the first on
+    case = timing.Primed("primed", lambda: calls.append(time.sleep(next(naps))), samples=1, bytes=0)
+    [found] = bench.measure([case], repetitions=2)
+    assert len(calls) == 5
+    assert len(found.seconds) == 2
+    assert max(found.seconds) < 0.05
+
+
+def test_a_gpu_times_calls_that_wait_behind_a_long_write(monkeypatch):
+    steps = []
+    ahead = SimpleNamespace(nbytes=1, data=SimpleNamespace(memset_async=lambda *_: steps.append("write")))
+    start, stop = (SimpleNamespace(record=partial(steps.append, name)) for name in ("start", "stop"))
+    stop.synchronize = partial(steps.append, "wait")
+    events = SimpleNamespace(get_elapsed_time=lambda a, b: 6000.0 if a is start and b is stop else 0.0)
+    monkeypatch.setattr(timing, "queued", lambda: (ahead, start, stop))
+    monkeypatch.setattr(timing, "cupy", lambda: SimpleNamespace(cuda=events))
+    case = timing.OnGPU("case", partial(steps.append, "run"), 1, 4, calls=3)
+    [found] = bench.measure([case], repetitions=1)
+    assert found.seconds == (2.0,)
+    assert steps == ["run", *["write"] * 4, "start", *["run"] * 3, "stop", "wait"]
+
+
 def test_peers_run_on_one_and_on_all_threads():
     for name in peers.versions():
         cases = peers.PEERS[name](np.empty(1000, np.float32))
-        assert {c.threads for c in cases} == ({bench.processors()} if name == "jax" else set(bench.thread_counts()))
+        assert {c.threads for c in cases} == set(bench.thread_counts()[-1:] if name == "jax" else bench.thread_counts())
         assert len({(c.name, c.threads) for c in cases}) == len(cases)
 
 

@@ -22,7 +22,7 @@ FLOORS = [
     {"adapters", "network"},
     {"bit_generator"},
     {"child_streams", "initializers"},
-    {"streams"},
+    {"machine", "streams"},
     {"arrays", "atomic", "isa", "terminal"},
     {"cuda", "opencl"},
     {"kernels"},

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from pyinit import bench
+from pyinit import bench, machine
 from pyinit.cli.arguments import add_bench_options, add_command, add_json, check_writable
 from pyinit.terminal import Output, Plain, output
 
@@ -35,14 +36,14 @@ def run(arguments: argparse.Namespace) -> None:
     check_writable(arguments.output)
     out = Plain() if arguments.json else output()
     if not arguments.json:
-        machine = bench.machine()
-        out.text(f"{machine['cpu']}, processors: {machine['processors']}, instruction set: {machine['tier']}")
+        here = machine.describe()
+        out.text(f"{here['cpu']}, processors: {here['processors']}, instruction set: {here['tier']}")
     fills = bench.fill_cases(np.ones(arguments.elements, dtype=np.float32))
     small = bench.small_cases()
     with out.progress((len(fills) + len(small)) * (1 + arguments.repetitions)) as tell:
         timed = bench.measure(fills, arguments.repetitions, progress=tell)
         timed_small = bench.measure(small, arguments.repetitions, progress=tell)
-    report = bench.report(fills=timed, small=timed_small)
+    report = json.dumps(bench.results(fills=timed, small=timed_small), indent=1)
     if arguments.output:
         arguments.output.write_text(report + "\n")
     if arguments.json:

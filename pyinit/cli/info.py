@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pyinit import bench
+from pyinit import machine
 from pyinit.cli.arguments import add_command, add_json
 from pyinit.terminal import output
 
@@ -75,14 +75,14 @@ def facts() -> dict[str, Any]:
     Returns
     -------
     dict
-        `bench.machine()`, with ``packages``, each optional package's version or None, and ``gpu``.
+        `pyinit.machine.describe()`, with ``packages``, each optional package's version or None, and ``gpu``.
 
     Examples
     --------
     >>> facts()["versions"]["pyinit"] == pyinit.__version__
     True
     """
-    return {**bench.machine(), "packages": {name: installed(name) for name in PACKAGES}, "gpu": gpu()}
+    return {**machine.describe(), "packages": {name: installed(name) for name in PACKAGES}, "gpu": gpu()}
 
 
 def installed(package: str) -> str | None:

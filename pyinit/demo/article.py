@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyinit import bench, initializers, isa
+from pyinit import bench, initializers, isa, machine
 from pyinit.network import Dense, Network, train
 from pyinit.streams import Stream
 from pyinit.terminal import Output
@@ -40,11 +40,11 @@ def run(output: Output, seed: int = 1, quick: bool = False) -> None:
     quick : bool
         A network of 551,000 weights instead of 55,010,000.
     """
-    machine, threads = bench.machine(), bench.processors()
+    here = machine.describe()
     output.text(
-        f"pyinit {machine['versions']['pyinit']} fills arrays with random initial weights: one seed gives the same "
+        f"pyinit {here['versions']['pyinit']} fills arrays with random initial weights: one seed gives the same "
         f"bits on every processor and for every number of threads. Here the seed is {seed}, the processor "
-        f"{machine['cpu']} with the instruction set {machine['tier']}, and a fill may run on {plural(threads)}."
+        f"{here['cpu']} with the instruction set {here['tier']}, and a fill may run on {plural(here['processors'])}."
     )
     sizes = QUICK_SIZES if quick else SIZES
     show_toy(output, seed)
@@ -148,7 +148,7 @@ def network_cases(net: Network, seed: int) -> list[bench.Case]:
         bench.python_case(net.layers[0].weights, full=samples),
         bench.Case("NumPy PCG64", partial(with_numpy, net, seed), samples, size),
     ]
-    for threads in dict.fromkeys((1, bench.processors())):
+    for threads in bench.thread_counts():
         cases += [
             bench.Case(f"pyinit {g}", partial(with_pyinit, net, seed, g, threads), samples, size, threads)
             for g in bench.GENERATORS
@@ -222,7 +222,7 @@ def show_bits(output: Output, net: Network, seed: int) -> None:
     )
     rows = []
     for tier in isa.available():
-        for threads in dict.fromkeys((1, bench.processors())):
+        for threads in bench.thread_counts():
             with isa.use(tier):
                 with_pyinit(net, seed, "philox", threads)
             rows.append((tier, str(threads), digest(net)))
