@@ -22,7 +22,9 @@ cdef extern from "core.h" nogil:
         int method
 
     pyi_status pyi_isa_init()
+    pyi_status pyi_threads_init()
     size_t pyi_processors()
+    size_t pyi_default_threads()
     pyi_status pyi_describe(const pyi_distribution *distribution, pyi_dtype dtype, pyi_job *job)
     pyi_status pyi_job_new(
         pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, size_t count, pyi_job *job)
@@ -40,8 +42,13 @@ END = 1 << 66  # no stream has a word at or beyond this position
 
 
 def processors():
-    """The processors that this process may run on: as many threads does a fill take that is not told."""
+    """The processors that this process may use, by its affinity mask and its container's quota."""
     return pyi_processors()
+
+
+def default_threads():
+    """The number of threads of a fill without `num_threads`: that of PYINIT_NUM_THREADS, or one a processor."""
+    return pyi_default_threads()
 
 
 def isa_available():
@@ -68,6 +75,10 @@ if pyi_isa_init() != PYI_OK:
     raise ValueError(
         f"PYINIT_ISA={os.environ.get('PYINIT_ISA')!r} is not available; "
         f"available here: {', '.join(isa_available())}"
+    )
+if pyi_threads_init() != PYI_OK:
+    raise ValueError(
+        f"PYINIT_NUM_THREADS must be an integer of at least 1; got {os.environ.get('PYINIT_NUM_THREADS')!r}"
     )
 
 

@@ -232,8 +232,9 @@ class Stream(_core.StreamState):
         offset : sequence of int, optional
             Where in the tensor `out` begins. None: at its first element.
         num_threads : int, optional
-            At most so many threads; None: one for each processor that the process may use. The samples do not
-            depend on it.
+            At most so many threads. None: as many as the environment variable PYINIT_NUM_THREADS said at import, or
+            one for each processor that the process may use, by its affinity mask and its container's quota. The samples
+            do not depend on it.
         backend : {"device", "host", "cupy"}
             What makes the samples of an array on a GPU: the GPU itself; the host, which copies them there while it
             makes the next; or, on an NVIDIA GPU, CuPy's own generator, whose samples are others. The first two

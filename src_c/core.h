@@ -78,9 +78,18 @@ struct pyi_work {
     const void *plan; /* what else `run` needs */
 };
 
-/* The processors that this process may run on, which containers make fewer than the machine has: as many threads does a
- * fill take that is not told. */
+/* The processors that this process may use: those of its affinity mask, and no more than its container's quota. */
 size_t pyi_processors(void);
+
+/* The threads of a fill whose call does not say: those of PYINIT_NUM_THREADS, or one for each of these processors. */
+size_t pyi_default_threads(void);
+
+/* Reads PYINIT_NUM_THREADS and the quota; PYI_BAD_VALUE, and nothing from the environment, if it is not 1 or more. */
+pyi_status pyi_threads_init(void);
+
+/* The processors, begun ones counted whole, that the control groups of a process allow; UINT_MAX if there is no limit.
+ * `process` is the folder of its files, /proc/self, and `root` goes before the mount points that they name. */
+unsigned pyi_quota(const char *process, const char *root);
 
 /* Does all the work, on several threads where that pays. */
 pyi_status pyi_run(const pyi_work *work, const pyi_options *options);

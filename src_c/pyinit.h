@@ -10,7 +10,9 @@
  *
  * A fill writes `count` samples and moves the stream behind them. It allocates nothing and keeps no
  * state but the stream: every function is reentrant, and distinct streams may be used from distinct
- * threads. The one thing that a process shares is the choice of the instruction set, below.
+ * threads. A process shares the choice of the instruction set, below, and the default number of threads: that of the
+ * environment's PYINIT_NUM_THREADS at first use, or one for each processor that its affinity mask and its container's
+ * quota let it use.
  *
  * Whatever is not PYI_OK or PYI_INTERRUPTED has neither written a byte nor moved a stream.
  */
@@ -82,7 +84,7 @@ typedef struct {
 
 /* How a fill runs; a null pointer stands for all zeros. */
 typedef struct {
-    unsigned threads;              /* at most so many; 0: one for each processor that the process may use */
+    unsigned threads;              /* at most so many; 0: PYINIT_NUM_THREADS, or one for each usable processor */
     int (*interrupted)(void *arg); /* if not null, asked by the calling thread about every 50 ms; not 0 ends the fill */
     void *arg;
     int fresh; /* not 0: the memory is new from the system, which is then filled in another way, for speed alone */

@@ -3,7 +3,7 @@
  * start with the call and end with it: there is no pool, and so nothing that a fork could break.
  */
 #if !defined(_WIN32)
-#define _GNU_SOURCE /* sched_getaffinity; clock_gettime */
+#define _GNU_SOURCE /* clock_gettime */
 #endif
 #include <stdatomic.h>
 
@@ -26,12 +26,9 @@ static void thread_join(thread_handle t)
     CloseHandle(t);
 }
 static uint64_t milliseconds(void) { return GetTickCount64(); }
-size_t pyi_processors(void) { return GetActiveProcessorCount(ALL_PROCESSOR_GROUPS); }
 #else
 #include <pthread.h>
-#include <sched.h>
 #include <time.h>
-#include <unistd.h>
 typedef pthread_t thread_handle;
 #define THREAD_RESULT void *
 static int thread_start(thread_handle *t, void *(*f)(void *), void *arg)
@@ -44,16 +41,6 @@ static uint64_t milliseconds(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-size_t pyi_processors(void)
-{
-#if defined(__linux__)
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        return (size_t)CPU_COUNT(&set);
-#endif
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return n > 0 ? (size_t)n : 1;
 }
 #endif
 
@@ -111,7 +98,7 @@ pyi_status pyi_run(const pyi_work *work, const pyi_options *options)
     team t = {.work = work, .options = options};
     thread_handle threads[MAX_THREADS];
     const uint64_t useful = work->units / work->chunk, by_bytes = work->units * work->unit_bytes / THREAD_BYTES;
-    size_t started = 0, wanted = options && options->threads ? options->threads : useful > 1 ? pyi_processors() : 1;
+    size_t started = 0, wanted = options && options->threads ? options->threads : useful > 1 ? pyi_default_threads() : 1;
 
     if (wanted > useful)
         wanted = (size_t)useful;

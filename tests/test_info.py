@@ -28,6 +28,7 @@ def test_json_holds_versions_tier_and_packages(document):
     }
     assert document["tier"] == pyinit.isa.active()
     assert document["tiers"] == list(pyinit.isa.available())
+    assert document["threads"] >= 1
     assert document["processors"] >= 1
     assert document["platform"] == platform.platform()
     assert document["packages"].keys() == info.PACKAGES.keys()

@@ -36,7 +36,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--generator", choices=_core.GENERATORS, default="philox", help="(default: %(default)s)")
     parser.add_argument("--child", metavar="NAME", help="fill from the stream's child of that name")
     parser.add_argument("--name", default="weights", help="the tensor's, in .safetensors (default: %(default)s)")
-    parser.add_argument("--threads", type=integer(1), metavar="N", help="at most (default: one a processor)")
+    parser.add_argument(
+        "--threads", type=integer(1), metavar="N", help="at most (default: PYINIT_NUM_THREADS, or one a processor)"
+    )
     parser.add_argument("--force", action="store_true", help="replace a file that is there")
     add_json(parser)
     parser.set_defaults(command=run, refuse=parser.error)

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pyinit import machine
+from pyinit import _core, machine
 from pyinit.cli.arguments import add_command, add_json
 from pyinit.terminal import output
 
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
             ("compiler", found["compiler"]),
             ("processor", found["cpu"]),
             ("instruction set", f"{found['tier']}{f' (others here: {others})' if others else ''}"),
-            ("threads of a fill", str(found["processors"])),
+            ("threads of a fill", threads(found)),
             ("GPU", seen(found["gpu"])),
         ],
     )
@@ -75,14 +75,27 @@ def facts() -> dict[str, Any]:
     Returns
     -------
     dict
-        `pyinit.machine.describe()`, with ``packages``, each optional package's version or None, and ``gpu``.
+        `pyinit.machine.describe()`, with ``threads``, those of a fill by default, ``packages``, each optional
+        package's version or None, and ``gpu``.
 
     Examples
     --------
     >>> facts()["versions"]["pyinit"] == pyinit.__version__
     True
     """
-    return {**machine.describe(), "packages": {name: installed(name) for name in PACKAGES}, "gpu": gpu()}
+    return {
+        **machine.describe(),
+        "threads": _core.default_threads(),
+        "packages": {name: installed(name) for name in PACKAGES},
+        "gpu": gpu(),
+    }
+
+
+def threads(found: dict[str, Any]) -> str:
+    """Say how many threads a fill takes, and why if it is not one for each processor."""
+    if found["threads"] == found["processors"]:
+        return str(found["threads"])
+    return f"{found['threads']} (PYINIT_NUM_THREADS; the processors that may be used: {found['processors']})"
 
 
 def installed(package: str) -> str | None:

@@ -75,7 +75,7 @@ class Scheme(ABC):
         offset : sequence of int, optional
             Where in the tensor `out` begins. None: at its first element.
         num_threads : int, optional
-            At most so many threads; None: one for each processor. The values do not depend on it.
+            As for `pyinit.Stream.fill_normal`. The values do not depend on it.
 
         Returns
         -------

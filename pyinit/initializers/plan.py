@@ -86,7 +86,7 @@ def initialize(
     shards : mapping of str to (global_shape, offset), optional
         Of those parameters that are blocks of tensors which others hold too.
     num_threads : int, optional
-        At most so many threads; None: one for each processor that the process may use.
+        As for `pyinit.Stream.fill_normal`.
     progress : bool
         True: show how much is done, where that is a terminal and rich is installed.
 
@@ -122,7 +122,7 @@ def initialize(
     jobs = checked(params, plan, {} if shards is None else shards)
     here = [job for job in jobs if isinstance(job.block.part, np.ndarray)]
     there = [job for job in jobs if not isinstance(job.block.part, np.ndarray)]
-    threads, elements = num_threads or _core.processors(), sum(job.block.part.size for job in here)
+    threads, elements = num_threads or _core.default_threads(), sum(job.block.part.size for job in here)
     size = min(max(elements // (PIECES * threads), SMALLEST), LARGEST)
     with progress_bar(sum(job.block.part.size for job in jobs), "initialising", progress) as advance:
         for job in there:  # which starts a kernel: the devices work while the host does
