@@ -7,6 +7,7 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -158,8 +159,11 @@ def run_all(small: list[Job], large: list[Job], root: Stream, threads: int, adva
             raise
         advance(done)
 
+    others = []
     with ThreadPoolExecutor(max(1, threads - 1)) as pool:
-        others = [pool.submit(work, queues[1]) for _ in range(min(threads - 1, len(large)))]
+        with suppress(RuntimeError):  # where no more threads can be started, those that there are do it all
+            for _ in range(min(threads - 1, len(large))):
+                others.append(pool.submit(work, queues[1]))
         for queue in queues:
             work(queue)
         for other in others:
