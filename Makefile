@@ -8,6 +8,7 @@ BENCH_INITIALIZE_OUTPUT ?= benchmarks/results/latest-initialize.json
 OUT ?= benchmarks/results
 LIB ?= build
 CFLAGS ?= -O3
+, := ,
 
 # Alone, since others import what such a machine may not have.
 GPU_TESTS := $(wildcard tests/test_*gpu*.py)
@@ -81,8 +82,9 @@ $(LIB)/c/%.o: src_c/%.c $(wildcard src_c/*.h)
 $(LIB)/libpyinit.a: $(patsubst src_c/%.c,$(LIB)/c/%.o,$(wildcard src_c/*.c))
 	$(AR) rcs $@ $^
 
+# Never unloaded: a thread that was started for a fill, and that a busy machine ran late, ends in the library's code.
 $(LIB)/libpyinit.so: $(patsubst src_c/%.c,$(LIB)/c/%.o,$(wildcard src_c/*.c))
-	$(CC) -shared $(LDFLAGS) $^ -o $@ -lm -lpthread
+	$(CC) -shared $(if $(filter Linux,$(shell uname -s)),-Wl$(,)-z$(,)nodelete) $(LDFLAGS) $^ -o $@ -lm -lpthread
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info pyinit/*.so pyinit/*.c

@@ -1,0 +1,300 @@
+/*
+ * Checks of threads.c that hold helpers back or look at who does what: it is built with a pthread_create that starts a
+ * thread at once and lets it begin when the check says so. The argument names the check.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core.h"
+
+#define CHECK(condition) ((condition) ? (void)0 : fail(#condition, __LINE__))
+static void fail(const char *condition, int line)
+{
+    fprintf(stderr, "line %d: not %s\n", line, condition);
+    _exit(1);
+}
+
+/* Helpers, counted; those with a number from `allowed` on are held. */
+#define EVERY (1 << 30)
+static atomic_int started, allowed, ended;
+
+typedef struct {
+    void *(*function)(void *);
+    void *argument;
+    int number;
+} held;
+
+static void *when_allowed(void *argument)
+{
+    const held h = *(held *)argument;
+    free(argument);
+    while (h.number >= allowed)
+        usleep(500);
+    h.function(h.argument);
+    ended++;
+    return NULL;
+}
+int held_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *), void *argument)
+{
+    held *h = malloc(sizeof *h);
+    *h = (held){function, argument, started};
+    const int error = pthread_create(thread, attributes, when_allowed, h);
+    started += !error;
+    return error;
+}
+
+/* Units that take a while and note how often they were done, and by how many helpers. */
+#define UNITS 64
+typedef struct {
+    pyi_work work;
+    pthread_t caller;
+    pid_t process;
+    atomic_int done[UNITS], by_helpers, in_child[UNITS];
+    void (*before)(int helper);
+    pyi_options options;
+} job;
+
+static void do_units(const pyi_work *work, uint64_t first, size_t count)
+{
+    job *j = (job *)work->out;
+    const int helper = !pthread_equal(pthread_self(), j->caller);
+    j->by_helpers += helper;
+    if (j->before)
+        j->before(helper);
+    for (size_t i = 0; i < count; i++)
+        (getpid() == j->process ? j->done : j->in_child)[first + i]++;
+}
+
+static job *new_job(unsigned threads)
+{
+    job *j = calloc(1, sizeof *j);
+    j->work = (pyi_work){.run = do_units, .units = UNITS, .unit_bytes = 1 << 20, .chunk = 1, .out = (char *)j};
+    j->caller = pthread_self();
+    j->process = getpid();
+    j->options.threads = threads;
+    return j;
+}
+
+static int all_done_once(const atomic_int *done)
+{
+    int once = 0;
+    for (int i = 0; i < UNITS; i++)
+        once += done[i] == 1;
+    return once == UNITS;
+}
+static void check_run(job *j)
+{
+    memset((void *)j->done, 0, sizeof j->done);
+    CHECK(pyi_run(&j->work, &j->options) == PYI_OK && all_done_once(j->done));
+}
+
+/* So that whoever still uses it is seen. */
+static void destroy(job *j)
+{
+    memset((void *)j, 0xff, sizeof *j);
+    free(j);
+}
+static void wait_for(atomic_int *value, int n)
+{
+    for (int i = 0; *value < n && i < 20000; i++)
+        usleep(500);
+    CHECK(*value == n);
+}
+
+/* Nobody waits for helpers that have not begun; they touch nothing of a call that is over. */
+static void late(void)
+{
+    job *j = new_job(4);
+    check_run(j);
+    CHECK(started == 3 && j->by_helpers == 0);
+    destroy(j);
+    allowed = 3;
+    wait_for(&ended, 3);
+}
+
+/* Late helpers of one fill do not join the next, which has a number of threads of its own. */
+static void let_two_in(int helper)
+{
+    if (!helper && allowed < 2) {
+        allowed = 2;
+        wait_for(&ended, 2);
+    }
+}
+static void other_generation(void)
+{
+    job *first = new_job(3), *second = new_job(4);
+    check_run(first);
+    CHECK(started == 2);
+    second->before = let_two_in;
+    check_run(second);
+    CHECK(started == 4 && second->by_helpers == 0);
+}
+
+/* Helpers at work are waited for. */
+static atomic_int helper_works;
+static void unit(int helper, useconds_t first, useconds_t others)
+{
+    usleep(helper && !helper_works++ ? first : others);
+    while (!helper_works)
+        usleep(500);
+}
+static void slowly(int helper) { unit(helper, 50000, 0); }
+static void at_work(void)
+{
+    allowed = EVERY;
+    job *j = new_job(2);
+    j->before = slowly;
+    check_run(j);
+    CHECK(j->by_helpers > 0);
+}
+
+/* Where helpers do not get to run, only so many are started; when they have ended, new ones are. */
+static void pending(void)
+{
+    const int processors = (int)pyi_processors(), most = processors > 3 ? processors : 3;
+    job *j = new_job(3);
+    for (int i = 0; i < 20; i++)
+        check_run(j);
+    CHECK(started == most);
+    allowed = EVERY;
+    wait_for(&ended, most);
+    check_run(j);
+    CHECK(started > most);
+    free(j);
+}
+
+/* `interrupted` ends a fill for all that work on it. */
+static void for_a_while(int helper) { unit(helper, 5000, 5000); }
+static int always(void *argument) { return argument == NULL; }
+static void interrupted(void)
+{
+    allowed = EVERY;
+    job *j = new_job(3);
+    j->before = for_a_while;
+    j->options.interrupted = always;
+    CHECK(pyi_run(&j->work, &j->options) == PYI_INTERRUPTED && j->done[0] && !j->done[UNITS - 1]);
+    destroy(j);
+}
+
+/* Many at once, more than there are slots for; the slots are free again after them. */
+#define CALLERS 100
+static atomic_int inside;
+static void meet(int helper)
+{
+    static _Thread_local int met;
+    if (!helper && !met++)
+        inside++;
+    while (inside < CALLERS)
+        usleep(500);
+}
+static void *call(void *unused)
+{
+    (void)unused;
+    job *j = new_job(3);
+    j->before = meet;
+    check_run(j);
+    j->before = NULL;
+    for (unsigned i = 0; i < 100; i++) {
+        j->options.threads = 1 + i % 5;
+        check_run(j);
+    }
+    destroy(j);
+    return NULL;
+}
+static void many(void)
+{
+    pthread_t callers[CALLERS];
+    allowed = EVERY;
+    for (int i = 0; i < CALLERS; i++)
+        CHECK(!pthread_create(&callers[i], NULL, call, NULL));
+    for (int i = 0; i < CALLERS; i++)
+        pthread_join(callers[i], NULL);
+    wait_for(&ended, started);
+    at_work();
+}
+
+/* `interrupted` runs a signal handler, which forks while a helper is inside. */
+static int child = -1, stops;
+static int forks(void *argument)
+{
+    (void)argument;
+    if (child >= 0)
+        return 0;
+    child = fork();
+    if (!child) { /* a fill of the handler's own takes the slot */
+        job *j = new_job(3);
+        check_run(j);
+        destroy(j);
+    }
+    return child ? 0 : stops;
+}
+static void forked(void)
+{
+    allowed = EVERY;
+    job *j = new_job(3);
+    j->before = for_a_while;
+    j->options.interrupted = forks;
+    const pyi_status status = pyi_run(&j->work, &j->options);
+    if (!child) {
+        CHECK(stops ? status == PYI_INTERRUPTED : status == PYI_OK && all_done_once(j->in_child));
+        check_run(new_job(3));
+        _exit(0);
+    }
+    int ending;
+    CHECK(status == PYI_OK && child > 0 && all_done_once(j->done));
+    CHECK(waitpid(child, &ending, 0) == child && !ending);
+}
+static void forked_and_stopped(void)
+{
+    stops = 1;
+    forked();
+}
+
+/* A fork while another thread fills: its slot is free in the child. */
+static void *fill_forever(void *go_on)
+{
+    job *j = new_job(2);
+    while (go_on)
+        check_run(j);
+    free(j);
+    return NULL;
+}
+static void forked_beside(void)
+{
+    pthread_t filler;
+    allowed = EVERY;
+    for (int i = 0; i < 70; i++)
+        CHECK(!pthread_create(&filler, NULL, fill_forever, &allowed));
+    for (int i = 0, status; i < 8; i++) {
+        const pid_t pid = fork();
+        if (!pid) {
+            job *j = new_job(2);
+            helper_works = 0;
+            j->before = slowly; /* waits for a helper, which needs a slot */
+            check_run(j);
+            _exit(j->by_helpers == 0);
+        }
+        CHECK(waitpid(pid, &status, 0) == pid && !status);
+    }
+    _exit(0);
+}
+
+#define CHECK_OF(name) {#name, name}
+int main(int count, char **arguments)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } checks[] = {CHECK_OF(late),    CHECK_OF(other_generation),   CHECK_OF(at_work),
+                  CHECK_OF(pending), CHECK_OF(interrupted),        CHECK_OF(many),
+                  CHECK_OF(forked),  CHECK_OF(forked_and_stopped), CHECK_OF(forked_beside)};
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+        if (count == 2 && !strcmp(arguments[1], checks[i].name))
+            return checks[i].run(), 0;
+    return 2;
+}

@@ -1,0 +1,268 @@
+"""The threads of a fill: how many there are, that they never change a bit, and what forks, loads and limits do."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import threading
+
+import numpy as np
+import pytest
+from conftest import COMPILER, ROOT
+
+import pyinit
+from pyinit import Stream
+
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+N = 600_000  # float32, enough for four threads
+CHECKS = ("late", "other_generation", "at_work", "pending", "interrupted", "many")
+FORKING_CHECKS = ("forked", "forked_and_stopped", "forked_beside")
+
+
+def digest(array):
+    return hashlib.sha256(array).hexdigest()
+
+
+def run(code, **environment):
+    """The words that a program prints; it has a minute."""
+    env = {**os.environ, "PYINIT_ISA": "scalar", "PYINIT_NUM_THREADS": "", **environment}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    result = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout.split()
+
+
+def build(folder, *flags):
+    """Compile tests/team.c with threads.c."""
+    if sys.platform == "win32" or not shutil.which(COMPILER):
+        pytest.skip("needs POSIX threads and a C compiler")
+    program, sources = folder / "team", ROOT / "src_c"
+    command = [COMPILER, "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", f"-I{sources}", *flags]
+    held = folder / "threads.o"
+    subprocess.run([*command, "-Dpthread_create=held_create", "-c", sources / "threads.c", "-o", held], check=True)
+    parts = [ROOT / "tests" / "team.c", sources / "processors.c", held]
+    linked = subprocess.run(
+        [*command, *parts, "-o", program, "-lm", "-lpthread"], capture_output=True, text=True, check=False
+    )
+    if linked.returncode and "tsan" in linked.stderr:
+        pytest.skip(f"{COMPILER} has no ThreadSanitizer here")
+    assert linked.returncode == 0, linked.stderr
+    return program
+
+
+def check(program, name):
+    result = subprocess.run([program, name], capture_output=True, text=True, check=False, timeout=120)
+    if "unexpected memory mapping" in result.stderr:
+        pytest.skip("ThreadSanitizer does not know this system's layout of memory")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("team"))
+
+
+@pytest.mark.parametrize("name", CHECKS + FORKING_CHECKS)
+def test_the_team_of_a_fill(team, name):
+    check(team, name)
+
+
+@pytest.fixture(scope="module")
+def team_with_sanitizer(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("team"), "-fsanitize=thread")
+
+
+@pytest.mark.parametrize("name", CHECKS)  # a forked child with threads is more than it can follow
+def test_the_team_of_a_fill_has_no_races(team_with_sanitizer, name):
+    check(team_with_sanitizer, name)
+
+
+@pytest.mark.parametrize("n", [1, 5000, 262_144, 262_145, N, 3_000_001])
+def test_any_number_of_threads_gives_the_same(n):
+    expected = digest(Stream(1).normal(n, num_threads=1))
+    for threads in (2, 3, 4, 7, 64, 255, 256, 257, 10**9, None):
+        assert digest(Stream(1).normal(n, num_threads=threads)) == expected
+
+
+def test_fifty_threads_fill_at_once():
+    expected, found = digest(Stream(1).normal(N, num_threads=1)), []
+    barrier = threading.Barrier(50)
+
+    def work(i):
+        out = np.empty(N, np.float32)
+        barrier.wait()
+        for threads in (4, None, 1 + i % 9):
+            found.append(digest(Stream(1).fill_normal(out, num_threads=threads)))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(found) == {expected}
+    assert len(found) == 150
+
+
+# Prints how many threads there are at most while one fills, itself among them.
+COUNTED = """
+import os, threading
+import numpy as np, pyinit
+def threads():
+    return len(os.listdir("/proc/self/task"))
+out, before, most = np.ones(1 << 23, np.float32), threads(), 0
+filler = threading.Thread(target=pyinit.Stream(1).fill_normal, args=(out,), kwargs={arguments})
+filler.start()
+while filler.is_alive():
+    most = max(most, threads() - before)
+print(most)
+"""
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("number", "arguments", "threads"),
+    [("1", {}, 1), ("5", {}, 5), ("1", {"num_threads": 3}, 3), ("5", {"num_threads": 1}, 1), ("", {}, None)],
+)
+def test_a_fill_takes_as_many_threads_as_it_is_told(number, arguments, threads):
+    expected = str(threads or pyinit._core.processors())
+    assert run(COUNTED.format(arguments=arguments), PYINIT_NUM_THREADS=number) == [expected]
+
+
+@LINUX
+def test_no_threads_pile_up():
+    code = f"""
+    import os, time
+    import numpy as np, pyinit
+    out, before = np.ones({N}, np.float32), len(os.listdir("/proc/self/task"))
+    for _ in range(500):
+        pyinit.Stream(1, "ars5").fill_normal(out, num_threads=4)
+    most = len(os.listdir("/proc/self/task")) - before
+    deadline = time.monotonic() + 30
+    while len(os.listdir("/proc/self/task")) > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    print(most, len(os.listdir("/proc/self/task")) - before)
+    """
+    most, left = map(int, run(code))
+    assert most <= max(4, pyinit._core.processors()) + 3
+    assert left == 0
+
+
+@FORKS
+def test_forks_between_and_beside_fills():
+    code = f"""
+    import os, threading
+    import numpy as np, pyinit
+    out = np.empty({N}, np.float32)
+    def right():
+        return bytes(pyinit.Stream(1).fill_normal(out, num_threads=3)) == expected
+    expected = bytes(pyinit.Stream(1).normal(out.size, num_threads=1))
+    def forked():
+        child = os.fork()
+        if not child:
+            os._exit(not (right() and right()))
+        return os.waitpid(child, 0)[1] == 0
+    print(all([right() and forked() and right() for _ in range(20)]))
+    beside, stop = np.empty(out.size, np.float32), threading.Event()
+    def work():
+        while not stop.is_set():
+            pyinit.Stream(1).fill_normal(beside, num_threads=3)
+    fillers = [threading.Thread(target=work) for _ in range(5)]
+    for filler in fillers:
+        filler.start()
+    print(all([forked() for _ in range(20)]))
+    stop.set()
+    for filler in fillers:
+        filler.join()
+    print(right())
+    """
+    assert run(code) == ["True"] * 3
+
+
+@FORKS
+@pytest.mark.parametrize("end", ["", "raise ZeroDivisionError"])
+def test_a_fork_in_a_signal_handler_during_a_fill(end):
+    """The child has none of the helpers: it does the whole fill again, or lets the handler's exception through."""
+    code = f"""
+    import os, signal, sys
+    import numpy as np, pyinit
+    n, child = 1 << 24, None
+    expected = hash(bytes(pyinit.Stream(1).normal(n, num_threads=1)))
+    out = np.zeros(n, np.float32)
+    def handler(*_):
+        global child
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(50)  # ends it where it hangs
+            {end or "pass"}
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.001)
+    raised = False
+    try:
+        pyinit.Stream(1).fill_normal(out, num_threads=4)
+    except ZeroDivisionError:
+        raised = True
+    signal.alarm(0) if child else None
+    if child == 0:
+        good = raised == bool({end!r}) and (raised or hash(bytes(out)) == expected)
+        again = hash(bytes(pyinit.Stream(1).fill_normal(out, num_threads=4))) == expected
+        os._exit(not (good and again))
+    print(child is not None, hash(bytes(out)) == expected, os.waitpid(child, 0)[1])
+    """
+    assert run(code) == ["True", "True", "0"]
+
+
+# As another user, since limits on processes do not hold for root.
+LIMITED = """
+import os, resource, threading
+import numpy as np, pyinit
+if os.getuid() == 0:
+    os.setuid(65534)
+resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+try:
+    threading.Thread(target=int).start()
+    print("unlimited")
+except RuntimeError:
+    print("limited")
+"""
+
+
+@LINUX
+def test_without_more_threads_a_fill_does_all_itself():
+    code = """
+    out = pyinit.Stream(1).normal(3_000_000, num_threads=4)
+    print(bytes(out) == bytes(pyinit.Stream(1).normal(out.size, num_threads=1)))
+    params = {str(i): np.zeros(200_000, np.float32) for i in range(30)}
+    pyinit.initialize(params, 1, {"*": "normal(std=1)"}, num_threads=4)
+    print(all(bytes(pyinit.Stream(1).child(k).normal(w.size)) == bytes(w) for k, w in params.items()))
+    """
+    limited, *right = run(LIMITED + textwrap.dedent(code))
+    if limited == "unlimited":
+        pytest.skip("this user's number of processes cannot be limited")
+    assert right == ["True", "True"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tier", ["", "scalar"])
+def test_fills_at_once_have_no_races(tmp_path_factory, tier):
+    """All of the core, in tests/concurrent.c: a minute, most of it for the compiler."""
+    if sys.platform == "win32" or not shutil.which(COMPILER):
+        pytest.skip("needs POSIX threads and a C compiler")
+    program = tmp_path_factory.getbasetemp() / "concurrent"
+    if not program.exists():
+        flags = ["-std=gnu11", "-O1", "-g", "-ffp-contract=off", "-fno-math-errno", f"-I{ROOT / 'src_c'}"]
+        sources = [*sorted((ROOT / "src_c").glob("*.c")), ROOT / "tests" / "concurrent.c"]
+        command = [COMPILER, *flags, "-fsanitize=thread", *sources, "-o", program, "-lm", "-lpthread"]
+        built = subprocess.run(command, capture_output=True, text=True, check=False)
+        if built.returncode and "tsan" in built.stderr:
+            pytest.skip(f"{COMPILER} has no ThreadSanitizer here")
+        assert built.returncode == 0, built.stderr
+    result = subprocess.run(
+        [program], env={**os.environ, "PYINIT_ISA": tier}, capture_output=True, text=True, check=False
+    )
+    if "unexpected memory mapping" in result.stderr:
+        pytest.skip("ThreadSanitizer does not know this system's layout of memory")
+    assert (result.returncode, result.stderr) == (0, "")
