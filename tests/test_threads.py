@@ -153,7 +153,7 @@ def test_no_threads_pile_up():
 @FORKS
 def test_forks_between_and_beside_fills():
     code = f"""
-    import os, threading
+    import os, signal, threading
     import numpy as np, pyinit
     out = np.empty({N}, np.float32)
     def right():
@@ -162,6 +162,7 @@ def test_forks_between_and_beside_fills():
     def forked():
         child = os.fork()
         if not child:
+            signal.alarm(50)  # ends it where it hangs
             os._exit(not (right() and right()))
         return os.waitpid(child, 0)[1] == 0
     print(all([right() and forked() and right() for _ in range(20)]))
