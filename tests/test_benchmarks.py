@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import bench_load
 import generators
 import instructions
 import kernel_limits
@@ -232,6 +233,27 @@ def test_generators_draw_what_they_are_named_for(case):
     assert x.shape == (1000,)
     assert x.dtype == ("int64" if "integers" in case.name else case.name.split()[-1])
     assert abs(x.mean() - mean) < 6 * x.std() / math.sqrt(1000)
+
+
+def test_fills_are_timed_beside_busy_processes(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(bench_load, "SETTLE", 0.0)
+    file = tmp_path / "load.json"
+    options = {"--elements": SIZE, "--repetitions": 3, "--busy": 1, "--output": file}
+    monkeypatch.setattr(sys, "argv", ["bench_load.py", *(str(word) for option in options.items() for word in option)])
+    bench_load.main()
+    result = json.loads(file.read_text())
+    found, medians = result["load"], result["load"]["medians"]
+    assert {name: sorted(times)[1] for name, times in found["seconds"].items()} == medians
+    assert list(medians) == ["default threads", "1 thread"]
+    assert min(medians.values()) > 0
+    assert found["ratio"] == medians["default threads"] / medians["1 thread"]
+    assert "busy processes: 1;" in capsys.readouterr().out
+
+
+def test_the_load_ends_with_its_block():
+    with bench_load.load(2, settle=0.2) as busy:
+        assert [process.poll() for process in busy] == [None, None]
+    assert all(process.returncode for process in busy)
 
 
 @pytest.mark.skipif(not RESULTS, reason="results are in the repository alone")
