@@ -1,12 +1,22 @@
 /* For each folder given: the processors that the control groups described in it allow, or 0 if there is no limit.
- * Without one: the default number of threads. */
+ * Without one: the default number of threads. Fails if files stay open. */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 
 #include "core.h"
 
+static int open_files(void)
+{
+    int count = 0;
+    for (int file = 0; file < 256; file++)
+        count += fcntl(file, F_GETFD) != -1;
+    return count;
+}
+
 int main(int count, char **folders)
 {
+    const int before = open_files();
     char process[4096];
     if (count == 1)
         printf("%zu\n", pyi_default_threads());
@@ -15,5 +25,5 @@ int main(int count, char **folders)
         const unsigned quota = pyi_quota(process, folders[i]);
         printf("%u\n", quota == UINT_MAX ? 0 : quota);
     }
-    return 0;
+    return open_files() != before;
 }
