@@ -6,10 +6,10 @@ measured separately.
 
 import argparse
 import json
+import math
 import statistics
 import sys
 import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,11 +20,11 @@ import table
 from timing import OnGPU, Primed
 
 import pyinit
-from pyinit import bench
-from pyinit.arrays import BFLOAT16
+from pyinit import _core, bench, distributions
+from pyinit.arrays import dtype_of
 from pyinit.bench import GENERATORS, SEED
 from pyinit.cli import arguments as options
-from pyinit.kernels.views import View
+from pyinit.kernels.device_arrays import KernelKey
 from pyinit.network import Dense, Network, train
 from pyinit.terminal import output
 
@@ -33,24 +33,24 @@ ELEMENTS = 2**30
 WEIGHTS = 55_010_000  # the article's
 SIZES, BATCH, EPOCHS = (10_000, 5_000, 1_000, 10), 10_000, 10  # its last network
 ARTICLE_MS = {"initialization": 209, "training": 2310}
-FILLS = (
-    ("bits", "uint32", "fill_bits", {}),
-    *(("uniform", dtype, "fill_uniform", {}) for dtype in ("float32", "float64", "float16", "bfloat16")),
-    *(("normal", dtype, "fill_normal", {}) for dtype in ("float32", "float64", "float16", "bfloat16")),
-    *(("normal_icdf", dtype, "fill_normal", {"method": "icdf"}) for dtype in ("float32", "float64")),
-    *(("truncated_normal", dtype, "fill_truncated_normal", {}) for dtype in ("float32", "float64", "bfloat16")),
-)
+DRAWN = {
+    "bits": (distributions.bits(), ("uint32",)),
+    "uniform": (distributions.uniform(), ("float32", "float64", "float16", "bfloat16", "float8_e4m3fn")),
+    "normal": (distributions.normal(), ("float32", "float64", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")),
+    "normal_icdf": (distributions.normal(method="icdf"), ("float32", "float64")),
+    "truncated_normal": (distributions.truncated_normal(), ("float32", "float64", "bfloat16")),
+    "truncated_normal from 1 on": (distributions.truncated_normal(lower=1.0, upper=math.inf), ("float32",)),
+}
+FILLS = [(name, dtype, distribution) for name, (distribution, dtypes) in DRAWN.items() for dtype in dtypes]
 
 
 class Typed:
-    """A part of a CuPy array as elements of any type, bfloat16 too."""
+    """A part of a CuPy array as elements of any type, those that CuPy lacks too."""
 
     def __init__(self, array, dtype):
-        size = {"float64": 8, "float16": 2, "bfloat16": 2}.get(dtype, 4)
-        count = min(array.size, array.nbytes // size)
-        self.part = array.view(f"u{size}")[:count]
-        self.dtype = dtype
-        typestr = {"uint32": "<u4", "float32": "<f4", "float64": "<f8"}.get(dtype, "<f2")
+        self.dtype, size = dtype, dtype_of(dtype).itemsize
+        self.part = array.view(f"u{size}")[: min(array.size, array.nbytes // size)]
+        typestr = dtype_of(dtype).str if not dtype_of(dtype).names else self.part.dtype.str
         self.__cuda_array_interface__ = {**self.part.__cuda_array_interface__, "typestr": typestr}
 
 
@@ -58,36 +58,20 @@ def pyinit_cases(out):
     """Every fill; of other types as many samples, or as many as fit."""
     cases = []
     for generator in GENERATORS:
-        for name, dtype, method, parameters in FILLS:
+        for name, dtype, distribution in FILLS:
             given = Typed(out, dtype)
-            run = partial(getattr(pyinit.Stream(SEED, generator), method), given, **parameters)
+            run = partial(pyinit.Stream(SEED, generator).fill, given, distribution)
             cases.append(OnGPU(f"{generator} {name} {dtype}", run, given.part.size, given.part.nbytes, tier="cuda"))
     return cases
 
 
-@dataclass(frozen=True, eq=False)
-class Asked(View):
-    """An array that is not filled, but notes the kernel that would."""
-
-    kinds: list
-    memory = None
-
-    def fill(self, write, state, arguments, backend):
-        write(state, self.geometry, *arguments, ready=self.kinds.append)
-
-    def place(self, values):
-        raise NotImplementedError
-
-
-def kinds():
+def keys():
     """The kernels of `pyinit_cases`, by the cases' names."""
-    found = {}
-    for generator in GENERATORS:
-        for name, dtype, method, parameters in FILLS:
-            asked = Asked(np.empty(1, BFLOAT16 if dtype == "bfloat16" else dtype), 0, [])
-            getattr(pyinit.Stream(SEED, generator), method)(asked, **parameters)
-            [found[f"{generator} {name} {dtype}"]] = asked.kinds
-    return found
+    return {
+        f"{generator} {name} {dtype}": KernelKey(number, *_core.check_dtype(distribution, dtype_of(dtype)))
+        for generator, number in _core.GENERATORS.items()
+        for name, dtype, distribution in FILLS
+    }
 
 
 def backends(cupy, out):
@@ -187,7 +171,7 @@ def main():
     write(arguments.output, result)  # before what could fail on a GPU that nobody has seen
     result["calls_us"] = small_calls(cupy)
     result["targets"] = gpu_targets.reached(result)
-    result["kernels_share"] = gpu_targets.shares(result, kinds())
+    result["kernels_share"] = gpu_targets.shares(result, keys())
     write(arguments.output, result)
     print(table.tables(result))
     print(f"Every repetition's time is in {arguments.output}.")

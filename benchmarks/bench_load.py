@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pyinit import Stream, bench
+from pyinit import Stream, _core, bench
 from pyinit.bench import SEED
 from pyinit.cli import arguments as options
 
@@ -80,7 +80,7 @@ def main():
     parser.add_argument("--elements", type=options.integer(1), default=ELEMENTS)
     parser.add_argument("--repetitions", type=options.integer(1), default=REPETITIONS)
     parser.add_argument(
-        "--busy", type=options.integer(0), default=2 * bench.processors(), help="processes (default: %(default)s)"
+        "--busy", type=options.integer(0), default=2 * _core.processors(), help="processes (default: %(default)s)"
     )
     parser.add_argument("--output", type=Path, metavar="FILE.json")
     arguments = parser.parse_args()
@@ -88,7 +88,7 @@ def main():
         options.check_writable(arguments.output)
     found = measure(arguments.elements, arguments.repetitions, arguments.busy)
     print(
-        f"{arguments.elements:,} float32; processors: {bench.processors()}; busy processes: {arguments.busy}; "
+        f"{arguments.elements:,} float32; processors: {_core.processors()}; busy processes: {arguments.busy}; "
         f"medians of {arguments.repetitions}:"
     )
     for name, median in found["medians"].items():

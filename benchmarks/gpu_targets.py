@@ -44,15 +44,15 @@ def reached(result):
     ]
 
 
-def shares(result, kinds):
+def shares(result, keys):
     """Of each kernel its instructions and registers, its limit on this GPU, and how near it comes; or why not.
 
-    `kinds` is by the names of the fills. The limit is the least of what its units could do at the GPU's clock and of
+    `keys` is by the names of the fills. The limit is the least of what its units could do at the GPU's clock and of
     the fastest pure write.
     """
     try:
         with ThreadPoolExecutor() as pool:
-            counts = dict(zip(kinds, pool.map(kernel_limits.counted_one, kinds.values())))
+            counts = dict(zip(keys, pool.map(kernel_limits.counted_one, keys.values())))
     except RuntimeError as error:
         return {"missing": str(error)}
     gpu, fills = result["device"], {f["name"]: f for f in result["fills"]}

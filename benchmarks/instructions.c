@@ -35,11 +35,6 @@
 /* Beyond every fill's. Single steps break the exclusive loads and stores that AArch64 before v8.1 repeats for ever. */
 #define LIMIT (1L << 20)
 
-static const struct {
-    pyi_generator generator;
-    const char *name;
-} GENERATORS[] = {{PYI_PHILOX4X32_10, "philox"}, {PYI_ARS4X32_5, "ars5"}};
-
 typedef struct {
     const char *name;
     pyi_dtype dtype;
@@ -144,19 +139,19 @@ int main(int argc, char **argv)
         if (!wanted(*tier, argv + (argc > 0)))
             continue;
         pyi_isa_select(*tier);
-        for (size_t g = 0; g < sizeof GENERATORS / sizeof *GENERATORS; g++)
+        for (pyi_generator g = 0; g <= PYI_ARS4X32_5; g++)
             for (const kind *what = KINDS; what < KINDS + sizeof KINDS / sizeof *KINDS; what++) {
                 long n = 0;
                 for (size_t i = 0; i < size; i++)
                     at[i] = 0;
                 /* Here first: what is linked at its first call is linked then in every child. */
-                if (fill(GENERATORS[g].generator, what, SHORT) != PYI_OK)
+                if (fill(g, what, SHORT) != PYI_OK)
                     fail("a fill failed", 0);
                 for (int i = 0; i < 2; i++) {
                     const long sign = i ? 1 : -1;
-                    n += sign * step_through(GENERATORS[g].generator, what, LENGTHS[i], at, sign);
+                    n += sign * step_through(g, what, LENGTHS[i], at, sign);
                 }
-                printf("%s\t%s\t%s\t%d\t%ld\t", *tier, GENERATORS[g].name, what->name, LONG - SHORT, n);
+                printf("%s\t%s\t%s\t%d\t%ld\t", *tier, pyi_generators[g].name, what->name, LONG - SHORT, n);
                 for (size_t i = 0; i < size; i++)
                     if (at[i])
                         printf("%lx:%ld ", (unsigned long)((uintptr_t)__executable_start + i), at[i]);

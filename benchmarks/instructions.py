@@ -33,11 +33,11 @@ STEP = 32  # samples to show counts for: of float32, the avx512 tier makes so ma
 COLUMNS = "{:<8} {:<24} {:>8} {:>7}  {}"
 
 
-def count(compiler=None, tiers=()):
+def count(compiler=None, tiers=(), core=None):
     """Count what every fill executes for a sample in the steady state, on some tiers or on all.
 
-    Returns a dict for the benchmark's JSON: the compiler and its flags, and a list of counts. RuntimeError says why
-    it cannot be done here.
+    `core`: the core's files, its objects where these are there; None: its sources. Returns a dict for the benchmark's
+    JSON: the compiler and its flags, and a list of counts. RuntimeError says why it cannot be done here.
     """
     compiler = shlex.split(compiler or os.environ.get("CC") or "cc")
     if not sys.platform.startswith("linux"):
@@ -46,7 +46,7 @@ def count(compiler=None, tiers=()):
         raise RuntimeError(f"there is no compiler {compiler[0]}")
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "instructions"
-        files = [HERE / "instructions.c", *sorted(SOURCES.glob("*.c"))]
+        files = [HERE / "instructions.c", *(core or sorted(SOURCES.glob("*.c")))]
         # At fixed addresses, which objdump tells as well.
         link = [f"-I{SOURCES}", "-no-pie", "-o", program, "-lm", "-lpthread"]
         run([*compiler, *FLAGS, *files, *link])

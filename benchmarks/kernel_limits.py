@@ -19,8 +19,9 @@ import nvrtc
 import table
 
 from pyinit import __version__, _core
+from pyinit.kernels.device_arrays import KernelKey
 from pyinit.kernels.layouts import THREADS
-from pyinit.kernels.sources import DTYPES, FLAGS, GENERATORS, METHODS, kernel_name, source
+from pyinit.kernels.sources import FLAGS, enumerators, kernel_name, source
 
 ARCHITECTURE = "sm_90"
 PROCESSORS, CLOCK = 132, 1.98e9  # of an H200 SXM
@@ -38,25 +39,13 @@ KINDS = {
     "control": r"BRA|BSSY|BSYNC|CALL|RET|EXIT|NOP|U[A-Z]|LDC|R2UR|S2R|CS2R|S2UR",
     "integer": r"",
 }
-ITEMSIZE = {"U32": 4, "F32": 4, "F64": 8, "F16": 2, "BF16": 2}
+KEYS = [KernelKey(*numbers) for numbers in _core.KERNELS]
+BYTES = {row.number: row.bytes for row in _core.DTYPES.values()}
 
 
-def every_kind():
-    """Generator, method and dtype of every kernel, as the core numbers them."""
-    return [
-        (g, m, d)
-        for g in range(len(GENERATORS))
-        for m, method in enumerate(METHODS)
-        for d, dtype in enumerate(DTYPES)
-        if (method == "PYI_METHOD_BITS") == (dtype == "PYI_U32")
-        and (method, dtype) != ("PYI_METHOD_TRUNCATED_TAIL", "PYI_F64")
-    ]
-
-
-def title(kind):
+def title(key):
     """A kernel's name for people."""
-    names = (GENERATORS[kind[0]], METHODS[kind[1]], DTYPES[kind[2]])
-    return " ".join(re.sub(r"^PYI_(METHOD_)?|4X32_\d+$", "", name).lower() for name in names)
+    return " ".join(re.sub(r"^PYI_(METHOD_)?|4X32_\d+$", "", name).lower() for name in enumerators(key))
 
 
 def instructions(text, name):
@@ -124,12 +113,12 @@ def turns(operations):
     }
 
 
-def limits(kind):
+def limits(key):
     """A kernel's counts, and what they allow, as a dict for JSON."""
-    name = kernel_name(kind, is_run=True)
-    code = nvrtc.compiled(source(kind, _core.JOB_BYTES), ARCHITECTURE, (*FLAGS, "--ptxas-options=-v"))
+    name = kernel_name(key, is_run=True)
+    code = nvrtc.compiled(source(key, _core.JOB_BYTES), ARCHITECTURE, (*FLAGS, "--ptxas-options=-v"))
     operations = main_loop(instructions(nvrtc.disassembled(code.binary), name))
-    itemsize = ITEMSIZE[DTYPES[kind[2]].removeprefix("PYI_")]
+    itemsize = BYTES[key.dtype]
     samples = stored_bytes(operations) // itemsize
     about = re.search(rf"entry function '{name}'.*?(\d+) bytes spill stores.*?Used (\d+) registers", code.log, re.S)
     rates = {unit: PROCESSORS * CLOCK * LANES[unit] * samples / n for unit, n in turns(operations).items() if n} | {
@@ -137,7 +126,7 @@ def limits(kind):
     }
     least = min(rates, key=rates.get)
     return {
-        "name": title(kind),
+        "name": title(key),
         "samples_in_a_turn": samples,
         "instructions_per_sample": len(operations) / samples,
         "operations": dict(Counter(operation.split(".")[0] for operation in operations).most_common()),
@@ -151,16 +140,16 @@ def limits(kind):
     }
 
 
-def counted_one(kind):
+def counted_one(key):
     """The `limits` of a kernel, or RuntimeError if there is nothing to count with."""
     if nvrtc.library() is None or nvrtc.disassembler() is None:
         raise RuntimeError("this needs the packages nvidia-cuda-nvrtc and nvidia-cuda-nvdisasm")
-    return limits(kind)
+    return limits(key)
 
 
 def counted(names=()):
     """All kernels, or those of whose names `names` has parts, as a dict for JSON."""
-    kinds = [kind for kind in every_kind() if not names or any(name in title(kind) for name in names)]
+    keys = [key for key in KEYS if not names or any(name in title(key) for name in names)]
     return {
         "machine": {
             "cpu": "none: counted from code, for an NVIDIA H200",
@@ -169,7 +158,7 @@ def counted(names=()):
             "versions": {"pyinit": __version__, "python": platform.python_version()},
         },
         "assumed": {"processors": PROCESSORS, "clock": CLOCK, "writes": WRITES, "lanes": LANES},
-        "kernels": [counted_one(kind) for kind in kinds],
+        "kernels": [counted_one(key) for key in keys],
     }
 
 

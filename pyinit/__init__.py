@@ -7,7 +7,6 @@
 
 import importlib
 import importlib.util
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -15,43 +14,30 @@ __version__ = "0.1.0"
 # Python finds the folder of a checkout before the package that was installed from it.
 if importlib.util.find_spec("pyinit._core") is None:
     raise ImportError(
-        f"{__path__[0]} holds pyinit's sources and not its compiled core: run Python in another folder to use the "
+        f"{__path__[0]} holds pyinit's sources and not its compiled core: start Python in another folder to use the "
         "installed pyinit, or build this one in place with `make test` or `pip install -e .`"
     )
 
-from pyinit import arrays, initializers, isa
-from pyinit.initializers.plan import initialize
+from pyinit import arrays, distributions, initializers, isa
+from pyinit.kernels.sources import get_include
+from pyinit.models import initialize
 from pyinit.streams import Stream
 
 if TYPE_CHECKING:
     from pyinit.bit_generator import BitGenerator
 
-__all__ = ["BitGenerator", "Stream", "__version__", "arrays", "get_include", "initialize", "initializers", "isa"]
-
-
-def get_include() -> str:
-    """The folder of pyinit.h, for the compiler of a module that calls the core or cimports `pyinit._core`.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    FileNotFoundError
-        If the headers are neither in the package nor in a checkout around it.
-
-    Examples
-    --------
-    >>> import os
-    >>> "pyinit.h" in os.listdir(pyinit.get_include())
-    True
-    """
-    package = Path(__file__).parent
-    for folder in (package / "include", package.parent / "src_c"):  # installed; in a checkout
-        if (folder / "pyinit.h").is_file():
-            return str(folder)
-    raise FileNotFoundError(f"pyinit.h is not where it should be, in {package / 'include'}")
+__all__ = [
+    "BitGenerator",
+    "Stream",
+    "__version__",
+    "arrays",
+    "distributions",
+    "get_include",
+    "initialize",
+    "initializers",
+    "isa",
+    "models",
+]
 
 
 LATER = ("diagnostics", "files", "network", "plots")  # imported when they are asked for
@@ -68,4 +54,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *LATER})
+    return sorted({*__all__, *LATER, *(name for name in globals() if name.startswith("__"))})

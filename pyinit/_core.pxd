@@ -3,9 +3,31 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint32_t, uint64_t
 
 cdef extern from "pyinit.h" nogil:
+    enum:
+        PYI_CONTRACT_VERSION
+        PYI_MAX_DIMS
+
+    double PYI_FARTHEST_BOUND
+
     ctypedef enum pyi_generator:
         PYI_PHILOX4X32_10
         PYI_ARS4X32_5
+
+    ctypedef enum pyi_dtype:
+        PYI_U32
+        PYI_F32
+        PYI_F64
+        PYI_F16
+        PYI_BF16
+        PYI_F8_E4M3FN
+        PYI_F8_E5M2
+
+    ctypedef enum pyi_sampler:
+        PYI_BITS
+        PYI_UNIFORM
+        PYI_NORMAL
+        PYI_NORMAL_ICDF
+        PYI_TRUNCATED_NORMAL
 
     ctypedef enum pyi_status:
         PYI_OK
@@ -14,6 +36,29 @@ cdef extern from "pyinit.h" nogil:
         PYI_INTERRUPTED
         PYI_UNAVAILABLE
 
+    ctypedef struct pyi_generator_row:
+        const char *enumerator
+        const char *name
+
+    ctypedef struct pyi_dtype_row:
+        const char *enumerator
+        const char *name
+        size_t bytes
+        unsigned int words
+        unsigned int digits
+        int least
+        double largest
+
+    ctypedef struct pyi_sampler_row:
+        const char *enumerator
+        const char *name
+        const char *parameters
+        unsigned int together
+
+    const pyi_generator_row pyi_generators[]
+    const pyi_dtype_row pyi_dtypes[]
+    const pyi_sampler_row pyi_samplers[]
+
     ctypedef struct pyi_stream:
         pyi_generator generator
         uint64_t seed
@@ -21,20 +66,6 @@ cdef extern from "pyinit.h" nogil:
         uint64_t block
         uint32_t word
         uint32_t end
-
-    ctypedef enum pyi_dtype:
-        PYI_U32
-        PYI_F32
-        PYI_F64
-        PYI_F16
-        PYI_BF16
-
-    ctypedef enum pyi_sampler:
-        PYI_BITS
-        PYI_UNIFORM
-        PYI_NORMAL
-        PYI_NORMAL_ICDF
-        PYI_TRUNCATED_NORMAL
 
     ctypedef struct pyi_distribution:
         pyi_sampler sampler
@@ -46,11 +77,6 @@ cdef extern from "pyinit.h" nogil:
         void *arg
         int fresh
 
-    enum:
-        PYI_MAX_DIMS
-
-    double PYI_FARTHEST_BOUND
-
     ctypedef struct pyi_window:
         int ndim
         const size_t *shape
@@ -60,7 +86,8 @@ cdef extern from "pyinit.h" nogil:
 
     pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id)
     pyi_status pyi_skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words)
-    pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, size_t count, pyi_dtype dtype)
+    pyi_status pyi_claim(
+        pyi_stream *stream, pyi_stream *claimed, pyi_sampler sampler, pyi_dtype dtype, uint64_t count)
     pyi_status pyi_fill(
         pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out, size_t count,
         const pyi_options *options)
@@ -75,15 +102,22 @@ cdef extern from "pyinit.h" nogil:
     pyi_status pyi_isa_select(const char *name)
 
 
+cdef class Distribution:
+    cdef pyi_distribution c
+    cdef int check(self) except -1
+
+
 cdef class StreamState:
     cdef pyi_stream stream
+    cdef int take(self, pyi_stream *claimed, Distribution distribution, pyi_dtype dtype, uint64_t count) except -1
 
 
 # The core for other Cython modules, which reach it through the loaded `_core` and do not link it. Each function is
 # the one of pyinit.h with pyi_ before its name.
 cdef pyi_status stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id) noexcept nogil
 cdef pyi_status skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words) noexcept nogil
-cdef pyi_status claim(pyi_stream *stream, pyi_stream *claimed, size_t count, pyi_dtype dtype) noexcept nogil
+cdef pyi_status claim(
+    pyi_stream *stream, pyi_stream *claimed, pyi_sampler sampler, pyi_dtype dtype, uint64_t count) noexcept nogil
 cdef pyi_status fill(
     pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out, size_t count,
     const pyi_options *options) noexcept nogil

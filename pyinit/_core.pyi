@@ -1,12 +1,47 @@
-from collections.abc import Callable
-from typing import Any, SupportsFloat, SupportsIndex
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, SupportsFloat, SupportsIndex, TypeVar
 
-from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
-BFLOAT16: Any
+Array = TypeVar("Array")
+State = TypeVar("State", bound="StreamState")
+Shape = SupportsIndex | Sequence[SupportsIndex]
+
+class DType(NamedTuple):
+    name: str
+    enumerator: str
+    number: int
+    bytes: int
+    words: int
+    digits: int
+    least: int
+    largest: float
+
+class Sampler(NamedTuple):
+    name: str
+    enumerator: str
+    number: int
+    parameters: tuple[str, ...]
+    together: int
+
+CONTRACT_VERSION: int
 END: int
-GENERATORS: dict[str, int]
 JOB_BYTES: int
+GENERATORS: dict[str, int]
+GENERATOR_ENUMERATORS: tuple[str, ...]
+METHODS: tuple[str, ...]
+DTYPES: dict[str, DType]
+SAMPLERS: dict[str, Sampler]
+KERNELS: tuple[tuple[int, int, int], ...]
+RECORDS: dict[str, np.dtype[Any]]
+
+class Distribution:
+    def __init__(self, sampler: str, *parameters: SupportsFloat) -> None: ...
+    @property
+    def sampler(self) -> str: ...
+    @property
+    def parameters(self) -> dict[str, float]: ...
 
 class StreamState:
     def __init__(self, generator: str, seed: int, id: int) -> None: ...
@@ -19,59 +54,48 @@ class StreamState:
     @property
     def position(self) -> int: ...
     @position.setter
-    def position(self, position: int) -> None: ...
+    def position(self, position: SupportsIndex) -> None: ...
     def skip_ahead(self, words: int) -> Any: ...
+    def copy(self, kind: type[State] = ...) -> State: ...
+    def sibling(self, kind: type[State], id: int) -> State: ...
+    def claim(self, distribution: Distribution, dtype: int, count: int) -> StreamState: ...
+    def write(
+        self,
+        out: Array,
+        distribution: Distribution,
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
+        num_threads: SupportsIndex | None = None,
+        backend: str = "device",
+    ) -> Array: ...
+    def write_new(
+        self,
+        shape: Shape,
+        dtype: DTypeLike,
+        distribution: Distribution,
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
+        num_threads: SupportsIndex | None = None,
+    ) -> NDArray[Any]: ...
 
+def bits() -> Distribution: ...
+def uniform(low: SupportsFloat = 0.0, high: SupportsFloat = 1.0) -> Distribution: ...
+def normal(mean: SupportsFloat = 0.0, std: SupportsFloat = 1.0, method: str = "box_muller") -> Distribution: ...
+def truncated_normal(
+    mean: SupportsFloat = 0.0, std: SupportsFloat = 1.0, lower: SupportsFloat = -2.0, upper: SupportsFloat = 2.0
+) -> Distribution: ...
+def dtype_row(dtype: DTypeLike) -> Any: ...
+def rounded(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]: ...
+def check_dtype(distribution: Distribution, dtype: DTypeLike) -> tuple[int, int]: ...
+def check_memory(out: NDArray[Any]) -> None: ...
+def check_threads(num_threads: SupportsIndex | None) -> int: ...
+def checked_window(
+    out: NDArray[Any], global_shape: Iterable[int] | None, offset: Iterable[int] | None
+) -> tuple[tuple[int, ...], tuple[int, ...]]: ...
+def extent(out: NDArray[Any]) -> tuple[int, int]: ...
+def make_job(begin: StreamState, distribution: Distribution, dtype: int) -> bytes: ...
 def processors() -> int: ...
 def default_threads() -> int: ...
 def isa_available() -> tuple[str, ...]: ...
 def isa_active() -> str: ...
 def isa_select(name: str) -> None: ...
-def check_memory(out: NDArray[Any]) -> None: ...
-def extent(out: NDArray[Any]) -> tuple[int, int]: ...
-def checked_window(out: NDArray[Any], global_shape: Any, offset: Any) -> tuple[tuple[int, ...], tuple[int, ...]]: ...
-def fill_bits(
-    state: StreamState,
-    out: NDArray[Any],
-    global_shape: Any = None,
-    offset: Any = None,
-    num_threads: SupportsIndex | None = None,
-    fresh: bool = False,
-    ready: Callable[[tuple[int, int, int]], object] | None = None,
-) -> Any: ...
-def fill_uniform(
-    state: StreamState,
-    out: NDArray[Any],
-    low: SupportsFloat,
-    high: SupportsFloat,
-    global_shape: Any = None,
-    offset: Any = None,
-    num_threads: SupportsIndex | None = None,
-    fresh: bool = False,
-    ready: Callable[[tuple[int, int, int]], object] | None = None,
-) -> Any: ...
-def fill_normal(
-    state: StreamState,
-    out: NDArray[Any],
-    mean: SupportsFloat,
-    std: SupportsFloat,
-    method: str = "box_muller",
-    global_shape: Any = None,
-    offset: Any = None,
-    num_threads: SupportsIndex | None = None,
-    fresh: bool = False,
-    ready: Callable[[tuple[int, int, int]], object] | None = None,
-) -> Any: ...
-def fill_truncated_normal(
-    state: StreamState,
-    out: NDArray[Any],
-    mean: SupportsFloat,
-    std: SupportsFloat,
-    lower: SupportsFloat,
-    upper: SupportsFloat,
-    global_shape: Any = None,
-    offset: Any = None,
-    num_threads: SupportsIndex | None = None,
-    fresh: bool = False,
-    ready: Callable[[tuple[int, int, int]], object] | None = None,
-) -> Any: ...

@@ -6,24 +6,37 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pyinit import cuda, opencl
-from pyinit.kernels.views import View
+from pyinit import _core, cuda, opencl
+from pyinit.kernels.device_arrays import DeviceArray
 
 Array = TypeVar("Array")
 
-BFLOAT16 = np.dtype([("bfloat16", np.uint16)])
-"""How a bfloat16 looks to NumPy, which has none of its own: a record of that name. ml_dtypes' type is taken too."""
+BFLOAT16 = _core.RECORDS["bfloat16"]
+FLOAT8_E4M3FN = _core.RECORDS["float8_e4m3fn"]
+FLOAT8_E5M2 = _core.RECORDS["float8_e5m2"]
+"""How numbers look to NumPy of which it has none of its own: records of these names. ml_dtypes' types are taken too."""
 
 
-def view(out: Any) -> NDArray[Any] | View:
-    """View `out` where it lies: an array on a device as a `View`, another as `on_host` does.
+def dtype_of(dtype: Any) -> np.dtype[Any]:
+    """Give a dtype of NumPy, or for the name of one that it lacks the record of that name.
+
+    Examples
+    --------
+    >>> pyinit.arrays.dtype_of("bfloat16") == pyinit.arrays.BFLOAT16
+    True
+    """
+    return _core.RECORDS[dtype] if isinstance(dtype, str) and dtype in _core.RECORDS else np.dtype(dtype)
+
+
+def view(out: Any) -> NDArray[Any] | DeviceArray:
+    """View `out` where it lies: an array on a device as a `DeviceArray`, another as `on_host` does.
 
     Examples
     --------
     >>> pyinit.arrays.view(memoryview(bytearray(3))).shape
     (3,)
     """
-    if isinstance(out, (np.ndarray, View)):
+    if isinstance(out, (np.ndarray, DeviceArray)):
         return out
     for there in (cuda.view(out), opencl.view(out)):
         if there is not None:
@@ -79,7 +92,7 @@ def on_host(out: Any) -> NDArray[Any]:
         raise refused from None
 
 
-def written(out: Array) -> Array:
+def mark_modified(out: Array) -> Array:
     """Tell the owner of `out` that its values have changed; returns `out`."""
     if not isinstance(out, np.ndarray) and _is_a(out, "torch", "Tensor") and not out.is_inference():  # type: ignore[attr-defined]
         # So autograd says so, should a graph still need the old ones.
@@ -105,6 +118,7 @@ def _from_dlpack(out: Any) -> NDArray[Any]:
 def _from_torch(tensor: Any) -> NDArray[Any]:
     # A parameter asks for gradients, and then exports nothing; its values alone are meant here.
     torch, values = sys.modules["torch"], tensor.detach()
-    if values.dtype is torch.bfloat16:
-        return values.view(torch.int16).numpy().view(BFLOAT16)  # type: ignore[no-any-return]
-    return values.numpy()  # type: ignore[no-any-return]
+    record = _core.RECORDS.get(str(values.dtype).removeprefix("torch."))
+    if record is None:
+        return values.numpy()  # type: ignore[no-any-return]
+    return values.view(torch.uint8 if record.itemsize == 1 else torch.int16).numpy().view(record)  # type: ignore[no-any-return]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,7 +23,7 @@ def target(path: str | os.PathLike[str], overwrite: bool = True) -> Path:
     if file.exists() and not file.is_file():  # a device, /dev/null even, would become a file of ours
         raise OSError(f"{file} is no regular file, so none can take its place")
     if file.exists() and not overwrite:
-        raise FileExistsError(f"{file} exists already; --force, or overwrite=True, replaces it")
+        raise exists(file)
     return file
 
 
@@ -31,15 +31,16 @@ def target(path: str | os.PathLike[str], overwrite: bool = True) -> Path:
 def replacement(path: str | os.PathLike[str], overwrite: bool = True) -> Iterator[BinaryIO]:
     """Open a new file beside `path` that takes its name once all is on the disk.
 
-    Until then, and after an error, a Ctrl-C or whatever else raises, what `path` named before is as it was, and the
-    new file is removed. A process that is killed leaves it behind, as ``.pyinit-*.tmp``.
+    Until then, and after any error or Ctrl-C, the old file stays as it was, and the new one is removed. A process that
+    is killed leaves it behind, as ``.pyinit-*.tmp``.
 
     Parameters
     ----------
     path : str or path-like
-        A link is followed. Who may read and write the file that is replaced may do so with the new one.
+        A link is followed. The new file keeps the mode of the one it replaces, and its owner and group as far as this
+        process may set them.
     overwrite : bool
-        False: neither a file that is there is replaced, nor one that has come to be there in the meantime.
+        False: no file is replaced, even one that another process makes in the meantime.
 
     Yields
     ------
@@ -64,13 +65,15 @@ def replacement(path: str | os.PathLike[str], overwrite: bool = True) -> Iterato
     temporary = path.with_name(f".pyinit-{secrets.token_hex(8)}.tmp")
     try:
         with create(temporary, path) as file:
-            with suppress(FileNotFoundError, PermissionError):  # some file systems have one mode for all files
-                shutil.copymode(path, temporary)
+            copy_owner_and_mode(path, temporary)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        target(path, overwrite)
-        os.replace(temporary, path)
+        if overwrite:
+            target(path)
+            os.replace(temporary, path)
+        else:
+            make_new(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -82,3 +85,43 @@ def create(temporary: Path, path: Path) -> BinaryIO:
         return temporary.open("xb")
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(path)) from None
+
+
+def copy_owner_and_mode(path: Path, temporary: Path) -> None:
+    """Give a file the owner, group and mode of another, if there is one, as far as the file system has them."""
+    with suppress(FileNotFoundError):
+        old = path.stat()
+        mode = stat.S_IMODE(old.st_mode)
+        if hasattr(os, "chown"):
+            for owner, group in ((-1, old.st_gid), (old.st_uid, -1)):  # one may be allowed where the other is not
+                try:
+                    os.chown(temporary, owner, group)
+                except OSError:  # no right to, or no such owner where this runs
+                    mode &= 0o777  # no file runs as somebody that it was not given by
+        with suppress(OSError):  # some file systems have one mode for all files
+            temporary.chmod(mode)
+
+
+def make_new(temporary: Path, path: Path) -> None:
+    """Rename a file; raise FileExistsError if the new name is taken, even if another process takes it just now."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise exists(path) from None
+    except (AttributeError, OSError):  # no links on this system, or on this file system: an empty file takes the name
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            raise exists(path) from None
+        try:
+            os.replace(temporary, path)
+        except BaseException:
+            path.unlink()
+            raise
+    else:
+        temporary.unlink()
+
+
+def exists(path: Path) -> FileExistsError:
+    """Say that a file must stay."""
+    return FileExistsError(f"{path} exists already; --force, or overwrite=True, replaces it")

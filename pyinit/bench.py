@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyinit import _core, isa, machine
-from pyinit.arrays import BFLOAT16
+from pyinit.arrays import dtype_of
 from pyinit.streams import Stream
 
 GENERATORS = tuple(_core.GENERATORS)
@@ -223,7 +223,7 @@ def pyinit_cases(out: NDArray[np.float32]) -> list[Case]:
 
 def _view(out: NDArray[np.float32], name: str) -> NDArray[Any]:
     """The memory of `out` as another dtype: as many samples, or as many as fit."""
-    dtype = BFLOAT16 if name == "bfloat16" else np.dtype(name)
+    dtype = dtype_of(name)
     samples = min(out.size, out.nbytes // dtype.itemsize)
     return out.view(np.uint8)[: samples * dtype.itemsize].view(dtype)
 
@@ -248,7 +248,7 @@ def numpy_normal(bits: np.random.BitGenerator, out: NDArray[np.float32]) -> Call
 
 def thread_counts() -> tuple[int, ...]:
     """How many threads things are timed on: one, and all that a fill takes by default."""
-    return tuple(dict.fromkeys((1, _core.processors())))
+    return tuple(dict.fromkeys((1, _core.default_threads())))
 
 
 def results(**groups: Sequence[Timing]) -> dict[str, Any]:

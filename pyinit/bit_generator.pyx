@@ -12,7 +12,7 @@ from pyinit._core cimport pyi_options, pyi_stream, fill_bits_u32, skip_ahead, st
 
 from pyinit._core import END, GENERATORS
 from pyinit.child_streams import ChildStreams
-from pyinit.streams import Stream, integer
+from pyinit.streams import Stream, derived, integer
 
 # NumPy's object is the head of ours. Cython itself would only warn of a longer one, and then overwrite its end.
 if NumPyBitGenerator.__basicsize__ != sizeof(NumPyBitGenerator):
@@ -66,6 +66,11 @@ cdef double next_double(void *state) noexcept nogil:
     return (next_uint64(state) >> 11) * (1.0 / 9007199254740992.0)  # 2^-53
 
 
+def jumped_stream(origin, jumps):
+    """The stream that so many jumps lead to, at position 0."""
+    return derived(origin, str(jumps), b"pyinit jump") if jumps else origin
+
+
 cdef class BitGenerator(NumPyBitGenerator):
     # The head of the docstring is what `inspect.signature` reads.
     """BitGenerator(stream=None)
@@ -110,6 +115,8 @@ cdef class BitGenerator(NumPyBitGenerator):
     """
 
     cdef Words words
+    cdef object origin  # the id that it was jumped from,
+    cdef object jumps  # and how often, modulo 2^64
 
     def __init__(self, stream=None):
         if isinstance(stream, ChildStreams):
@@ -123,6 +130,7 @@ cdef class BitGenerator(NumPyBitGenerator):
         NumPyBitGenerator.__init__(self, children)
         self.lock = RLock()  # Before NumPy 2.3 it is a Lock, for which who holds it would wait for ever.
         self.seat(stream)
+        self.origin, self.jumps = stream.id, 0
         self._bitgen.state = &self.words
         self._bitgen.next_uint64 = next_uint64
         self._bitgen.next_uint32 = next_uint32
@@ -159,6 +167,8 @@ cdef class BitGenerator(NumPyBitGenerator):
                 "bit_generator": type(self).__name__,
                 "state": self.stream.state,
                 "n_children_spawned": self._seed_seq.n_children_spawned,
+                "origin": self.origin,
+                "jumps": self.jumps,
             }
 
     @state.setter
@@ -167,14 +177,19 @@ cdef class BitGenerator(NumPyBitGenerator):
             raise TypeError(f"state must be a dict; got {type(state).__name__}")
         if state.get("bit_generator") != type(self).__name__:
             raise ValueError(f"state must be of a {type(self).__name__}; got {state.get('bit_generator')!r}")
-        if sorted(map(str, state)) != ["bit_generator", "n_children_spawned", "state"]:
-            raise ValueError(
-                f"state must have the keys bit_generator, state, n_children_spawned; got {', '.join(map(str, state))}")
+        keys = ("bit_generator", "state", "n_children_spawned", "origin", "jumps")
+        if sorted(map(str, state)) != sorted(keys):
+            raise ValueError(f"state must have the keys {', '.join(keys)}; got {', '.join(map(str, state))}")
         stream = Stream.from_state(state["state"])
         children = ChildStreams(stream, state["n_children_spawned"])
+        origin = Stream(stream.seed, stream.generator, id=state["origin"])
+        jumps = integer("jumps", state["jumps"]) % 2**64
+        if jumped_stream(origin, jumps).id != stream.id:
+            raise ValueError(f"state must be of {jumps} jumps from id {origin.id:#x}; got id {stream.id:#x}")
         with self.lock:
             self.seat(stream)
             self._seed_seq = children
+            self.origin, self.jumps = origin.id, jumps
 
     def advance(self, delta):
         """Move as if `delta` numbers of 64 bits had been drawn, by `random_raw` say: by 2 * delta words.
@@ -211,11 +226,10 @@ cdef class BitGenerator(NumPyBitGenerator):
         return self
 
     def jumped(self, jumps=1):
-        """A new bit generator as if 2**66 * jumps words had been used: the stream of the id that is `jumps` higher.
+        """A new bit generator far from this one: on another stream, whose id is hashed from this one's and `jumps`.
 
-        The 64 bits of the id are the high half of the generator's counter. So bit generators that are jumped from
-        one another share no word of the counter, as far as each of them is used. Children have hashed ids: one of
-        them is one of the jumped as improbably as two children are the same.
+        Jumps add up: ``b.jumped(2)`` is ``b.jumped().jumped()``, and ``b.jumped(1).jumped(-1)`` is on the stream of
+        `b`. Two different numbers of jumps lead to one stream as improbably as two names to one child.
 
         Parameters
         ----------
@@ -234,13 +248,19 @@ cdef class BitGenerator(NumPyBitGenerator):
 
         Examples
         --------
-        >>> pyinit.BitGenerator(42).jumped(2).stream
-        Stream(seed=42, generator='philox', id=0x2, position=0)
+        >>> b = pyinit.BitGenerator(42)
+        >>> b.jumped(2).stream == b.jumped().jumped().stream
+        True
         """
         jumps = integer("jumps", jumps)
-        stream = self.stream
-        return type(self)(
-            Stream(stream.seed, stream.generator, id=(stream.id + jumps) % 2**64, position=stream.position))
+        with self.lock:
+            stream = self.stream
+            jumps = (self.jumps + jumps) % 2**64
+            found = jumped_stream(Stream(stream.seed, stream.generator, id=self.origin), jumps)
+            found.position = stream.position
+            made = type(self)(found)
+            (<BitGenerator>made).origin, (<BitGenerator>made).jumps = self.origin, jumps
+        return made
 
     def spawn(self, n_children):
         """New bit generators of the stream's children, others at each call, each at position 0.
@@ -253,7 +273,7 @@ cdef class BitGenerator(NumPyBitGenerator):
         Returns
         -------
         list of BitGenerator
-            Number i of all that were ever spawned is that of ``stream.child(f"spawn[{i}]")``.
+            Their ids are hashed from this one's and from how many were spawned before.
 
         Raises
         ------
@@ -263,8 +283,8 @@ cdef class BitGenerator(NumPyBitGenerator):
         Examples
         --------
         >>> a, b = np.random.Generator(pyinit.BitGenerator(42)).spawn(2)
-        >>> b.bit_generator.stream == pyinit.Stream(42).child("spawn[1]")
-        True
+        >>> a.bit_generator.stream == b.bit_generator.stream
+        False
         """
         with self.lock:
             return [type(self)(child) for child in self._seed_seq.spawn(n_children)]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random.bit_generator import ISpawnableSeedSequence
 from numpy.typing import DTypeLike, NDArray
 
-from pyinit.streams import Stream, integer
+from pyinit.streams import Stream, derived, integer
 
 
 class ChildStreams(ISpawnableSeedSequence):
@@ -27,7 +27,7 @@ class ChildStreams(ISpawnableSeedSequence):
     Examples
     --------
     >>> children = pyinit.BitGenerator(42).seed_seq
-    >>> children.spawn(2)[1].stream == pyinit.Stream(42).child("spawn[1]")
+    >>> children.spawn(2)[1].stream == pyinit.BitGenerator(42).spawn(2)[1].stream
     True
     >>> children.n_children_spawned
     2
@@ -46,7 +46,7 @@ class ChildStreams(ISpawnableSeedSequence):
         return {**state, "n_children_spawned": self.n_children_spawned}
 
     def spawn(self, n_children: Any) -> list["ChildStreams"]:
-        """The next `n_children` children; number i is that of ``stream.child(f"spawn[{i}]")``.
+        """The next `n_children` children. Their ids are hashed, as a child's, but no name leads to them.
 
         Parameters
         ----------
@@ -70,10 +70,11 @@ class ChildStreams(ISpawnableSeedSequence):
         """
         first = self.n_children_spawned
         self.n_children_spawned += _count("n_children", n_children)
-        return [ChildStreams(self.stream.child(f"spawn[{i}]")) for i in range(first, self.n_children_spawned)]
+        numbers = range(first, self.n_children_spawned)
+        return [ChildStreams(derived(self.stream, str(i), b"pyinit spawn")) for i in numbers]
 
     def generate_state(self, n_words: Any, dtype: DTypeLike = np.uint32) -> NDArray[Any]:
-        """Words to seed a bit generator of another kind with: the first of ``stream.child("generate_state")``.
+        """Words to seed a bit generator of another kind with: those of a stream of their own.
 
         Parameters
         ----------
@@ -98,7 +99,7 @@ class ChildStreams(ISpawnableSeedSequence):
         n, dtype = _count("n_words", n_words), np.dtype(dtype)
         if dtype not in (np.uint32, np.uint64):
             raise ValueError(f"dtype must be uint32 or uint64; got {dtype}")
-        words = self.stream.child("generate_state").bits(n * dtype.itemsize // 4)
+        words = derived(self.stream, "", b"pyinit state").bits(n * dtype.itemsize // 4)
         # Read as little-endian numbers, whatever the machine's own order.
         return words.astype("<u4").view(dtype.newbyteorder("<")).astype(dtype)
 

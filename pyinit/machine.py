@@ -18,7 +18,7 @@ def describe() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``cpu``, its name; ``processors``, as many as a fill takes threads by default; ``platform``; ``compiler``, of
+        ``cpu``, its name; ``processors``, those that the process may use; ``platform``; ``compiler``, of
         the core; ``tier`` and ``tiers``, as in `pyinit.isa`; ``versions``, of pyinit, Python and NumPy.
 
     Examples

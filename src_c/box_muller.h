@@ -14,16 +14,18 @@ typedef struct {
 } normal_f64;
 
 /*
- * u = (w + 1/2) / 2^32, rounded, keeps all 32 bits near 0, where the tail is: the radius is below 6.77.
- * The radius takes std before it takes a direction. Max error: 6 ulp of the radius, in either component, at mean 0.
+ * u = (w + 1/2) / 2^32, rounded, keeps all 32 bits near 0, where the tail is: the radius is below 6.77. It is 1 for
+ * the last 128 words, both of whose samples are the mean. The radius takes std before it takes a direction.
+ * Max error: 6 ulp of the radius of the rounded u, in either component, at mean 0.
  */
 PYI_INLINE void box_muller_f32(u32v even, u32v odd, const normal_f32 *d, f32v *first, f32v *second)
 {
     f32v u = fma_f32(f32_from_u32(even), splat_f32(0x1p-32f), splat_f32(0x1p-33f));
     f32v cosine, sine;
     u32v sign;
+    f32v square = minus_two_log_f32(u);
     cos_sin_f32(odd, &cosine, &sine, &sign);
-    u32v radius = bits_f32(sqrt_f32(minus_two_log_f32(u)));
+    u32v radius = bits_f32(sqrt_f32(square));
     f32v r = f32_from_bits(radius ^ (sign & splat_u32(0x80000000u))) * d->std;
     *first = fma_f32(r, cosine, d->mean);
     *second = fma_f32(r, sine, d->mean);
@@ -36,8 +38,8 @@ PYI_INLINE void box_muller_f64(u64v even, u64v odd, const normal_f64 *d, f64v *f
     f64v cosine, sine;
     u64v sign;
     cos_sin_f64(odd, &cosine, &sine, &sign);
-    u64v radius = bits_f64(sqrt_f64(minus_two_log_f64(u)));
-    f64v r = f64_from_bits(radius ^ (sign & splat_u64(0x8000000000000000u))) * d->std;
+    u64v radius = bits_f64(sqrt_f64(minus_two_log_f64(u)) * d->std);
+    f64v r = f64_from_bits(radius ^ (sign & splat_u64(0x8000000000000000u)));
     *first = fma_f64(r, cosine, d->mean);
     *second = fma_f64(r, sine, d->mean);
 }

@@ -7,12 +7,24 @@
 /* A shared library exports what is in pyinit.h, and nothing else. */
 #if defined(__ELF__) || defined(__APPLE__)
 #pragma GCC visibility push(hidden)
+#define PYI_HIDDEN __attribute__((visibility("hidden")))
+#else
+#define PYI_HIDDEN
 #endif
 
+/* The methods' enumerators as text, in the order of their numbers. */
+extern const char *const pyi_methods[];
+
+/* The most blocks that a kernel makes at once. */
+#define PYI_LARGEST_STEP 8
+/* Of every tier's stores past the cache. */
+#define PYI_STREAM_ALIGNMENT 64
+
 /*
- * The part of a job that a kernel does in one call: in each of `rows` rows the samples [first, first + count), where
- * the next row's `first` is `row_step` samples further on, and its place `row_stride` bytes. Or, if `blocks` is not
- * null, all samples of the blocks with these numbers: `count` blocks, a multiple of PYI_BLOCKS_MULTIPLE, in one row.
+ * What a kernel does in one call, in whole steps of the tier's own number of blocks, a power of 2. In each of `rows`
+ * rows, those that pyi_body_of finds in the samples [first, first + count); the next row's `first` is `row_step`
+ * samples further on, and its place `row_stride` bytes. Then, to `scratch`, all samples of the listed blocks, rounded
+ * up to whole steps.
  */
 typedef struct {
     uint64_t first;
@@ -20,31 +32,68 @@ typedef struct {
     uint64_t row_step;
     ptrdiff_t row_stride;
     const uint64_t *blocks;
+    size_t listed;
+    char *scratch;
 } pyi_part;
 
 typedef void pyi_kernel(const pyi_job *job, const pyi_part *part, void *out);
-typedef pyi_kernel *const pyi_kernel_table[PYI_GENERATORS][PYI_METHODS][PYI_DTYPES];
-#define PYI_BLOCKS_MULTIPLE 8
 
-extern pyi_kernel_table pyi_kernels_scalar, pyi_kernels_avx2, pyi_kernels_avx512, pyi_kernels_neon;
-/* bfloat16 kernels alone, for jobs of which no float is subnormal. */
-extern pyi_kernel_table pyi_kernels_avx512_bf16;
+/* A tier's kernels, and the blocks that they make at once. */
+typedef struct {
+    unsigned step;
+    pyi_kernel *of[PYI_GENERATORS][PYI_METHODS][PYI_DTYPES];
+} pyi_kernels;
 
-/* Bytes of a sample, and how many words it takes. */
-static inline size_t pyi_sample_size(pyi_dtype dtype)
-{
-    return dtype == PYI_F64 ? 8 : dtype == PYI_F16 || dtype == PYI_BF16 ? 2 : 4;
-}
-static inline uint32_t pyi_sample_words(pyi_dtype dtype) { return dtype == PYI_F64 ? 2 : 1; }
-
-/* The kernel of the active tier. */
-pyi_kernel *pyi_dispatch(const pyi_job *job);
+/* The kernel of the active tier, and its step. */
+pyi_kernel *pyi_dispatch(const pyi_job *job, unsigned *step);
 
 /* Chooses the tier: that of PYINIT_ISA, or the best; PYI_UNAVAILABLE, and the best, if there is no such tier. */
 pyi_status pyi_isa_init(void);
 
 /* Sets the method and the constants of a job; PYI_BAD_VALUE if a parameter is outside its valid range. */
 pyi_status pyi_describe(const pyi_distribution *distribution, pyi_dtype dtype, pyi_job *job);
+
+/* Sets the rest of a job that pyi_describe made: where it begins. */
+void pyi_job_begin(pyi_job *job, const pyi_stream *claimed);
+
+/* Do a job: as pyi_fill and pyi_fill_window, but that the words are claimed already. */
+pyi_status pyi_job_fill(pyi_job *job, void *out, size_t count, const pyi_options *options);
+pyi_status pyi_job_fill_window(pyi_job *job, void *out, const pyi_window *window, const pyi_options *options);
+
+/* Of a row of samples, what a kernel makes in place: `blocks` whole blocks from `block` on, a multiple of the tier's
+ * step, the first one's first sample `lead` samples behind the row's beginning. The rest, before and behind, is the
+ * edges. */
+typedef struct {
+    uint64_t block;
+    size_t lead, blocks;
+    int stream; /* whether to write past the cache */
+} pyi_body;
+
+/* log2 of the samples in a block. */
+static inline unsigned pyi_block_shift(pyi_dtype dtype) { return pyi_sample_words(dtype) == 2 ? 1 : 2; }
+
+/* `row` is the place of sample `first`. Writing past the cache needs an alignment, to which the body is brought where
+ * whole blocks can do so. */
+static inline pyi_body pyi_body_of(const pyi_job *job, uint64_t first, size_t count, const void *row, unsigned step)
+{
+    const unsigned shift = pyi_block_shift(job->dtype);
+    const uint64_t sample = first + job->skip, per_block = (uint64_t)1 << shift;
+    pyi_body body = {job->block + ((sample + per_block - 1) >> shift), (size_t)(-sample & (per_block - 1)), 0,
+                     job->stream};
+
+    if (body.stream) {
+        const size_t size = pyi_sample_bytes(job->dtype);
+        const size_t to_boundary = (size_t)(-((uintptr_t)row + body.lead * size) % PYI_STREAM_ALIGNMENT);
+        body.stream = to_boundary % (size << shift) == 0;
+        if (body.stream) {
+            body.lead += to_boundary / size;
+            body.block += to_boundary / (size << shift);
+        }
+    }
+    if (body.lead < count)
+        body.blocks = (count - body.lead) >> shift & ~((size_t)step - 1);
+    return body;
+}
 
 /* What a thread takes at once: several times what its start costs. */
 #define PYI_CHUNK_BYTES ((size_t)1 << 19)
@@ -60,10 +109,6 @@ static inline int pyi_streams(uint64_t count, size_t size, const pyi_options *op
     return pyi_is_large(count, size) && !(options && options->fresh);
 }
 
-/* Claims `count` samples of the stream for a new job. Whatever is not PYI_OK has moved nothing. */
-pyi_status pyi_job_new(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, size_t count,
-                       pyi_job *job);
-
 /* A fill as `units` that can be done in any order, `run` doing [first, first + count) of them. */
 typedef struct pyi_work pyi_work;
 struct pyi_work {
@@ -74,9 +119,17 @@ struct pyi_work {
     size_t phase;      /* and of which the first one lacks so many */
     const pyi_job *job;
     pyi_kernel *kernel;
+    unsigned step;
     char *out;
     const void *plan; /* what else `run` needs */
 };
+
+/* Fills rows of samples that lie side by side: a row is [first, first + count), the next one `row_step` samples and
+ * `row_stride` bytes further on. */
+void pyi_fill_rows(const pyi_work *work, const pyi_part *part, char *out);
+
+/* Rounds floats, none of which is nan, to numbers of a type of 16 or 8 bits. */
+void pyi_round(pyi_dtype dtype, const float *values, void *out, size_t count);
 
 /* The processors that this process may use: those of its affinity mask, and no more than its container's quota. */
 size_t pyi_processors(void);

@@ -15,10 +15,15 @@
 #include <cpuid.h>
 #endif
 
+/* What the files fill_*.c define; pyi_kernels_avx512_bf16 has bfloat16 alone, for jobs of which no float is subnormal.
+ */
+extern PYI_HIDDEN const pyi_kernels pyi_kernels_scalar, pyi_kernels_avx2, pyi_kernels_avx512, pyi_kernels_avx512_bf16,
+    pyi_kernels_neon;
+
 typedef struct {
     const char *name;
     int (*available)(void);
-    pyi_kernel_table *kernels;
+    const pyi_kernels *kernels, *bf16; /* `bf16` by the processor's own conversion, which flushes subnormals */
 } tier;
 
 static int always(void) { return 1; }
@@ -60,48 +65,47 @@ static int has_neon_aes(void)
 }
 #endif
 
+/* Best first; of two of one name, the one that the machine has. */
 static const tier TIERS[] = {
 #if defined(PYI_X86)
-    {"avx512", has_avx512, &pyi_kernels_avx512},
-    {"avx2", has_avx2, &pyi_kernels_avx2},
+    {"avx512", has_avx512_bf16, &pyi_kernels_avx512, &pyi_kernels_avx512_bf16},
+    {"avx512", has_avx512, &pyi_kernels_avx512, NULL},
+    {"avx2", has_avx2, &pyi_kernels_avx2, NULL},
 #elif defined(PYI_NEON)
-    {"neon", has_neon_aes, &pyi_kernels_neon},
+    {"neon", has_neon_aes, &pyi_kernels_neon, NULL},
 #endif
-    {"scalar", always, &pyi_kernels_scalar},
+    {"scalar", always, &pyi_kernels_scalar, NULL},
 };
 #define TIER_COUNT (sizeof TIERS / sizeof *TIERS)
 
 static const tier *_Atomic active;
-#if defined(PYI_X86)
-static atomic_int converts_bf16; /* whether the active tier has an instruction for it */
-#endif
 
 const char *const *pyi_isa_available(void)
 {
-    /* Two threads may fill the list at once: they write the same. */
-    static const char *_Atomic names[TIER_COUNT + 1];
+    /* Two threads may fill the list at once: they write the same, and none writes what another has finished. */
+    static const char *names[TIER_COUNT + 1];
+    static atomic_int done;
     size_t n = 0;
+    if (atomic_load(&done))
+        return names;
 #if defined(PYI_X86)
     __builtin_cpu_init();
 #endif
     for (size_t i = 0; i < TIER_COUNT; i++)
-        if (TIERS[i].available())
+        if (TIERS[i].available() && (!n || strcmp(names[n - 1], TIERS[i].name)))
             names[n++] = TIERS[i].name;
-    return (const char *const *)names;
+    atomic_store(&done, 1);
+    return names;
 }
 
 pyi_status pyi_isa_select(const char *name)
 {
-    for (const char *const *have = pyi_isa_available(); *have; have++)
-        if (!strcmp(*have, name))
-            for (size_t i = 0; i < TIER_COUNT; i++)
-                if (!strcmp(TIERS[i].name, name)) {
-                    active = &TIERS[i];
-#if defined(PYI_X86)
-                    converts_bf16 = TIERS[i].kernels == &pyi_kernels_avx512 && has_avx512_bf16();
-#endif
-                    return PYI_OK;
-                }
+    pyi_isa_available(); /* which asks the processor */
+    for (size_t i = 0; i < TIER_COUNT; i++)
+        if (!strcmp(TIERS[i].name, name) && TIERS[i].available()) {
+            atomic_store(&active, &TIERS[i]);
+            return PYI_OK;
+        }
     return PYI_UNAVAILABLE;
 }
 
@@ -112,20 +116,27 @@ pyi_status pyi_isa_init(void)
     return name && *name ? pyi_isa_select(name) : best;
 }
 
-const char *pyi_isa_active(void)
+static const tier *active_tier(void)
 {
-    if (!active)
+    const tier *t = atomic_load(&active);
+    if (!t) {
         pyi_isa_init();
-    return active->name;
+        t = atomic_load(&active);
+    }
+    return t;
 }
 
-pyi_kernel *pyi_dispatch(const pyi_job *job)
+const char *pyi_isa_active(void) { return active_tier()->name; }
+
+pyi_kernel *pyi_dispatch(const pyi_job *job, unsigned *step)
 {
-    if (!active)
-        pyi_isa_init();
-#if defined(PYI_X86)
-    if (job->dtype == PYI_BF16 && !job->subnormals && converts_bf16)
-        return pyi_kernels_avx512_bf16[job->generator][job->method][job->dtype];
-#endif
-    return (*active->kernels)[job->generator][job->method][job->dtype];
+    const tier *t = active_tier();
+    const pyi_kernels *kernels = job->dtype == PYI_BF16 && !job->subnormals && t->bf16 ? t->bf16 : t->kernels;
+    pyi_kernel *kernel = kernels->of[job->generator][job->method][job->dtype];
+    if (!kernel) { /* of a method that the processor's own conversion does not have */
+        kernels = t->kernels;
+        kernel = kernels->of[job->generator][job->method][job->dtype];
+    }
+    *step = kernels->step;
+    return kernel;
 }

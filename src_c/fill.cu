@@ -43,7 +43,7 @@ typedef unsigned long long uintptr_t;
  * Its stores lie as many threads apart as a CUDA block has. */
 #define PYI_CUDA_BLOCKS 4
 
-/* 16 bytes of samples in the order of memory: those of a block of words, or of two where samples are halves. */
+/* 16 bytes of samples in the order of memory: those of a block of words, or of several where samples are narrow. */
 typedef struct {
     uint32_t word[4];
 } pyi_samples;
@@ -52,12 +52,19 @@ typedef struct {
 PYI_INLINE void begin_thread(generator_state *g, const pyi_job *job, const pyi_generator generator,
                              const pyi_method method, const pyi_dtype dtype)
 {
+#if defined(PYI_SHARED)
     if ((method == PYI_METHOD_ICDF || method == PYI_METHOD_TRUNCATED_CENTRE) && dtype != PYI_F64)
-        share_table(QUANTILE_F32, threadIdx.x, PYI_BLOCK_THREADS);
+        share_table(QUANTILE_F32, QUANTILE_FIRST, threadIdx.x, PYI_BLOCK_THREADS);
+    else if (method == PYI_METHOD_TRUNCATED_TAIL)
+        share_table(job->tail, TAIL_FIRST, threadIdx.x, PYI_BLOCK_THREADS);
+#endif
     start(g, job, generator);
 }
 
-/* The samples of a block, from `word` on: 16 bytes, or 8 of halves. */
+PYI_INLINE uint32_t samples_per_block(const pyi_dtype dtype) { return 4 / pyi_sample_words(dtype); }
+PYI_INLINE uint32_t block_bytes(const pyi_dtype dtype) { return samples_per_block(dtype) * pyi_sample_bytes(dtype); }
+
+/* The samples of a block, from `word` on. */
 PYI_INLINE void make_samples(generator_state *g, const pyi_job *job, uint64_t block, uint32_t *word,
                              const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
 {
@@ -73,8 +80,11 @@ PYI_INLINE void make_samples(generator_state *g, const pyi_job *job, uint64_t bl
         }
         return;
     }
-    sample_words_f32(g, job, x, generator, method);
-    if (dtype == PYI_F16 || dtype == PYI_BF16)
+    sample_words_f32(g, job, x, generator, method, dtype);
+    if (pyi_sample_bytes(dtype) == 1)
+        word[0] = round_f8(x[0], dtype) | round_f8(x[1], dtype) << 8 | round_f8(x[2], dtype) << 16 |
+                  round_f8(x[3], dtype) << 24;
+    else if (pyi_sample_bytes(dtype) == 2)
         for (int i = 0; i < 2; i++)
             word[i] = dtype == PYI_F16 ? pair_f16(f32_from_bits(x[2 * i]), f32_from_bits(x[2 * i + 1]))
                                        : pair_bf16(x[2 * i], x[2 * i + 1]);
@@ -85,36 +95,39 @@ PYI_INLINE void make_samples(generator_state *g, const pyi_job *job, uint64_t bl
 
 PYI_INLINE void put_sample(PYI_GLOBAL char *p, const pyi_samples *s, int i, const pyi_dtype dtype)
 {
-    if (dtype == PYI_F64)
+    if (pyi_sample_bytes(dtype) == 8)
         *(PYI_GLOBAL uint64_t *)p = join_low32(s->word[2 * i], s->word[2 * i + 1]);
-    else if (dtype == PYI_F16 || dtype == PYI_BF16)
+    else if (pyi_sample_bytes(dtype) == 4)
+        *(PYI_GLOBAL uint32_t *)p = s->word[i];
+    else if (pyi_sample_bytes(dtype) == 2)
         *(PYI_GLOBAL uint16_t *)p = (uint16_t)(s->word[i / 2] >> i % 2 * 16);
     else
-        *(PYI_GLOBAL uint32_t *)p = s->word[i];
+        *(PYI_GLOBAL uint8_t *)p = (uint8_t)(s->word[0] >> i * 8);
 }
 
 /*
  * Makes a block whose first sample is number `begin` of a run of `count` that lie `stride` bytes apart, from `run` on,
  * and writes those that the run has: all, aligned for one store, if it is `whole`. Before the run's first sample
- * `begin` is below 0, and so above all counts.
+ * `begin` wraps to a huge value, so `begin < count` fails.
  */
 PYI_INLINE void fill_block(generator_state *g, const pyi_job *job, uint64_t block, PYI_GLOBAL char *run, uint64_t begin,
                            uint64_t count, ptrdiff_t stride, int whole, const pyi_generator generator,
                            const pyi_method method, const pyi_dtype dtype)
 {
-    const int half = dtype == PYI_F16 || dtype == PYI_BF16, per_block = dtype == PYI_F64 ? 2 : 4;
     PYI_GLOBAL char *p = run + (ptrdiff_t)begin * stride;
     pyi_samples s;
 
     make_samples(g, job, block, s.word, generator, method, dtype);
     if (whole) {
-        if (half)
+        if (block_bytes(dtype) == 4)
+            *(PYI_GLOBAL uint32_t *)p = s.word[0];
+        else if (block_bytes(dtype) == 8)
             *(PYI_GLOBAL uint2 *)p = make_uint2(s.word[0], s.word[1]);
         else
             *(PYI_GLOBAL uint4 *)p = make_uint4(s.word[0], s.word[1], s.word[2], s.word[3]);
         return;
     }
-    for (int i = 0; i < per_block; i++, p += stride)
+    for (int i = 0; i < (int)samples_per_block(dtype); i++, p += stride)
         if (begin + (uint64_t)i < count)
             put_sample(p, &s, i, dtype);
 }
@@ -123,23 +136,22 @@ PYI_INLINE void fill_block(generator_state *g, const pyi_job *job, uint64_t bloc
  * a multiple of what they take, the first one's `lead` samples before the run. */
 PYI_INLINE int is_aligned(const PYI_GLOBAL char *run, uint64_t lead, ptrdiff_t stride, const pyi_dtype dtype)
 {
-    const uint64_t size = dtype == PYI_F64 ? 8 : dtype == PYI_F16 || dtype == PYI_BF16 ? 2 : 4;
-    return stride == (ptrdiff_t)size && ((uintptr_t)run - lead * size) % (size == 2 ? 8 : 16) == 0;
+    const uint64_t size = pyi_sample_bytes(dtype);
+    return stride == (ptrdiff_t)size && ((uintptr_t)run - lead * size) % block_bytes(dtype) == 0;
 }
 
 PYI_INLINE uint64_t this_thread(void) { return (uint64_t)blockIdx.x * PYI_BLOCK_THREADS + threadIdx.x; }
 PYI_INLINE uint64_t all_threads(void) { return (uint64_t)gridDim.x * PYI_BLOCK_THREADS; }
 
-/* Writes all samples of a block from a number on, or of two blocks of halves, to `p`, a multiple of 16. */
+/* Writes all samples of the block of a number, and of those after it that fill 16 bytes, to `p`, a multiple of 16. */
 PYI_INLINE void fill_store(generator_state *g, const pyi_job *job, uint64_t high, uint32_t low, PYI_GLOBAL char *p,
                            const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
 {
-    const uint32_t blocks = dtype == PYI_F16 || dtype == PYI_BF16 ? 2 : 1;
     pyi_samples s;
 
     PYI_UNROLL
-    for (uint32_t i = 0; i < blocks; i++)
-        make_samples(g, job, high | (uint32_t)(low + i), s.word + 2 * i, generator, method, dtype);
+    for (uint32_t i = 0; i < 16 / block_bytes(dtype); i++)
+        make_samples(g, job, high | (uint32_t)(low + i), s.word + block_bytes(dtype) / 4 * i, generator, method, dtype);
     *(PYI_GLOBAL uint4 *)p = make_uint4(s.word[0], s.word[1], s.word[2], s.word[3]);
 }
 
@@ -150,7 +162,7 @@ PYI_INLINE void fill_store(generator_state *g, const pyi_job *job, uint64_t high
 PYI_INLINE void fill_tiles(generator_state *g, const pyi_job *job, uint64_t block, PYI_GLOBAL char *out, uint32_t tiles,
                            const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
 {
-    const uint32_t blocks = dtype == PYI_F16 || dtype == PYI_BF16 ? 2 : 1, stores = PYI_CUDA_BLOCKS / blocks;
+    const uint32_t blocks = 16 / block_bytes(dtype), stores = PYI_CUDA_BLOCKS / blocks;
     const uint32_t apart = PYI_BLOCK_THREADS, tile_stores = stores * apart, step = gridDim.x * tile_stores;
     const uint32_t first = blockIdx.x * tile_stores + threadIdx.x;
     const uint64_t high = block >> 32 << 32;
@@ -174,9 +186,9 @@ PYI_INLINE void fill_tiles(generator_state *g, const pyi_job *job, uint64_t bloc
 PYI_INLINE void fill_run(const pyi_job *job, PYI_GLOBAL char *out, uint64_t first, uint64_t count,
                          const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
 {
-    const uint64_t per_block = dtype == PYI_F64 ? 2 : 4, sample = first + job->skip, lead = sample % per_block;
+    const uint64_t per_block = samples_per_block(dtype), sample = first + job->skip, lead = sample % per_block;
     const uint64_t block = job->block + sample / per_block, blocks = (lead + count + per_block - 1) / per_block;
-    const ptrdiff_t size = dtype == PYI_F64 ? 8 : dtype == PYI_F16 || dtype == PYI_BF16 ? 2 : 4;
+    const ptrdiff_t size = (ptrdiff_t)pyi_sample_bytes(dtype);
     const uint64_t tile = (uint64_t)PYI_CUDA_BLOCKS * PYI_BLOCK_THREADS;
     const uint64_t end_whole = is_aligned(out, lead, size, dtype) ? (lead + count) / per_block : 0;
     PYI_GLOBAL char *const origin = out - lead * size; /* where sample 0 of block 0 would be */
@@ -188,11 +200,10 @@ PYI_INLINE void fill_run(const pyi_job *job, PYI_GLOBAL char *out, uint64_t firs
         const uint64_t room = ((uint64_t)1 << 32) - (uint32_t)(block + at);
         uint64_t begin = at == 0 && lead ? 1 : at, tiles = 0;
         end = blocks - at < room ? blocks : at + room;
-        if (size == 2 && (uintptr_t)(origin + begin * 8) % 16)
-            begin++;
+        begin += (uint32_t)(-(uintptr_t)(origin + begin * block_bytes(dtype)) % 16) / block_bytes(dtype);
         if (begin < end && begin < end_whole)
             tiles = ((end < end_whole ? end : end_whole) - begin) / tile;
-        fill_tiles(&g, job, block + begin, origin + begin * per_block * size, (uint32_t)tiles, generator, method,
+        fill_tiles(&g, job, block + begin, origin + begin * block_bytes(dtype), (uint32_t)tiles, generator, method,
                    dtype);
         for (uint64_t i = at + this_thread(); i < end - tiles * tile; i += all_threads()) {
             const uint64_t n = i < begin ? i : i + tiles * tile;
@@ -232,7 +243,7 @@ PYI_INLINE uint64_t divide(uint64_t n, uint64_t by, uint64_t *rest)
 PYI_INLINE void fill_window(const pyi_job *job, PYI_GLOBAL char *out, const PYI_CONSTANT pyi_cuda_window *w,
                             const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
 {
-    const uint64_t per_block = dtype == PYI_F64 ? 2 : 4;
+    const uint64_t per_block = samples_per_block(dtype);
     generator_state g;
 
     begin_thread(&g, job, generator, method, dtype);

@@ -6,8 +6,8 @@
  * there; elsewhere of p.
  */
 
-/* The coefficients of quantile_f32: 9 of each of 16 polynomials. src_c/tools/coefficients.py prints them. */
-PYI_TABLE PYI_ALIGN(64) float QUANTILE_F32[9][16] = {
+/* The coefficients of quantile_f32, by octaves of s. src_c/tools/coefficients.py prints them. */
+PYI_TABLE float QUANTILE_F32[PYI_QUANTILE_TERMS][PYI_QUANTILE_OCTAVES] = {
     {0x1.87ba78p+2f, 0x1.795744p+2f, 0x1.6a69a4p+2f, 0x1.5ae102p+2f, 0x1.4aa938p+2f, 0x1.39a966p+2f, 0x1.27c24p+2f,
      0x1.14cb7ap+2f, 0x1.008fbap+2f, 0x1.d58bdp+1f, 0x1.a60a6ep+1f, 0x1.715c7cp+1f, 0x1.357294p+1f, 0x1.dcdcp+0f,
      0x1.267d4cp+0f, 0x1.40d932p-2f},
@@ -37,6 +37,8 @@ PYI_TABLE PYI_ALIGN(64) float QUANTILE_F32[9][16] = {
      0x1.9d4996p-9f, 0x1.b98bf6p-35f},
 };
 
+#define QUANTILE_FIRST 112 /* the biased exponent of 2^-15 */
+
 /*
  * z from v = 8 p, and around the median, from p = 1/8 on, from t = 4 - 8 p. Valid range: v >= 2^-30.
  * Max error: 4.2 2^-24 of z. Monotone: the steps of s, 2^-23 of its octave, move z further than rounding does.
@@ -49,7 +51,7 @@ PYI_INLINE f32v quantile_f32(f32v v, f32v t)
     const f32v s =
         sqrt_above_0_f32(min_f32(v, splat_f32(0x1.fffffep+1f))); /* 2, where v rounds to 4, has another octave */
     const mask32v centre = ge_f32(s, splat_f32(1.0f));
-    const table_index octave = index_table(bits_f32(s) >> 23);
+    const table_index octave = index_table(bits_f32(s) >> 23, QUANTILE_FIRST);
     const f32v x = select_f32(centre, t * t, two_minus_significand(s, octave));
     const f32v z = table_polynomial(x, octave, QUANTILE_F32);
     return select_f32(centre, z * t, z);

@@ -3,29 +3,47 @@
 #define PYI_JOB_H
 
 #include "pyinit.h"
+#include "target.h"
 
-/* How samples are computed; the truncated normal has three ways (truncated.h). */
-typedef enum {
-    PYI_METHOD_BITS,
-    PYI_METHOD_UNIFORM,
-    PYI_METHOD_BOX_MULLER,
-    PYI_METHOD_ICDF,
-    PYI_METHOD_TRUNCATED_CENTRE,
-    PYI_METHOD_TRUNCATED_TAIL,
-    PYI_METHOD_TRUNCATED_NARROW
-} pyi_method;
+/* How many there are of each. */
+#define PYI_ONE_GENERATOR(a, b, enumerator, number, name) +1
+#define PYI_ONE_DTYPE(a, b, enumerator, number, name, bytes, words, digits, least, largest) +1
+#define PYI_ONE_SAMPLER(a, b, enumerator, number, name, parameters, together) +1
+#define PYI_ONE_METHOD(a, enumerator, number) +1
+enum {
+    PYI_GENERATORS = PYI_EACH_GENERATOR(PYI_ONE_GENERATOR, , ),
+    PYI_DTYPES = PYI_EACH_DTYPE(PYI_ONE_DTYPE, , ),
+    PYI_SAMPLERS = PYI_EACH_SAMPLER(PYI_ONE_SAMPLER, , )
+};
 
-#define PYI_GENERATORS 2
-#define PYI_METHODS 7
-#define PYI_DTYPES 5
+/* Bytes of a sample, and how many words it takes: constants where the type is one. */
+#define PYI_ADD_BYTES(a, b, enumerator, number, name, bytes, words, digits, least, largest) \
+    +((a) == (enumerator)) * bytes
+#define PYI_ADD_WORDS(a, b, enumerator, number, name, bytes, words, digits, least, largest) \
+    +((a) == (enumerator)) * words
+PYI_INLINE uint32_t pyi_sample_bytes(pyi_dtype dtype) { return (uint32_t)(PYI_EACH_DTYPE(PYI_ADD_BYTES, dtype, )); }
+PYI_INLINE uint32_t pyi_sample_words(pyi_dtype dtype) { return (uint32_t)(PYI_EACH_DTYPE(PYI_ADD_WORDS, dtype, )); }
+
+enum { PYI_METHODS = PYI_EACH_METHOD(PYI_ONE_METHOD, ) };
+
+/* Whether samples of a type, which take so many words, are computed by a method: words as they are, or floats; of one
+ * tail alone by that of tails. */
+#define PYI_HAS_KERNEL(method, dtype, words) \
+    (((method) == PYI_METHOD_BITS) == ((dtype) == PYI_U32) && ((method) != PYI_METHOD_TRUNCATED_TAIL || (words) == 1))
+
 #define PHILOX_ROUNDS 10
 
-/* The constants of a method; each uses some. They are what the samplers' structures of the same names hold. */
+/* The coefficients of a quantile function by octaves: 9 of each of 16 polynomials (inverse_cdf.h). */
+#define PYI_QUANTILE_TERMS 9
+#define PYI_QUANTILE_OCTAVES 16
+
+/* The constants of a method; each uses some. They are what the samplers' structures of the same names hold. Of every
+ * method that has them, `low` and `high` are the outermost samples. */
 #define PYI_CONSTANTS(real)                                          \
     struct {                                                         \
-        real mean, std, low, high, scale;                            \
+        real mean, std, low, high, base, scale;                      \
         real step, end_below, end_above, median_below, median_above; \
-        real log, first, mean_low, half_step, series[5];             \
+        real first, mean_low, half_step, series[5];                  \
     }
 typedef PYI_CONSTANTS(float) pyi_constants_f32;
 #if defined(__OPENCL_VERSION__) && !defined(cl_khr_fp64)
@@ -44,11 +62,13 @@ typedef struct {
     uint32_t round_keys[PHILOX_ROUNDS][2]; /* of Philox */
     int subnormals;                        /* whether a sample, as a float, may be subnormal */
     int stream;                            /* write past the cache: worth it for buffers that are larger */
-    /* Truncated normals: as words of 64 bits, or the upper half for those of 32. What follows from another is given
-     * too, where GCC would else compute ~x, by an instruction that waits for the former value of its register. */
+    /* Truncated normals: as words of 64 bits, or the upper half for those of 32. `unflip` and `above` are stored
+     * because GCC's ~x waits for its destination's old value. */
     uint64_t flip, unflip, median, above;
     pyi_constants_f32 f32;
     pyi_constants_f64 f64;
+    /* Of a tail alone, else not set: its quantile function (truncated.h). */
+    float tail[PYI_QUANTILE_TERMS][PYI_QUANTILE_OCTAVES];
 } pyi_job;
 
 #endif

@@ -22,19 +22,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tables.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-typedef enum {
-    PYI_PHILOX4X32_10 = 0, /* Philox4x32, 10 rounds; the words of MKL's VSL_BRNG_PHILOX4X32X10 */
-    PYI_ARS4X32_5 = 1      /* ARS4x32, 5 rounds of AES; the words of MKL's VSL_BRNG_ARS5 */
-} pyi_generator;
+/*
+ * The version of the stream contract: which bits a seed stands for. What a version gives, it gives for ever.
+ */
+#define PYI_CONTRACT_VERSION 1
 
 typedef enum {
     PYI_OK = 0,
     PYI_BAD_VALUE = 1,   /* an argument outside its valid range */
-    PYI_EXHAUSTED = 2,   /* the samples would end beyond position 2^66 */
+    PYI_EXHAUSTED = 2,   /* the samples would end beyond position 2^66, or are 2^63 or more */
     PYI_INTERRUPTED = 3, /* `interrupted` said so; the buffer is partly written */
     PYI_UNAVAILABLE = 4  /* this machine does not have that instruction set */
 } pyi_status;
@@ -48,28 +50,11 @@ typedef struct {
     uint32_t end;   /* 1 at position 2^66, where block is 0 again */
 } pyi_stream;
 
-/* The type of the samples. One takes a word of the stream, a double two, from an even position on. */
-typedef enum {
-    PYI_U32 = 0, /* uint32_t; for PYI_BITS, which takes no other type */
-    PYI_F32 = 1, /* float */
-    PYI_F64 = 2, /* double */
-    PYI_F16 = 3, /* IEEE binary16: the float sample rounded to nearest even, subnormals kept */
-    PYI_BF16 = 4 /* bfloat16, likewise */
-} pyi_dtype;
-
-typedef enum {
-    PYI_BITS = 0,        /* the words themselves, 32 uniformly random bits each; no parameters */
-    PYI_UNIFORM = 1,     /* low, high: samples of [low, high); all `low` where the two are equal */
-    PYI_NORMAL = 2,      /* mean, std: by Box-Muller */
-    PYI_NORMAL_ICDF = 3, /* mean, std: by the inverse of the cumulative distribution function, monotone in the word */
-    PYI_TRUNCATED_NORMAL = 4 /* mean, std, lower, upper: between mean + lower std and mean + upper std, by the same */
-} pyi_sampler;
-
 /*
- * A sampler and its parameters, in the order in which pyi_sampler names them. They are first rounded to the type
- * of the samples (float for the halves), all but lower and upper. Valid range: low <= high; low, high and high - low
- * finite; mean and std finite, std >= 0; lower < upper, which may be infinite, the nearer to 0 at most
- * PYI_FARTHEST_BOUND from it: 2^-890 of a normal lies beyond.
+ * A sampler and its parameters, in the order of the table. They are first rounded to the type of the samples (to float
+ * for the narrower ones), all but lower and upper. Valid range: low <= high; low, high and high - low finite in the
+ * type; mean and std finite in it, 0 <= std <= 1/16 of the largest float or double; lower < upper, which may be
+ * infinite, the nearer to 0 at most PYI_FARTHEST_BOUND from it: a normal exceeds that with probability 2^-890.
  */
 #define PYI_FARTHEST_BOUND 35.0
 typedef struct {
@@ -110,10 +95,11 @@ pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t 
 pyi_status pyi_skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words);
 
 /*
- * Moves the stream behind `count` samples and sets `claimed` to where they begin, so that a stream shared by
- * threads is locked for the claim alone; the fill then works on `claimed`.
+ * Moves the stream behind the words of `count` samples and sets `claimed` to where they begin, so that a stream shared
+ * by threads is locked for the claim alone; the fill then works on `claimed`. No two claims share a word: samples of
+ * two words begin at an even position, and those that are made together begin and end on whole groups.
  */
-pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, size_t count, pyi_dtype dtype);
+pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, pyi_sampler sampler, pyi_dtype dtype, uint64_t count);
 
 /* Fills `count` elements at `out` (aligned to their type or not), and moves the stream behind them. */
 pyi_status pyi_fill(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out, size_t count,
@@ -134,6 +120,25 @@ pyi_status pyi_fill_normal_f32(pyi_stream *stream, float *out, size_t count, dou
                                const pyi_options *options);
 pyi_status pyi_fill_normal_f64(pyi_stream *stream, double *out, size_t count, double mean, double std,
                                const pyi_options *options);
+
+/* The tables as arrays, in the order of their numbers. */
+typedef struct {
+    const char *enumerator, *name;
+} pyi_generator_row;
+typedef struct {
+    const char *enumerator, *name;
+    size_t bytes;
+    unsigned words, digits;
+    int least;
+    double largest;
+} pyi_dtype_row;
+typedef struct {
+    const char *enumerator, *name, *parameters;
+    unsigned together;
+} pyi_sampler_row;
+extern const pyi_generator_row pyi_generators[];
+extern const pyi_dtype_row pyi_dtypes[];
+extern const pyi_sampler_row pyi_samplers[];
 
 /* The instruction sets: names of the tiers that this machine can run, best first, ended by a null. */
 const char *const *pyi_isa_available(void);

@@ -16,6 +16,8 @@
 
 #include "truncated.h"
 
+#include "narrow.h"
+
 typedef struct {
     philox by_philox;
     ars by_ars;
@@ -75,8 +77,8 @@ PYI_INLINE void next_pairs64(generator_state *g, u64v *even, u64v *odd, const py
         ars_pairs64(&g->by_ars, even, odd);
 }
 
-/* The sample of one word, for every method but Box-Muller. */
-PYI_INLINE u32v sample_f32(u32v w, const pyi_job *job, const pyi_method method)
+/* The float sample of one word, for every method but Box-Muller; of a narrower type before it is rounded. */
+PYI_INLINE u32v sample_f32(u32v w, const pyi_job *job, const pyi_method method, const pyi_dtype dtype)
 {
     const pyi_constants_f32 *c = &job->f32;
     const truncated_f32 bounds = {splat_f32(c->mean),
@@ -87,8 +89,8 @@ PYI_INLINE u32v sample_f32(u32v w, const pyi_job *job, const pyi_method method)
                                   splat_u32((uint32_t)(job->unflip >> 32))};
     switch (method) {
     case PYI_METHOD_UNIFORM: {
-        const uniform_f32 d = {splat_f32(c->low), splat_f32(c->scale), splat_f32(c->high)};
-        return bits_f32(sample_uniform_f32(w, &d));
+        const uniform_f32 d = {splat_f32(c->base), splat_f32(c->scale), splat_f32(c->low), splat_f32(c->high)};
+        return bits_f32(sample_uniform_f32(w, &d, dtype != PYI_F32));
     }
     case PYI_METHOD_ICDF: {
         const normal_f32 d = {splat_f32(c->mean), splat_f32(c->std)};
@@ -106,8 +108,8 @@ PYI_INLINE u32v sample_f32(u32v w, const pyi_job *job, const pyi_method method)
         return bits_f32(sample_truncated_centre_f32(w, &d));
     }
     case PYI_METHOD_TRUNCATED_TAIL: {
-        const truncated_tail_f32 d = {bounds, splat_f32(c->log), splat_f32(c->step), splat_f32(c->first)};
-        return bits_f32(sample_truncated_tail_f32(w, &d));
+        const truncated_tail_f32 d = {bounds, splat_f32(c->mean_low), splat_f32(c->step), splat_f32(c->first)};
+        return bits_f32(sample_truncated_tail_f32(w, &d, job->tail));
     }
     case PYI_METHOD_TRUNCATED_NARROW: {
         const truncated_narrow_f32 d = {bounds,
@@ -129,7 +131,7 @@ PYI_INLINE u64v sample_f64(u64v w, const pyi_job *job, const pyi_method method)
                                   splat_f64(c->high), splat_u64(job->flip), splat_u64(job->unflip)};
     switch (method) {
     case PYI_METHOD_UNIFORM: {
-        const uniform_f64 d = {splat_f64(c->low), splat_f64(c->scale), splat_f64(c->high)};
+        const uniform_f64 d = {splat_f64(c->base), splat_f64(c->scale), splat_f64(c->high)};
         return bits_f64(sample_uniform_f64(w, &d));
     }
     case PYI_METHOD_ICDF: {
@@ -163,7 +165,8 @@ PYI_INLINE u64v sample_f64(u64v w, const pyi_job *job, const pyi_method method)
 
 /* The float samples of the next PYI_BLOCKS blocks, the two of a pair apart. */
 PYI_INLINE void sample_pairs_f32(generator_state *g, const pyi_job *job, u32v even[PYI_PAIR_VECTORS],
-                                 u32v odd[PYI_PAIR_VECTORS], const pyi_generator generator, const pyi_method method)
+                                 u32v odd[PYI_PAIR_VECTORS], const pyi_generator generator, const pyi_method method,
+                                 const pyi_dtype dtype)
 {
     const normal_f32 d = {splat_f32(job->f32.mean), splat_f32(job->f32.std)};
     next_pairs(g, even, odd, generator);
@@ -174,23 +177,23 @@ PYI_INLINE void sample_pairs_f32(generator_state *g, const pyi_job *job, u32v ev
             even[i] = bits_f32(first);
             odd[i] = bits_f32(second);
         } else {
-            even[i] = sample_f32(even[i], job, method);
-            odd[i] = sample_f32(odd[i], job, method);
+            even[i] = sample_f32(even[i], job, method, dtype);
+            odd[i] = sample_f32(odd[i], job, method, dtype);
         }
     }
 }
 /* The same in their order. */
 PYI_INLINE void sample_words_f32(generator_state *g, const pyi_job *job, u32v x[2 * PYI_PAIR_VECTORS],
-                                 const pyi_generator generator, const pyi_method method)
+                                 const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
 {
     if (method == PYI_METHOD_BOX_MULLER) {
         u32v even[PYI_PAIR_VECTORS], odd[PYI_PAIR_VECTORS];
-        sample_pairs_f32(g, job, even, odd, generator, method);
+        sample_pairs_f32(g, job, even, odd, generator, method, dtype);
         zip_u32(even, odd, x);
     } else {
         next_words(g, x, generator);
         for (int i = 0; i < 2 * PYI_PAIR_VECTORS; i++)
-            x[i] = sample_f32(x[i], job, method);
+            x[i] = sample_f32(x[i], job, method, dtype);
     }
 }
 PYI_INLINE void sample_words_f64(generator_state *g, const pyi_job *job, u64v x[2], const pyi_generator generator,
@@ -209,21 +212,3 @@ PYI_INLINE void sample_words_f64(generator_state *g, const pyi_job *job, u64v x[
             x[i] = sample_f64(x[i], job, method);
     }
 }
-
-/* Which methods there are of which types. */
-#ifndef PYI_EACH_KERNEL
-#define PYI_EACH_KERNEL(X)                         \
-    X(PYI_METHOD_BITS, PYI_U32)                    \
-    PYI_EACH_DTYPE(X, PYI_METHOD_UNIFORM)          \
-    PYI_EACH_DTYPE(X, PYI_METHOD_BOX_MULLER)       \
-    PYI_EACH_DTYPE(X, PYI_METHOD_ICDF)             \
-    PYI_EACH_DTYPE(X, PYI_METHOD_TRUNCATED_CENTRE) \
-    PYI_EACH_FLOAT(X, PYI_METHOD_TRUNCATED_TAIL)   \
-    PYI_EACH_DTYPE(X, PYI_METHOD_TRUNCATED_NARROW)
-#endif
-#define PYI_EACH_BF16_KERNEL(X)        \
-    X(PYI_METHOD_UNIFORM, PYI_BF16)    \
-    X(PYI_METHOD_BOX_MULLER, PYI_BF16) \
-    X(PYI_METHOD_ICDF, PYI_BF16)
-#define PYI_EACH_DTYPE(X, method) PYI_EACH_FLOAT(X, method) X(method, PYI_F64)
-#define PYI_EACH_FLOAT(X, method) X(method, PYI_F32) X(method, PYI_F16) X(method, PYI_BF16)

@@ -8,6 +8,7 @@
 #define PYI_LANES 8
 #define PYI_PAIR_VECTORS 1
 #define PYI_AES_VECTORS 4
+#define PYI_OWN_TABLE_POLYNOMIAL
 
 typedef uint32_t u32v __attribute__((vector_size(32)));
 typedef uint64_t u64v __attribute__((vector_size(32)));
@@ -22,10 +23,6 @@ PYI_INLINE u64v splat_u64(uint64_t x) { return (u64v)_mm256_set1_epi64x((long lo
 PYI_INLINE f32v splat_f32(float x) { return _mm256_set1_ps(x); }
 PYI_INLINE f64v splat_f64(double x) { return _mm256_set1_pd(x); }
 
-/* The bfloat16 nearest to a float, ties to even, as the upper half. By integers, since the conversions that processors
- * have flush subnormals. Valid range: no nan. */
-PYI_INLINE u32v round_bf16(u32v x) { return x + splat_u32(0x7fff) + (x >> 16 & splat_u32(1)); }
-
 PYI_INLINE u32v bits_f32(f32v x) { return (u32v)x; }
 PYI_INLINE f32v f32_from_bits(u32v x) { return (f32v)x; }
 PYI_INLINE u64v bits_f64(f64v x) { return (u64v)x; }
@@ -34,7 +31,6 @@ PYI_INLINE f64v f64_from_bits(u64v x) { return (f64v)x; }
 PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c) { return _mm256_fmadd_ps(a, b, c); }
 PYI_INLINE f64v fma_f64(f64v a, f64v b, f64v c) { return _mm256_fmadd_pd(a, b, c); }
 PYI_INLINE f32v sqrt_f32(f32v x) { return _mm256_sqrt_ps(x); }
-PYI_INLINE f32v sqrt_above_0_f32(f32v x) { return sqrt_f32(x); }
 PYI_INLINE f64v sqrt_f64(f64v x) { return _mm256_sqrt_pd(x); }
 PYI_INLINE f32v min_f32(f32v x, f32v limit) { return _mm256_min_ps(x, limit); }
 PYI_INLINE f64v min_f64(f64v x, f64v limit) { return _mm256_min_pd(x, limit); }
@@ -65,43 +61,25 @@ PYI_INLINE u64v select_u64(mask64v m, u64v yes, u64v no)
 }
 PYI_INLINE f32v select_f32(mask32v m, f32v yes, f32v no) { return _mm256_blendv_ps(no, yes, (f32v)m); }
 PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return _mm256_blendv_pd(no, yes, (f64v)m); }
-PYI_INLINE f32v negate_where_f32(mask32v m, f32v x)
-{
-    return f32_from_bits(bits_f32(x) ^ select_u32(m, splat_u32(0x80000000u), splat_u32(0)));
-}
 
 /* A permute picks from 8 by three bits; the fourth, as a sign, picks from two permutes. */
 typedef struct {
     __m256i low;
     __m256 high;
 } table_index;
-PYI_INLINE table_index index_table(u32v x)
+PYI_INLINE table_index index_table(u32v x, const uint32_t first)
 {
-    table_index i = {(__m256i)x, (__m256)(x << 28)};
+    const table_index i = {(__m256i)x, (__m256)(x << 28)};
+    (void)first;
     return i;
-}
-PYI_INLINE f32v look_up(table_index i, const float table[16])
-{
-    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(_mm256_load_ps(table), i.low),
-                            _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i.low), i.high);
 }
 PYI_INLINE f32v look_up_upper(table_index i, const float table[16])
 {
-    return _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i.low);
+    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), i.low);
 }
-#include "simd_look_up.h"
-
-/* Where all indices are at least 8, as of all lanes but one of 2^16, half of the table is enough. */
-PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[9][16])
+PYI_INLINE f32v look_up(table_index i, const float table[16])
 {
-    f32v y;
-    if (_mm256_movemask_ps(i.high) == 0xff) {
-        y = look_up_upper(i, table[8]);
-        for (int k = 7; k >= 0; k--)
-            y = fma_f32(y, x, look_up_upper(i, table[k]));
-    } else
-        y = polynomial_by_look_up(x, i, table);
-    return y;
+    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), i.low), look_up_upper(i, table), i.high);
 }
 PYI_INLINE f32v f32_from_i32(u32v x) { return _mm256_cvtepi32_ps((__m256i)x); }
 /* There is no unsigned conversion: both 16-bit halves are exact, and the fma rounds their sum once. */
@@ -171,11 +149,14 @@ PYI_INLINE void stream_fence(void) { _mm_sfence(); }
 
 PYI_INLINE void store_f16(void *p, f32v x) { _mm_storeu_si128(p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
 PYI_INLINE void stream_f16(void *p, f32v x) { _mm_stream_si128(p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
-PYI_INLINE void pack_bf16(const u32v even[1], const u32v odd[1], u32v out[1])
+/* The low bytes, eight of them, brought together. */
+PYI_INLINE __m128i low_bytes(u32v x)
 {
-    const u32v low = round_bf16(even[0]) >> 16, high = round_bf16(odd[0]);
-    out[0] = (u32v)_mm256_permute4x64_epi64(_mm256_blend_epi16((__m256i)low, (__m256i)high, 0xaa), 0xd8);
+    const __m256i order = _mm256_set1_epi32(0x0c080400), bytes = _mm256_shuffle_epi8((__m256i)x, order);
+    return _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
 }
+PYI_INLINE void store_u8(void *p, u32v x) { _mm_storel_epi64(p, low_bytes(x)); }
+PYI_INLINE void stream_u8(void *p, u32v x) { _mm_stream_si64(p, _mm_cvtsi128_si64(low_bytes(x))); }
 
 PYI_INLINE aesv aesenc(aesv s, aesv key) { return _mm_aesenc_si128(s, key); }
 PYI_INLINE aesv aesenclast(aesv s, aesv key) { return _mm_aesenclast_si128(s, key); }
@@ -200,6 +181,26 @@ PYI_INLINE void aes_words(const aesv in[4], u32v out[2])
 {
     out[0] = (u32v)_mm256_set_m128i(in[1], in[0]);
     out[1] = (u32v)_mm256_set_m128i(in[3], in[2]);
+}
+
+#include "simd_shared.h"
+
+PYI_INLINE void pack_bf16(const u32v even[1], const u32v odd[1], u32v out[1])
+{
+    const u32v low = round_bf16(even[0]) >> 16, high = round_bf16(odd[0]);
+    out[0] = (u32v)_mm256_permute4x64_epi64(_mm256_blend_epi16((__m256i)low, (__m256i)high, 0xaa), 0xd8);
+}
+
+/* Where all indices are at least 8, as of all lanes but one of 2^16, half of the table is enough. */
+PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[PYI_QUANTILE_TERMS][PYI_QUANTILE_OCTAVES])
+{
+    f32v y;
+    if (_mm256_movemask_ps(i.high) != 0xff)
+        return polynomial_by_look_up(x, i, table);
+    y = look_up_upper(i, table[PYI_QUANTILE_TERMS - 1]);
+    for (int k = PYI_QUANTILE_TERMS - 2; k >= 0; k--)
+        y = fma_f32(y, x, look_up_upper(i, table[k]));
+    return y;
 }
 
 #endif

@@ -35,7 +35,6 @@ PYI_INLINE f64v f64_from_i64(u64v x) { return _mm512_cvtepi64_pd((__m512i)x); }
 PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c) { return _mm512_fmadd_ps(a, b, c); }
 PYI_INLINE f64v fma_f64(f64v a, f64v b, f64v c) { return _mm512_fmadd_pd(a, b, c); }
 PYI_INLINE f32v sqrt_f32(f32v x) { return _mm512_sqrt_ps(x); }
-PYI_INLINE f32v sqrt_above_0_f32(f32v x) { return sqrt_f32(x); }
 PYI_INLINE f64v sqrt_f64(f64v x) { return _mm512_sqrt_pd(x); }
 PYI_INLINE f32v min_f32(f32v x, f32v limit) { return _mm512_min_ps(x, limit); }
 PYI_INLINE f64v min_f64(f64v x, f64v limit) { return _mm512_min_pd(x, limit); }
@@ -58,22 +57,16 @@ PYI_INLINE u64v select_u64(mask64v m, u64v yes, u64v no)
 }
 PYI_INLINE f32v select_f32(mask32v m, f32v yes, f32v no) { return _mm512_mask_blend_ps(m, no, yes); }
 PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return _mm512_mask_blend_pd(m, no, yes); }
-PYI_INLINE f32v negate_where_f32(mask32v m, f32v x)
-{
-    return f32_from_bits(bits_f32(x) ^ select_u32(m, splat_u32(0x80000000u), splat_u32(0)));
-}
 
 typedef __m512i table_index;
-PYI_INLINE table_index index_table(u32v x) { return (__m512i)x; } /* the permute looks at four bits alone */
+PYI_INLINE table_index index_table(u32v x, const uint32_t first)
+{
+    (void)first;
+    return (__m512i)x; /* the permute looks at four bits alone */
+}
 PYI_INLINE f32v look_up(table_index i, const float table[16])
 {
-    return _mm512_permutexvar_ps(i, _mm512_load_ps(table));
-}
-#include "simd_look_up.h"
-
-PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[9][16])
-{
-    return polynomial_by_look_up(x, i, table);
+    return _mm512_permutexvar_ps(i, _mm512_loadu_ps(table));
 }
 
 PYI_INLINE u64v mul_low32(u64v a, u64v b) { return (u64v)_mm512_mul_epu32((__m512i)a, (__m512i)b); }
@@ -130,6 +123,8 @@ PYI_INLINE void stream_fence(void) { _mm_sfence(); }
 
 PYI_INLINE void store_f16(void *p, f32v x) { _mm256_storeu_si256(p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
 PYI_INLINE void stream_f16(void *p, f32v x) { _mm256_stream_si256(p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
+PYI_INLINE void store_u8(void *p, u32v x) { _mm_storeu_si128(p, _mm512_cvtepi32_epi8((__m512i)x)); }
+PYI_INLINE void stream_u8(void *p, u32v x) { _mm_stream_si128(p, _mm512_cvtepi32_epi8((__m512i)x)); }
 #ifdef PYI_AVX512_BF16
 /* Valid range: no subnormals either. */
 PYI_INLINE void pack_bf16(const u32v even[1], const u32v odd[1], u32v out[1])
@@ -179,5 +174,7 @@ PYI_INLINE void aes_next(aesv counter[2])
     counter[1] = _mm512_add_epi64(counter[1], aes_splat(PYI_BLOCKS, 0));
 }
 PYI_INLINE void aes_words(const aesv in[2], u32v out[2]) { out[0] = (u32v)in[0], out[1] = (u32v)in[1]; }
+
+#include "simd_shared.h"
 
 #endif

@@ -22,10 +22,6 @@ PYI_INLINE u64v splat_u64(uint64_t x) { return vdupq_n_u64(x); }
 PYI_INLINE f32v splat_f32(float x) { return vdupq_n_f32(x); }
 PYI_INLINE f64v splat_f64(double x) { return vdupq_n_f64(x); }
 
-/* The bfloat16 nearest to a float, ties to even, as the upper half. By integers, since the conversions that processors
- * have flush subnormals. Valid range: no nan. */
-PYI_INLINE u32v round_bf16(u32v x) { return x + splat_u32(0x7fff) + (x >> 16 & splat_u32(1)); }
-
 PYI_INLINE u32v bits_f32(f32v x) { return vreinterpretq_u32_f32(x); }
 PYI_INLINE f32v f32_from_bits(u32v x) { return vreinterpretq_f32_u32(x); }
 PYI_INLINE u64v bits_f64(f64v x) { return vreinterpretq_u64_f64(x); }
@@ -39,12 +35,12 @@ PYI_INLINE f64v f64_from_i64(u64v x) { return vcvtq_f64_s64(vreinterpretq_s64_u6
 PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c) { return vfmaq_f32(c, a, b); }
 PYI_INLINE f64v fma_f64(f64v a, f64v b, f64v c) { return vfmaq_f64(c, a, b); }
 PYI_INLINE f32v sqrt_f32(f32v x) { return vsqrtq_f32(x); }
-PYI_INLINE f32v sqrt_above_0_f32(f32v x) { return sqrt_f32(x); }
 PYI_INLINE f64v sqrt_f64(f64v x) { return vsqrtq_f64(x); }
-PYI_INLINE f32v min_f32(f32v x, f32v limit) { return vminq_f32(x, limit); }
-PYI_INLINE f64v min_f64(f64v x, f64v limit) { return vminq_f64(x, limit); }
-PYI_INLINE f32v max_f32(f32v x, f32v limit) { return vmaxq_f32(x, limit); }
-PYI_INLINE f64v max_f64(f64v x, f64v limit) { return vmaxq_f64(x, limit); }
+/* Not FMIN and FMAX, to which -0 is below 0. */
+PYI_INLINE f32v min_f32(f32v x, f32v limit) { return vbslq_f32(vcltq_f32(x, limit), x, limit); }
+PYI_INLINE f64v min_f64(f64v x, f64v limit) { return vbslq_f64(vcltq_f64(x, limit), x, limit); }
+PYI_INLINE f32v max_f32(f32v x, f32v limit) { return vbslq_f32(vcgtq_f32(x, limit), x, limit); }
+PYI_INLINE f64v max_f64(f64v x, f64v limit) { return vbslq_f64(vcgtq_f64(x, limit), x, limit); }
 
 PYI_INLINE mask32v le_u32(u32v a, u32v b) { return vcleq_u32(a, b); }
 PYI_INLINE mask64v le_u64(u64v a, u64v b) { return vcleq_u64(a, b); }
@@ -56,15 +52,12 @@ PYI_INLINE u32v select_u32(mask32v m, u32v yes, u32v no) { return vbslq_u32(m, y
 PYI_INLINE u64v select_u64(mask64v m, u64v yes, u64v no) { return vbslq_u64(m, yes, no); }
 PYI_INLINE f32v select_f32(mask32v m, f32v yes, f32v no) { return vbslq_f32(m, yes, no); }
 PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return vbslq_f64(m, yes, no); }
-PYI_INLINE f32v negate_where_f32(mask32v m, f32v x)
-{
-    return f32_from_bits(bits_f32(x) ^ select_u32(m, splat_u32(0x80000000u), splat_u32(0)));
-}
 
 /* TBL picks bytes out of 64: those of element i are 4 i to 4 i + 3. */
 typedef uint8x16_t table_index;
-PYI_INLINE table_index index_table(u32v x)
+PYI_INLINE table_index index_table(u32v x, const uint32_t first)
 {
+    (void)first;
     return vreinterpretq_u8_u32((x & splat_u32(15)) * splat_u32(0x04040404u) + splat_u32(0x03020100u));
 }
 PYI_INLINE f32v look_up(table_index i, const float table[16])
@@ -73,12 +66,6 @@ PYI_INLINE f32v look_up(table_index i, const float table[16])
                                  vreinterpretq_u8_f32(vld1q_f32(table + 8)),
                                  vreinterpretq_u8_f32(vld1q_f32(table + 12))}};
     return vreinterpretq_f32_u8(vqtbl4q_u8(bytes, i));
-}
-#include "simd_look_up.h"
-
-PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[9][16])
-{
-    return polynomial_by_look_up(x, i, table);
 }
 
 PYI_INLINE u64v mul_low32(u64v a, u64v b) { return vmull_u32(vmovn_u64(a), vmovn_u64(b)); }
@@ -125,10 +112,13 @@ PYI_INLINE void stream_fence(void) {}
 
 PYI_INLINE void store_f16(void *p, f32v x) { vst1_u8(p, vreinterpret_u8_f16(vcvt_f16_f32(x))); }
 PYI_INLINE void stream_f16(void *p, f32v x) { store_f16(p, x); }
-PYI_INLINE void pack_bf16(const u32v even[1], const u32v odd[1], u32v out[1])
+PYI_INLINE void store_u8(void *p, u32v x)
 {
-    out[0] = vsriq_n_u32(round_bf16(odd[0]), round_bf16(even[0]), 16);
+    const uint16x4_t halves = vmovn_u32(x);
+    const uint32_t bytes = vget_lane_u32(vreinterpret_u32_u8(vmovn_u16(vcombine_u16(halves, halves))), 0);
+    memcpy(p, &bytes, sizeof bytes);
 }
+PYI_INLINE void stream_u8(void *p, u32v x) { store_u8(p, x); }
 
 /* AESE adds its key before the round; x86 and FIPS 197 add it after. */
 PYI_INLINE aesv aesenc(aesv s, aesv key) { return vaesmcq_u8(vaeseq_u8(s, vdupq_n_u8(0))) ^ key; }
@@ -154,6 +144,13 @@ PYI_INLINE void aes_words(const aesv in[2], u32v out[2])
 {
     out[0] = vreinterpretq_u32_u8(in[0]);
     out[1] = vreinterpretq_u32_u8(in[1]);
+}
+
+#include "simd_shared.h"
+
+PYI_INLINE void pack_bf16(const u32v even[1], const u32v odd[1], u32v out[1])
+{
+    out[0] = vsriq_n_u32(round_bf16(odd[0]), round_bf16(even[0]), 16);
 }
 
 #endif

@@ -35,10 +35,6 @@ PYI_INLINE u64v splat_u64(uint64_t x) { return x; }
 PYI_INLINE f32v splat_f32(float x) { return x; }
 PYI_INLINE f64v splat_f64(double x) { return x; }
 
-/* The bfloat16 nearest to a float, ties to even, as the upper half. By integers, since the conversions that processors
- * have flush subnormals. Valid range: no nan. */
-PYI_INLINE u32v round_bf16(u32v x) { return x + splat_u32(0x7fff) + (x >> 16 & splat_u32(1)); }
-
 PYI_INLINE u32v bits_f32(f32v x)
 {
     u32v r;
@@ -82,10 +78,10 @@ PYI_INLINE f32v sqrt_by_reciprocal(f32v x, f32v not_0)
     return fmaf(fmaf(-root, root, x), reciprocal * 0.5f, root);
 }
 PYI_INLINE f32v sqrt_f32(f32v x) { return sqrt_by_reciprocal(x, fmaxf(x, 0x1p-100f)); }
+#define PYI_OWN_SQRT_ABOVE_0
 PYI_INLINE f32v sqrt_above_0_f32(f32v x) { return sqrt_by_reciprocal(x, x); }
 #else
 PYI_INLINE f32v sqrt_f32(f32v x) { return sqrtf(x); }
-PYI_INLINE f32v sqrt_above_0_f32(f32v x) { return sqrt_f32(x); }
 #endif
 PYI_INLINE f64v sqrt_f64(f64v x) { return sqrt(x); }
 PYI_INLINE f32v min_f32(f32v x, f32v limit) { return x < limit ? x : limit; }
@@ -104,9 +100,10 @@ PYI_INLINE u32v select_u32(mask32v m, u32v yes, u32v no) { return m ? yes : no; 
 PYI_INLINE u64v select_u64(mask64v m, u64v yes, u64v no) { return m ? yes : no; }
 PYI_INLINE f32v select_f32(mask32v m, f32v yes, f32v no) { return m ? yes : no; }
 PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return m ? yes : no; }
-PYI_INLINE f32v negate_where_f32(mask32v m, f32v x) { return m ? -x : x; }
 
 #include "simd_scalar_tables.h"
+
+#include "simd_shared.h"
 
 /* The product of the low halves. */
 #if defined(__CUDACC__) /* by name, since the compiler would multiply all 64 bits */
@@ -176,6 +173,13 @@ PYI_INLINE void store_f16(void *p, f32v x)
     memcpy(p, &half, sizeof half);
 }
 PYI_INLINE void stream_f16(void *p, f32v x) { store_f16(p, x); }
+/* The low byte of each lane. */
+PYI_INLINE void store_u8(void *p, u32v x)
+{
+    const uint8_t byte = (uint8_t)x;
+    memcpy(p, &byte, sizeof byte);
+}
+PYI_INLINE void stream_u8(void *p, u32v x) { store_u8(p, x); }
 
 /* A pair of floats as halves, the first one in the low half of a word. */
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800 /* PTX ISA, cvt: to the nearest, ties to even, subnormals kept */

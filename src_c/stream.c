@@ -30,19 +30,24 @@ pyi_status pyi_skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words)
     return PYI_OK;
 }
 
-pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, size_t count, pyi_dtype dtype)
+pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, pyi_sampler sampler, pyi_dtype dtype, uint64_t count)
 {
-    const uint32_t words = pyi_sample_words(dtype);
     pyi_stream begin = *stream, end;
     pyi_status status = PYI_OK;
+    uint32_t words, group;
 
-    if ((unsigned)stream->generator >= PYI_GENERATORS || (unsigned)dtype >= PYI_DTYPES)
+    if ((unsigned)stream->generator >= PYI_GENERATORS || (unsigned)dtype >= PYI_DTYPES ||
+        (unsigned)sampler >= PYI_SAMPLERS)
         return PYI_BAD_VALUE;
+    words = pyi_sample_words(dtype);
+    group = words * pyi_samplers[sampler].together; /* a divisor of 4 */
     if (count)
-        status = pyi_skip_ahead(&begin, 0, -begin.word % words);
+        status = pyi_skip_ahead(&begin, 0, -begin.word % group);
     end = begin;
     if (status == PYI_OK)
         status = pyi_skip_ahead(&end, count / 4 * words, count % 4 * words);
+    if (status == PYI_OK && count)
+        status = pyi_skip_ahead(&end, 0, -end.word % group);
     if (status == PYI_OK) {
         *claimed = begin;
         *stream = end;
@@ -50,22 +55,14 @@ pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, size_t count, pyi_
     return status;
 }
 
-pyi_status pyi_job_new(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, size_t count,
-                       pyi_job *job)
+void pyi_job_begin(pyi_job *job, const pyi_stream *claimed)
 {
-    pyi_stream claimed;
-    pyi_status status = pyi_describe(distribution, dtype, job);
-    if (status == PYI_OK)
-        status = pyi_claim(stream, &claimed, count, dtype);
-    if (status != PYI_OK)
-        return status;
-    job->generator = claimed.generator;
-    job->seed = claimed.seed;
-    job->id = claimed.id;
-    job->block = claimed.block;
-    job->skip = claimed.word / pyi_sample_words(dtype);
+    job->generator = claimed->generator;
+    job->seed = claimed->seed;
+    job->id = claimed->id;
+    job->block = claimed->block;
+    job->skip = claimed->word / pyi_sample_words(job->dtype);
     philox_round_keys(job->seed, job->round_keys);
-    return PYI_OK;
 }
 
 /* Of large buffers a thread takes whole huge pages, so that no two wait for one page that is new. */
@@ -74,30 +71,40 @@ pyi_status pyi_job_new(pyi_stream *stream, const pyi_distribution *distribution,
 static void run_samples(const pyi_work *work, uint64_t first, size_t count)
 {
     const pyi_part part = {.first = first, .count = count, .rows = 1};
-    work->kernel(work->job, &part, work->out + first * work->unit_bytes);
+    pyi_fill_rows(work, &part, work->out + (size_t)first * work->unit_bytes);
+}
+
+pyi_status pyi_job_fill(pyi_job *job, void *out, size_t count, const pyi_options *options)
+{
+    const size_t size = pyi_sample_bytes(job->dtype);
+    const int large = pyi_is_large(count, size);
+    const size_t chunk = large ? HUGE_PAGE_BYTES : PYI_CHUNK_BYTES;
+    pyi_work work = {.run = run_samples,
+                     .units = count,
+                     .unit_bytes = size,
+                     .chunk = chunk / size,
+                     .phase = large ? (uintptr_t)out % chunk / size : 0,
+                     .job = job,
+                     .out = out};
+    if (!count)
+        return PYI_OK;
+    work.kernel = pyi_dispatch(job, &work.step);
+    job->stream = pyi_streams(count, size, options);
+    return pyi_run(&work, options);
 }
 
 pyi_status pyi_fill(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out, size_t count,
                     const pyi_options *options)
 {
+    pyi_stream claimed;
     pyi_job job;
-    const pyi_status status = pyi_job_new(stream, distribution, dtype, count, &job);
-    const size_t size = pyi_sample_size(dtype);
-
+    pyi_status status = pyi_describe(distribution, dtype, &job);
+    if (status == PYI_OK)
+        status = pyi_claim(stream, &claimed, distribution->sampler, dtype, count);
     if (status != PYI_OK)
         return status;
-    const int large = pyi_is_large(count, size);
-    const size_t chunk = large ? HUGE_PAGE_BYTES : PYI_CHUNK_BYTES;
-    job.stream = pyi_streams(count, size, options);
-    return pyi_run(&(pyi_work){.run = run_samples,
-                               .units = count,
-                               .unit_bytes = size,
-                               .chunk = chunk / size,
-                               .phase = large ? (uintptr_t)out % chunk / size : 0,
-                               .job = &job,
-                               .kernel = pyi_dispatch(&job),
-                               .out = out},
-                   options);
+    pyi_job_begin(&job, &claimed);
+    return pyi_job_fill(&job, out, count, options);
 }
 
 pyi_status pyi_fill_bits_u32(pyi_stream *stream, uint32_t *out, size_t count, const pyi_options *options)

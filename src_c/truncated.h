@@ -20,11 +20,11 @@ PYI_INLINE f32v between_f32(f32v x, const truncated_f32 *d) { return min_f32(max
 PYI_INLINE f64v between_f64(f64v x, const truncated_f64 *d) { return min_f64(max_f64(x, d->low), d->high); }
 
 /*
- * The common way. Words up to `median` are below the median of the untruncated normal, the rest above it; on
- * either side 2 p and 1 - 2 p (times 4 for floats), of the tail's probability p, are linear in the distance to the end
- * and to the median. Max error, before mean and std: 4.5 2^-24 of z; but the outermost word of a float, where p is
- * below 2^-33, gives the 6.338 of 2^-33. For a double 16 2^-53 of z, or of the interval's length up to 1, if that is
- * larger.
+ * The common way, of intervals that have the median inside or near; of doubles, of all that are not narrow. Words up
+ * to `median` are below the median of the untruncated normal, the rest above it; on either side 2 p and 1 - 2 p (times
+ * 4 for floats), of the tail's probability p, are linear in the distance to the end and to the median. Max error,
+ * before mean and std: 4.5 2^-24 of z; but the outermost words of a float, where p is below 2^-33, give the 6.338 of
+ * 2^-33. For a double 16 2^-53 of z, or of the interval's length up to 1, if that is larger.
  */
 typedef struct {
     truncated_f32 bounds;
@@ -64,24 +64,29 @@ PYI_INLINE f64v sample_truncated_centre_f64(u64v word, const truncated_centre_f6
 }
 
 /*
- * The way far out, where p is too small for quantile_f32: p = p_near r, with p_near the probability beyond the
- * nearer bound, whose -2 ln is `log`, and r in (0, 1] linear in the word. Then z is a ratio of polynomials in
- * sqrt(-2 ln p). Valid range: 0.43 <= z <= 39. Max error: 2^-21 of z. src_c/tools/coefficients.py prints them.
+ * The way of intervals beyond 0.5: p = p_near r, with p_near the probability beyond the bound that is
+ * nearer to 0, and r in (0, 1] linear in the word. The sample's distance from that bound is a polynomial in each octave
+ * of s = sqrt(r), as z is in quantile_f32; distribution.c makes those of the interval at hand. So samples next to the
+ * bound are as exact as their distance from it, and a larger word never gives a smaller sample. The bound's place is
+ * `mean` in two parts, of which `mean_low` is the smaller. Max error: 2 2^-24 of z, below 1 up to 4.5 2^-24, where s is
+ * coarser than the samples; but the outermost word gives the sample of 2^-32 p_near.
  */
+#define TAIL_FIRST 111 /* the biased exponent of 2^-16 */
+
 typedef struct {
     truncated_f32 bounds;
-    f32v log, step, first;
+    f32v mean_low, step, first;
 } truncated_tail_f32;
 
-PYI_INLINE f32v sample_truncated_tail_f32(u32v word, const truncated_tail_f32 *d)
+PYI_INLINE f32v sample_truncated_tail_f32(u32v word, const truncated_tail_f32 *d,
+                                          const float tail[PYI_QUANTILE_TERMS][PYI_QUANTILE_OCTAVES])
 {
-    PYI_COEFFICIENTS float NUMERATOR[] = {-0x1.959a3ep+1f, -0x1.de8baap+2f, 0x1.6aa65cp+1f,
-                                          0x1.062d84p+2f,  0x1.5d793cp-1f,  0x1.521c7cp-6f};
-    PYI_COEFFICIENTS float DENOMINATOR[] = {0x1p+0f, 0x1.4f1034p+2f, 0x1.0d6808p+2f, 0x1.5d97e2p-1f, 0x1.52192p-6f};
     const f32v r = fma_f32(f32_from_u32(word ^ d->bounds.flip), d->step, d->first);
-    const f32v s = sqrt_above_0_f32(d->log + minus_two_log_f32(r));
-    const f32v z = horner_f32(s, NUMERATOR, 5) / horner_f32(s, DENOMINATOR, 4);
-    return between_f32(fma_f32(z, d->bounds.std, d->bounds.mean), &d->bounds);
+    const f32v within = max_f32(min_f32(r, splat_f32(0x1.fffffep-1f)), splat_f32(0x1p-32f));
+    const f32v s = sqrt_above_0_f32(within);
+    const table_index octave = index_table(bits_f32(s) >> 23, TAIL_FIRST);
+    const f32v distance = job_polynomial(two_minus_significand(s, octave), octave, tail);
+    return between_f32(fma_f32(distance, d->bounds.std, d->mean_low) + d->bounds.mean, &d->bounds);
 }
 
 /*

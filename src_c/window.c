@@ -39,7 +39,8 @@ static size_t magnitude(ptrdiff_t x) { return x < 0 ? 0 - (size_t)x : (size_t)x;
 static pyi_status read_window(const pyi_window *w, size_t size, axis axes[PYI_MAX_DIMS + 1], int *count,
                               uint64_t *elements, uint64_t *global, uint64_t *first)
 {
-    ptrdiff_t stride = (ptrdiff_t)size;
+    size_t stride = size; /* without a sign, since that of a tensor without elements may wrap */
+    int too_large = 0;
     *count = 0;
     *elements = *global = 1;
     *first = 0;
@@ -50,14 +51,20 @@ static pyi_status read_window(const pyi_window *w, size_t size, axis axes[PYI_MA
         if (o > g || n > g - o)
             return PYI_BAD_VALUE;
         if (n > 1)
-            axes[PYI_MAX_DIMS - (*count)++] = (axis){n, w->strides ? w->strides[i] : stride, *global};
+            axes[PYI_MAX_DIMS - (*count)++] = (axis){n, w->strides ? w->strides[i] : (ptrdiff_t)stride, *global};
         *first += o * *global; /* wraps where global is 0 or too large, and is then not used */
-        stride *= (ptrdiff_t)n;
+        stride *= n;
         *elements *= n;
-        if (g && *global > (uint64_t)INT64_MAX / g)
-            return PYI_EXHAUSTED;
+        too_large |= g && *global > (uint64_t)INT64_MAX / g;
         *global *= g;
     }
+    for (int i = 0; i < w->ndim; i++)
+        if (!(w->global_shape ? w->global_shape : w->shape)[i]) { /* no tensor is too large that has no elements */
+            *global = *elements = 0;
+            return PYI_OK;
+        }
+    if (too_large)
+        return PYI_EXHAUSTED;
     memmove(axes, axes + PYI_MAX_DIMS + 1 - *count, (size_t)*count * sizeof *axes);
     return PYI_OK;
 }
@@ -132,6 +139,7 @@ static void make_plan(plan *p, axis *axes, int count)
         for (; i < rows; i++)                                                                            \
             memcpy(to + i * sizeof(type), from[i] + offset, sizeof(type));                               \
     }
+PYI_COPY_COLUMN(uint8_t)
 PYI_COPY_COLUMN(uint16_t)
 PYI_COPY_COLUMN(uint32_t)
 PYI_COPY_COLUMN(uint64_t)
@@ -146,7 +154,9 @@ PYI_INLINE void copy_tile(const plan *p, const char *const *from, size_t rows, s
     else if (p->row.stride == (ptrdiff_t)size)
         for (size_t j = 0; j < columns; j++) {
             char *to = out + (ptrdiff_t)j * p->column.stride;
-            if (size == 2)
+            if (size == 1)
+                copy_column_uint8_t(from, j * size, rows, to);
+            else if (size == 2)
                 copy_column_uint16_t(from, j * size, rows, to);
             else if (size == 4)
                 copy_column_uint32_t(from, j * size, rows, to);
@@ -166,8 +176,8 @@ PYI_INLINE void copy_tile(const plan *p, const char *const *from, size_t rows, s
 static void fill_tile(const pyi_work *work, uint64_t sample, size_t rows, size_t columns, char *out)
 {
     const plan *p = work->plan;
-    uint64_t blocks[TILE_BLOCKS + PYI_BLOCKS_MULTIPLE];
-    PYI_ALIGN(64) char scratch[(TILE_BLOCKS + PYI_BLOCKS_MULTIPLE) * 16];
+    uint64_t blocks[TILE_BLOCKS + PYI_LARGEST_STEP];
+    PYI_ALIGN(64) char scratch[(TILE_BLOCKS + PYI_LARGEST_STEP) * 16];
     const char *from[TILE_BLOCKS];
     size_t count = 0;
 
@@ -178,10 +188,11 @@ static void fill_tile(const pyi_work *work, uint64_t sample, size_t rows, size_t
         for (uint64_t b = block; b < end; b++)
             blocks[count++] = work->job->block + b;
     }
-    for (; count % PYI_BLOCKS_MULTIPLE; count++)
-        blocks[count] = blocks[count - 1];
-    work->kernel(work->job, &(pyi_part){.count = count, .rows = 1, .blocks = blocks}, scratch);
-    if (p->size == 2)
+    memset(blocks + count, 0, PYI_LARGEST_STEP * sizeof *blocks); /* read, and not used */
+    work->kernel(work->job, &(pyi_part){.blocks = blocks, .listed = count, .scratch = scratch}, NULL);
+    if (p->size == 1)
+        copy_tile(p, from, rows, columns, out, 1);
+    else if (p->size == 2)
         copy_tile(p, from, rows, columns, out, 2);
     else if (p->size == 4)
         copy_tile(p, from, rows, columns, out, 4);
@@ -209,45 +220,56 @@ static void run_tiles(const pyi_work *work, uint64_t first, size_t count)
             out += (ptrdiff_t)at * p->outer[i].stride;
         }
         if (p->in_place)
-            work->kernel(work->job, &(pyi_part){sample, columns, rows, p->row.step, p->row.stride, NULL}, out);
+            pyi_fill_rows(work,
+                          &(pyi_part){.first = sample,
+                                      .count = columns,
+                                      .rows = rows,
+                                      .row_step = p->row.step,
+                                      .row_stride = p->row.stride},
+                          out);
         else
             fill_tile(work, sample, rows, columns, out);
     }
+}
+
+pyi_status pyi_job_fill_window(pyi_job *job, void *out, const pyi_window *window, const pyi_options *options)
+{
+    axis axes[PYI_MAX_DIMS + 1];
+    uint64_t elements, global;
+    plan p = {.size = pyi_sample_bytes(job->dtype), .per_block = 4 / pyi_sample_words(job->dtype)};
+    pyi_work work = {.run = run_tiles, .job = job, .out = out, .plan = &p};
+    int count;
+    const pyi_status status = read_window(window, p.size, axes, &count, &elements, &global, &p.first);
+
+    if (status != PYI_OK || !elements)
+        return status;
+    make_plan(&p, axes, join_axes(axes, count));
+    job->stream = p.in_place && pyi_streams(elements, p.size, options);
+    work.unit_bytes = p.tile_columns * p.tile_rows * p.size;
+    work.chunk = divide_up(PYI_CHUNK_BYTES, work.unit_bytes);
+    work.units = (uint64_t)p.row_tiles * p.column_tiles;
+    for (int i = 0; i < p.outers; i++)
+        work.units *= p.outer[i].length;
+    work.kernel = pyi_dispatch(job, &work.step);
+    return pyi_run(&work, options);
 }
 
 pyi_status pyi_fill_window(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out,
                            const pyi_window *window, const pyi_options *options)
 {
     axis axes[PYI_MAX_DIMS + 1];
-    uint64_t elements, global;
-    plan p = {.outers = 0};
+    uint64_t elements, global, first;
+    pyi_stream claimed;
     pyi_job job;
-    pyi_status status;
+    pyi_status status = pyi_describe(distribution, dtype, &job);
     int count;
 
-    if ((unsigned)dtype >= PYI_DTYPES)
-        return PYI_BAD_VALUE;
-    p.size = pyi_sample_size(dtype);
-    p.per_block = 4 / pyi_sample_words(dtype);
-    status = read_window(window, p.size, axes, &count, &elements, &global, &p.first);
+    if (status == PYI_OK) /* for the number of words; the job reads it once more */
+        status = read_window(window, pyi_sample_bytes(dtype), axes, &count, &elements, &global, &first);
     if (status == PYI_OK)
-        status = pyi_job_new(stream, distribution, dtype, global, &job);
-    if (status != PYI_OK || !elements)
+        status = pyi_claim(stream, &claimed, distribution->sampler, dtype, global);
+    if (status != PYI_OK)
         return status;
-    make_plan(&p, axes, join_axes(axes, count));
-    job.stream = p.in_place && pyi_streams(elements, p.size, options);
-
-    const size_t tile_bytes = p.tile_columns * p.tile_rows * p.size;
-    uint64_t tiles = (uint64_t)p.row_tiles * p.column_tiles;
-    for (int i = 0; i < p.outers; i++)
-        tiles *= p.outer[i].length;
-    return pyi_run(&(pyi_work){.run = run_tiles,
-                               .units = tiles,
-                               .unit_bytes = tile_bytes,
-                               .chunk = divide_up(PYI_CHUNK_BYTES, tile_bytes),
-                               .job = &job,
-                               .kernel = pyi_dispatch(&job),
-                               .out = out,
-                               .plan = &p},
-                   options);
+    pyi_job_begin(&job, &claimed);
+    return pyi_job_fill_window(&job, out, window, options);
 }

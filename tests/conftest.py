@@ -5,14 +5,16 @@ import os
 import shutil
 import subprocess
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import pyinit
+from pyinit import _core
 
-GENERATORS = ("philox", "ars5")
+GENERATORS = tuple(_core.GENERATORS)
 ROOT = Path(__file__).parents[1]
 COMPILER = (sysconfig.get_config_var("CC") or "cc").split()[0]
 
@@ -45,9 +47,6 @@ def cupy():
 class Core:
     """The one-lane kernels on words chosen by hand, and the functions that turn parameters into constants."""
 
-    SAMPLERS = ("bits", "uniform", "normal", "icdf", "truncated")
-    METHODS = ("bits", "uniform", "box_muller", "icdf", "centre", "tail", "narrow")
-
     def __init__(self, path):
         self.library = ctypes.CDLL(str(path))
         pointer = np.ctypeslib.ndpointer
@@ -65,15 +64,53 @@ class Core:
         words = np.asarray(words, np.uint64)
         out, p = np.empty(len(words)), np.zeros(4)
         p[: len(parameters)] = parameters
-        kind = 2 if dtype == "float64" else 1
-        method = self.library.samples_of_words(self.SAMPLERS.index(sampler), p, kind, words, len(words), out)
+        kind = _core.DTYPES[dtype].number
+        method = self.library.samples_of_words(_core.SAMPLERS[sampler].number, p, kind, words, len(words), out)
         assert method >= 0
-        return out, self.METHODS[method]
+        return out, _core.METHODS[method].removeprefix("PYI_METHOD_").removeprefix("TRUNCATED_").lower()
 
     def call(self, name, *x):
         function = getattr(self.library, f"call_{name}")
         function.restype, function.argtypes = ctypes.c_double, [ctypes.c_double] * len(x)
         return function(*x)
+
+
+# Those of test_processors.py too, which has the bits hold without -ffp-contract=off.
+CORE_FLAGS = ["-std=gnu11", "-fno-math-errno", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{ROOT / 'src_c'}"]
+
+
+def compile_all(folder, sources, command):
+    """Compiles file by file, on all processors, the kernels first, which take longest; the objects, and the errors."""
+
+    def build(source):
+        return subprocess.run(
+            [*command, "-c", source, "-o", folder / f"{source.stem}.o"], capture_output=True, text=True, check=False
+        )
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = pool.map(build, sorted(sources, key=lambda source: not source.stem.startswith("fill")))
+        errors = "".join(result.stderr for result in results if result.returncode)
+    return sorted(folder.glob("*.o")), errors
+
+
+@pytest.fixture(scope="session")
+def core_objects(tmp_path_factory):
+    """The whole core as it is built for use, once for all tests, those of other workers of pytest-xdist included."""
+    if not shutil.which(COMPILER):
+        pytest.skip(f"no C compiler {COMPILER}")
+    fcntl = pytest.importorskip("fcntl")
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with (folder / "core.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        built = folder / "core"
+        if not built.exists():
+            built.mkdir()
+            command = [COMPILER, "-O3", "-fPIC", *CORE_FLAGS]
+            _, errors = compile_all(built, (ROOT / "src_c").glob("*.c"), command)
+            assert not errors
+        return sorted(built.glob("*.o"))
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +119,6 @@ def core(tmp_path_factory):
         pytest.skip(f"no C compiler {COMPILER}")
     path = tmp_path_factory.mktemp("core") / "core.so"
     flags = ["-std=gnu11", "-O1", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared", f"-I{ROOT / 'src_c'}"]
-    sources = [ROOT / "tests" / "words.c", ROOT / "tests" / "parameters.c"]
+    sources = [ROOT / "tests" / "words.c", ROOT / "tests" / "parameters.c", ROOT / "src_c" / "tables.c"]
     subprocess.run([COMPILER, *flags, *sources, "-o", path, "-lm"], check=True)
     return Core(path)

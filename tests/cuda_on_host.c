@@ -5,22 +5,25 @@
 
 #include "fill.cu"
 
-#define DEFINE_PHILOX(method, dtype) PYI_CUDA_KERNELS(PYI_PHILOX4X32_10, method, dtype)
-#define DEFINE_ARS(method, dtype) PYI_CUDA_KERNELS(PYI_ARS4X32_5, method, dtype)
-PYI_EACH_KERNEL(DEFINE_PHILOX)
-PYI_EACH_KERNEL(DEFINE_ARS)
+/* Of each row of each table. */
+#define DEFINE(generator, method, dtype, number, name, bytes, words, digits, least, largest) \
+    PYI_CUDA_KERNELS(generator, method, dtype)
+#define DEFINE_METHOD(generator, method, number) PYI_EACH_DTYPE(DEFINE, generator, method)
+#define DEFINE_GENERATOR(a, b, generator, number, name) PYI_EACH_METHOD(DEFINE_METHOD, generator)
+PYI_EACH_GENERATOR(DEFINE_GENERATOR, , )
 
 typedef void run_kernel(const pyi_job job, char *out, uint64_t first, uint64_t count);
 typedef void window_kernel(const pyi_job job, char *out, const pyi_cuda_window window);
-#define RUN_PHILOX(method, dtype) [PYI_PHILOX4X32_10][method][dtype] = PYI_PHILOX4X32_10##_##method##_##dtype##_run,
-#define RUN_ARS(method, dtype) [PYI_ARS4X32_5][method][dtype] = PYI_ARS4X32_5##_##method##_##dtype##_run,
-#define WINDOW_PHILOX(method, dtype) \
-    [PYI_PHILOX4X32_10][method][dtype] = PYI_PHILOX4X32_10##_##method##_##dtype##_window,
-#define WINDOW_ARS(method, dtype) [PYI_ARS4X32_5][method][dtype] = PYI_ARS4X32_5##_##method##_##dtype##_window,
-static run_kernel *const RUNS[PYI_GENERATORS][PYI_METHODS][PYI_DTYPES] = {PYI_EACH_KERNEL(RUN_PHILOX)
-                                                                              PYI_EACH_KERNEL(RUN_ARS)};
-static window_kernel *const WINDOWS[PYI_GENERATORS][PYI_METHODS][PYI_DTYPES] = {PYI_EACH_KERNEL(WINDOW_PHILOX)
-                                                                                    PYI_EACH_KERNEL(WINDOW_ARS)};
+typedef struct {
+    run_kernel *run;
+    window_kernel *window;
+} kernels;
+#define ENTRY(generator, method, dtype, number, name, bytes, words, digits, least, largest)                        \
+    [generator][method][dtype] = {PYI_HAS_KERNEL(method, dtype, words) ? generator##_##method##_##dtype##_run : 0, \
+                                  PYI_HAS_KERNEL(method, dtype, words) ? generator##_##method##_##dtype##_window : 0},
+#define ENTRY_METHOD(generator, method, number) PYI_EACH_DTYPE(ENTRY, generator, method)
+#define ENTRY_GENERATOR(a, b, generator, number, name) PYI_EACH_METHOD(ENTRY_METHOD, generator)
+static const kernels KERNELS[PYI_GENERATORS][PYI_METHODS][PYI_DTYPES] = {PYI_EACH_GENERATOR(ENTRY_GENERATOR, , )};
 
 #ifdef _WIN32
 #define EXPORT __declspec(dllexport)
@@ -42,15 +45,18 @@ EXPORT void launch(const pyi_job *job, char *out, uint64_t first, uint64_t count
     gridDim.x = blocks;
     blockDim.x = threads;
     for (unsigned t = 0; t < threads; t++) /* what they do together on a device: there they wait for each other */
-        share_table(QUANTILE_F32, t, threads);
+        if (job->method == PYI_METHOD_TRUNCATED_TAIL)
+            share_table(job->tail, TAIL_FIRST, t, threads);
+        else
+            share_table(QUANTILE_F32, QUANTILE_FIRST, t, threads);
     for (unsigned b = from; b < to; b++)
         for (unsigned t = 0; t < threads; t++) {
             blockIdx.x = backwards ? to - 1 - (b - from) : b;
             threadIdx.x = backwards ? threads - 1 - t : t;
             if (window)
-                WINDOWS[job->generator][job->method][job->dtype](*job, out, *window);
+                KERNELS[job->generator][job->method][job->dtype].window(*job, out, *window);
             else
-                RUNS[job->generator][job->method][job->dtype](*job, out, first, count);
+                KERNELS[job->generator][job->method][job->dtype].run(*job, out, first, count);
         }
     pyi_fpenv_leave(saved);
 }

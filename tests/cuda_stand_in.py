@@ -3,6 +3,7 @@
 import ctypes
 import shutil
 import subprocess
+from contextlib import nullcontext
 from functools import cache
 
 import numpy as np
@@ -10,11 +11,10 @@ import pytest
 from conftest import COMPILER, ROOT
 
 from pyinit import _core
-from pyinit.cuda import launch
 from pyinit.cuda.arrays import CudaArray
 from pyinit.kernels.layouts import THREADS, grid
 
-FLAGS = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared"]
+FLAGS = ["-std=gnu11", "-O0", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared"]
 # As on a device, elements are written through pointers to integers of their size.
 FLAGS += ["-fno-strict-aliasing"]
 # A store that is not aligned to what it writes is a fault on a device, and here.
@@ -32,28 +32,27 @@ class HostKernels:
             *(ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, ctypes.c_int),
         )
         self.blocks, self.threads, self.backwards = None, THREADS, False
-        self.launched = self.placed = 0
+        self.launched = self.assigned = 0
 
-    def launch(self, job, pointer, device, stream, some=None):
-        """In place of `launch.launch`; `some`: the first and the last of the CUDA blocks that are run."""
-        where = job.layout
+    def launch(self, key, job, pointer, where, some=None):
+        """Of the CUDA blocks of a grid, `some` from one to another."""
         blocks = self.blocks or grid(where.units, 1)
         first, last = some or (0, blocks)
         window = None if where.is_run else where.packed()
         run = (where.first, where.length) if where.is_run else (0, 0)
-        assert tuple(np.frombuffer(job.constants, np.int32, 3)) == job.kind
-        self.library.launch(job.constants, pointer, *run, window, blocks, self.threads, first, last, self.backwards)
+        assert tuple(np.frombuffer(job, np.int32, 3)) == tuple(key)
+        self.library.launch(job, pointer, *run, window, blocks, self.threads, first, last, self.backwards)
         self.launched += 1
 
-    def place(self, view, values):
-        """In place of `CudaArray.place`: through the address, as bits."""
-        assert values.itemsize == view.dtype.itemsize
-        if view.size:
-            low, high = _core.extent(view.geometry)
-            first = view.geometry.ctypes.data - low
-            memory = (ctypes.c_char * (high - low)).from_address(view.start - first)
-            np.ndarray(view.shape, values.dtype, memory, first, view.geometry.strides)[...] = values
-            self.placed += 1
+    def assign(self, array, values):
+        """In place of `CudaArray.assign`: through the address, as bits."""
+        assert values.itemsize == array.dtype.itemsize
+        if array.size:
+            low, high = _core.extent(array.geometry)
+            first = array.geometry.ctypes.data - low
+            memory = (ctypes.c_char * (high - low)).from_address(array.start - first)
+            np.ndarray(array.shape, values.dtype, memory, first, array.geometry.strides)[...] = values
+            self.assigned += 1
 
 
 @cache  # for all modules
@@ -70,10 +69,12 @@ def host_kernels(tmp_path_factory):
         pytest.skip(f"no C compiler {COMPILER}")
     kernels = HostKernels(library(tmp_path_factory.getbasetemp()))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launch, "device_of", lambda pointer: 0)
-        patch.setattr(launch, "compiled", lambda kind, device: None)
-        patch.setattr(launch, "launch", kernels.launch)
-        patch.setattr(CudaArray, "place", lambda view, values: kernels.place(view, values))
+        patch.setattr(CudaArray, "current", lambda array: nullcontext())
+        patch.setattr(CudaArray, "compile", lambda array, key: None)
+        patch.setattr(
+            CudaArray, "launch", lambda array, _, key, job, where: kernels.launch(key, job, array.start, where)
+        )
+        patch.setattr(CudaArray, "assign", lambda array, values: kernels.assign(array, values))
         yield kernels
 
 
@@ -96,7 +97,7 @@ class OnDevice:
             "strides": None if array.flags.c_contiguous else array.strides,
             "version": 3,
         } | changes
-        self.dtype = "bfloat16" if array.dtype.names else array.dtype
+        self.dtype = array.dtype.names[0] if array.dtype.names else array.dtype
 
     @property
     def __cuda_array_interface__(self):

@@ -1,7 +1,7 @@
 /*
  * Random short jobs on every kernel that the machine has, with ordinary and with streaming stores, into buffers of
  * exactly their size at any alignment, against the scalar kernel; and random windows, in memory of exactly their
- * extent, against the scalar fill of the whole tensor. Built with the sanitizers. Usage: fuzz jobs | windows.
+ * extent, against the scalar fill of the whole tensor. Built with the sanitizers. Usage: fuzz jobs|windows NUMBER.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,35 +24,45 @@ static pyi_distribution random_distribution(void)
                                            {PYI_NORMAL_ICDF, {0.25, 2.0}},
                                            {PYI_TRUNCATED_NORMAL, {0.25, 2.0, -2.0, 1.5}},
                                            {PYI_TRUNCATED_NORMAL, {0.25, 2.0, 6.0, 40.0}},
+                                           {PYI_TRUNCATED_NORMAL, {0.25, 0.0, 6.0, 40.0}},
                                            {PYI_TRUNCATED_NORMAL, {0.25, 2.0, -0.3, -0.29}}};
     return ALL[random64() % (sizeof ALL / sizeof *ALL)];
 }
 
-static int jobs(void)
+/* By the kernel of the tier in use. */
+static void make(const pyi_job *job, uint64_t first, size_t count, char *out)
 {
-    for (int i = 0; i < 20000; i++) {
+    pyi_work work = {.job = job};
+    work.kernel = pyi_dispatch(job, &work.step);
+    pyi_fill_rows(&work, &(pyi_part){.first = first, .count = count, .rows = 1}, out);
+}
+
+static int jobs(int number)
+{
+    for (int i = 0; i < number; i++) {
         pyi_job job;
         const pyi_distribution distribution = random_distribution();
-        const pyi_dtype dtype = distribution.sampler == PYI_BITS ? PYI_U32 : (pyi_dtype)(1 + random64() % 4);
+        const pyi_dtype dtype =
+            distribution.sampler == PYI_BITS ? PYI_U32 : (pyi_dtype)(1 + random64() % (PYI_DTYPES - 1));
         if (pyi_describe(&distribution, dtype, &job) != PYI_OK)
             return 2;
         job.generator = random64() % PYI_GENERATORS;
         job.seed = random64();
         job.id = random64();
         job.block = random64() % 2 ? random64() : 0xffffffff00000000u - random64() % 40;
-        const size_t size = pyi_sample_size(dtype), count = random64() % 150, bytes = count * size;
+        const size_t size = pyi_sample_bytes(dtype), count = random64() % 150, bytes = count * size;
         const size_t shift = random64() % 64;
         const uint64_t first = random64() % 1000;
         job.skip = (uint32_t)(random64() % (4 / pyi_sample_words(dtype)));
         char *expected = malloc(bytes + 1), *memory = malloc(shift + bytes + 1);
         pyi_isa_select("scalar");
-        pyi_dispatch (&job)(&job, &(pyi_part){.first = first, .count = count, .rows = 1}, expected);
+        make(&job, first, count, expected);
         for (const char *const *name = pyi_isa_available(); *name; name++) {
             job.stream = (int)(random64() % 2);
             pyi_isa_select(*name);
             /* The last byte of the allocation stays free: what a fill writes there is an error by itself. */
             memory[shift + bytes] = 0x55;
-            pyi_dispatch (&job)(&job, &(pyi_part){.first = first, .count = count, .rows = 1}, memory + shift);
+            make(&job, first, count, memory + shift);
             if (memcmp(memory + shift, expected, bytes) || memory[shift + bytes] != 0x55) {
                 printf("%s: generator %d, method %d, dtype %d, block %llu, skip %u, first %llu, count %zu, stream %d, "
                        "shift %zu\n",
@@ -137,14 +147,15 @@ static int refused(void)
     return 0;
 }
 
-static int windows(void)
+static int windows(int number)
 {
     if (refused())
         return 4;
-    for (int i = 0; i < 4000; i++) {
+    for (int i = 0; i < number; i++) {
         const pyi_distribution distribution = random_distribution();
-        const pyi_dtype dtype = distribution.sampler == PYI_BITS ? PYI_U32 : (pyi_dtype)(1 + random64() % 4);
-        const size_t size = pyi_sample_size(dtype);
+        const pyi_dtype dtype =
+            distribution.sampler == PYI_BITS ? PYI_U32 : (pyi_dtype)(1 + random64() % (PYI_DTYPES - 1));
+        const size_t size = pyi_sample_bytes(dtype);
         const random_window w = new_window(size);
         const pyi_window window = {w.ndim, w.shape, w.strides, w.global, w.offset};
         const pyi_options options = {.threads = (unsigned)below(4)};
@@ -194,4 +205,8 @@ static int windows(void)
     return 0;
 }
 
-int main(int argc, char **argv) { return argc > 1 && !strcmp(argv[1], "windows") ? windows() : jobs(); }
+int main(int argc, char **argv)
+{
+    const int number = argc == 3 ? atoi(argv[2]) : 0;
+    return !number ? 5 : !strcmp(argv[1], "windows") ? windows(number) : jobs(number);
+}

@@ -4,8 +4,8 @@
  *
  *     generator seed id position-div-4 position-mod-4 sampler dtype count four parameters
  *
- * with the enumerations of pyinit.h as numbers. Without an argument it prints the tiers that the machine has. Each
- * fill is checked against one of a strided window as well.
+ * with the enumerations of pyinit.h as numbers, and the bits of the parameters as integers. Without an argument it
+ * prints the tiers that the machine has. Each fill is checked against one of a strided window as well.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 #include "pyinit.h"
 
-#define MAX_COUNT 100003
+#define MAX_COUNT 50021
 
 /* A window of a tensor, its columns next to each other in memory, holds the samples of the plain fill. */
 static int window_agrees(pyi_stream stream, const pyi_distribution *distribution, pyi_dtype dtype, size_t size,
@@ -51,9 +51,8 @@ static void make_little_endian(char *bytes, size_t count, size_t size)
 int main(int argc, char **argv)
 {
     static double memory[MAX_COUNT];
-    static const size_t SIZES[] = {[PYI_U32] = 4, [PYI_F32] = 4, [PYI_F64] = 8, [PYI_F16] = 2, [PYI_BF16] = 2};
     char *out = (char *)memory;
-    uint64_t seed, id, block;
+    uint64_t seed, id, block, parameters[4];
     unsigned generator, word, sampler, dtype;
     size_t count;
     pyi_distribution d;
@@ -65,22 +64,24 @@ int main(int argc, char **argv)
     }
     if (pyi_isa_select(argv[1]) != PYI_OK)
         return 2;
-    while (scanf("%u %" SCNu64 " %" SCNu64 " %" SCNu64 " %u %u %u %zu %lf %lf %lf %lf", &generator, &seed, &id, &block,
-                 &word, &sampler, &dtype, &count, &d.parameters[0], &d.parameters[1], &d.parameters[2],
-                 &d.parameters[3]) == 12) {
+    while (scanf("%u %" SCNu64 " %" SCNu64 " %" SCNu64 " %u %u %u %zu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
+                 &generator, &seed, &id, &block, &word, &sampler, &dtype, &count, &parameters[0], &parameters[1],
+                 &parameters[2], &parameters[3]) == 12) {
         pyi_stream stream, start;
-        if (dtype > PYI_BF16 || count > MAX_COUNT ||
-            pyi_stream_new(&stream, (pyi_generator)generator, seed, id) != PYI_OK ||
+        size_t size;
+        if (count > MAX_COUNT || pyi_stream_new(&stream, (pyi_generator)generator, seed, id) != PYI_OK ||
             pyi_skip_ahead(&stream, block, word) != PYI_OK)
             return 3;
         start = stream;
         d.sampler = (pyi_sampler)sampler;
+        memcpy(d.parameters, parameters, sizeof parameters);
         if (pyi_fill(&stream, &d, (pyi_dtype)dtype, out, count, NULL) != PYI_OK)
             return 4;
-        if (count == MAX_COUNT && !window_agrees(start, &d, (pyi_dtype)dtype, SIZES[dtype], out))
+        size = pyi_dtypes[dtype].bytes;
+        if (count == MAX_COUNT && !window_agrees(start, &d, (pyi_dtype)dtype, size, out))
             return 5;
-        make_little_endian(out, count, SIZES[dtype]);
-        if (fwrite(out, SIZES[dtype], count, stdout) != count)
+        make_little_endian(out, count, size);
+        if (fwrite(out, size, count, stdout) != count)
             return 6;
     }
     return ferror(stdin) || !feof(stdin);

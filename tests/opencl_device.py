@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from test_windows import empty
+from kinds import empty
 
 
 @pytest.fixture(scope="module")

@@ -68,13 +68,15 @@ def _bytes64(low, high):
     return low.to_bytes(8, "little") + high.to_bytes(8, "little")
 
 
+GENERATORS = {"philox": philox4x32, "ars5": lambda counter, key: ars4x32(counter, (*key, 0, 0))}
+
+
 def word(generator, seed, id, position):
     """Word number `position` of a stream."""
     block = position // 4
     counter = block & MASK32, block >> 32, id & MASK32, id >> 32
     key = seed & MASK32, seed >> 32
-    block_words = philox4x32(counter, key) if generator == "philox" else ars4x32(counter, (*key, 0, 0))
-    return block_words[position % 4]
+    return GENERATORS[generator](counter, key)[position % 4]
 
 
 def word64(generator, seed, id, position):
@@ -84,6 +86,8 @@ def word64(generator, seed, id, position):
 
 def rounded(exact, dtype):
     """The number of `dtype` nearest to a rational, ties to even."""
+    if abs(exact) >= 2**1024 - 2**970:
+        return dtype(math.inf if exact > 0 else -math.inf)
     if dtype is np.float64:
         return np.float64(exact.numerator / exact.denominator)  # Python's int division rounds correctly
     double = exact.numerator / exact.denominator
@@ -95,6 +99,8 @@ def rounded(exact, dtype):
 
 def fma(a, b, c):
     """a * b + c, rounded once."""
+    if not (math.isfinite(a) and math.isfinite(b) and math.isfinite(c)):
+        return a * b + c
     exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
     if exact == 0:  # a rational has no -0
         return a * b + c
@@ -108,14 +114,111 @@ def horner(x, coefficients):
     return y
 
 
-def uniform(generator, seed, id, position, dtype, low=0.0, high=1.0):
-    """The uniform sample whose words begin at `position`."""
-    low, high = dtype(low), dtype(high)
-    if dtype is np.float32:
-        u = np.float32(word(generator, seed, id, position) >> 8) * np.float32(2.0**-24)
-    else:
-        u = np.float64(word64(generator, seed, id, position) >> 11) * np.float64(2.0**-53)
-    return min(fma(u, high - low, low), np.nextafter(high, low))
+# Of each type: significant bits, exponent of the least subnormal number, largest number, and overflow as bits.
+TYPES = {
+    "float32": (24, -149, float.fromhex("0x1.fffffep127"), 0x7F800000),
+    "float64": (53, -1074, float.fromhex("0x1.fffffffffffffp1023"), 0x7FF << 52),
+    "float16": (11, -24, 65504.0, 0x7C00),
+    "bfloat16": (8, -133, float.fromhex("0x1.fep127"), 0x7F80),
+    "float8_e4m3fn": (4, -9, 448.0, 0x7F),  # nan
+    "float8_e5m2": (3, -16, 57344.0, 0x7C),
+}
+
+
+def real(dtype):
+    """In what the samples of a type are computed."""
+    return np.float64 if dtype == "float64" else np.float32
+
+
+def bits(x, dtype):
+    """The bits of the number of a type that is nearest to x, ties to even."""
+    digits, least, largest, overflow = TYPES[dtype]
+    sign = (math.copysign(1, x) < 0) << overflow.bit_length()  # the highest bit
+    exponent = max(math.frexp(x)[1] - digits, least) if x else least  # of the last bit
+    if math.isinf(x):
+        return sign | overflow
+    units = round(Fraction(abs(float(x))) / Fraction(2) ** exponent)  # which takes ties to even
+    if units * Fraction(2) ** exponent > Fraction(largest):
+        return sign | overflow
+    # Counted from 0, every octave has 2^(digits - 1) numbers more, and the subnormals are the first of them.
+    return sign | (units + (exponent - least) * 2 ** (digits - 1))
+
+
+def outermost(x, dtype, up):
+    """The least number of a type that is not below x, or the largest that is not above; for float64 x itself."""
+    digits, least, largest, _ = TYPES[dtype]
+    if dtype == "float64" or math.isinf(x):
+        return x
+    if abs(x) > largest:
+        return math.copysign(math.inf if up == (x > 0) else largest, x)
+    unit = Fraction(2) ** (max(math.frexp(x)[1] - digits, least) if x else least)
+    units = Fraction(x) / unit
+    return float((math.ceil(units) if up else math.floor(units)) * unit) + 0.0  # there is no -0
+
+
+def bounds(low, high, inside, dtype):
+    """The outermost samples between two bounds; `inside` twice where no number of the type is there."""
+    first, last = outermost(float(low), dtype, True), outermost(float(high), dtype, False)
+    if first > last:
+        first = last = inside
+    return real(dtype)(first), real(dtype)(last)
+
+
+def least(x, limit):
+    return x if x < limit else limit
+
+
+def greatest(x, limit):
+    return x if x > limit else limit
+
+
+def claim(position, sampler, dtype, count):
+    """Where a fill begins that is asked for at a position, and where it leaves the stream."""
+    words = 2 if dtype == "float64" else 1
+    group = words * (2 if sampler == "normal" else 1)
+    if not count:
+        return position, position
+    begin = -(-position // group) * group
+    return begin, begin + -(-count * words // group) * group
+
+
+def fill(generator, seed, id, position, sampler, parameters, dtype, count):
+    """The samples of a fill, as the bits of their type."""
+    begin, _ = claim(position, sampler, dtype, count)
+    words = 2 if dtype == "float64" else 1
+    draw = SAMPLERS[sampler](dtype, *parameters)
+    return [draw(generator, seed, id, begin + i * words) for i in range(count)]
+
+
+def uniform_of(dtype, low=0.0, high=1.0):
+    kind = real(dtype)
+    low, high = kind(low), kind(high)
+    scale = high - low
+    below = math.nextafter(float(high), -math.inf)
+    middle = kind(float(low) + (float(high) - float(low)) / 2)
+    first, last = bounds(low, below, middle, dtype) if low < high else (low, low)
+
+    def draw(*where):
+        if dtype == "float64":
+            u = np.float64(word64(*where) >> 11) * np.float64(2.0**-53)
+        else:
+            u = np.float32(word(*where) >> 8) * np.float32(2.0**-24)
+        x = least(fma(u, scale, low), last)
+        return bits(x if dtype in ("float32", "float64") else greatest(x, first), dtype)
+
+    return draw
+
+
+def bits_of(dtype):
+    return word
+
+
+def normal_of(dtype, mean=0.0, std=1.0):
+    return lambda *where: bits(normal(*where, real(dtype), mean, std), dtype)
+
+
+def normal_icdf_of(dtype, mean=0.0, std=1.0):
+    return lambda *where: bits(normal_icdf(*where, real(dtype), mean, std), dtype)
 
 
 def normal(generator, seed, id, position, dtype, mean=0.0, std=1.0):
@@ -172,19 +275,6 @@ def quantile64(log, t):
         return q * horner(x, above) / horner(x, below)
     x, (above, below) = (r - 5.0, QUANTILE64["far"]) if r >= 5 else (r - 1.6, QUANTILE64["tail"])
     return horner(x, above) / horner(x, below)
-
-
-def half_bits(x, half):
-    """The 16 bits of the float16 or bfloat16 nearest to a number, ties to even."""
-    digits, least = (11, -24) if half == "float16" else (8, -133)  # the least is the exponent of the last subnormal bit
-    infinite = 0x7C00 if half == "float16" else 0x7F80
-    sign = 0x8000 if math.copysign(1, x) < 0 else 0
-    exponent = (
-        max(math.frexp(x)[1] - digits, least) if x else least
-    )  # of the last bit; Python's round takes ties to even
-    units = round(Fraction(abs(x)) / Fraction(2) ** exponent)
-    # Counted from 0, every octave has 2^(digits - 1) numbers more, and the subnormals are the first of them.
-    return sign | min(units + (exponent - least) * 2 ** (digits - 1), infinite)
 
 
 def minus_two_log(u):
@@ -316,3 +406,5 @@ QUANTILE64 = {
         ),
     ),
 }
+
+SAMPLERS = {"bits": bits_of, "uniform": uniform_of, "normal": normal_of, "normal_icdf": normal_icdf_of}

@@ -127,11 +127,13 @@ def test_streaming_stores_write_whole_vectors():
         assert (written[memory.VECTOR : -memory.VECTOR] == bench.BYTE).all()
 
 
-@pytest.fixture(scope="module")
-def counted():
-    wide = [tier for tier in isa.available() if tier != "scalar"]  # which takes ten times as many
+@pytest.fixture(scope="module", params=["best tier", pytest.param("all tiers", marks=pytest.mark.slow)])
+def counted(request):
+    tiers, core = (), None
+    if request.param == "best tier":
+        tiers, core = isa.available()[:1], request.getfixturevalue("core_objects")
     try:
-        return instructions.count(tiers=wide or ["scalar"])["fills"]
+        return instructions.count(tiers=tiers, core=core)["fills"]
     except RuntimeError as error:
         if re.search(r"not allowed|not possible|Linux only|no compiler", str(error)):
             pytest.skip(str(error))

@@ -2,6 +2,7 @@
 
 import copy
 import ctypes
+import hashlib
 import inspect
 import pickle
 import subprocess
@@ -22,6 +23,12 @@ POSITIONS = (0, 1, 2, 3, 7, 1022, 1023, 1024, 1025, 2**34 - 1, 2**65 + 3)
 
 def rng(stream):
     return np.random.Generator(BitGenerator(stream))
+
+
+def hashed(stream, name, person):
+    """The id that pyinit gives what it makes itself; a child's has no `person`."""
+    text = stream.id.to_bytes(8, "little") + name.encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8, person=person).digest(), "little")
 
 
 def run(code):
@@ -131,10 +138,12 @@ def test_jumped_streams_share_no_word(generator):
     here = BitGenerator(Stream(1, generator, id=2**64 - 2, position=7))
     here.spawn(1)
     jumped = [here.jumped(n) for n in range(5)]
-    assert [j.stream for j in jumped] == [Stream(1, generator, id=n % 2**64, position=7) for n in range(-2, 3)]
+    ids = [hashed(here.stream, str(n), b"pyinit jump") for n in range(1, 5)]
+    assert [j.stream for j in jumped] == [Stream(1, generator, id=i, position=7) for i in (2**64 - 2, *ids)]
     assert here.jumped().stream == jumped[1].stream
     assert here.jumped().jumped(2).stream == here.jumped(3).stream == here.jumped(2**64 + 3).stream
     assert jumped[1].jumped(-1).stream == here.stream
+    assert here.jumped(-1).stream.id == hashed(here.stream, str(2**64 - 1), b"pyinit jump")
     assert here.jumped().state["n_children_spawned"] == 0
     # From the jump on, and round to where they began.
     draws = [set(j.random_raw(2000)) | set(j.advance(-4000).random_raw(2000)) for j in jumped]
@@ -152,6 +161,8 @@ def test_state(generator):
         "bit_generator": "BitGenerator",
         "state": {"generator": generator, "seed": 2**64 - 1, "id": 3, "position": 2**65 + 3},
         "n_children_spawned": 2,
+        "origin": 3,
+        "jumps": 0,
     }
     next_words = bits.random_raw(5)
     other = BitGenerator(1)
@@ -159,6 +170,8 @@ def test_state(generator):
     assert other.state == state
     assert np.array_equal(other.random_raw(5), next_words)
     assert other.spawn(1)[0].stream == bits.spawn(1)[0].stream
+    other.state = bits.jumped(5).state
+    assert other.jumped(-5).stream == bits.stream
 
 
 BAD_STATES = {
@@ -171,6 +184,9 @@ BAD_STATES = {
     "stream without id": (lambda s: {**s, "state": {"seed": 1}}, ValueError, "generator, seed, id, position"),
     "generator": (lambda s: {**s, "state": {**s["state"], "generator": "mt"}}, ValueError, "generator must be one of"),
     "position": (lambda s: {**s, "state": {**s["state"], "position": -1}}, ValueError, "position must be in"),
+    "origin": (lambda s: {**s, "origin": 4}, ValueError, "state must be of 0 jumps from id 0x4; got id 0x0"),
+    "jumps": (lambda s: {**s, "jumps": 1}, ValueError, "state must be of 1 jumps from id 0x0; got id 0x0"),
+    "origin no int": (lambda s: {**s, "origin": None}, TypeError, "id must be an integer"),
     "children negative": (lambda s: {**s, "n_children_spawned": -1}, ValueError, "n_children_spawned must be non-neg"),
     "children no int": (lambda s: {**s, "n_children_spawned": "1"}, TypeError, "n_children_spawned must be an integer"),
 }
@@ -194,10 +210,11 @@ def test_spawned_are_children_others_at_each_call(generator):
         *(g.bit_generator for g in drawn.spawn(2)),
         *drawn.bit_generator.spawn(1),
     ]
-    assert [c.stream for c in children] == [stream.child(f"spawn[{i}]") for i in range(5)]
+    ids = [hashed(stream, str(i), b"pyinit spawn") for i in range(5)]
+    assert [c.stream for c in children] == [Stream(4, generator, id=i) for i in ids]
     assert drawn.bit_generator.stream == stream
     assert drawn.bit_generator.spawn(0) == []
-    assert children[0].spawn(1)[0].stream == stream.child("spawn[0]").child("spawn[0]")
+    assert children[0].spawn(1)[0].stream.id == hashed(children[0].stream, "0", b"pyinit spawn")
     with pytest.raises(ValueError, match="n_children must be non-negative; got -1"):
         drawn.bit_generator.spawn(-1)
     with pytest.raises(TypeError, match="n_children must be an integer; got float"):
@@ -211,10 +228,10 @@ def test_the_seed_sequence_is_one_for_others_too(generator):
     assert isinstance(children, np.random.bit_generator.ISpawnableSeedSequence)
     assert children.state == {"generator": generator, "seed": 4, "id": 0, "n_children_spawned": 0}
     # As SciPy spawns: by the seed sequence and the class.
-    assert [BitGenerator(c).stream for c in children.spawn(2)] == [stream.child(f"spawn[{i}]") for i in range(2)]
+    assert [BitGenerator(c).stream for c in children.spawn(2)] == [b.stream for b in BitGenerator(stream).spawn(2)]
     assert repr(children) == f"ChildStreams(Stream(seed=4, generator={generator!r}, position=0), n_children_spawned=2)"
     assert pickle.loads(pickle.dumps(children)).state == children.state
-    words = stream.child("generate_state").bits(6)
+    words = Stream(4, generator, id=hashed(stream, "", b"pyinit state")).bits(6)
     assert np.array_equal(children.generate_state(6), words)
     pairs = words[::2].astype(np.uint64) | words[1::2].astype(np.uint64) << np.uint64(32)
     assert np.array_equal(children.generate_state(3, np.uint64), pairs)
@@ -326,6 +343,7 @@ def test_it_is_loaded_when_it_is_asked_for():
     assert run(f"{code} print(pyinit.BitGenerator(1))").stdout.startswith("BitGenerator(Stream(seed=1")
     assert "BitGenerator" in dir(pyinit)
     assert set(pyinit.__all__) <= set(dir(pyinit))
+    assert not {"Any", "LATER", "TYPE_CHECKING"} & set(dir(pyinit))
     with pytest.raises(AttributeError, match="module 'pyinit' has no attribute 'BitGenerators'"):
         _ = pyinit.BitGenerators
     assert inspect.signature(BitGenerator).parameters.keys() == {"stream"}

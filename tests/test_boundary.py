@@ -4,15 +4,18 @@ import array
 import ctypes
 import math
 import mmap
+import pickle
 import platform
 import sys
+from fractions import Fraction
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import as_strided
 
 import pyinit
-from pyinit import Stream
+from pyinit import Stream, distributions, initializers
 
 
 def f32(*shape):
@@ -267,3 +270,39 @@ def test_isa_errors():
     with pytest.raises(ValueError, match=r"'sse9' is not available; available here: .*scalar"), pyinit.isa.use("sse9"):
         pass
     assert pyinit.isa.active() == pyinit.isa.available()[0]
+
+
+@pytest.mark.parametrize("value", [np.complex64(1), np.array(1j), np.array("0.5"), np.str_("0.5"), 1j, "1", None, []])
+def test_a_parameter_is_a_real_number(value):
+    with pytest.raises(TypeError, match="std must be a real number; got"):
+        Stream(1).normal(3, std=value)
+
+
+@pytest.mark.parametrize("value", [np.float16(2), np.int8(2), np.array(2.0), True + 1, Fraction(2)])
+def test_of_any_real_type(value):
+    assert Stream(1).normal(3, std=value).tolist() == Stream(1).normal(3, std=2.0).tolist()
+
+
+def test_arrays_of_arrays_are_not_made():
+    stream = Stream(1)
+    with pytest.raises(TypeError, match="dtype must be one of numbers"):
+        stream.normal(3, np.dtype((np.float32, (2,))))
+    assert stream.position == 0
+
+
+def test_distributions_are_values():
+    assert distributions.normal(std=2) == distributions.normal(0, 2.0) != distributions.normal(method="icdf")
+    assert distributions.normal() == ANY
+    assert distributions.normal() != "normal"
+    shown = [distributions.bits(), distributions.normal(1, 2, "icdf"), distributions.truncated_normal(upper=np.inf)]
+    for distribution in shown:
+        assert pickle.loads(pickle.dumps(distribution)) == distribution
+        assert eval(repr(distribution), {**vars(distributions), "inf": np.inf}) == distribution
+    assert len({*shown, *shown}) == 3
+
+
+def test_a_mask_does_not_keep_a_scheme_from_the_array():
+    for scheme in (initializers.zeros(), initializers.orthogonal(), initializers.normal()):
+        masked = np.ma.array(np.full((2, 2), 9.0, np.float32), mask=[[1, 0], [0, 1]], hard_mask=True)
+        scheme(masked, Stream(1))
+        assert not (masked.data == 9).any()

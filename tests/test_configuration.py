@@ -94,7 +94,11 @@ def test_what_is_no_scheme_is_not_run(text):
     ("specification", "error", "message"),
     [
         ("normal(sdt=1)", TypeError, r"'normal\(sdt=1\)' makes no scheme: .*unexpected keyword argument 'sdt'"),
-        ("normal(std=-1)", ValueError, r"'normal\(std=-1\)' makes no scheme: mean and std must be finite"),
+        (
+            "normal(std=-1)",
+            ValueError,
+            r"'normal\(std=-1\)' makes no scheme: std must be finite and not negative; got -1.0",
+        ),
         ("constant", TypeError, "'constant' makes no scheme: .*missing 1 required positional argument"),
         ("normal(std='0.02')", TypeError, "std must be a real number; got '0.02'"),
         ("constant(1" + "0" * 400 + ")", ValueError, "value must be a number that a float can hold"),

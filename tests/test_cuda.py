@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from pyinit import Stream, cuda
 from pyinit.cuda.driver import Foreign
-from pyinit.cuda.host_copies import PinnedMemory
 from pyinit.kernels.layouts import THREADS, Axis, grid, layout
-from pyinit.kernels.pipeline import pieces
+from pyinit.kernels.staging import pieces
 
 
 def float32(**changes):
@@ -35,7 +34,11 @@ def test_what_is_an_array_on_a_device():
         (float32(strides=(18, 4)), ValueError, r"aligned to its elements on a GPU; .* with strides \(18, 4\)"),
         (float32(data=(4096, True)), ValueError, "out must be writable; got a read-only array"),
         (float32(strides=(0, 4)), ValueError, "no two elements in one place"),
-        (float32(typestr="<i4"), TypeError, "out must have dtype float32, float64, float16 or bfloat16"),
+        (
+            float32(typestr="<i4"),
+            TypeError,
+            "out must have dtype float32, float64, float16, bfloat16, float8_e4m3fn or float8_e5m2",
+        ),
         (float32(typestr=">f4"), TypeError, "in native byte order"),
         (float32(typestr="float33"), TypeError, "OnDevice has one that cannot be read"),
         (float32(shape=None), TypeError, "cannot be read"),
@@ -55,7 +58,8 @@ def test_arrays_refused(out, error, message):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"std": -1.0}, ValueError, "std must be finite in float32"),
+        ({"std": -1.0}, ValueError, "std must be finite and not negative; got -1.0"),
+        ({"std": 3e38}, ValueError, r"std must be at most 2\.12676e\+37; got 3e\+38 in float32"),
         ({"mean": "0"}, TypeError, "mean must be a real number"),
         ({"method": "ziggurat"}, ValueError, "method must be"),
         ({"offset": (0, 0)}, ValueError, "offset needs global_shape"),
@@ -111,10 +115,10 @@ def test_too_little_memory():
         runtime.getDeviceCount()
     except runtime.CUDARuntimeError:
         with pytest.raises(MemoryError, match='backend="host" needs 4096 bytes of pinned memory; CUDA says: cudaError'):
-            PinnedMemory(4096)
+            cuda.view(float32()).staging_buffer(4096)
     else:
         with pytest.raises(MemoryError, match="bytes of pinned memory; CUDA says: cudaErrorMemoryAllocation"):
-            PinnedMemory(2**50)
+            cuda.view(float32()).staging_buffer(2**50)
 
 
 def test_backends_refused():
@@ -174,7 +178,7 @@ def test_grids():
     assert grid(1, 1) == grid(THREADS, 132) == 1
     assert grid(THREADS + 1, 132) == 2
     assert grid(2**40, 132) == 132 * grid(10**9, 1) < 2**31
-    assert grid(2**40, 132, held=5) == 660
+    assert grid(2**40, 132, blocks_per_multiprocessor=5) == 660
 
 
 def test_an_older_cupy(monkeypatch):

@@ -1,21 +1,24 @@
 """What NVRTC makes of src_c/fill.cu with the flags of pyinit.cuda, for every kernel: no GPU is needed to compile."""
 
+import os
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import nvrtc
 import pytest
 from conftest import ROOT
-from kernel_limits import every_kind
 from nvrtc import compiled
 
 from pyinit import _core
-from pyinit.cuda import launch
+from pyinit.cuda import compiler
+from pyinit.kernels.device_arrays import KernelKey
 from pyinit.kernels.layouts import MAX_AXES, THREADS
-from pyinit.kernels.sources import DTYPES, FLAGS, GENERATORS, METHODS, kernel_name, source
+from pyinit.kernels.sources import DTYPES, FLAGS, enumerators, kernel_name, source
 
-KINDS = every_kind()
+KEYS = [KernelKey(*numbers) for numbers in _core.KERNELS]
 PROCESSORS = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 
 
@@ -31,16 +34,18 @@ def processors():
 def kernels():
     """All of them, with what the assembler says of registers."""
     flags = [*FLAGS, "--ptxas-options=-v"]
-    return {kind: compiled(source(kind, _core.JOB_BYTES), flags=flags) for kind in KINDS}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        made = pool.map(lambda key: compiled(source(key, _core.JOB_BYTES), flags=flags), KEYS)
+        return dict(zip(KEYS, made, strict=True))
 
 
 @pytest.fixture(scope="module")
 def ptx(kernels):
-    return {kind: text for kind, (text, _, _) in kernels.items()}
+    return {key: text for key, (text, _, _) in kernels.items()}
 
 
-def identify(kind):
-    return kernel_name(kind, is_run=True)[4:-4]
+def identify(key):
+    return kernel_name(key, is_run=True)[4:-4]
 
 
 def assert_rounded(text):
@@ -53,38 +58,41 @@ def assert_rounded(text):
     assert not re.search(r"\b(?:sin|cos|lg2|ex2|tanh|rsqrt)\.", text)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=identify)
-def test_every_operation_is_rounded_as_written(ptx, kind):
-    assert_rounded(ptx[kind])
+@pytest.mark.parametrize("key", KEYS, ids=identify)
+def test_every_operation_is_rounded_as_written(ptx, key):
+    assert_rounded(ptx[key])
 
 
 @pytest.mark.skipif(not shutil.which("nvcc"), reason="no nvcc")
 def test_nvcc_rounds_as_written_too(tmp_path):
-    """All kernels in one text, from the headers as they are."""
-    names = [(GENERATORS[g], METHODS[m], DTYPES[d]) for g, m, d in KINDS]
-    text = "".join(f"PYI_CUDA_KERNELS({', '.join(name)})\n" for name in names)
-    (tmp_path / "all.cu").write_text(f'#include "fill.cu"\n{text}')
-    command = ["nvcc", "-ptx", "-arch=sm_90", "-Werror=all-warnings", *FLAGS, f"-I{ROOT / 'src_c'}", "all.cu"]
-    subprocess.run(command, cwd=tmp_path, check=True)
-    made = (tmp_path / "all.ptx").read_text()
-    assert made.count(".entry") == 2 * len(KINDS)
+    """All kernels of a generator in one text, from the headers as they are."""
+    for number in _core.GENERATORS.values():
+        keys = (f"PYI_CUDA_KERNELS({', '.join(enumerators(key))})\n" for key in KEYS if key.generator == number)
+        (tmp_path / f"all_{number}.cu").write_text(f'#include "fill.cu"\n{"".join(keys)}')
+    command = ["nvcc", "-ptx", "-arch=sm_90", "-Werror=all-warnings", *FLAGS, f"-I{ROOT / 'src_c'}"]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        run = partial(subprocess.run, cwd=tmp_path, check=True)
+        list(pool.map(run, [[*command, file] for file in tmp_path.glob("*.cu")]))
+    made = "".join(file.read_text() for file in tmp_path.glob("*.ptx"))
+    assert made.count(".entry") == 2 * len(KEYS)
     assert_rounded(made)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=identify)
-def test_nothing_is_kept_in_local_memory_or_called(ptx, kind):
-    assert not re.search(r"\.local|\bcall\b|\.func", ptx[kind])
+@pytest.mark.parametrize("key", KEYS, ids=identify)
+def test_nothing_is_kept_in_local_memory_or_called(ptx, key):
+    assert not re.search(r"\.local|\bcall\b|\.func", ptx[key])
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=identify)
-def test_samples_leave_in_stores_of_whole_blocks(ptx, kind):
-    of_halves = DTYPES[kind[2]] in ("PYI_F16", "PYI_BF16")  # which are 8 bytes; a run takes two of them
-    for name, is_run in ((kernel_name(kind, True), True), (kernel_name(kind, False), False)):
-        body = ptx[kind].split(f".entry {name}(")[1].split(".entry")[0]
+@pytest.mark.parametrize("key", KEYS, ids=identify)
+def test_samples_leave_in_stores_of_whole_blocks(ptx, key):
+    row = next(row for row in _core.DTYPES.values() if row.number == key.dtype)
+    words = row.bytes // row.words  # of 4 bytes in a block; a run takes as many blocks as make up 16
+    for name, is_run in ((kernel_name(key, True), True), (kernel_name(key, False), False)):
+        body = ptx[key].split(f".entry {name}(")[1].split(".entry")[0]
         wide = re.findall(r"st\.global\.v(\d)\.[uf]32", body)
-        assert set(wide) == {"2" if of_halves and not is_run else "4"}
+        assert set(wide) == ({"4"} if is_run else {str(words)} if words > 1 else set())
         assert f".maxntid {THREADS}" in body
-        assert "st.global.u8" not in body
+        assert ("st.global.u8" in body) == (row.bytes == 1)
 
 
 def fmas(text):
@@ -112,36 +120,35 @@ def test_no_product_and_sum_are_fused_that_the_source_has_apart(ptx):
         ("TRUNCATED_NARROW", "F32"): (4 * (1 + 4 + 1), 0),
     }
     for (method, dtype), expected in counts.items():
-        for generator in range(len(GENERATORS)):
-            kind = (generator, METHODS.index(f"PYI_METHOD_{method}"), DTYPES.index(f"PYI_{dtype}"))
-            short = GENERATORS[generator] == "PYI_PHILOX4X32_10" and dtype != "F64"
+        for generator in range(len(_core.GENERATORS)):
+            key = KernelKey(generator, _core.METHODS.index(f"PYI_METHOD_{method}"), DTYPES.index(f"PYI_{dtype}"))
+            short = _core.GENERATOR_ENUMERATORS[generator] == "PYI_PHILOX4X32_10" and dtype != "F64"
             blocks = 1 + (4 if short else 2 if dtype == "BF16" else 1)
-            assert fmas(ptx[kind]) == tuple(blocks * n for n in expected), (method, dtype)
+            assert fmas(ptx[key]) == tuple(blocks * n for n in expected), (method, dtype)
 
 
 def test_a_default_compiler_would_fuse_them():
-    """The flags are needed: without them PTX leaves products and sums to be fused, and divides inexactly."""
-    kind = (0, METHODS.index("PYI_METHOD_TRUNCATED_TAIL"), DTYPES.index("PYI_F32"))
-    text = compiled(source(kind, _core.JOB_BYTES), flags=["--std=c++17"])[0]
+    """The flags are needed: without them PTX leaves products and sums to be fused."""
+    key = KernelKey(0, _core.METHODS.index("PYI_METHOD_BOX_MULLER"), DTYPES.index("PYI_F32"))
+    text = compiled(source(key, _core.JOB_BYTES), flags=["--std=c++17"])[0]
     assert re.search(r"mul\.f32", text)
     assert re.search(r"add\.f32", text)
-    assert "div.full" in compiled(source(kind, _core.JOB_BYTES), flags=[*FLAGS, "--prec-div=false"])[0]
-    assert ".ftz" in compiled(source(kind, _core.JOB_BYTES), flags=[*FLAGS, "--ftz=true"])[0]
+    assert ".ftz" in compiled(source(key, _core.JOB_BYTES), flags=[*FLAGS, "--ftz=true"])[0]
 
 
 # One of each generator on every processor; all on one of them.
-@pytest.mark.parametrize("kind", [(0, 2, 1), (1, 4, 2)], ids=identify)
-def test_every_processor_has_code_without_a_warning(kind):
+@pytest.mark.parametrize("key", [KernelKey(0, 2, 1), KernelKey(1, 4, 2)], ids=identify)
+def test_every_processor_has_code_without_a_warning(key):
     assert "sm_90" in processors()
     for processor in processors():
-        _, code, log = compiled(source(kind, _core.JOB_BYTES), processor)
+        _, code, log = compiled(source(key, _core.JOB_BYTES), processor)
         assert code.startswith(b"\x7fELF")
         assert not log.strip("\0\n "), log
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=identify)
-def test_the_assembler_spills_nothing_worth_speaking_of(kernels, kind):
-    *_, log = kernels[kind]
+@pytest.mark.parametrize("key", KEYS, ids=identify)
+def test_the_assembler_spills_nothing_worth_speaking_of(kernels, key):
+    *_, log = kernels[key]
     used = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", log)
     assert all(int(n) <= 8 for kernel in used for n in kernel), log
     assert len(used) >= 2, log
@@ -187,12 +194,12 @@ def test_roots_are_what_the_assembler_makes_of_the_exact_root(processor):
 
 def test_cupy_compiles_with_these_flags_alone(monkeypatch):
     """CuPy's own, which it would ask the device for, is the architecture; here PTX, to be read."""
-    compiler = pytest.importorskip("cupy.cuda.compiler", reason="no CuPy")
-    monkeypatch.setattr(compiler, "_get_arch_for_options_for_nvrtc", lambda arch: ("-arch=compute_90", "ptx"))
-    kind = (0, METHODS.index("PYI_METHOD_TRUNCATED_TAIL"), DTYPES.index("PYI_F32"))
-    text = launch.machine_code(kind).decode().replace("rsqrt.approx.ftz.f32", "")
+    cupy = pytest.importorskip("cupy.cuda.compiler", reason="no CuPy")
+    monkeypatch.setattr(cupy, "_get_arch_for_options_for_nvrtc", lambda arch: ("-arch=compute_90", "ptx"))
+    key = KernelKey(0, _core.METHODS.index("PYI_METHOD_BOX_MULLER"), DTYPES.index("PYI_F32"))
+    text = compiler.machine_code(key).decode().replace("rsqrt.approx.ftz.f32", "")
     assert ".target sm_90" in text
-    assert "div.rn.f32" in text
+    assert "mul.rn.f32" in text
     assert not re.search(r"\.ftz|\.approx|\.full|mul\.f32|add\.f32", text)
 
 

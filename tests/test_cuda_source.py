@@ -7,36 +7,18 @@ import pytest
 from cuda_stand_in import OnDevice, host_kernels
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kinds import CASES, KINDS, claim, empty, fill, name, words
 from numpy.lib.stride_tricks import as_strided
-from test_windows import DTYPES, empty, generators, positions
+from test_windows import generators, positions
 
-import pyinit
-from pyinit import Stream
-from pyinit.cuda import launch
+from pyinit import Stream, _core
+from pyinit.kernels.device_arrays import KernelKey
 from pyinit.kernels.layouts import THREADS, layout
 
 __all__ = ["host_kernels"]
 
-FILLS = {
-    "bits": ("fill_bits", {}),
-    "uniform": ("fill_uniform", {"low": -1.0, "high": 2.0}),
-    "normal": ("fill_normal", {"mean": 0.5, "std": 2.0}),
-    "icdf": ("fill_normal", {"method": "icdf"}),
-    "centre": ("fill_truncated_normal", {"lower": -1.5}),
-    "mirrored": ("fill_truncated_normal", {"lower": 0.5, "upper": 9.0, "std": 3.0}),
-    "tail": ("fill_truncated_normal", {"lower": 6.0, "upper": math.inf}),
-    "narrow": ("fill_truncated_normal", {"lower": 1.0, "upper": 1.01}),
-    "subnormal": ("fill_normal", {"std": 1e-39}),
-}
-KINDS = [(name, dtype) for name in FILLS for dtype in (DTYPES if name != "bits" else ["uint32"])]
-
 kinds = st.sampled_from(KINDS)
 grids = st.tuples(st.sampled_from([None, 1, 2, 3, 7]), st.sampled_from([1, 2, 31, 33, 64, 256]), st.booleans())
-
-
-def fill(stream, kind, out, **window):
-    method, parameters = FILLS[kind[0]]
-    return getattr(stream, method)(out, **parameters, **window)
 
 
 def guarded(shape, kind, before):
@@ -53,20 +35,27 @@ def assert_untouched(memory, out):
     assert (memory == 0xA5).all()
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind))
+def job_of(stream, kind):
+    """The kernel of a fill, and the bytes of its job."""
+    distribution = CASES[kind[0]]
+    key = KernelKey(_core.GENERATORS[stream.generator], *_core.check_dtype(distribution, empty((), kind).dtype))
+    return key, _core.make_job(stream, distribution, key.dtype)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=name)
 @pytest.mark.parametrize("before", [0, 1, 2, 3])
 def test_the_edges_of_runs(host_kernels, generator, kind, before):
     host_kernels.blocks, host_kernels.threads, host_kernels.backwards = 2, 3, False
     whole = fill(Stream(5, generator, position=4), kind, empty(1100, kind))
-    words = 2 if kind[1] == "float64" else 1
     for count in (*range(41), 1000):
-        for skip in range(4):
+        for position in range(4, 8):
             memory, out = guarded((count,), kind, before)
-            stream = Stream(5, generator, position=4 + skip * words)
-            given = OnDevice(out)
+            stream, given = Stream(5, generator, position=position), OnDevice(out)
+            begin, end = claim(kind, position, count)
+            skip = (begin - 4) // words(kind)
             assert fill(stream, kind, given) is given
             assert out.tobytes() == whole[skip : skip + count].tobytes()
-            assert stream.position == 4 + (skip + count) * words
+            assert stream.position == end
             assert_untouched(memory, out)
 
 
@@ -141,30 +130,26 @@ def test_many_dimensions(host_kernels):
 
 
 @pytest.mark.parametrize("aligned", [True, False])
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind))
+@pytest.mark.parametrize("kind", KINDS, ids=name)
 def test_the_end_of_a_run_beyond_2_to_the_32_elements(host_kernels, generator, kind, aligned):
     """Of a grid that would write so much, the last CUDA blocks, into memory that holds what they write."""
-    words = 2 if kind[1] == "float64" else 1
     # What a CUDA block has: a thread takes several blocks of words in a turn where they are stored whole, else one.
-    share = THREADS * 4 // words * (host_kernels.library.cuda_blocks() if aligned else 1)
+    share = THREADS * 4 // words(kind) * (host_kernels.library.cuda_blocks() if aligned else 1)
     memory, out = guarded((2 * share,), kind, 0 if aligned else 1)
     count = 2**32 + out.size
-    jobs = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launch, "launch", lambda job, *_: jobs.append(job))
-        fill(Stream(3, generator, position=4), kind, OnDevice(empty(1, kind)))
+    key, job = job_of(Stream(3, generator, position=4), kind)
     where = layout((count,), (out.itemsize,), out.itemsize)
     assert where.is_run
     host_kernels.blocks, host_kernels.threads, host_kernels.backwards = count // share, THREADS, False
     pointer = out.ctypes.data - 2**32 * out.itemsize
     last = (host_kernels.blocks - 2, host_kernels.blocks)
-    host_kernels.launch(jobs[0]._replace(layout=where), pointer, 0, None, some=last)
-    expected = fill(Stream(3, generator, position=4 + 2**32 * words), kind, empty(out.size, kind))
+    host_kernels.launch(key, job, pointer, where, some=last)
+    expected = fill(Stream(3, generator, position=4 + 2**32 * words(kind)), kind, empty(out.size, kind))
     assert out.tobytes() == expected.tobytes()
     assert_untouched(memory, out)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind))
+@pytest.mark.parametrize("kind", KINDS, ids=name)
 def test_numbers_of_blocks_that_pass_a_multiple_of_2_to_the_32(host_kernels, generator, kind):
     """Within what a CUDA block takes in a turn, between two turns, and in a run that begins with it."""
     host_kernels.blocks, host_kernels.threads, host_kernels.backwards = 2, 4, False
@@ -191,18 +176,18 @@ def test_a_window_beyond_2_to_the_32_samples_and_bytes(host_kernels):
 
 def test_a_window_of_more_than_2_to_the_32_units(host_kernels):
     """All of its rows in one place, and the last units alone."""
-    jobs, out, rows = [], np.zeros(4, np.float32), 2**33
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launch, "launch", lambda job, *_: jobs.append(job))
-        Stream(3, position=5).fill_normal(OnDevice(np.zeros(1, np.float32)))
+    out, rows = np.zeros(4, np.float32), 2**33
+    key, job = job_of(Stream(3, position=6), ("normal", "float32"))
     where = layout((rows, 4), (0, 4), 4)
     assert where.units == 2 * rows
     host_kernels.blocks, host_kernels.threads, host_kernels.backwards = where.units // 256, 256, False
-    host_kernels.launch(
-        jobs[0]._replace(layout=where), out.ctypes.data, 0, None, some=(where.units // 256 - 1, where.units // 256)
-    )
-    last_row = Stream(3, position=5 + 4 * (rows - 1)).normal(4)
-    assert (out[3], out[:3].any()) == (last_row[3], False)  # a row's second block, of which it has one sample
+    last = (where.units // 256 - 1, where.units // 256)
+    host_kernels.launch(key, job, out.ctypes.data, where, some=last)
+    last_row = fill(Stream(3, position=6 + 4 * (rows - 1)), ("normal", "float32"), np.zeros(4, np.float32))
+    assert (out[2:].tolist(), out[:2].any()) == (
+        last_row[2:].tolist(),
+        False,
+    )  # a row's second block, of which it has two samples
 
 
 def test_rows_more_than_2_to_the_32_bytes_apart(host_kernels):
@@ -219,14 +204,10 @@ def test_rows_more_than_2_to_the_32_bytes_apart(host_kernels):
 
 
 def test_both_sides_agree_on_sizes(host_kernels):
-    state = Stream(0)
-    kinds = []
-    begin, job = pyinit._core.fill_bits(state, np.zeros(3, np.uint32), ready=kinds.append)
-    assert len(job) == host_kernels.library.job_size() == pyinit._core.JOB_BYTES
+    _, job = job_of(Stream(0), ("bits", "uint32"))
+    assert len(job) == host_kernels.library.job_size() == _core.JOB_BYTES
     assert len(layout((3, 2), (4, 12), 4).packed()) == host_kernels.library.window_size()
     assert host_kernels.library.cuda_threads() == THREADS
-    assert kinds == [(0, 0, 0)]
-    assert (begin.position, state.position) == (0, 3)
 
 
 def test_the_end_of_a_stream(host_kernels):

@@ -41,7 +41,7 @@ def test_public_names_are_documented():
 
 
 def test_examples_are_found():
-    found = doctest.DocTestFinder().find(pyinit.streams, "pyinit.streams")
+    found = doctest.DocTestFinder().find(pyinit.fills, "pyinit.fills")
     assert sum(len(case.examples) for case in found) > 10
 
 

@@ -70,5 +70,5 @@ def test_c(library, tmp_path, name):
 def test_the_c_library_exports_its_public_functions_alone(library):
     command = ["nm", "-D", "--defined-only", library / "libpyinit.so"]
     listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    declared = re.findall(r"\b(pyi_\w+)\(", (ROOT / "src_c" / "pyinit.h").read_text())
+    declared = re.findall(r"\b(pyi_\w+)(?:\(|\[\];)", (ROOT / "src_c" / "pyinit.h").read_text())
     assert sorted(line.split()[-1] for line in listing.splitlines()) == sorted(set(declared))

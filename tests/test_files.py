@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -13,16 +14,16 @@ from hypothesis import strategies as st
 
 import pyinit
 from pyinit import Stream, files, initializers
-from pyinit.arrays import BFLOAT16
+from pyinit.arrays import dtype_of
 from pyinit.atomic import replacement
 from pyinit.files import filling
 from pyinit.files.filling import blocks
 
-DTYPES = ("float32", "float64", "float16", "bfloat16")
+DTYPES = ("float32", "float64", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
 
 
 def in_memory(shape, scheme, stream, dtype):
-    out = np.empty(shape, BFLOAT16 if dtype == "bfloat16" else dtype)
+    out = np.empty(shape, dtype_of(dtype))
     return initializers.scheme(scheme)(out, stream)
 
 
@@ -212,6 +213,85 @@ def test_a_file_that_came_to_be_in_the_meantime_stays(tmp_path):
     assert os.listdir(tmp_path) == ["w.npy"]
 
 
+RACE = """
+import sys
+from pathlib import Path
+from pyinit.atomic import replacement
+folder, mine, rounds = Path(sys.argv[1]), sys.argv[2].encode(), int(sys.argv[3])
+done = []
+for i in range(rounds):
+    (folder / f"{sys.argv[2]}{i}").touch()
+    while len(list(folder.glob(f"[ab]{i}"))) < 2:
+        pass
+    try:
+        with replacement(folder / f"{i}.bin", overwrite=False) as file:
+            file.write(mine)
+        done.append(i)
+    except FileExistsError:
+        pass
+print(*done)
+"""
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_processes_that_make_one_new_file_one_fails(tmp_path, links):
+    code = RACE if links else "import os\ndel os.link\n" + RACE
+    racers = [
+        subprocess.Popen([sys.executable, "-c", code, tmp_path, name, "100"], stdout=subprocess.PIPE, text=True)
+        for name in "ab"
+    ]
+    won = [set(map(int, racer.communicate()[0].split())) for racer in racers]
+    assert won[0] | won[1] == set(range(100))
+    assert not won[0] & won[1]
+    assert {i: (tmp_path / f"{i}.bin").read_text() for i in won[0]} == dict.fromkeys(won[0], "a")
+    assert {i: (tmp_path / f"{i}.bin").read_text() for i in won[1]} == dict.fromkeys(won[1], "b")
+    assert not list(tmp_path.glob(".pyinit-*"))
+
+
+def test_without_links_an_error_leaves_nothing(tmp_path, monkeypatch):
+    def fails(*names):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.delattr(os, "link")
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(OSError, match="Input/output"):
+        files.fill(tmp_path / "w.npy", (2, 2), "zeros", 0)
+    assert os.listdir(tmp_path) == []
+
+
+UNMAPPED = """
+import sys
+from pyinit import files
+files.fill(sys.argv[1], (2, 2), "zeros", 0, overwrite=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_whose_owner_does_not_exist_here_is_replaced(tmp_path):
+    """As in a container that does not have all users: there chown says EINVAL."""
+    if not shutil.which("unshare") or subprocess.run(["unshare", "-Ur", "true"], capture_output=True).returncode:
+        pytest.skip("no user namespaces")
+    path = tmp_path / "w.npy"
+    path.touch()
+    path.chmod(0o666)
+    os.chown(path, 1234, 1234)
+    subprocess.run(["unshare", "-Ur", sys.executable, "-c", UNMAPPED, path], check=True)
+    assert np.load(path).shape == (2, 2)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("mode", [0o600, 0o4640], ids=oct)
+def test_a_file_that_root_replaces_keeps_its_owner(tmp_path, mode):
+    path = tmp_path / "w.npy"
+    path.touch()
+    os.chown(path, 65534, 65533)
+    path.chmod(mode)
+    files.fill(path, (2, 2), "zeros", 0, overwrite=True)
+    now = path.stat()
+    assert (now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)) == (65534, 65533, mode)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="links and modes of POSIX")
 def test_a_link_is_followed_and_the_mode_is_that_of_any_new_file(tmp_path):
     (tmp_path / "disk").mkdir()
@@ -257,12 +337,14 @@ def test_what_is_no_regular_file_is_not_replaced(tmp_path):
         ({"shape": (4,)}, ValueError, "at least 2 dimensions"),
         ({"shape": (0,)}, ValueError, "at least 2 dimensions"),
         ({"shape": (0, 2), "scheme": "constant(1e39)"}, ValueError, "value must be at most"),
-        ({"dtype": "int32"}, TypeError, "float16, bfloat16, float32, float64; got int32"),
+        ({"dtype": "int32"}, TypeError, "float16, bfloat16, float32, float64, float8_e4m3fn, float8_e5m2; got int32"),
         ({"dtype": "nonsense"}, TypeError, "got 'nonsense'"),
         ({"dtype": "bfloat16"}, TypeError, r"name the file \.safetensors"),
         ({"seed": -1}, ValueError, "seed"),
         ({"generator": "mt19937"}, ValueError, "generator"),
         ({"chunk_bytes": 0.5}, TypeError, "chunk_bytes must be an integer"),
+        ({"chunk_bytes": 0}, ValueError, "chunk_bytes must be at least 1; got 0"),
+        ({"scheme": "zeros", "num_threads": -1}, ValueError, "num_threads must be at least 1; got -1"),
         ({"path": "w.safetensors", "name": "__metadata__"}, ValueError, "__metadata__"),
         ({"path": "w.safetensors", "name": "bad\udcff"}, ValueError, "surrogates not allowed"),
         ({"path": "w.safetensors", "name": None}, TypeError, "name must be a str; got None"),

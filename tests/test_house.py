@@ -1,6 +1,7 @@
 """The rules of the house: which module may import which, and where optional packages come in."""
 
 import ast
+import graphlib
 import re
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pyinit"
 FILES = sorted(PACKAGE.rglob("*.py"))
-CYTHON_FILES = sorted(PACKAGE.rglob("*.pyx"))
+MODULES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in FILES}
+CYTHON_FILES = sorted([*PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("*.pxi")])
 
 # Imports go down this list only; modules of one row do not import each other.
 FLOORS = [
@@ -20,10 +22,11 @@ FLOORS = [
     {"bench", "files", "plots"},
     {"diagnostics"},
     {"adapters", "network"},
-    {"bit_generator"},
+    {"bit_generator", "models"},
     {"child_streams", "initializers"},
     {"machine", "streams"},
-    {"arrays", "atomic", "isa", "terminal"},
+    {"fills"},
+    {"arrays", "atomic", "distributions", "isa", "terminal"},
     {"cuda", "opencl"},
     {"kernels"},
     {"_core"},
@@ -47,6 +50,18 @@ def imports(path):
                 yield from (f"pyinit.{alias.name}" for alias in node.names)
 
 
+def modules(path):
+    """The modules of pyinit that a file imports. Of `from pyinit.a import b`: pyinit.a.b, where that is a module."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("pyinit"))
+        elif isinstance(node, ast.ImportFrom) and node.module.startswith("pyinit"):
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                if name != "pyinit.__version__":
+                    yield name if name in MODULES or name == "pyinit._core" else node.module
+
+
 def floor(name):
     return next(i for i, rooms in enumerate(FLOORS) if name in rooms)
 
@@ -61,6 +76,13 @@ def test_imports_go_down(path):
         if parts[0] == "pyinit" and len(parts) > 1 and parts[1] not in (here, "__version__"):
             assert parts[1] != "Stream", "import it from pyinit.streams"
             assert floor(parts[1]) > floor(here), f"{here} imports {parts[1]}"
+
+
+def test_no_room_has_a_circle():
+    """Whatever a function imports late included: a module can be read with those below it alone."""
+    uses = {name: set(modules(path)) & MODULES.keys() - {name} for name, path in MODULES.items()}
+    assert not [name for name, used in uses.items() if "pyinit" in used], "import the module that is meant"
+    assert set(graphlib.TopologicalSorter(uses).static_order()) == MODULES.keys()
 
 
 @pytest.mark.parametrize("path", CYTHON_FILES, ids=lambda p: p.name)

@@ -253,8 +253,8 @@ def test_a_scheme_of_ones_own():
     class Shifted(Scheme):
         shift: float = 1.0
 
-        def fill(self, block, stream, num_threads):
-            stream.fill_normal(block.part, self.shift, 0.0, num_threads=num_threads, **block.window)
+        def fill(self, window, stream, num_threads):
+            stream.fill_normal(window.array, self.shift, 0.0, num_threads=num_threads, **window.placement)
 
     assert (Shifted(2.0)(np.empty(3), Stream(0)) == 2.0).all()
     assert repr(Shifted()) == "Shifted()"

@@ -116,8 +116,8 @@ def test_truncation_without_its_correction_is_found_out():
 
 
 def test_families_stand_for_the_plain_ones():
-    assert scheme("lecun_normal").at((3, 16)) == Normal(0.0, 0.25)
-    assert scheme("he_uniform").at((3, 24)) == Uniform(-0.5, 0.5)
+    assert scheme("lecun_normal").resolve((3, 16)) == Normal(0.0, 0.25)
+    assert scheme("he_uniform").resolve((3, 24)) == Uniform(-0.5, 0.5)
 
 
 @pytest.mark.parametrize(("shape", "sparsity"), [((100, 400), 0.1), ((64, 300), 0.5), ((10, 50), 0.99), ((7, 30), 0.0)])

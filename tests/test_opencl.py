@@ -1,39 +1,42 @@
 """Arrays of pyopencl: on whatever OpenCL device there is, PoCL's processor say, the bits are the host's."""
 
+import re
 import threading
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kinds import KINDS, claim, empty, fill, name, words
 from opencl_device import Guarded, queue
-from test_cuda_source import KINDS, fill, windows
-from test_windows import empty, generators, positions
+from test_cuda_source import windows
+from test_windows import generators, positions
 
 from pyinit import Stream, _core
-from pyinit.kernels import pipeline, sources
+from pyinit.kernels import sources, staging
 from pyinit.opencl import driver, programs
 
 __all__ = ["queue"]
 
 SOME_KINDS = [("bits", "uint32"), ("normal", "float32"), ("uniform", "float64"), ("centre", "float16")]
 SOME_KINDS += [("icdf", "bfloat16")]
-each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind))
-some_kinds = pytest.mark.parametrize("kind", SOME_KINDS, ids=lambda kind: "-".join(kind))
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=name)
+some_kinds = pytest.mark.parametrize("kind", SOME_KINDS, ids=name)
 both_backends = pytest.mark.parametrize("backend", ["device", "host"])
 
 
 @each_kind
 def test_the_bits_of_runs(queue, generator, kind):
     whole = fill(Stream(5, generator, position=4), kind, empty(1100, kind))
-    words = 2 if kind[1] == "float64" else 1
     for count in (*range(41), 1000):
-        skip, before = count % 4, count % 5
+        position, before = 4 + count % 4, count % 5
         guarded = Guarded(queue, (count,), kind, before)
-        stream = Stream(5, generator, position=4 + skip * words)
+        stream = Stream(5, generator, position=position)
+        begin, end = claim(kind, position, count)
+        skip = (begin - 4) // words(kind)
         assert fill(stream, kind, guarded.array) is guarded.array
         assert guarded.values().tobytes() == whole[skip : skip + count].tobytes()
-        assert stream.position == 4 + (skip + count) * words
+        assert stream.position == end
 
 
 @each_kind
@@ -81,7 +84,7 @@ def test_any_window_and_strides(queue, backend, generator, kind, window, before,
     first = part(around).__array_interface__["data"][0] - around.__array_interface__["data"][0]
     out = guarded.part(size, first, part(around).strides)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "PIECE_BYTES", 256)
+        patch.setattr(staging, "PIECE_BYTES", 256)
         fill(stream, kind, out, **where, backend=backend)
     assert stream == expected
     assert (guarded.on_host()[0] == host).all()
@@ -89,8 +92,8 @@ def test_any_window_and_strides(queue, backend, generator, kind, window, before,
 
 @some_kinds
 def test_pieces_of_the_host(queue, generator, kind, monkeypatch):
-    """Many, so that each of the two slots is used again and again."""
-    monkeypatch.setattr(pipeline, "PIECE_BYTES", 4096)
+    """Many, so that each of the two buffers is used again and again."""
+    monkeypatch.setattr(staging, "PIECE_BYTES", 4096)
     for shape in ((50_000,), (300, 170), (3, 5, 7, 11)):
         guarded = Guarded(queue, shape, kind, 1)
         stream = Stream(4, generator, position=3)
@@ -98,6 +101,34 @@ def test_pieces_of_the_host(queue, generator, kind, monkeypatch):
         fill(stream, kind, guarded.array, backend="host")
         assert guarded.values().tobytes() == fill(expected, kind, empty(shape, kind)).tobytes()
         assert stream == expected
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    generator=generators,
+    position=positions,
+    fills=st.lists(
+        st.tuples(st.sampled_from(SOME_KINDS), st.integers(0, 70), st.sampled_from(["host", "device", "numpy"])),
+        min_size=2,
+        max_size=8,
+    ),
+)
+def test_no_two_fills_share_a_word(queue, generator, position, fills):
+    """Arrays of the device and of the host take turns on one stream, each with words of its own."""
+    stream, free = Stream(7, generator, position=position), position
+    for kind, count, backend in fills:
+        begin, end = claim(kind, stream.position, count)
+        expected = fill(Stream(7, generator, position=begin), kind, empty(count, kind))
+        if backend == "numpy":
+            values = fill(stream, kind, empty(count, kind))
+        else:
+            guarded = Guarded(queue, (count,), kind)
+            fill(stream, kind, guarded.array, backend=backend)
+            values = guarded.values()
+        assert values.tobytes() == expected.tobytes()
+        assert stream.position == end >= begin + count * words(kind)
+        assert begin >= free
+        free = end if count else free
 
 
 def test_a_window_beyond_2_to_the_32_samples(queue):
@@ -137,7 +168,7 @@ def test_a_device_without_doubles(queue, monkeypatch):
         fill(Stream(3), kind, out)
         assert out.get().tobytes() == fill(Stream(3), kind, empty(out.shape, kind)).tobytes()
     stream = Stream(3)
-    with pytest.raises(RuntimeError, match=f"device {device.name} lacks what the samples need: float64"):
+    with pytest.raises(RuntimeError, match=f"device {re.escape(device.name)} lacks what the samples need: float64"):
         stream.fill_normal(cla.empty(queue, 3, np.float64))
     assert stream.position == 0
 

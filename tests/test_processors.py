@@ -1,24 +1,22 @@
 """The C core alone: every compiler, optimisation and processor at hand gives the known answers and golden hashes."""
 
-import hashlib
-import json
 import os
 import platform
-import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import golden
+import kinds
 import numpy as np
 import pytest
+from conftest import COMPILER, CORE_FLAGS, ROOT, compile_all
 
-ROOT = Path(__file__).parents[1]
-GOLDEN = json.loads(golden.FILE.read_text())
+from pyinit import distributions
+
+GOLDEN = golden.hashes()
 VECTORS = [line.split() for line in (ROOT / "tests" / "vectors" / "known_answers.txt").read_text().splitlines()]
 VECTORS = [v for v in VECTORS if v and v[0] != "#"]
-FLAGS = ["-std=gnu11", "-fno-math-errno", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{ROOT / 'src_c'}"]
 # Each: the compilers, the emulator, the tiers. Emulated ones are compiled statically, for there is no loader.
 PROCESSORS = {
     "native": ({"gcc": ["gcc"], "clang": ["clang"]}, [], None),
@@ -41,16 +39,13 @@ def on_each(function, items):
         return list(pool.map(function, items))
 
 
-def build(folder, command):
-    """Compiles the core and golden.c, file by file."""
-
-    def run(source):
-        return subprocess.run([*command, *FLAGS, "-c", source], cwd=folder, capture_output=True, text=True, check=False)
-
-    for result in on_each(run, [*sorted((ROOT / "src_c").glob("*.c")), ROOT / "tests" / "golden.c"]):
-        assert result.returncode == 0, result.stderr
-    program, objects = folder / "golden", sorted(folder.glob("*.o"))
-    subprocess.run([*command, *objects, "-o", program, "-lm", "-lpthread"], check=True)
+def build(folder, command, objects=()):
+    """Compiles golden.c and the core, unless there are its objects, file by file."""
+    sources = [] if objects else (ROOT / "src_c").glob("*.c")
+    made, errors = compile_all(folder, [*sources, ROOT / "tests" / "golden.c"], [*command, *CORE_FLAGS])
+    assert not errors
+    program = folder / "golden"
+    subprocess.run([*command, *objects, *made, "-o", program, "-lm", "-lpthread"], check=True)
     return program
 
 
@@ -70,7 +65,7 @@ def known_answers(program, emulator, tier):
         block, stream, seed, *rest = [low | high << 32 for low, high in zip(state[::2], state[1::2])]
         if rounds != "7" and not any(rest):
             name = "philox" if generator == "philox" else "ars5"
-            jobs.append(golden.job(name, seed, stream, 4 * block, 0, "uint32", 4))
+            jobs.append(golden.job(name, seed, stream, 4 * block, distributions.bits(), "uint32", 4))
             expected += a, b, c, d
     assert len(jobs) == 4
     assert np.frombuffer(samples(program, emulator, tier, jobs), "<u4").tolist() == expected
@@ -79,26 +74,27 @@ def known_answers(program, emulator, tier):
 def hashes(program, emulator, tier, cases):
     data, found, begin = samples(program, emulator, tier, map(golden.line, cases)), {}, 0
     for case in cases:
-        size = golden.COUNT * golden.DTYPES[case.split()[2]].itemsize
-        found[case] = hashlib.sha256(data[begin : begin + size]).hexdigest()
+        size = golden.COUNT * kinds.DTYPES[case.split(", ")[2]].itemsize
+        found[case] = golden.hash_of(data[begin : begin + size])
         begin += size
     assert begin == len(data)
     return found
 
 
-def check(folder, processor, compiler, flags, position):
+def check(folder, processor, compiler, flags, position, objects=()):
     compilers, emulator, tiers = PROCESSORS[processor]
     command = [*compilers[compiler], *flags]
     libraries = [compilers["gcc"][0]] if emulator else []  # clang takes those that come with GCC
     for name in (command[0], *libraries, *emulator):
         if not shutil.which(name):
             pytest.skip(f"{name} is not installed")
-    program = build(folder, command)
+    program = build(folder, command, objects)
     had = subprocess.run([*emulator, program], capture_output=True, text=True, check=True).stdout.split()
     assert tiers is None or had == tiers
-    cases = [case for case in GOLDEN if int(case.split()[-1]) == position]
+    cases = [case for case in GOLDEN if int(case.split(", ")[-1]) == position]
     if emulator:  # slow: of ARS, which shares its samplers with Philox, those that take words in each way
-        cases = [case for case in cases if not re.match("ars5 (normal_icdf|truncated)", case)]
+        in_each_way = ("bits", "uniform", "normal", "uniform around 0")
+        cases = [case for case in cases if case.startswith("philox") or case.split(", ")[1] in in_each_way]
 
     def check_tier(tier):
         known_answers(program, emulator, tier)
@@ -109,22 +105,27 @@ def check(folder, processor, compiler, flags, position):
 
 
 def configurations():
-    """All processors, compilers and flags; what takes long under an emulator, and shows no more, is slow."""
+    """All processors, compilers and flags; what takes long, and shows no more, is slow. -flto goes with -O2."""
     for processor in PROCESSORS:
         for compiler in ("gcc", "clang"):
-            for flag in ("-O0", "-O1", "-Os", "-O2", "-O3"):
-                quick = flag in ("-O0", "-O2", "-O3") if processor == "native" else compiler + flag in EMULATED
-                yield pytest.param(processor, compiler, flag, marks=[] if quick else pytest.mark.slow)
+            for flag in POSITION:
+                quick = flag in NATIVE[compiler] if processor == "native" else compiler + flag in EMULATED
+                if processor == "native" or flag.startswith("-O"):
+                    yield pytest.param(processor, compiler, flag, marks=[] if quick else pytest.mark.slow)
 
 
+NATIVE = {"gcc": ("-O0", "-O3", "-flto"), "clang": ("-O0", "-O2", "-O3")}
 EMULATED = ("gcc-O3", "clang-O0", "clang-O2")
 # One each, so that all have their turn; the Python tests try them all on the processor at hand.
-POSITION = dict(zip(("-O0", "-O1", "-O2", "-O3", "-Os"), golden.POSITIONS * 2))
+POSITION = dict(zip(("-O0", "-O1", "-O2", "-O3", "-Os", "-flto", "-march=native"), golden.POSITIONS * 2))
 
 
 @pytest.mark.parametrize(("processor", "compiler", "flag"), [*configurations()])
-def test_golden_hashes(tmp_path, processor, compiler, flag):
-    check(tmp_path, processor, compiler, [flag], POSITION[flag])
+def test_golden_hashes(request, tmp_path, processor, compiler, flag):
+    flags = [flag] if flag.startswith("-O") else ["-O2", flag]
+    as_used = (processor, compiler, flag) == ("native", COMPILER, "-O3")  # so that there are objects already
+    objects = request.getfixturevalue("core_objects") if as_used else ()
+    check(tmp_path, processor, compiler, flags, POSITION[flag], objects)
 
 
 @pytest.mark.slow

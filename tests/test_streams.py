@@ -69,11 +69,13 @@ def test_numpy_integers_are_integers():
 
 def test_position_moves_with_fills_and_can_be_set():
     stream = Stream(1)
-    stream.normal(3)
+    stream.bits(1)
+    stream.normal(3)  # pairs of words: 2 and 3, 4 and 5
+    assert stream.position == 6
     stream.bits((2, 2))
-    assert stream.position == 7
+    assert stream.position == 10
     stream.uniform(2, np.float64)
-    assert stream.position == 12
+    assert stream.position == 14
     stream.position = 7
     assert stream == Stream(1).skip_ahead(7)
 
@@ -209,7 +211,7 @@ def test_a_source_folder_without_the_core_says_what_to_do(tmp_path):
     # An editable installation finds the core for any folder of that name.
     forget = "import sys; sys.meta_path[:] = [f for f in sys.meta_path if 'Editable' not in getattr(f, '__name__', '')]"
     result = run(f"{forget}; import pyinit", cwd=tmp_path)
-    assert "holds pyinit's sources and not its compiled core: run Python in another folder" in result.stderr
+    assert "holds pyinit's sources and not its compiled core: start Python in another folder" in result.stderr
 
 
 def test_import_needs_numpy_alone():
@@ -231,3 +233,29 @@ def test_import_needs_numpy_alone():
 def test_what_is_imported_later_is_there_when_asked_for():
     code = "import sys, pyinit; 'pyinit.files' in sys.modules and 1/0; pyinit.files.fill; dir(pyinit).index('network')"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class Tagged(Stream):
+    """A stream with something that it was not given by pyinit."""
+
+    def __init__(self, seed, tag):
+        super().__init__(seed)
+        self.tag = tag
+
+
+def test_what_comes_of_a_stream_is_a_plain_one():
+    stream = Tagged(1, "t")
+    for other in (stream.copy(), stream.child("a"), copy.copy(stream), pickle.loads(pickle.dumps(stream))):
+        assert type(other) is Stream
+    assert stream.copy() == stream
+    assert stream.child("a") == Stream(1).child("a")
+
+
+@pytest.mark.parametrize("position", [-1, 2**66 + 1, 10**5000, -(10**5000)], ids=lambda n: str(n.bit_length()))
+def test_a_position_out_of_range_is_named(position):
+    stream = Stream(1, position=5)
+    with pytest.raises(ValueError, match=r"position must be in \[0, 2\*\*66\]; got"):
+        stream.position = position
+    with pytest.raises(TypeError, match="position must be an integer; got str"):
+        stream.position = "x"
+    assert stream.position == 5

@@ -9,38 +9,13 @@ import pytest
 from conftest import GENERATORS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kinds import CASES, DTYPES, KINDS, claim, empty, fill, name, words
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 import pyinit
 from pyinit import Stream
-from pyinit.arrays import BFLOAT16
 
-DTYPES = {"float32": "f4", "float64": "f8", "float16": "f2", "bfloat16": BFLOAT16}
-FILLS = {
-    "bits": ("fill_bits", {}),
-    "uniform": ("fill_uniform", {"low": -1.0, "high": 2.0}),
-    "normal": ("fill_normal", {"mean": 0.5, "std": 2.0}),
-    "icdf": ("fill_normal", {"method": "icdf"}),
-    "truncated": ("fill_truncated_normal", {"lower": -1.5}),
-    "far": ("fill_truncated_normal", {"lower": 6.0, "upper": math.inf}),
-    "narrow": ("fill_truncated_normal", {"lower": 1.0, "upper": 1.01}),
-}
-KINDS = [(name, dtype) for name in FILLS for dtype in (DTYPES if name != "bits" else ["uint32"])]
 POSITIONS = [0, 1, 2, 3, 2**33 + 1, 2**34 - 37, 2**34 - 6, 2**65 - 5, 2**66 - 100_000]
-
-
-def fill(stream, kind, out, **window):
-    method, parameters = FILLS[kind[0]]
-    return getattr(stream, method)(out, **parameters, **window)
-
-
-def empty(shape, kind):
-    return np.zeros(shape, DTYPES.get(kind[1], np.uint32))
-
-
-def words(kind, position, count):
-    """Where a stream stands after a fill."""
-    return position + count if kind[1] != "float64" or not count else position + position % 2 + 2 * count
 
 
 kinds, positions = st.sampled_from(KINDS), st.builds(int.__add__, st.sampled_from(POSITIONS), st.integers(0, 40))
@@ -84,7 +59,7 @@ def layouts(draw, shape, kind):
     shift = draw(st.integers(0, 70))
     memory_shape = [shape[i] * steps[i] + pads[i] for i in order]
     memory = np.full(shift + size * math.prod(memory_shape) + 70, 0xA5, np.uint8)
-    block = memory[shift : shift + size * math.prod(memory_shape)].view(DTYPES.get(kind[1], np.uint32))
+    block = memory[shift : shift + size * math.prod(memory_shape)].view(DTYPES[kind[1]])
     block = block.reshape(memory_shape).transpose(np.argsort(order))
     slices = []
     for n, step in zip(shape, steps, strict=True):
@@ -108,7 +83,7 @@ def test_the_pieces_of_any_tiling_equal_the_whole(data, generator, kind, tiling,
             threads = data.draw(st.sampled_from([None, 3]))
             fill(stream, kind, part, global_shape=shape, offset=offset, num_threads=threads)
         pieces[tuple(slice(o, o + n) for o, n in zip(offset, size, strict=True))] = part
-        assert stream.position == words(kind, position, math.prod(shape))
+        assert stream.position == claim(kind, position, math.prod(shape))[1]
     assert pieces.tobytes() == whole.tobytes()
 
 
@@ -121,7 +96,7 @@ def test_any_strides_hold_the_same_values(data, generator, kind, shape, position
         assert fill(stream, kind, out) is out
     expected = fill(Stream(5, generator, position=position), kind, empty(shape, kind))
     assert out.tobytes() == expected.tobytes()
-    assert stream.position == words(kind, position, out.size)
+    assert stream.position == claim(kind, position, out.size)[1]
     # Around the elements and between them nothing has changed.
     out[...] = np.frombuffer(b"\xa5" * out.itemsize, out.dtype)[0]
     assert (memory == 0xA5).all()
@@ -136,7 +111,7 @@ def test_a_wrong_order_would_be_noticed():
     assert np.array_equal(out, Stream(1).normal((20, 30)))
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind))
+@pytest.mark.parametrize("kind", KINDS, ids=name)
 @pytest.mark.parametrize("threads", [1, 3, None])
 def test_large_arrays_in_any_order(generator, kind, threads):
     shape, position = (37, 61, 301), 2**34 - 5001
@@ -186,6 +161,16 @@ def test_fortran_order_and_memmaps(tmp_path, generator):
     assert np.array_equal(np.fromfile(tmp_path / "rows", np.float32).reshape(7, 300), expected)
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=name)
+@pytest.mark.parametrize("width", [1024, 1025, 1026])
+@pytest.mark.parametrize("first", [8, 9])
+def test_rows_of_whole_steps(tier, kind, width, first):
+    """Long rows, filled where they lie: where the first one begins with a block, the others may not."""
+    whole = fill(Stream(3), kind, empty((6, width), kind))
+    part = fill(Stream(3), kind, empty((6, 512), kind), global_shape=whole.shape, offset=(0, first))
+    assert part.tobytes() == whole[:, first : first + 512].tobytes()
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8", "f2"])
 def test_no_dimensions_and_no_elements(tier, dtype):
     one = Stream(1).normal(1, dtype)
@@ -194,9 +179,11 @@ def test_no_dimensions_and_no_elements(tier, dtype):
     assert out == one[0]
     for shape, window in (((0,), (7,)), ((3, 0), (3, 2)), ((0, 3), (0, 3)), ((0, 2), (5, 2))):
         stream = Stream(1)
-        stream.fill_normal(np.zeros(shape, dtype), global_shape=window, offset=(0,) * len(shape))
+        stream.fill_uniform(np.zeros(shape, dtype), global_shape=window, offset=(0,) * len(shape))
         assert stream.position == math.prod(window) * (2 if dtype == "f8" else 1)
     stream = Stream(1)
+    stream.fill_normal(np.zeros((0, 1, 1), dtype), global_shape=(0, 2**40, 2**40))  # which has no elements either
+    assert stream.position == 0
     stream.fill_normal(np.zeros((0, 4), dtype), global_shape=(6, 4), offset=(6, 0))
     assert stream.position == 24 * (2 if dtype == "f8" else 1)
 
@@ -233,15 +220,30 @@ def test_small_parts_of_huge_tensors(tier, generator, kind, shape, offset):
     part = empty(size[::-1], kind).T
     stream = Stream(1, generator, position=position)
     fill(stream, kind, part, global_shape=shape, offset=offset)
-    assert stream.position == words(kind, position, math.prod(shape))
+    assert stream.position == claim(kind, position, math.prod(shape))[1]
     # Row by row, each from where its first element says.
     for index in np.ndindex(*size[:-1]):
         g = 0
         for o, i, n in zip(offset, (*index, 0), shape, strict=True):
             g = g * n + o + i
-        start = position + g if kind[1] != "float64" else position + position % 2 + 2 * g
-        row = fill(Stream(1, generator, position=start), kind, empty(size[-1], kind))
-        assert part[index].tobytes() == row.tobytes()
+        # From an even sample on, as one that Box-Muller can begin with.
+        start = claim(kind, position, 1)[0] + words(kind) * (g - g % 2)
+        row = fill(Stream(1, generator, position=start), kind, empty(size[-1] + 1, kind))
+        assert part[index].tobytes() == row[g % 2 :][: size[-1]].tobytes()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=name)
+def test_a_window_at_element_2_to_the_32(tier, generator, kind):
+    first = 2**32 - 1000
+    whole = fill(Stream(3, generator, position=40 + first * words(kind)), kind, empty(2000, kind))
+    flat = fill(Stream(3, generator, position=40), kind, empty(2000, kind), global_shape=2**33, offset=first)
+    assert flat.tobytes() == whole.tobytes()
+    columns = fill(
+        *(Stream(3, generator, position=40), kind, empty((2, 400), kind)[:, ::2]),
+        **{"global_shape": (2**23, 2**10), "offset": (2**22 - 1, 24)},
+    )
+    assert columns[0].tobytes() == whole[0:200].tobytes()
+    assert columns[1].tobytes() == whole[1024:1224].tobytes()
 
 
 @pytest.mark.parametrize(
@@ -262,14 +264,15 @@ def test_small_parts_of_huge_tensors(tier, generator, kind, shape, offset):
         ((3,), {"global_shape": "5"}, TypeError, "global_shape"),
         ((3,), {"global_shape": (5,), "offset": 1.5}, TypeError, "offset must be an int"),
         ((0, 3), {"global_shape": (0, 2)}, ValueError, "inside the tensor"),
+        ((1, 1), {"global_shape": (2**32, 2**31)}, ValueError, r"less than 2\*\*63 elements"),
     ],
 )
 def test_windows_refused_before_a_byte_is_written(shape, window, error, message):
-    for name, parameters in FILLS.values():
-        out = np.full(shape, 7, np.uint32 if name == "fill_bits" else np.float32)
+    for distribution in CASES.values():
+        out = np.full(shape, 7, np.uint32 if distribution.sampler == "bits" else np.float32)
         stream = Stream(1)
         with pytest.raises(error, match=message):
-            getattr(stream, name)(out, **parameters, **window)
+            stream.fill(out, distribution, **window)
         assert (out == 7).all()
         assert stream.position == 0
 
@@ -283,7 +286,7 @@ def test_a_tensor_beyond_the_end_of_the_stream():
     assert stream.position == 2**66 - 2**40
     stream.fill_normal(out, global_shape=(2**40,), offset=(2**40 - 3,))
     assert stream.position == 2**66
-    assert np.array_equal(out, Stream(1, position=2**66 - 3).normal(3))
+    assert np.array_equal(out, Stream(1, position=2**66 - 4).normal(4)[1:])
 
 
 def test_an_int_is_a_shape_of_one_dimension():

@@ -4,8 +4,8 @@
 #include "target.h"
 
 #include "simd_scalar.h"
-#define PYI_NAME(f) f##_words
-#include "fill.inc.h"
+
+#include "samples.h"
 
 #ifdef _WIN32
 #define EXPORT __declspec(dllexport)
@@ -26,7 +26,7 @@ EXPORT int samples_of_words(int sampler, const double *parameters, int dtype, co
     pyi_fpenv saved = pyi_fpenv_enter();
     for (size_t i = 0; i < count; i++)
         out[i] = dtype == PYI_F64 ? f64_from_bits(sample_f64(words[i], &job, job.method))
-                                  : f32_from_bits(sample_f32((uint32_t)words[i], &job, job.method));
+                                  : f32_from_bits(sample_f32((uint32_t)words[i], &job, job.method, job.dtype));
     pyi_fpenv_leave(saved);
     return (int)job.method;
 }

@@ -31,7 +31,10 @@ def add(commands: Any) -> None:
     parser.add_argument("--scheme", required=True, help='as in xavier_normal or "normal(std=0.02)"')
     parser.add_argument("--seed", type=integer(0, 2**64), help="in [0, 2**64) (default: random; printed)")
     parser.add_argument(
-        "--dtype", choices=DTYPES, default="float32", help="bfloat16 for .safetensors only (default: %(default)s)"
+        "--dtype",
+        choices=DTYPES,
+        default="float32",
+        help="those that NumPy lacks for .safetensors only (default: %(default)s)",
     )
     parser.add_argument("--generator", choices=_core.GENERATORS, default="philox", help="(default: %(default)s)")
     parser.add_argument("--child", metavar="NAME", help="fill from the stream's child of that name")

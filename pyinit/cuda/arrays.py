@@ -1,7 +1,9 @@
-"""An array on an NVIDIA GPU, and the ways to fill it."""
+"""An array on an NVIDIA GPU, and what a CUDA device has to offer to the fills."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,16 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyinit import _core
-from pyinit.cuda import curand, host_copies, launch
+from pyinit.cuda import compiler, curand
 from pyinit.cuda.driver import cupy, current, device_of
-from pyinit.kernels.jobs import Write
-from pyinit.kernels.views import View
+from pyinit.kernels.device_arrays import DeviceArray, KernelKey
+from pyinit.kernels.layouts import THREADS, Layout, grid
 
-FILLS = {"device": launch.fill, "host": host_copies.fill, "cupy": curand.fill}
+
+class Recorded:
+    """A copy behind which an event has been recorded."""
+
+    def __init__(self) -> None:
+        self.event = cupy().cuda.Event(disable_timing=True)
+        self.event.record(cupy().cuda.get_current_stream())
+
+    def wait(self) -> None:
+        """Return when the event has happened."""
+        self.event.synchronize()
 
 
 @dataclass(frozen=True, eq=False)
-class CudaArray(View):
+class CudaArray(DeviceArray):
     """An array on an NVIDIA GPU, or a part of one.
 
     Attributes
@@ -27,27 +39,37 @@ class CudaArray(View):
         The CUDA stream whose order the work on the array keeps; None: the one that is current for CuPy.
     """
 
+    library = "CUDA"
+
     stream: int | None = None
 
     @property
     def memory(self) -> str:
         return "cuda"  # whose devices share one range of addresses
 
-    def fill(self, write: Write, state: _core.StreamState, arguments: tuple[Any, ...], backend: str) -> None:
-        FILLS[backend](self, write, state, arguments)
+    @contextmanager
+    def current(self) -> Iterator[object]:
+        with current(device_of(self.start), self.stream):
+            yield None
 
-    def place(self, values: NDArray[Any]) -> None:
-        if self.size:
-            with current(device_of(self.start), self.stream):
-                bits = np.asarray(values)
-                bits = bits.view(f"u{bits.itemsize}")
-                if bits.ndim:
-                    self.copy(bits)
-                else:  # as an integer: CuPy writes no -0.0; and nothing is copied for which the host would wait
-                    self.as_cupy(bits.dtype).fill(bits.item())
+    def compile(self, key: KernelKey) -> Any:
+        return compiler.compiled(key, cupy().cuda.Device().id)
 
-    def copy(self, values: NDArray[Any]) -> None:
-        """Begin to write values of the host, on the stream that is current; if they are pinned, they must stay."""
+    def launch(self, kernels: Any, key: KernelKey, job: bytes, layout: Layout) -> None:
+        device = cupy().cuda.Device().id
+        function, blocks_per_multiprocessor = compiler.kernel(key, layout.is_run, device)
+        blocks = grid(layout.units, compiler.multiprocessors(device), blocks_per_multiprocessor)
+        function((blocks,), (THREADS,), launch_arguments(job, self.start, layout))
+
+    def staging_buffer(self, size: int) -> NDArray[np.uint8]:
+        cuda = cupy().cuda
+        try:
+            pinned = cuda.alloc_pinned_memory(size)
+        except cuda.runtime.CUDARuntimeError as error:
+            raise MemoryError(f'backend="host" needs {size} bytes of pinned memory; CUDA says: {error}') from None
+        return np.frombuffer(pinned, np.uint8, size)
+
+    def copy(self, values: NDArray[Any]) -> Recorded:
         queue = cupy().cuda.get_current_stream()  # said by name: without it the host would wait
         target = self.as_cupy(values.dtype)
         if target.flags.c_contiguous and values.shape == target.shape:
@@ -56,6 +78,24 @@ class CudaArray(View):
             staged = cupy().empty(values.shape, values.dtype)
             staged.set(values, queue)
             target[...] = staged
+        return Recorded()
+
+    def assign(self, values: NDArray[Any]) -> None:
+        if self.size:
+            with self.current():
+                bits = np.asarray(values)
+                bits = bits.view(f"u{bits.itemsize}")
+                if bits.ndim:
+                    self.copy(bits)
+                else:  # as an integer: CuPy writes no -0.0; and nothing is copied for which the host would wait
+                    self.as_cupy(bits.dtype).fill(bits.item())
+
+    def check_otherwise(self, distribution: _core.Distribution) -> None:
+        curand.check(distribution, self.dtype)
+
+    def draw_otherwise(self, distribution: _core.Distribution, begin: _core.StreamState) -> None:
+        drawn = curand.samples(distribution, begin, self.shape, self.dtype)
+        self.as_cupy(f"u{self.dtype.itemsize}" if self.dtype.names else self.dtype)[...] = drawn
 
     def as_cupy(self, dtype: Any) -> Any:
         """Give an array of CuPy over the same memory, on the current device, as a dtype of the same size."""
@@ -64,3 +104,16 @@ class CudaArray(View):
         first = self.geometry.__array_interface__["data"][0] - low
         memory = cuda.UnownedMemory(self.start - first, high - low, self, cuda.Device().id)
         return cupy().ndarray(self.shape, np.dtype(dtype), cuda.MemoryPointer(memory, first), self.geometry.strides)
+
+
+def launch_arguments(job: bytes, pointer: int, layout: Layout) -> tuple[Any, ...]:
+    """What the kernel takes: a job, an address, and the run's first sample and length or the window.
+
+    Arrays of one element are what CuPy passes by value.
+    """
+
+    def by_value(packed: bytes) -> NDArray[np.void]:
+        return np.frombuffer(packed, f"V{len(packed)}")
+
+    rest = (np.uint64(layout.first), np.uint64(layout.length)) if layout.is_run else (by_value(layout.packed()),)
+    return by_value(job), np.uint64(pointer), *rest

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pyinit._core import BFLOAT16
+from pyinit._core import DTYPES, RECORDS
 from pyinit.cuda.arrays import CudaArray
-from pyinit.kernels.views import geometry
+from pyinit.kernels.device_arrays import geometry
 
 
 def view(out: Any) -> CudaArray | None:
@@ -60,9 +60,9 @@ def of_tensor(tensor: Any) -> CudaArray:
 def named(dtype: str) -> np.dtype[Any]:
     """Give the dtype of that name, or raise TypeError."""
     try:
-        return BFLOAT16 if dtype == "bfloat16" else np.dtype(dtype)
+        return RECORDS[dtype] if dtype in RECORDS else np.dtype(dtype)
     except TypeError:
-        raise TypeError(f"out must have dtype uint32, float32, float64, float16 or bfloat16; got {dtype}") from None
+        raise TypeError(f"out must have dtype {', '.join(DTYPES)}; got {dtype}") from None
 
 
 def of_interface(interface: Any, owner: Any) -> CudaArray:
@@ -78,8 +78,9 @@ def of_interface(interface: Any, owner: Any) -> CudaArray:
         ) from None
     if interface.get("mask") is not None:
         raise ValueError("out must have no mask; got a masked array")
-    if dtype.itemsize == 2 and str(getattr(owner, "dtype", "")).endswith("bfloat16"):  # of which NumPy has no typestr
-        dtype = BFLOAT16
+    record = RECORDS.get(str(getattr(owner, "dtype", "")).rpartition(".")[2])  # of which NumPy has no typestr
+    if record is not None and record.itemsize == dtype.itemsize:
+        dtype = record
     strides = interface.get("strides")
     if strides is None:
         strides = [math.prod(shape[i + 1 :]) * dtype.itemsize for i in range(len(shape))]

@@ -13,7 +13,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from pyinit import __version__, initializers, terminal
+from pyinit import __version__, _core, initializers, terminal
 from pyinit.atomic import replacement, target
 from pyinit.files.formats import DTYPES, dtype_name, little_endian, npy_header, safetensors_header
 from pyinit.streams import Stream, integer
@@ -77,8 +77,8 @@ def fill(
         What `pyinit.initializers.scheme` takes, "xavier_normal" or "normal(std=0.02)" say.
     seed : int, optional
         In [0, 2**64). None: the operating system draws one, and what is returned tells it.
-    dtype : float32, float64, float16 or bfloat16
-        bfloat16 for .safetensors alone.
+    dtype : float32, float64, float16, bfloat16, float8_e4m3fn or float8_e5m2
+        The last three for .safetensors alone.
     generator : {"philox", "ars5"}
     child : str, optional
         Fill from ``Stream(seed).child(child)``, as a parameter of that name is.
@@ -125,9 +125,12 @@ def fill(
         stream, told = stream.child(child), told | {"child": child}
     header = head(path, name, kind, sizes, told)
     size = math.prod(sizes) * DTYPES[kind].itemsize
+    _core.check_threads(num_threads)
+    if integer("chunk_bytes", chunk_bytes) < 1:
+        raise ValueError(f"chunk_bytes must be at least 1; got {chunk_bytes}")
     elements = max(1, integer("chunk_bytes", chunk_bytes) // DTYPES[kind].itemsize)
     if isinstance(made, initializers.Scheme):
-        made.at(sizes).check(DTYPES[kind], sizes)
+        made.resolve(sizes).check(DTYPES[kind], sizes)
     file = target(path, overwrite)
     require_room(file.parent, len(header) + size)
     with (
@@ -174,8 +177,8 @@ def filled_blocks(
     """Give a tensor block by block, each in the memory of the one before it."""
     size = math.prod(shape)
     if isinstance(scheme, initializers.Scheme):
-        scheme = scheme.at(shape)  # with the fans of the whole
-        elements = elements if scheme.divisible else size
+        scheme = scheme.resolve(shape)  # with the fans of the whole
+        elements = elements if scheme.splittable else size
     memory = np.empty(min(elements, size), dtype)
     for offset, extent in blocks(shape, elements):
         block = memory[: math.prod(extent)].reshape(extent)

@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyinit.arrays import BFLOAT16
+from pyinit import _core
+from pyinit.arrays import dtype_of
 
 __all__ = ["DTYPES", "dtype_name", "little_endian", "npy_header", "safetensors_header"]
 
-DTYPES = {
-    "float16": np.dtype(np.float16),
-    "bfloat16": BFLOAT16,
-    "float32": np.dtype(np.float32),
-    "float64": np.dtype(np.float64),
+SAFETENSORS = {
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "float32": "F32",
+    "float64": "F64",
+    "float8_e4m3fn": "F8_E4M3",
+    "float8_e5m2": "F8_E5M2",
 }
-SAFETENSORS = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64"}
+DTYPES = {name: dtype_of(name) for name in SAFETENSORS}
 
 
 def dtype_name(dtype: Any) -> str:
@@ -30,7 +33,7 @@ def dtype_name(dtype: Any) -> str:
     Parameters
     ----------
     dtype : str or dtype
-        float16, bfloat16, float32 or float64; the second by name, `pyinit.arrays.BFLOAT16` or ml_dtypes' type.
+        A key of `DTYPES`; NumPy's, ml_dtypes' or one of `pyinit.arrays`.
 
     Returns
     -------
@@ -48,8 +51,9 @@ def dtype_name(dtype: Any) -> str:
     ('float32', 'bfloat16')
     """
     try:
-        found = dtype if isinstance(dtype, str) and dtype in DTYPES else np.dtype(dtype)
-        name = "bfloat16" if found == BFLOAT16 else str(found)
+        found = dtype_of(dtype)
+        row = _core.dtype_row(found)
+        name = str(found) if row is None else row.name
     except TypeError:
         name = repr(dtype)
     if name not in DTYPES:
@@ -63,7 +67,7 @@ def npy_header(dtype: str, shape: Sequence[int]) -> bytes:
     Parameters
     ----------
     dtype : str
-        A key of `DTYPES`, but not bfloat16.
+        A key of `DTYPES` that NumPy has.
     shape : sequence of int
 
     Returns
@@ -74,7 +78,7 @@ def npy_header(dtype: str, shape: Sequence[int]) -> bytes:
     Raises
     ------
     TypeError
-        For bfloat16, which the format has no name for.
+        For the others, which the format has no names for.
 
     Source
     ------
@@ -85,8 +89,8 @@ def npy_header(dtype: str, shape: Sequence[int]) -> bytes:
     >>> npy_header("float32", (2, 3))[:6], len(npy_header("float32", (2, 3)))
     (b'\\x93NUMPY', 128)
     """
-    if dtype == "bfloat16":
-        raise TypeError("a .npy file cannot hold bfloat16, which NumPy has no name for; name the file .safetensors")
+    if dtype in _core.RECORDS:
+        raise TypeError(f"a .npy file cannot hold {dtype}, which NumPy has no name for; name the file .safetensors")
     file = io.BytesIO()
     descr = DTYPES[dtype].newbyteorder("<").str
     np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": tuple(shape)})

@@ -38,95 +38,26 @@ row; with Keras and JAX that of the families is corrected for the truncation, th
 ``trunc_normal_`` has its bounds in the units of the weights, ours in standard deviations.
 """
 
+from pyinit.initializers import depth_and_width, distributions, haar, kaiming, lecun, scaling, structured, xavier
 from pyinit.initializers.base import Scheme
 from pyinit.initializers.configuration import scheme
-from pyinit.initializers.depth_and_width import gpt2_residual, mup_hidden, mup_input, mup_output
-from pyinit.initializers.distributions import (
-    Constant,
-    Normal,
-    TruncatedNormal,
-    Uniform,
-    big,
-    constant,
-    normal,
-    ones,
-    small,
-    truncated_normal,
-    uniform,
-    zeros,
-)
+from pyinit.initializers.depth_and_width import *
+from pyinit.initializers.distributions import *
 from pyinit.initializers.fans import fans
 from pyinit.initializers.gains import gain
-from pyinit.initializers.haar import DeltaOrthogonal, Orthogonal, delta_orthogonal, orthogonal
-from pyinit.initializers.kaiming import (
-    he_normal,
-    he_truncated_normal,
-    he_uniform,
-    kaiming_normal,
-    kaiming_truncated_normal,
-    kaiming_uniform,
-)
-from pyinit.initializers.lecun import lecun_normal, lecun_truncated_normal, lecun_uniform
-from pyinit.initializers.scaling import InverseFanIn, VarianceScaling, inverse_fan_in, variance_scaling
-from pyinit.initializers.structured import Dirac, Identity, Sparse, dirac, eye, identity, sparse
-from pyinit.initializers.xavier import (
-    glorot_normal,
-    glorot_truncated_normal,
-    glorot_uniform,
-    xavier_normal,
-    xavier_truncated_normal,
-    xavier_uniform,
-)
+from pyinit.initializers.haar import *
+from pyinit.initializers.kaiming import *
+from pyinit.initializers.lecun import *
+from pyinit.initializers.scaling import *
+from pyinit.initializers.structured import *
+from pyinit.initializers.xavier import *
 
-__all__ = [
-    "Constant",
-    "DeltaOrthogonal",
-    "Dirac",
-    "Identity",
-    "InverseFanIn",
-    "Normal",
-    "Orthogonal",
-    "Scheme",
-    "Sparse",
-    "TruncatedNormal",
-    "Uniform",
-    "VarianceScaling",
-    "big",
-    "constant",
-    "delta_orthogonal",
-    "dirac",
-    "eye",
-    "fans",
-    "gain",
-    "glorot_normal",
-    "glorot_truncated_normal",
-    "glorot_uniform",
-    "gpt2_residual",
-    "he_normal",
-    "he_truncated_normal",
-    "he_uniform",
-    "identity",
-    "inverse_fan_in",
-    "kaiming_normal",
-    "kaiming_truncated_normal",
-    "kaiming_uniform",
-    "lecun_normal",
-    "lecun_truncated_normal",
-    "lecun_uniform",
-    "mup_hidden",
-    "mup_input",
-    "mup_output",
-    "normal",
-    "ones",
-    "orthogonal",
-    "scheme",
-    "small",
-    "sparse",
-    "truncated_normal",
-    "uniform",
-    "variance_scaling",
-    "xavier_normal",
-    "xavier_truncated_normal",
-    "xavier_uniform",
-    "zeros",
-]
+__all__ = ["Scheme", "fans", "gain", "scheme"]
+__all__ += depth_and_width.__all__
+__all__ += distributions.__all__
+__all__ += haar.__all__
+__all__ += kaiming.__all__
+__all__ += lecun.__all__
+__all__ += scaling.__all__
+__all__ += structured.__all__
+__all__ += xavier.__all__

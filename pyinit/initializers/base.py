@@ -11,8 +11,8 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from pyinit import _core
-from pyinit.arrays import written
-from pyinit.initializers.blocks import Block
+from pyinit.arrays import mark_modified
+from pyinit.initializers.windows import Window
 from pyinit.streams import Stream
 
 __all__ = ["Scheme"]
@@ -35,8 +35,8 @@ class Scheme(ABC):
     (2, 3)
     """
 
-    draws: ClassVar[bool] = True  # from the stream; False: any stream will do, None as well
-    divisible: ClassVar[bool] = False  # whether a block costs no more than its share of the whole
+    needs_stream: ClassVar[bool] = True  # False: any stream will do, None as well
+    splittable: ClassVar[bool] = False  # whether a window costs no more than its share of the whole
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -44,9 +44,8 @@ class Scheme(ABC):
                 object.__setattr__(self, field.name, real(field.name, getattr(self, field.name)))
 
     def __repr__(self) -> str:
-        ordered = sorted(
-            fields(self), key=lambda f: bool(f.kw_only)
-        )  # what a base class brings is a keyword, and comes last
+        # What a base class brings is a keyword, and comes last.
+        ordered = sorted(fields(self), key=lambda f: bool(f.kw_only))
         pairs = ((f, getattr(self, f.name)) for f in ordered)
         shown = ", ".join(f"{f.name}={literal(value)}" for f, value in pairs if value != f.default)
         return f"{type(self).__name__}({shown})"
@@ -64,18 +63,15 @@ class Scheme(ABC):
 
         Parameters
         ----------
-        out : array, float32, float64, float16 or bfloat16
-            Of any shape and strides, writable, no two elements in one place: what `Stream.fill_normal` takes, an
-            array on a GPU too.
+        out : array
+            What `Stream.fill` takes.
         stream : Stream
             Where the random numbers come from.
         global_shape : sequence of int, optional
-            `out` is a block of a tensor of this shape, and gets what that block of the whole tensor would get; fans
+            `out` is a window of a tensor of this shape, and gets what that part of the whole tensor would get; fans
             follow this shape. The stream then stands behind the whole. None: `out` is the whole.
-        offset : sequence of int, optional
-            Where in the tensor `out` begins. None: at its first element.
-        num_threads : int, optional
-            As for `pyinit.Stream.fill_normal`. The values do not depend on it.
+        offset, num_threads
+            As for `Stream.fill`.
 
         Returns
         -------
@@ -85,33 +81,35 @@ class Scheme(ABC):
         Raises
         ------
         TypeError
-            If `out` or `stream` is none, or has another dtype.
+            If `out` is not a fillable array, or `stream` is not a Stream.
         ValueError
-            If the scheme does not suit the shape or the dtype, or `out` is read-only, overlapping or not inside the
-            tensor. Whatever is raised for the arguments, `out` has not been touched.
-        ImportError, RuntimeError, MemoryError
-            If the package, the driver or the memory is missing that an array on a GPU needs.
+            If the scheme does not suit the shape or the dtype; else as `Stream.fill`. Whatever is raised for the
+            arguments, `out` has not been touched.
         """
-        if self.draws and not isinstance(stream, Stream):
+        if self.needs_stream and not isinstance(stream, Stream):
             raise TypeError(f"stream must be a pyinit.Stream; got {type(stream).__name__}")
-        block = Block.of(out, global_shape, offset)
-        scheme = self.at(block.shape)
-        scheme.check(block.part.dtype, block.shape)
-        _core.check_memory(block.geometry)
-        scheme.fill(block, stream, num_threads)
-        return written(out)
+        _core.check_threads(num_threads)
+        window = Window.of(out, global_shape, offset)
+        scheme = self.resolve(window.shape)
+        scheme.check(window.array.dtype, window.shape)
+        _core.check_memory(window.geometry)
+        scheme.fill(window, stream, num_threads)
+        return mark_modified(out)
 
-    def at(self, shape: tuple[int, ...]) -> Scheme:
+    def resolve(self, shape: tuple[int, ...]) -> Scheme:
         """Give the scheme that this one is for a tensor of this shape, without fans to count."""
         return self
 
     def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         """Raise what does not suit a tensor of this dtype and shape: here TypeError for no dtype of the fills."""
-        Stream(0).fill_uniform(np.empty(0, dtype))
+        _core.check_dtype(ANY, dtype)
 
     @abstractmethod
-    def fill(self, block: Block, stream: Stream, num_threads: int | None) -> None:
-        """Write the block, which has been checked."""
+    def fill(self, window: Window, stream: Stream, num_threads: int | None) -> None:
+        """Write the window, which has been checked."""
+
+
+ANY = _core.uniform()  # which every dtype of floats can hold
 
 
 def real(name: str, value: Any) -> float:

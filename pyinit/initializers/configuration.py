@@ -22,9 +22,7 @@ ALIASES = {
 }
 MODULES = (distributions, scaling, xavier, kaiming, lecun, depth_and_width, structured, haar)
 # The factories and, so that what a scheme prints can be read, the classes.
-NAMES: dict[str, Callable[..., Scheme]] = {
-    name: getattr(module, name) for module in MODULES for name in module.__all__ if name not in ("Distribution", "Mode")
-}
+NAMES: dict[str, Callable[..., Scheme]] = {name: getattr(module, name) for module in MODULES for name in module.__all__}
 NAMES |= {alias: NAMES[name] for alias, name in ALIASES.items()}
 
 

@@ -14,15 +14,15 @@ __all__ = ["gpt2_residual", "mup_hidden", "mup_input", "mup_output"]
 
 
 def gpt2_residual(layers: int, std: float = 0.02) -> Normal:
-    """Fill the projections that end on a residual path: std / sqrt(2 layers), so that the path's variance stays.
+    """Fill the projections onto a residual path: std / sqrt(2 layers), so its variance does not grow with depth.
 
-    Each block of a transformer adds to the path twice, behind the attention and behind the dense layers; so 2 layers
-    independent terms meet at its end. GPT-2's other weights are normal with std 0.02.
+    Each layer of a transformer adds to the path twice, behind the attention and behind the dense layers, so the path
+    ends as a sum of 2 layers independent terms. GPT-2's other weights are normal with std 0.02.
 
     Parameters
     ----------
     layers : int, at least 1
-        The number of blocks.
+        The number of the transformer's layers.
     std : float, at least 0
         That of the other weights.
 
@@ -35,7 +35,7 @@ def gpt2_residual(layers: int, std: float = 0.02) -> Normal:
     TypeError
         If `layers` is not an integer.
     ValueError
-        If there is no block.
+        If `layers` is below 1.
 
     Source
     ------
@@ -59,7 +59,7 @@ def mup_input(scale: float = 1.0, **fan_options: Any) -> VarianceScaling:
     ----------
     scale : float, at least 0
     **fan_options
-        `layout`, `groups` and `transposed`, as for `fans`.
+        `layout`, `groups` and `transposed` of `fans`.
 
     Returns
     -------
@@ -79,21 +79,7 @@ def mup_input(scale: float = 1.0, **fan_options: Any) -> VarianceScaling:
 
 
 def mup_hidden(scale: float = 1.0, **fan_options: Any) -> VarianceScaling:
-    """Fill the hidden weights of a network in the maximal update parametrisation: variance scale / fan_in.
-
-    Parameters
-    ----------
-    scale : float, at least 0
-    **fan_options
-        `layout`, `groups` and `transposed`, as for `fans`.
-
-    Returns
-    -------
-    VarianceScaling
-
-    Source
-    ------
-    Yang et al., "Tensor Programs V", 2022, table 3.
+    """Fill the hidden weights of such a network: variance scale / fan_in too; the parameters are those of `mup_input`.
 
     Examples
     --------
@@ -104,32 +90,21 @@ def mup_hidden(scale: float = 1.0, **fan_options: Any) -> VarianceScaling:
 
 
 def mup_output(base_width: int = 1, scale: float = 1.0, **fan_options: Any) -> InverseFanIn:
-    """Fill the output weights of a network in the maximal update parametrisation: variance scale base_width / fan_in².
+    """Fill the output weights of such a network: variance scale base_width / fan_in².
 
-    They shrink faster with the width than the usual scale / fan_in, so that the outputs of ever wider networks start
-    at 0 and yet move by as much in a step. At the base width both are the same.
+    They shrink faster with the width than scale / fan_in, so that the outputs of ever wider networks start at 0 and
+    yet move by as much in a step. At the base width both are the same. Table 8 of the paper puts the same into a factor
+    base_width / fan_in on the output: the weights then start with variance scale / base_width at every width.
 
     Parameters
     ----------
     base_width : int, at least 1
-        The fan_in of the layer in the small network whose hyperparameters are taken over.
-    scale : float, at least 0
-    **fan_options
-        `layout`, `groups` and `transposed`, as for `fans`.
-
-    Returns
-    -------
-    InverseFanIn
+        The layer's fan_in in the small network whose hyperparameters are reused.
 
     Raises
     ------
     ValueError
         If `base_width` is below 1 or `scale` negative.
-
-    Source
-    ------
-    Yang et al., "Tensor Programs V", 2022, table 3. Its table 8 puts the same into a factor of base_width / fan_in on
-    the output: the weights then start with variance scale / base_width at every width.
 
     Examples
     --------

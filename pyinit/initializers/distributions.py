@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyinit import _core
+from pyinit._core import Distribution
 from pyinit.initializers.base import Scheme
-from pyinit.initializers.blocks import Block, encode, is_bfloat16
+from pyinit.initializers.windows import Window, encode
 from pyinit.streams import Stream
 
 __all__ = [
@@ -28,16 +31,13 @@ __all__ = [
     "zeros",
 ]
 
-BFLOAT16_MAX = 3.3895313892515355e38
-LARGEST = {2: 65504.0, 4: 3.4028234663852886e38, 8: 1.7976931348623157e308}  # of floats of so many bytes
-
 
 @dataclass(frozen=True, repr=False)
 class Constant(Scheme):
     """Fill with one value; the stream does not move. See `constant`."""
 
-    draws: ClassVar[bool] = False
-    divisible: ClassVar[bool] = True
+    needs_stream: ClassVar[bool] = False
+    splittable: ClassVar[bool] = True
     value: float
 
     def __post_init__(self) -> None:
@@ -53,7 +53,7 @@ class Constant(Scheme):
                 raise ValueError(f"value must be an integer of {dtype}; got {self.value!r}")
             return np.array(int(self.value), dtype)
         super().check(dtype, ())
-        largest = BFLOAT16_MAX if is_bfloat16(dtype) else LARGEST[dtype.itemsize]
+        largest = _core.dtype_row(dtype).largest
         if math.isfinite(self.value) and abs(self.value) > largest:
             raise ValueError(f"value must be at most {largest:.6g} in {dtype}; got {self.value!r}")
         return encode(self.value, dtype)
@@ -61,48 +61,55 @@ class Constant(Scheme):
     def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         self.encoded(dtype)
 
-    def fill(self, block: Block, stream: Stream | None, num_threads: int | None) -> None:
-        block.place(self.encoded(block.part.dtype))
+    def fill(self, window: Window, stream: Stream | None, num_threads: int | None) -> None:
+        window.assign(self.encoded(window.array.dtype))
 
 
 @dataclass(frozen=True, repr=False)
-class Uniform(Scheme):
+class Drawn(Scheme):
+    """Fill from one distribution, whatever the shape."""
+
+    splittable: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.distribution  # noqa: B018  # raises what is wrong with the parameters
+
+    @property
+    @abstractmethod
+    def distribution(self) -> Distribution:
+        """What is drawn."""
+
+    def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        _core.check_dtype(self.distribution, dtype)
+
+    def fill(self, window: Window, stream: Stream, num_threads: int | None) -> None:
+        whole = None if window.offset is None else window.shape
+        stream.write(window.array, self.distribution, whole, window.offset, num_threads)
+
+
+@dataclass(frozen=True, repr=False)
+class Uniform(Drawn):
     """Fill from the uniform distribution on [low, high). See `uniform`."""
 
-    divisible: ClassVar[bool] = True
     low: float = 0.0
     high: float = 1.0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (math.isfinite(self.high - self.low) and self.low <= self.high):
-            raise ValueError(f"low and high must be finite, and low not above high; got {self.low!r} and {self.high!r}")
-
-    def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-        Stream(0).fill_uniform(np.empty(0, dtype), self.low, self.high)
-
-    def fill(self, block: Block, stream: Stream, num_threads: int | None) -> None:
-        stream.fill_uniform(block.part, self.low, self.high, num_threads=num_threads, **block.window)
+    @property
+    def distribution(self) -> Distribution:
+        return _core.uniform(self.low, self.high)
 
 
 @dataclass(frozen=True, repr=False)
-class Normal(Scheme):
+class Normal(Drawn):
     """Fill from the normal distribution of a given mean and standard deviation. See `normal`."""
 
-    divisible: ClassVar[bool] = True
     mean: float = 0.0
     std: float = 1.0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (math.isfinite(self.mean) and math.isfinite(self.std) and self.std >= 0):
-            raise ValueError(f"mean and std must be finite, and std not negative; got {self.mean!r} and {self.std!r}")
-
-    def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-        Stream(0).fill_normal(np.empty(0, dtype), self.mean, self.std)
-
-    def fill(self, block: Block, stream: Stream, num_threads: int | None) -> None:
-        stream.fill_normal(block.part, self.mean, self.std, num_threads=num_threads, **block.window)
+    @property
+    def distribution(self) -> Distribution:
+        return _core.normal(self.mean, self.std)
 
 
 @dataclass(frozen=True, repr=False)
@@ -112,16 +119,9 @@ class TruncatedNormal(Normal):
     lower: float = -2.0
     upper: float = 2.0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check(np.dtype(np.float64), ())
-
-    def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-        Stream(0).fill_truncated_normal(np.empty(0, dtype), self.mean, self.std, self.lower, self.upper)
-
-    def fill(self, block: Block, stream: Stream, num_threads: int | None) -> None:
-        parameters = (self.mean, self.std, self.lower, self.upper)
-        stream.fill_truncated_normal(block.part, *parameters, num_threads=num_threads, **block.window)
+    @property
+    def distribution(self) -> Distribution:
+        return _core.truncated_normal(self.mean, self.std, self.lower, self.upper)
 
 
 def constant(value: float) -> Constant:
@@ -130,8 +130,8 @@ def constant(value: float) -> Constant:
     Parameters
     ----------
     value : float
-        What every element becomes, rounded to the array's dtype; infinite or finite in it. Arrays of integers and
-        booleans, which a model may hold beside its weights, are filled too where they can hold the value.
+        Every element's new value, rounded to the array's dtype; it may be infinite. Arrays of integers and booleans,
+        which a model may hold beside its weights, are filled too if they can hold the value.
 
     Returns
     -------
@@ -150,12 +150,7 @@ def constant(value: float) -> Constant:
 def zeros() -> Constant:
     """Fill with zeros: right for biases, and wrong for weights.
 
-    All units of a layer then compute the same and receive the same gradient, so they never come to differ.
-
-    Returns
-    -------
-    Constant
-        A scheme that leaves the stream where it stands.
+    All units of a layer then compute the same and receive the same gradient, so they stay equal.
 
     Source
     ------
@@ -172,11 +167,6 @@ def zeros() -> Constant:
 def ones() -> Constant:
     """Fill with ones, as the scales of normalisation layers start.
 
-    Returns
-    -------
-    Constant
-        A scheme that leaves the stream where it stands.
-
     Examples
     --------
     >>> ones()
@@ -191,8 +181,8 @@ def uniform(low: float = 0.0, high: float = 1.0) -> Uniform:
     Parameters
     ----------
     low, high : float
-        The interval; `high` itself is never drawn. The defaults are the article's first attempt, whose
-        weights are all positive.
+        The interval; `high` itself is never drawn. The defaults are the article's first attempt, whose weights are
+        all positive.
 
     Returns
     -------
@@ -237,12 +227,12 @@ def normal(mean: float = 0.0, std: float = 1.0) -> Normal:
 
 
 def truncated_normal(mean: float = 0.0, std: float = 1.0, lower: float = -2.0, upper: float = 2.0) -> TruncatedNormal:
-    """Fill from the normal distribution between two bounds: no sample beyond them, and none piled up on them.
+    """Fill from the normal distribution between two bounds: no sample is beyond them, and none pile up on them.
 
     Parameters
     ----------
     mean, std : float
-        Of the normal distribution before it is truncated. Between the default bounds the samples' own standard
+        Those of the normal distribution before it is truncated. With the default bounds the samples' standard
         deviation is 0.8796 std.
     lower, upper : float
         The bounds, in standard deviations from the mean, as in JAX; PyTorch's a and b are the values themselves,
@@ -263,10 +253,6 @@ def truncated_normal(mean: float = 0.0, std: float = 1.0, lower: float = -2.0, u
 def big() -> Normal:
     """Fill from the standard normal distribution, whatever the fans: wide layers saturate.
 
-    Returns
-    -------
-    Normal
-
     Source
     ------
     "big" of the notebook page on weight initialisation and activations.
@@ -281,10 +267,6 @@ def big() -> Normal:
 
 def small() -> Normal:
     """Fill from the normal distribution of standard deviation 0.01: the signal dies out in a deep network.
-
-    Returns
-    -------
-    Normal
 
     Source
     ------

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pyinit.initializers.base import Scheme
-from pyinit.initializers.blocks import Block
+from pyinit.initializers.windows import Window
 from pyinit.streams import Stream, integer
 
 __all__ = ["FanScheme", "Layout", "fans"]
@@ -130,7 +130,7 @@ class FanScheme(Scheme):
         return fans(shape, self.layout, self.groups, self.transposed)
 
     def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-        self.at(shape).check(dtype, shape)
+        self.resolve(shape).check(dtype, shape)
 
-    def fill(self, block: Block, stream: Stream, num_threads: int | None) -> None:
-        self.at(block.shape).fill(block, stream, num_threads)
+    def fill(self, window: Window, stream: Stream, num_threads: int | None) -> None:
+        self.resolve(window.shape).fill(window, stream, num_threads)

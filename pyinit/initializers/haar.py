@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyinit.initializers.base import Scheme
-from pyinit.initializers.blocks import Block, encode, stored
 from pyinit.initializers.distributions import Constant
 from pyinit.initializers.fans import Layout, check_layout
+from pyinit.initializers.windows import Window, encode, raw_bits
 from pyinit.streams import Stream
 
 __all__ = ["DeltaOrthogonal", "Orthogonal", "delta_orthogonal", "orthogonal"]
@@ -37,12 +37,12 @@ class Orthogonal(Scheme):
         if len(shape) < 2:
             raise ValueError(f"orthogonal needs an array of at least 2 dimensions; got shape {shape}")
 
-    def fill(self, block: Block, stream: Stream, num_threads: int | None) -> None:
-        outs = block.shape[0 if self.layout == "out_in" else -1]
-        rest = math.prod(block.shape[1:] if self.layout == "out_in" else block.shape[:-1])
+    def fill(self, window: Window, stream: Stream, num_threads: int | None) -> None:
+        outs = window.shape[0 if self.layout == "out_in" else -1]
+        rest = math.prod(window.shape[1:] if self.layout == "out_in" else window.shape[:-1])
         rows, columns = (outs, rest) if self.layout == "out_in" else (rest, outs)
-        matrix = haar(rows, columns, block.part.dtype, stream, num_threads)
-        block.place(encode(self.gain * matrix.reshape(block.shape)[block.region], block.part.dtype))
+        matrix = haar(rows, columns, window.array.dtype, stream, num_threads)
+        window.assign(encode(self.gain * matrix.reshape(window.shape)[window.region], window.array.dtype))
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,18 +57,18 @@ class DeltaOrthogonal(Orthogonal):
         if outs < ins:
             raise ValueError(f"delta_orthogonal needs at least as many outputs as inputs; got shape {shape}")
 
-    def fill(self, block: Block, stream: Stream, num_threads: int | None) -> None:
+    def fill(self, window: Window, stream: Stream, num_threads: int | None) -> None:
         channels, kernel = (slice(2), slice(2, None)) if self.layout == "out_in" else (slice(-2, None), slice(-2))
-        rows, columns = block.shape[channels]
-        matrix = haar(rows, columns, block.part.dtype, stream, num_threads)
-        centre = [(n - 1) // 2 for n in block.shape[kernel]]
-        with block.on_host() as part:
-            stored(part)[...] = 0
-            if all(axis.start <= c < axis.stop for c, axis in zip(centre, block.region[kernel])):
+        rows, columns = window.shape[channels]
+        matrix = haar(rows, columns, window.array.dtype, stream, num_threads)
+        centre = [(n - 1) // 2 for n in window.shape[kernel]]
+        with window.on_host() as part:
+            raw_bits(part)[...] = 0
+            if all(axis.start <= c < axis.stop for c, axis in zip(centre, window.region[kernel])):
                 place = [slice(None)] * 2
-                at = tuple(c - axis.start for c, axis in zip(centre, block.region[kernel]))
-                middle = stored(part)[(*place, *at) if self.layout == "out_in" else (*at, *place)]
-                middle[...] = encode(self.gain * matrix[block.region[channels]], part.dtype)
+                at = tuple(c - axis.start for c, axis in zip(centre, window.region[kernel]))
+                middle = raw_bits(part)[(*place, *at) if self.layout == "out_in" else (*at, *place)]
+                middle[...] = encode(self.gain * matrix[window.region[channels]], part.dtype)
 
 
 def haar(rows: int, columns: int, dtype: np.dtype[Any], stream: Stream, num_threads: int | None = None) -> NDArray[Any]:
@@ -118,7 +118,7 @@ def orthogonal(gain: float = 1.0, layout: Layout = "out_in") -> Orthogonal:
     Returns
     -------
     Orthogonal
-        A scheme for arrays of at least 2 dimensions; float16 and bfloat16 are computed in float32.
+        A scheme for arrays of at least 2 dimensions; types of 16 and 8 bits are computed in float32.
 
     Notes
     -----

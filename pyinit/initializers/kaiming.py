@@ -1,4 +1,4 @@
-"""Kaiming's, also called He's: for rectifiers, with the fan of one direction."""
+"""Kaiming's schemes, also called He's: for rectifiers, from the fan of one direction."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ __all__ = [
 def kaiming_normal(
     a: float = 0.0, mode: Mode = "fan_in", nonlinearity: str = "leaky_relu", **fan_options: Any
 ) -> VarianceScaling:
-    """Fill from the normal distribution of variance gain² / fan, for rectifiers 2 / fan.
+    """Fill from the normal distribution of variance gain² / fan: 2 / fan for rectifiers.
 
-    A rectifier lets half of the signal's power through, for which the 2 makes up.
+    A rectifier passes half of the signal's power; the 2 makes up for it.
 
     Parameters
     ----------
     a : float
-        The negative slope of "leaky_relu"; with the default, 0, that is "relu". Others have no use for it.
+        The negative slope of "leaky_relu"; the default, 0, makes it "relu". Other nonlinearities ignore it.
     mode : {"fan_in", "fan_out"}
-        Whether to keep the spread of the activations going forward, or of the gradients going backward.
+        Keep the spread of the activations going forward, or of the gradients going backward.
     nonlinearity : str
-        What `initializers.gain` knows.
+        One that `initializers.gain` knows.
     **fan_options
-        `layout`, `groups` and `transposed`, as for `fans`.
+        `layout`, `groups` and `transposed` of `fans`.
 
     Returns
     -------
@@ -54,32 +54,13 @@ def kaiming_normal(
 def kaiming_uniform(
     a: float = 0.0, mode: Mode = "fan_in", nonlinearity: str = "leaky_relu", **fan_options: Any
 ) -> VarianceScaling:
-    """Fill from the uniform distribution of variance gain² / fan, for rectifiers 2 / fan.
+    """Fill uniformly within ± gain sqrt(3 / fan); the parameters are those of `kaiming_normal`.
 
-    Its bounds are ± gain sqrt(3 / fan). PyTorch's own layers start with a = sqrt(5), which is ± 1 / sqrt(fan_in).
-
-    Parameters
-    ----------
-    a : float
-        The negative slope of "leaky_relu"; with the default, 0, that is "relu". Others have no use for it.
-    mode : {"fan_in", "fan_out"}
-        Whether to keep the spread of the activations going forward, or of the gradients going backward.
-    nonlinearity : str
-        What `initializers.gain` knows.
-    **fan_options
-        `layout`, `groups` and `transposed`, as for `fans`.
-
-    Returns
-    -------
-    VarianceScaling
-
-    Source
-    ------
-    He, Zhang, Ren and Sun, "Delving Deep into Rectifiers", 2015, equations 10 and 14.
+    PyTorch's own layers start with a = sqrt(5), which is ± 1 / sqrt(fan_in).
 
     Examples
     --------
-    >>> kaiming_uniform().at((6, 24))
+    >>> kaiming_uniform().resolve((6, 24))
     Uniform(low=-0.5, high=0.5)
     """
     return VarianceScaling(squared_gain(nonlinearity, a), mode, "uniform", **fan_options)
@@ -88,29 +69,7 @@ def kaiming_uniform(
 def kaiming_truncated_normal(
     a: float = 0.0, mode: Mode = "fan_in", nonlinearity: str = "leaky_relu", **fan_options: Any
 ) -> VarianceScaling:
-    """Fill from the truncated normal distribution of variance gain² / fan, for rectifiers 2 / fan.
-
-    What Keras and JAX call he_normal.
-
-    Parameters
-    ----------
-    a : float
-        The negative slope of "leaky_relu"; with the default, 0, that is "relu". Others have no use for it.
-    mode : {"fan_in", "fan_out"}
-        Whether to keep the spread of the activations going forward, or of the gradients going backward.
-    nonlinearity : str
-        What `initializers.gain` knows.
-    **fan_options
-        `layout`, `groups` and `transposed`, as for `fans`.
-
-    Returns
-    -------
-    VarianceScaling
-
-    Source
-    ------
-    He, Zhang, Ren and Sun, "Delving Deep into Rectifiers", 2015, equations 10 and 14, with
-    the normal distribution cut at two of its standard deviations.
+    """Fill as `kaiming_normal`, but cut at two standard deviations: what Keras and JAX call he_normal.
 
     Examples
     --------

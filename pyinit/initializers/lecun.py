@@ -1,4 +1,4 @@
-"""LeCun's: the variance that keeps a linear layer's signal as it is."""
+"""LeCun's schemes: the variance that keeps a linear layer's signal as it is."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ __all__ = ["lecun_normal", "lecun_truncated_normal", "lecun_uniform"]
 
 
 def lecun_normal(**fan_options: Any) -> VarianceScaling:
-    """Fill from the normal distribution of standard deviation 1 / sqrt(fan_in).
-
-    What self-normalising networks of SELU ask for, too.
+    """Fill from the normal distribution of standard deviation 1 / sqrt(fan_in), which SELU needs too.
 
     Parameters
     ----------
     **fan_options
-        `layout`, `groups` and `transposed`, as for `fans`.
+        `layout`, `groups` and `transposed` of `fans`.
 
     Returns
     -------
@@ -39,56 +37,21 @@ def lecun_normal(**fan_options: Any) -> VarianceScaling:
 
 
 def lecun_uniform(**fan_options: Any) -> VarianceScaling:
-    """Fill from the uniform distribution of standard deviation 1 / sqrt(fan_in).
-
-    Its bounds are ± sqrt(3 / fan_in).
-
-    Parameters
-    ----------
-    **fan_options
-        `layout`, `groups` and `transposed`, as for `fans`.
-
-    Returns
-    -------
-    VarianceScaling
-
-    Source
-    ------
-    LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998, equation 16.
+    """Fill uniformly within ± sqrt(3 / fan_in); the parameters are those of `lecun_normal`.
 
     Examples
     --------
-    >>> lecun_uniform()
-    VarianceScaling(scale=1.0, mode='fan_in', distribution='uniform')
-    >>> lecun_uniform().std((6, 4))
-    0.5
+    >>> lecun_uniform().resolve((6, 12))
+    Uniform(low=-0.5, high=0.5)
     """
     return VarianceScaling(1.0, "fan_in", "uniform", **fan_options)
 
 
 def lecun_truncated_normal(**fan_options: Any) -> VarianceScaling:
-    """Fill from the truncated normal distribution of standard deviation 1 / sqrt(fan_in).
-
-    What Keras and JAX call lecun_normal.
-
-    Parameters
-    ----------
-    **fan_options
-        `layout`, `groups` and `transposed`, as for `fans`.
-
-    Returns
-    -------
-    VarianceScaling
-
-    Source
-    ------
-    LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998, equation 16, with the normal
-    distribution cut at two of its standard deviations.
+    """Fill as `lecun_normal`, but cut at two standard deviations: what Keras and JAX call lecun_normal.
 
     Examples
     --------
-    >>> lecun_truncated_normal()
-    VarianceScaling(scale=1.0, mode='fan_in', distribution='truncated_normal')
     >>> lecun_truncated_normal().std((6, 4))
     0.5
     """

@@ -11,7 +11,7 @@ from pyinit.initializers.base import Scheme
 from pyinit.initializers.distributions import Normal, TruncatedNormal, Uniform
 from pyinit.initializers.fans import FanScheme
 
-__all__ = ["Distribution", "InverseFanIn", "Mode", "VarianceScaling", "inverse_fan_in", "variance_scaling"]
+__all__ = ["InverseFanIn", "VarianceScaling", "inverse_fan_in", "variance_scaling"]
 
 Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
 Distribution = Literal["normal", "uniform", "truncated_normal"]
@@ -32,15 +32,15 @@ class VarianceScaling(FanScheme):
         Which fan divides: the inputs (keeps the spread going forward), the outputs (going backward), the mean of the
         two, or their geometric mean.
     distribution : {"normal", "uniform", "truncated_normal"}
-        The truncated one ends at two standard deviations of the normal distribution that it is cut from, whose own
-        is made larger by 1 / 0.8796, so that the variance is what was asked for.
+        The truncated one is cut at two standard deviations of the normal distribution, which is made wider by
+        1 / 0.8796, so that the samples have the variance that was asked for.
     layout, groups, transposed
-        As for `fans`; keywords only.
+        Those of `fans`; keywords only.
 
     Raises
     ------
     ValueError
-        If `scale` is not finite or negative, or another parameter none of its values.
+        If `scale` is negative or not finite, or another parameter is not one of its choices.
 
     Source
     ------
@@ -85,7 +85,7 @@ class VarianceScaling(FanScheme):
         """Give the standard deviation of the samples for a tensor of this shape."""
         return math.sqrt(self.variance(shape))
 
-    def at(self, shape: tuple[int, ...]) -> Scheme:
+    def resolve(self, shape: tuple[int, ...]) -> Scheme:
         if self.distribution == "normal":
             return Normal(0.0, self.std(shape))
         if self.distribution == "truncated_normal":
@@ -113,7 +113,7 @@ class InverseFanIn(FanScheme):
         fan_in, _ = self.fans(shape)
         return self.scale / (fan_in or 1)
 
-    def at(self, shape: tuple[int, ...]) -> Scheme:
+    def resolve(self, shape: tuple[int, ...]) -> Scheme:
         return Normal(0.0, self.std(shape))
 
 
@@ -123,20 +123,7 @@ def variance_scaling(
     distribution: Distribution = "normal",
     **fan_options: Any,
 ) -> VarianceScaling:
-    """Fill from a centred distribution of variance ``scale / fan``.
-
-    Parameters
-    ----------
-    scale : float, at least 0
-    mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}
-    distribution : {"normal", "uniform", "truncated_normal"}
-    **fan_options
-        `layout`, `groups` and `transposed`, as for `fans`.
-
-    Returns
-    -------
-    VarianceScaling
-        Which says what they mean.
+    """Make a `VarianceScaling`; it takes the same parameters.
 
     Examples
     --------
@@ -149,13 +136,13 @@ def variance_scaling(
 def inverse_fan_in(**fan_options: Any) -> InverseFanIn:
     """Fill from the normal distribution of standard deviation 1 / fan_in.
 
-    The variance is 1 / fan_in², where a layer that keeps its input's spread needs 1 / fan_in: the signal
-    shrinks by sqrt(fan_in) at every layer. A network of one or two layers does not mind.
+    The variance is 1 / fan_in², but a layer that keeps its input's spread needs 1 / fan_in: the signal shrinks by
+    sqrt(fan_in) at every layer. A network of one or two layers does not mind.
 
     Parameters
     ----------
     **fan_options
-        `layout`, `groups` and `transposed`, as for `fans`.
+        `layout`, `groups` and `transposed` of `fans`.
 
     Returns
     -------

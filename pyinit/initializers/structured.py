@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pyinit import _core
 from pyinit.initializers.base import Scheme
-from pyinit.initializers.blocks import Block, encode, stored
 from pyinit.initializers.distributions import Constant, Normal
 from pyinit.initializers.fans import Layout, check_layout, checked_groups
+from pyinit.initializers.windows import Window, encode, raw_bits
 from pyinit.streams import Stream
 
 __all__ = ["Dirac", "Identity", "Sparse", "dirac", "eye", "identity", "sparse"]
@@ -25,8 +26,8 @@ KEYS_AT_ONCE = 1 << 22  # of a sparse tensor, 8 bytes each: what is held beside 
 class OneValue(Scheme):
     """Fill with zeros, and with one value in a few places; the stream does not move."""
 
-    draws: ClassVar[bool] = False
-    divisible: ClassVar[bool] = True
+    needs_stream: ClassVar[bool] = False
+    splittable: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -42,15 +43,15 @@ class OneValue(Scheme):
         Constant(self.value).check(dtype, shape)
         self.places(shape)
 
-    def fill(self, block: Block, stream: Stream | None, num_threads: int | None) -> None:
+    def fill(self, window: Window, stream: Stream | None, num_threads: int | None) -> None:
         inside = np.True_
-        places = self.places(block.shape)
-        for place, axis in zip(places, block.region):
+        places = self.places(window.shape)
+        for place, axis in zip(places, window.region):
             inside = inside & (place >= axis.start) & (place < axis.stop)
-        with block.on_host() as part:
-            stored(part)[...] = 0
-            chosen = tuple(p[inside] - axis.start for p, axis in zip(places, block.region))
-            stored(part)[chosen] = encode(self.value, part.dtype)
+        with window.on_host() as part:
+            raw_bits(part)[...] = 0
+            chosen = tuple(p[inside] - axis.start for p, axis in zip(places, window.region))
+            raw_bits(part)[chosen] = encode(self.value, part.dtype)
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,26 +121,31 @@ class Sparse(Scheme):
             raise ValueError(f"sparse needs an array of 2 dimensions; got shape {shape}")
         Normal(0.0, self.std).check(dtype, shape)
 
-    def fill(self, block: Block, stream: Stream, num_threads: int | None) -> None:
-        stream.copy().skip_ahead(3 * math.prod(block.shape) + 1)  # raises where the stream would end
-        with block.on_host() as part:
-            Normal(0.0, self.std).fill(block._replace(part=part), stream, num_threads)
-            self.put_zeros(block, part, stream)
-        stream.skip_ahead(math.prod(block.shape))
+    def fill(self, window: Window, stream: Stream, num_threads: int | None) -> None:
+        normal, elements = Normal(0.0, self.std).distribution, math.prod(window.shape)
+        _, dtype = _core.check_dtype(normal, window.array.dtype)
+        ahead = stream.copy()
+        for state in (ahead, stream):  # first a copy, which raises where the stream would end
+            samples = state.claim(normal, dtype, elements)
+            words = state.claim(_core.bits(), _core.DTYPES["uint32"].number, elements)
+        with window.on_host() as part:
+            samples.write(part, normal, window.shape, window.offset, num_threads)
+            self.put_zeros(window, part, words)
 
-    def put_zeros(self, block: Block, part: NDArray[Any], stream: Stream) -> None:
-        """Put zeros into the block, which is `part`, by the words at which the stream stands."""
-        rows, columns = block.shape
+    def put_zeros(self, window: Window, part: NDArray[Any], begin: _core.StreamState) -> None:
+        """Put zeros into the window, whose elements are `part`, by the words from `begin` on."""
+        rows, columns = window.shape
         zeros = math.ceil(self.sparsity * rows)
-        region, width = block.region, max(1, KEYS_AT_ONCE // max(1, rows))
+        region, width = window.region, max(1, KEYS_AT_ONCE // max(1, rows))
         for start in range(region[1].start, region[1].stop if zeros else 0, width):
             n = min(width, region[1].stop - start)
             # A row of keys for each column: a word for each element, its row to tell equal words apart.
-            words = stream.copy().bits((n, rows), global_shape=(columns, rows), offset=(start, 0))
+            words = np.empty((n, rows), np.uint32)
+            begin.copy().write(words, _core.bits(), (columns, rows), (start, 0))
             keys = words.astype(np.uint64) << np.uint64(32) | np.arange(rows, dtype=np.uint64)
             last = np.partition(keys, zeros - 1, axis=1)[:, zeros - 1 : zeros]
             chosen = (keys <= last).T[region[0]]
-            stored(part)[:, start - region[1].start :][:, :n][chosen] = 0
+            raw_bits(part)[:, start - region[1].start :][:, :n][chosen] = 0
 
 
 def identity(gain: float = 1.0) -> Identity:

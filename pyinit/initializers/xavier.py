@@ -1,4 +1,4 @@
-"""Xavier's, also called Glorot's: between the fan going forward and the one going backward."""
+"""Xavier's schemes, also called Glorot's: between the fan going forward and the one going backward."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = [
 def xavier_normal(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
     """Fill from the normal distribution of variance gain² 2 / (fan_in + fan_out).
 
-    A compromise between keeping the spread of the activations going forward (1 / fan_in) and that of the
+    This is a compromise between keeping the spread of the activations going forward (1 / fan_in) and that of the
     gradients going backward (1 / fan_out), for units that are linear around 0, such as tanh.
 
     Parameters
     ----------
     gain : float
-        A factor on the standard deviation, for the non-linearity behind the weights: see `initializers.gain`.
+        A factor on the standard deviation, for the nonlinearity behind the weights: see `initializers.gain`.
     **fan_options
-        `layout`, `groups` and `transposed`, as for `fans`.
+        `layout`, `groups` and `transposed` of `fans`.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def xavier_normal(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
     Source
     ------
     Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
-    equation 12; the Xavier initialisation of Djuric's article.
+    equations 12 and 16; the Xavier initialisation of Djuric's article.
 
     Examples
     --------
@@ -50,61 +50,21 @@ def xavier_normal(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
 
 
 def xavier_uniform(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
-    """Fill from the uniform distribution of variance gain² 2 / (fan_in + fan_out).
-
-    Its bounds are ± gain sqrt(6 / (fan_in + fan_out)).
-
-    Parameters
-    ----------
-    gain : float
-        A factor on the standard deviation, for the non-linearity behind the weights: see `initializers.gain`.
-    **fan_options
-        `layout`, `groups` and `transposed`, as for `fans`.
-
-    Returns
-    -------
-    VarianceScaling
-
-    Source
-    ------
-    Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
-    equation 16.
+    """Fill uniformly within ± gain sqrt(6 / (fan_in + fan_out)); the parameters are those of `xavier_normal`.
 
     Examples
     --------
-    >>> xavier_uniform()
-    VarianceScaling(scale=1.0, mode='fan_avg', distribution='uniform')
-    >>> xavier_uniform().at((20, 4))
+    >>> xavier_uniform().resolve((20, 4))
     Uniform(low=-0.5, high=0.5)
     """
     return VarianceScaling(squared(gain), "fan_avg", "uniform", **fan_options)
 
 
 def xavier_truncated_normal(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
-    """Fill from the truncated normal distribution of variance gain² 2 / (fan_in + fan_out).
-
-    What Keras and JAX call glorot_normal.
-
-    Parameters
-    ----------
-    gain : float
-        A factor on the standard deviation, for the non-linearity behind the weights: see `initializers.gain`.
-    **fan_options
-        `layout`, `groups` and `transposed`, as for `fans`.
-
-    Returns
-    -------
-    VarianceScaling
-
-    Source
-    ------
-    Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
-    equation 12, with the normal distribution cut at two of its standard deviations.
+    """Fill as `xavier_normal`, but cut at two standard deviations: what Keras and JAX call glorot_normal.
 
     Examples
     --------
-    >>> xavier_truncated_normal()
-    VarianceScaling(scale=1.0, mode='fan_avg', distribution='truncated_normal')
     >>> xavier_truncated_normal(5 / 3).std((6, 2))
     0.8333333333333334
     """

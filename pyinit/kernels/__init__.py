@@ -1,1 +1,1 @@
-"""What runs on a GPU, whoever starts it: the kernels' text, a fill as a job for them, and which thread writes what."""
+"""What runs on a GPU: the kernels' text, which thread writes what, and the one fill for all devices."""

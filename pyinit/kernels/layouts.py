@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 THREADS = 256  # of a CUDA block; fill.cu's PYI_CUDA_THREADS
-BLOCKS_PER_PROCESSOR = 8  # that a multiprocessor can hold at most: 2048 threads
+BLOCKS_PER_MULTIPROCESSOR = 8  # that a multiprocessor can hold at most: 2048 threads
 MAX_AXES = 65  # of pyi_cuda_window
 
 
@@ -57,7 +57,7 @@ def layout(
     ----------
     shape, strides : sequence of int
         Of the array, which has elements; strides in bytes.
-    itemsize : {2, 4, 8}
+    itemsize : {1, 2, 4, 8}
         Bytes of an element.
     global_shape, offset : sequence of int, optional
         As for `Stream.fill_normal`, checked.
@@ -104,7 +104,7 @@ def _joined(axes: list[Axis]) -> list[Axis]:
     return joined
 
 
-def grid(units: int, processors: int, held: int = BLOCKS_PER_PROCESSOR) -> int:
+def grid(units: int, multiprocessors: int, blocks_per_multiprocessor: int = BLOCKS_PER_MULTIPROCESSOR) -> int:
     """The number of CUDA blocks for so many units of work: as many as the device holds at a time, if there is as much.
 
     They share the work evenly, and one that had to wait for another's end would leave the device half idle after it.
@@ -113,10 +113,10 @@ def grid(units: int, processors: int, held: int = BLOCKS_PER_PROCESSOR) -> int:
     ----------
     units : int
         Of `Layout`.
-    processors : int
-        The device's multiprocessors.
-    held : int
-        The CUDA blocks of the kernel that a multiprocessor holds at a time; its registers decide.
+    multiprocessors : int
+        Of the device.
+    blocks_per_multiprocessor : int
+        The CUDA blocks of the kernel that one holds at a time; its registers decide.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def grid(units: int, processors: int, held: int = BLOCKS_PER_PROCESSOR) -> int:
 
     Examples
     --------
-    >>> pyinit.kernels.layouts.grid(1000, processors=132), pyinit.kernels.layouts.grid(10**9, processors=132, held=6)
-    (4, 792)
+    >>> pyinit.kernels.layouts.grid(1000, multiprocessors=132)
+    4
     """
-    return max(1, min(-(-units // THREADS), processors * held))
+    return max(1, min(-(-units // THREADS), multiprocessors * blocks_per_multiprocessor))

@@ -4,6 +4,9 @@ import re
 from functools import cache
 from pathlib import Path
 
+from pyinit import _core
+from pyinit.kernels.device_arrays import KernelKey
+
 FLAGS = (
     "--std=c++17",
     # The bits are defined by the operations as written, each rounded to nearest, subnormals kept.
@@ -17,32 +20,32 @@ OPENCL_OPTIONS = (
     "-cl-fp32-correctly-rounded-divide-sqrt",  # what contracts a multiply and an add is off in target.h
 )
 WITHOUT_DOUBLES = "-cl-single-precision-constant"  # where a device has none, else their constants would be errors
-GENERATORS = ("PYI_PHILOX4X32_10", "PYI_ARS4X32_5")
-METHODS = tuple(
-    f"PYI_METHOD_{name}"
-    for name in ("BITS", "UNIFORM", "BOX_MULLER", "ICDF", "TRUNCATED_CENTRE", "TRUNCATED_TAIL", "TRUNCATED_NARROW")
-)
-DTYPES = ("PYI_U32", "PYI_F32", "PYI_F64", "PYI_F16", "PYI_BF16")
+DTYPES = tuple(row.enumerator for row in _core.DTYPES.values())
 
 
-def kernel_name(kind: tuple[int, int, int], is_run: bool) -> str:
-    """The kernel's name: of a generator, a method and a dtype, as the core numbers them.
+def kernel_name(key: KernelKey, is_run: bool) -> str:
+    """The kernel's name.
 
     Examples
     --------
     >>> pyinit.kernels.sources.kernel_name((0, 2, 1), is_run=True)
     'PYI_PHILOX4X32_10_PYI_METHOD_BOX_MULLER_PYI_F32_run'
     """
-    return "_".join((*_enumerators(kind), "run" if is_run else "window"))
+    return "_".join((*enumerators(key), "run" if is_run else "window"))
 
 
-def source(kind: tuple[int, int, int], job_bytes: int, language: str = "CUDA") -> str:
-    """The text of the kernels of one kind: fill.cu with its headers in place, the system's left out.
+def enumerators(key: KernelKey) -> tuple[str, str, str]:
+    """What the core calls a generator, a method and a dtype."""
+    generator, method, dtype = key
+    return _core.GENERATOR_ENUMERATORS[generator], _core.METHODS[method], DTYPES[dtype]
+
+
+def source(key: KernelKey, job_bytes: int, language: str = "CUDA") -> str:
+    """The text of the kernels of a key: fill.cu with its headers in place, the system's left out.
 
     Parameters
     ----------
-    kind : tuple of int
-        Generator, method and dtype, as the core numbers them.
+    key : KernelKey
     job_bytes : int
         The size of a job on the host, which must be the device's.
     language : {"CUDA", "OPENCL"}
@@ -61,23 +64,16 @@ def source(kind: tuple[int, int, int], job_bytes: int, language: str = "CUDA") -
         (
             text("fill.cu"),
             f'static_assert(sizeof(pyi_job) == {job_bytes}, "a job is the same on both sides");',
-            f"PYI_{language}_KERNELS({', '.join(_enumerators(kind))})",
+            f"PYI_{language}_KERNELS({', '.join(enumerators(key))})",
             "",
         )
     )
 
 
-def _enumerators(kind: tuple[int, int, int]) -> tuple[str, str, str]:
-    generator, method, dtype = kind
-    return GENERATORS[generator], METHODS[method], DTYPES[dtype]
-
-
 @cache
 def text(name: str) -> str:
     """The text of a file of the core with its headers in place, the system's left out."""
-    import pyinit
-
-    folder, seen = Path(pyinit.get_include()), set()
+    folder, seen = Path(get_include()), set()
 
     def whole(name: str) -> str:
         return re.sub(r'(?m)^#include ([<"])(.*)[>"]$', included, (folder / name).read_text(encoding="utf-8"))
@@ -89,3 +85,28 @@ def text(name: str) -> str:
         return whole(line[2])
 
     return whole(name)
+
+
+def get_include() -> str:
+    """The folder of pyinit.h, for the compiler of a module that calls the core or cimports `pyinit._core`.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    FileNotFoundError
+        If the headers are neither in the package nor in a checkout around it.
+
+    Examples
+    --------
+    >>> import os
+    >>> "pyinit.h" in os.listdir(pyinit.get_include())
+    True
+    """
+    package = Path(_core.__file__).parent
+    for folder in (package / "include", package.parent / "src_c"):  # installed; in a checkout
+        if (folder / "pyinit.h").is_file():
+            return str(folder)
+    raise FileNotFoundError(f"pyinit.h is not where it should be, in {package / 'include'}")

@@ -1,4 +1,4 @@
-"""An array of pyopencl, and the ways to fill it."""
+"""An array of pyopencl, and what a device of OpenCL has to offer to the fills."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyinit import _core
-from pyinit.kernels.jobs import Write
-from pyinit.kernels.layouts import THREADS, grid
-from pyinit.kernels.views import View
-from pyinit.opencl import host_copies, launch
-from pyinit.opencl.driver import memory_for, pyopencl
-from pyinit.opencl.programs import placing
-
-FILLS = {"device": launch.fill, "host": host_copies.fill}
+from pyinit.kernels.device_arrays import DeviceArray, KernelKey
+from pyinit.kernels.layouts import THREADS, Layout, grid
+from pyinit.kernels.sources import kernel_name
+from pyinit.opencl import programs
+from pyinit.opencl.driver import check_device, memory_for, pyopencl
 
 
 @dataclass(frozen=True, eq=False)
-class ClArray(View):
+class ClArray(DeviceArray):
     """An array of pyopencl, or a part of one; `start` counts from the beginning of its buffer.
 
     Attributes
@@ -29,6 +25,8 @@ class ClArray(View):
     array : pyopencl.array.Array
         The whole: its buffer, its queue, and the events that order the work on it in a queue that keeps no order.
     """
+
+    library = "pyopencl"
 
     array: Any
 
@@ -46,18 +44,26 @@ class ClArray(View):
         """The device of its queue."""
         return self.array.queue.device
 
-    def fill(self, write: Write, state: _core.StreamState, arguments: tuple[Any, ...], backend: str) -> None:
-        if backend not in FILLS:
-            raise ValueError(f"backend={backend!r} fills arrays on an NVIDIA GPU; got one of pyopencl")
-        FILLS[backend](self, write, state, arguments)
+    def compile(self, key: KernelKey) -> Any:
+        check_device(self.device, key)
+        return programs.fills(self.context, self.device, key)
 
-    def place(self, values: NDArray[Any]) -> None:
-        if self.size:
-            copied = np.asarray(values, order="C")
-            self.scatter(self.constant(copied.view(f"u{copied.itemsize}")), np.broadcast_to(copied, self.shape).strides)
+    def launch(self, kernels: Any, key: KernelKey, job: bytes, layout: Layout) -> None:
+        window = (np.uint64(layout.first), np.uint64(layout.length))
+        rest = window if layout.is_run else (self.constant(layout.packed()),)
+        arguments = (job, self.array.base_data, np.uint64(self.start), *rest)
+        self.run(kernels, kernel_name(key, layout.is_run), arguments, layout.units)
+
+    def staging_buffer(self, size: int) -> NDArray[np.uint8]:
+        cl, queue = pyopencl(), self.array.queue  # drivers of GPUs pin what they make
+        with memory_for(f'the {size} bytes of host memory that backend="host" copies from'):
+            buffer = cl.Buffer(queue.context, cl.mem_flags.READ_ONLY | cl.mem_flags.ALLOC_HOST_PTR, size)
+            flags = cl.map_flags.WRITE_INVALIDATE_REGION
+            memory, _ = cl.enqueue_map_buffer(queue, buffer, flags, 0, (size,), np.uint8)
+        mapped: NDArray[np.uint8] = memory
+        return mapped
 
     def copy(self, values: NDArray[Any]) -> Any:
-        """Begin to write values of the host, in C order and of its shape; they must stay until the event is there."""
         cl, array = pyopencl(), self.array
         closed = cl.mem_flags.HOST_READ_ONLY | cl.mem_flags.HOST_NO_ACCESS
         if self.geometry.flags.c_contiguous and not array.base_data.flags & closed:
@@ -70,6 +76,11 @@ class ClArray(View):
             self.scatter(staged, values.strides, [copied])
         return copied
 
+    def assign(self, values: NDArray[Any]) -> None:
+        if self.size:
+            copied = np.asarray(values, order="C")
+            self.scatter(self.constant(copied.view(f"u{copied.itemsize}")), np.broadcast_to(copied, self.shape).strides)
+
     def scatter(self, values: Any, strides: Sequence[int], after: Sequence[Any] = ()) -> None:
         """Write the elements that lie in a buffer with such strides, 0 where one is for many, when `after` is done."""
         axes = [(1, 0, 0), *zip(self.shape[::-1], self.geometry.strides[::-1], strides[::-1])]
@@ -77,8 +88,8 @@ class ClArray(View):
             *(self.array.base_data, np.uint64(self.start), values, np.uint64(self.size)),
             *(self.constant(np.array(axes, np.int64)), np.uint32(len(axes))),
         )
-        program = placing(self.context, self.device)
-        self.run(program, f"pyi_place_{self.dtype.itemsize}", arguments, self.size, after)
+        program = programs.placing(self.context, self.device)
+        self.run(program, f"pyi_assign_{self.dtype.itemsize}", arguments, self.size, after)
 
     def constant(self, values: Any) -> Any:
         """Give a buffer for kernels to read, with a copy of a host's array or bytes."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pyinit.kernels.jobs import Kind
-from pyinit.kernels.sources import DTYPES
+from pyinit import _core
+from pyinit.kernels.device_arrays import KernelKey
 
 ARITHMETIC = {
     "FMA": "a fused multiply-add",
@@ -30,11 +30,11 @@ def pyopencl() -> Any:
     return pyopencl
 
 
-def check_device(device: Any, kind: Kind) -> None:
-    """Raise RuntimeError if a device cannot make the samples of a kind bit for bit."""
+def check_device(device: Any, key: KernelKey) -> None:
+    """Raise RuntimeError if a device cannot make the samples of a kernel bit for bit."""
     arithmetic = pyopencl().device_fp_config
     missing = [what for flag, what in ARITHMETIC.items() if not device.single_fp_config & getattr(arithmetic, flag)]
-    if DTYPES[kind[2]] == "PYI_F64" and not has_doubles(device):
+    if key.dtype == _core.DTYPES["float64"].number and not has_doubles(device):
         missing.append("float64")
     if not device.endian_little:
         missing.append("little-endian memory")

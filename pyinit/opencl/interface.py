@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pyinit import _core
-from pyinit.kernels.views import geometry
+from pyinit.kernels.device_arrays import geometry
 from pyinit.opencl.arrays import ClArray
 from pyinit.opencl.driver import pyopencl
 

@@ -1,6 +1,10 @@
-"""Write golden.json anew, from the scalar tier. A changed hash is a change of bits: say so in CHANGELOG.md.
+"""Write the golden hashes of the contract's version, from the scalar tier.
 
 Usage: python tests/vectors/regenerate.py
+
+A new kind of fill adds its hashes to the version's file. A change of bits is a new version: raise PYI_CONTRACT_VERSION
+in src_c/pyinit.h, build, run this, and say in CHANGELOG.md and docs/contract.md what changed. Either way the file's own
+hash goes into test_contract.py.
 """
 
 import json
@@ -14,9 +18,13 @@ import golden
 
 
 def main() -> None:
-    """Hash 100,003 samples of every generator, sampler, dtype and position."""
+    """Hash the samples of every generator, distribution, dtype and position."""
     with pyinit.isa.use("scalar"):
         hashes = {case: golden.digest(case) for case in golden.CASES}
+    frozen = golden.hashes() if golden.FILE.exists() else {}
+    changed = [case for case, digest in frozen.items() if hashes.get(case) != digest]
+    if changed:
+        raise SystemExit(f"{len(changed)} cases have other bits than {golden.FILE.name}, {changed[0]!r} among them")
     golden.FILE.write_text(json.dumps(hashes, indent=1) + "\n")
 
 

@@ -7,12 +7,12 @@
 typedef struct {
     ulong length;
     long stride, from;
-} pyi_place_axis;
+} pyi_assign_axis;
 
 /* The first of the axes varies fastest. The array begins `start` bytes behind the beginning of its buffer. */
-#define PYI_PLACE(name, type)                                                                        \
+#define PYI_ASSIGN(name, type)                                                                       \
     __kernel void name(__global char *buffer, ulong start, __global const char *values, ulong count, \
-                       __constant pyi_place_axis *axis, uint axes)                                   \
+                       __constant pyi_assign_axis *axis, uint axes)                                  \
     {                                                                                                \
         for (ulong i = get_global_id(0); i < count; i += get_global_size(0)) {                       \
             ulong left = i;                                                                          \
@@ -26,6 +26,7 @@ typedef struct {
             *(__global type *)(buffer + start + to) = *(__global const type *)(values + from);       \
         }                                                                                            \
     }
-PYI_PLACE(pyi_place_2, ushort)
-PYI_PLACE(pyi_place_4, uint)
-PYI_PLACE(pyi_place_8, ulong)
+PYI_ASSIGN(pyi_assign_1, uchar)
+PYI_ASSIGN(pyi_assign_2, ushort)
+PYI_ASSIGN(pyi_assign_4, uint)
+PYI_ASSIGN(pyi_assign_8, ulong)

@@ -1,27 +1,45 @@
-"""An array on a device, seen without touching its memory."""
+"""An array on a device, seen without touching its memory, and what a kind of device has to offer: its protocol."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyinit import _core
-from pyinit.kernels.jobs import Write
+from pyinit._core import Distribution, StreamState
+from pyinit.kernels.layouts import Layout
 
-Self = TypeVar("Self", bound="View")
+Self = TypeVar("Self", bound="DeviceArray")
 
-BACKENDS = ("device", "host", "cupy")
 PAGE = 1 << 12  # that far from 0, which is no address to NumPy
 
 
+class KernelKey(NamedTuple):
+    """What names a kernel: a generator, a method and a dtype, as the core numbers them."""
+
+    generator: int
+    method: int
+    dtype: int
+
+
+class Copy(Protocol):
+    """A copy to a device that has begun."""
+
+    def wait(self) -> object:
+        """Return when it is done, and what it copies from may be written again."""
+
+
 @dataclass(frozen=True, eq=False)
-class View(ABC):
+class DeviceArray(ABC):
     """An array on a device, or a part of one.
+
+    A kind of device is a subclass: `compile` and `launch` are for the samples that it makes itself, `staging_buffer`
+    and `copy` for those that the host makes, `assign` for other values of the host.
 
     Attributes
     ----------
@@ -30,6 +48,8 @@ class View(ABC):
     start : int
         Where the first element lies: an address, or bytes from the beginning of a buffer.
     """
+
+    library: ClassVar[str]  # whose arrays these are, for messages
 
     geometry: NDArray[Any]
     start: int
@@ -51,7 +71,7 @@ class View(ABC):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The elements' type as NumPy has it, of bfloat16 `pyinit.arrays.BFLOAT16`."""
+        """The elements' type as NumPy has it, or one of `pyinit.arrays`."""
         return self.geometry.dtype
 
     @property
@@ -69,32 +89,37 @@ class View(ABC):
         offset = part.__array_interface__["data"][0] - self.geometry.__array_interface__["data"][0]
         return replace(self, geometry=part, start=self.start + offset)
 
-    @abstractmethod
-    def fill(self, write: Write, state: _core.StreamState, arguments: tuple[Any, ...], backend: str) -> None:
-        """Write samples, in order with the work on the array's queue; the host does not wait.
-
-        Parameters
-        ----------
-        write : Write
-        state : StreamState
-        arguments : tuple
-            Of `write`: the distribution's parameters, then global_shape, offset and num_threads.
-        backend : {"device", "host", "cupy"}
-            What makes the samples.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `Stream.fill_normal`; ValueError also if the memory is not a device's.
-        ImportError
-            If the package is missing that reaches the device.
-        RuntimeError, MemoryError
-            If there is no driver or device, or too little memory.
-        """
+    def current(self) -> AbstractContextManager[object]:
+        """Make the array's device and queue those that the methods below use; raise if there is no such device."""
+        return nullcontext()
 
     @abstractmethod
-    def place(self, values: NDArray[Any]) -> None:
+    def compile(self, key: KernelKey) -> Any:
+        """Give the kernels of a key, compiled for the device; or raise what the device lacks."""
+
+    @abstractmethod
+    def launch(self, kernels: Any, key: KernelKey, job: bytes, layout: Layout) -> None:
+        """Start the kernel for a layout, in order with the work on the array's queue; the host does not wait."""
+
+    @abstractmethod
+    def staging_buffer(self, size: int) -> NDArray[np.uint8]:
+        """Give host memory of that many bytes that the device copies from by itself, or raise MemoryError."""
+
+    @abstractmethod
+    def copy(self, values: NDArray[Any]) -> Copy:
+        """Begin to write values of the host, integers of the array's item size and of its shape, in C order."""
+
+    @abstractmethod
+    def assign(self, values: NDArray[Any]) -> None:
         """Write values of the host, which have the array's item size and broadcast to its shape."""
+
+    def draw_otherwise(self, distribution: Distribution, begin: StreamState) -> None:
+        """Fill from a generator that is not pyinit's, where there is one."""
+        self.check_otherwise(distribution)
+
+    def check_otherwise(self, distribution: Distribution) -> None:
+        """Raise ValueError if there is no such generator, or it does not have the distribution."""
+        raise ValueError(f'backend="cupy" fills arrays on an NVIDIA GPU; got one of {self.library}')
 
 
 _BYTES = np.empty(16, np.uint8)  # somewhere that an address can be of
@@ -119,8 +144,8 @@ def geometry(
 
     Examples
     --------
-    >>> pyinit.kernels.views.geometry((2**40, 3), (3 * 4, 4), np.dtype(np.float32)).nbytes == 2**40 * 12
+    >>> pyinit.kernels.device_arrays.geometry((2**40, 3), (3 * 4, 4), np.dtype(np.float32)).nbytes == 2**40 * 12
     True
     """
     array = np.asarray(_Geometry(shape=shape, strides=tuple(strides), typestr=dtype.str, data=(address, read_only)))
-    return array.view(dtype)  # bfloat16's text says no more than its size
+    return array.view(dtype)  # the text of a type that NumPy lacks says no more than its size

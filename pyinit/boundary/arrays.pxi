@@ -1,0 +1,92 @@
+# Arrays and windows: what can be written, and where it lies.
+
+cdef cnp.ndarray plain(cnp.ndarray out):
+    """`out`, or where it is of a subclass, whose attributes may be a caller's code, a view of it that is not."""
+    return out if type(out) is cnp.ndarray else PyArray_View(out, NULL, <PyTypeObject *>cnp.ndarray)
+
+
+cdef bint overlaps(cnp.ndarray out) except -1:
+    """Whether two elements of a plain array share memory."""
+    cdef object array = out, extent = out.itemsize
+    # Not where each axis, from the smallest stride on, steps over all that the smaller ones reach.
+    for stride, n in sorted((abs(s), n) for s, n in zip(array.strides, array.shape) if n > 1):
+        if stride < extent:
+            break
+        extent += stride * (n - 1)
+    else:
+        return False
+    # Exactly: two elements whose indices differ first on this axis, moved to where the first has index 0.
+    for _ in range(array.ndim):
+        if array.shape[0] > 1 and shares_memory(array[:1], array[1:]):
+            return True
+        array = array[0]
+    return False
+
+
+cdef int check_plain(cnp.ndarray out) except -1:
+    if not cnp.PyArray_ISWRITEABLE(out):
+        raise ValueError("out must be writable; got a read-only array")
+    if not cnp.PyArray_IS_C_CONTIGUOUS(out) and overlaps(out):
+        raise ValueError(
+            f"out must have no two elements in one place; got shape {(<object>out).shape} "
+            f"with strides {(<object>out).strides}")
+    return 0
+
+
+def check_memory(cnp.ndarray out not None):
+    """Raise ValueError if `out` cannot be written, or two of its elements share memory."""
+    check_plain(plain(out))
+
+
+def extent(cnp.ndarray out not None):
+    """The address of the first byte of an array that is not empty, and of the one behind its last."""
+    cdef size_t low = <size_t>cnp.PyArray_DATA(out), high = low + cnp.PyArray_ITEMSIZE(out)
+    cdef ptrdiff_t reach
+    cdef int i
+    for i in range(cnp.PyArray_NDIM(out)):
+        reach = cnp.PyArray_STRIDES(out)[i] * (cnp.PyArray_DIMS(out)[i] - 1)
+        if reach > 0:
+            high += reach
+        else:
+            low += reach
+    return low, high
+
+
+cdef tuple window_tuples(global_shape, offset):
+    """Both as tuples of int, None where `offset` is; this alone runs a caller's code."""
+    if global_shape is None:
+        raise ValueError("offset needs global_shape, the shape of the tensor that it is an offset in")
+    return (index_tuple("global_shape", global_shape), None if offset is None else index_tuple("offset", offset))
+
+
+cdef tuple index_tuple(str name, value):
+    try:
+        numbers = tuple([index(n) for n in value]) if hasattr(value, "__iter__") else (index(value),)
+    except TypeError:
+        raise TypeError(f"{name} must be an int or a sequence of int; got {value!r}") from None
+    for n in numbers:
+        if not 0 <= n < 1 << 63:
+            raise ValueError(f"{name} must not be negative, nor 2**63 or above; got {numbers}")
+    return numbers
+
+
+cdef tuple check_window(cnp.ndarray out, tuple whole, where):
+    """The window of a plain array, `where` made zeros if it is None; or raise if it is not inside the tensor."""
+    shape = (<object>out).shape
+    if where is None:
+        where = (0,) * len(shape)
+    for name, value in (("global_shape", whole), ("offset", where)):
+        if len(value) != len(shape):
+            raise ValueError(f"{name} must have the {len(shape)} dimensions of out; got {value}")
+    for o, n, g in zip(where, shape, whole):
+        if o + n > g:
+            raise ValueError(f"out must lie inside the tensor; got shape {shape} at offset {where} in {whole}")
+    if prod(whole) >= 1 << 63:
+        raise ValueError(f"global_shape must hold less than 2**63 elements; got {whole}")
+    return whole, where
+
+
+def checked_window(cnp.ndarray out not None, global_shape, offset):
+    """Both as tuples of int, if `out` is a block of such a tensor there."""
+    whole, where = window_tuples(global_shape, offset)
+    return check_window(plain(out), whole, where)

@@ -1,0 +1,55 @@
+# The dtypes of arrays as the core's, and numbers rounded to them.
+
+# Types that NumPy does not have: a record of one field of that name; ml_dtypes brings its own, of the same names.
+RECORDS = {
+    name: numpy_dtype([(name, f"u{row.bytes}")]) for name, row in DTYPES.items() if not hasattr(numpy, name)
+}
+cdef dict foreign = {}  # the numbers of types that other packages registered with NumPy
+
+
+cdef int dtype_of(cnp.dtype descr) except -1:
+    """The number of an array's dtype, in native byte order; -2 if the core has no such type."""
+    cdef int kind = descr.type_num
+    if descr.byteorder == c">" or descr.byteorder == c"<":
+        if not (<object>descr).isnative:
+            return -2
+    if kind == cnp.NPY_FLOAT32:
+        return PYI_F32
+    if kind == cnp.NPY_FLOAT64:
+        return PYI_F64
+    if kind == cnp.NPY_FLOAT16:
+        return PYI_F16
+    if kind == cnp.NPY_UINT or kind == cnp.NPY_ULONG:
+        return PYI_U32 if descr.itemsize == 4 else -2
+    if kind == cnp.NPY_VOID:
+        for name, record in RECORDS.items():
+            if <object>descr is record or <object>descr == record:
+                return DTYPES[name].number
+    elif kind >= NPY_USERDEF:
+        if kind not in foreign:
+            row = DTYPES.get((<object>descr).name)
+            foreign[kind] = row.number if row is not None and row.bytes == descr.itemsize else -2
+        return foreign[kind]
+    return -2
+
+
+def dtype_row(dtype):
+    """The row of `DTYPES` of a dtype of NumPy's; None if the core has no such type."""
+    cdef int number = dtype_of(numpy_dtype(dtype))
+    return None if number < 0 else DTYPES[pyi_dtypes[number].name.decode()]
+
+
+cdef str shown(cnp.dtype descr):
+    return f"{<object>descr} ({(<object>descr).str})"
+
+
+def rounded(values, dtype):
+    """Floats rounded to a dtype of 16 or 8 bits, to nearest even; of a type that NumPy lacks its bits."""
+    cdef cnp.ndarray given = numpy.ascontiguousarray(values, numpy.float32)
+    cdef object wanted = numpy_dtype(dtype)
+    cdef cnp.ndarray bits = numpy.empty((<object>given).shape, f"u{wanted.itemsize}")
+    cdef int number = dtype_of(wanted)
+    if number < 0 or wanted.itemsize > 2:
+        raise TypeError(f"dtype must be one of 16 or 8 bits that the fills have; got {shown(wanted)}")
+    pyi_round(<pyi_dtype>number, <float *>cnp.PyArray_DATA(given), cnp.PyArray_DATA(bits), cnp.PyArray_SIZE(given))
+    return bits.view(numpy.float16) if number == PYI_F16 else bits

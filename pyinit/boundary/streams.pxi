@@ -1,0 +1,121 @@
+# A stream's state, and the claim of words.
+
+@cython.auto_pickle(False)
+cdef class StreamState:
+    """Where a stream stands; a fill claims its range of words here before it writes.
+
+    Parameters
+    ----------
+    generator : str
+        A key of `GENERATORS`.
+    seed, id : int
+        In [0, 2^64).
+    """
+
+    def __init__(self, generator, uint64_t seed, uint64_t id):
+        pyi_stream_new(&self.stream, GENERATORS[generator], seed, id)
+
+    @property
+    def generator(self):
+        """The generator's name, a key of `GENERATORS`."""
+        return pyi_generators[<int>self.stream.generator].name.decode()
+
+    @property
+    def seed(self):
+        """The seed, in [0, 2^64)."""
+        return self.stream.seed
+
+    @property
+    def id(self):
+        """What tells the streams of one seed apart: 0 for the root, a hash for a child."""
+        return self.stream.id
+
+    @property
+    def position(self):
+        """The next word to be used, in [0, 2^66]. It can be set."""
+        cdef pyi_stream s
+        with cython.critical_section(self):
+            s = self.stream
+        return END if s.end else 4 * <object>s.block + s.word
+
+    @position.setter
+    def position(self, position):
+        cdef pyi_stream s
+        pyi_stream_new(&s, self.stream.generator, self.stream.seed, self.stream.id)
+        try:
+            position = index(position)
+        except TypeError:
+            raise TypeError(f"position must be an integer; got {type(position).__name__}") from None
+        if not skip(&s, position):
+            got = position if position.bit_length() < 100 else f"a number of {position.bit_length()} bits"
+            raise ValueError(f"position must be in [0, 2**66]; got {got}")
+        with cython.critical_section(self):
+            self.stream = s
+
+    def skip_ahead(self, words):
+        """Move forward by `words` words."""
+        cdef bint done
+        with cython.critical_section(self):
+            done = skip(&self.stream, words)
+        if not done:
+            raise ValueError(f"position must stay in [0, 2**66]; got a move of {words} words from {self.position}")
+
+    def copy(self, type kind=StreamState):
+        """A second state that stands where this one does, of a class that adds methods alone."""
+        cdef StreamState second = kind.__new__(kind)
+        with cython.critical_section(self):
+            second.stream = self.stream
+        return second
+
+    def sibling(self, type kind, uint64_t id):
+        """The state of another id, at position 0."""
+        cdef StreamState other = kind.__new__(kind)
+        pyi_stream_new(&other.stream, self.stream.generator, self.stream.seed, id)
+        return other
+
+    def claim(self, Distribution distribution not None, int dtype, count):
+        """Move behind the words of `count` samples; returns a new state that stands where they begin."""
+        cdef StreamState begin = StreamState.__new__(StreamState)
+        cdef uint64_t n = count
+        self.take(&begin.stream, distribution, <pyi_dtype>dtype, n)
+        return begin
+
+    cdef int take(self, pyi_stream *claimed, Distribution distribution, pyi_dtype dtype, uint64_t count) except -1:
+        cdef pyi_status status
+        with cython.critical_section(self):
+            status = pyi_claim(&self.stream, claimed, distribution.c.sampler, dtype, count)
+        if status != PYI_OK:
+            raise ValueError(f"{count} samples would end beyond position 2**66; the stream stands at {self.position}")
+        return 0
+
+    def write(
+            self, out, Distribution distribution not None, global_shape=None, offset=None, num_threads=None,
+            backend="device"):
+        """Claim the words that `out` takes and write its samples; returns `out`.
+
+        What is no NumPy array, or asks for another backend, goes to `write_elsewhere`, which a subclass has.
+        """
+        if not isinstance(out, cnp.ndarray) or backend != "device":
+            return self.write_elsewhere(out, distribution, global_shape, offset, num_threads, backend)
+        write_array(self, <cnp.ndarray>out, distribution, global_shape, offset, num_threads, False)
+        return out
+
+    def write_new(
+            self, shape, dtype, Distribution distribution not None, global_shape=None, offset=None, num_threads=None):
+        """Write samples into a new array of NumPy's; a dtype that it lacks is asked for by its name."""
+        if isinstance(dtype, str):
+            dtype = RECORDS.get(dtype, dtype)
+        elif not isinstance(dtype, type) and numpy_dtype(dtype).subdtype is not None:
+            raise TypeError(f"dtype must be one of numbers; got an array of them, {dtype}")
+        cdef cnp.ndarray out = numpy.empty(shape, dtype)
+        write_array(self, out, distribution, global_shape, offset, num_threads, True)
+        return out
+
+
+cdef bint skip(pyi_stream *s, words) except -1:
+    """Move by `words` words; False, and no move, where that would lead out of [0, 2^66]."""
+    if not 0 <= words <= END:
+        return False
+    if words == END:  # one block less and four words more, which fits the C function's integers
+        return pyi_skip_ahead(s, END // 4 - 1, 4) == PYI_OK
+    return pyi_skip_ahead(s, words // 4, words % 4) == PYI_OK

@@ -1,0 +1,289 @@
+"""The fills of a stream: samples of a distribution, written to an array where it lies or to a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, SupportsFloat, SupportsIndex, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from pyinit import _core
+from pyinit._core import Distribution, bits, normal, truncated_normal, uniform
+from pyinit.arrays import mark_modified, view
+from pyinit.kernels.filling import BACKENDS
+from pyinit.kernels.filling import fill as fill_on_device
+
+Array = TypeVar("Array")
+Shape = SupportsIndex | Sequence[SupportsIndex]
+
+
+class Fills(_core.StreamState):
+    """What a stream writes. Each fill names a distribution; `write` of the core is the one that fills."""
+
+    def write_elsewhere(
+        self, out: Array, distribution: Distribution, global_shape: Any, offset: Any, num_threads: Any, backend: str
+    ) -> Array:
+        """Fill what is no NumPy array, or by another backend."""
+        if backend not in BACKENDS:
+            raise ValueError(f"backend must be one of {', '.join(map(repr, BACKENDS))}; got {backend!r}")
+        array = view(out)
+        if not isinstance(array, np.ndarray):
+            fill_on_device(array, self, distribution, global_shape, offset, num_threads, backend)
+        elif backend == "cupy":
+            raise ValueError('backend="cupy" fills arrays on an NVIDIA GPU; got one on the host')
+        else:
+            self.write(array, distribution, global_shape, offset, num_threads)
+        return mark_modified(out)
+
+    def fill(
+        self,
+        out: Array,
+        distribution: Distribution,
+        *,
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
+        num_threads: SupportsIndex | None = None,
+        backend: str = "device",
+    ) -> Array:
+        """Write samples of a distribution into `out`, in place. `fill_normal` and its like name the distribution.
+
+        Parameters
+        ----------
+        out : array
+            Of any shape and strides, writable, no two elements in one place: a NumPy array or memmap, a torch tensor,
+            any writable buffer, or an array on a GPU, which is filled in order with the work on its stream: this
+            returns before that is done. float32, float64, float16, bfloat16, float8_e4m3fn or float8_e5m2 (NumPy's,
+            torch's, ml_dtypes' or those of `pyinit.arrays`); of `bits`, uint32.
+        distribution : Distribution
+            One of `pyinit.distributions`.
+        global_shape : sequence of int, optional
+            `out` is a block of a tensor of this shape, which has its dimensions: the element with row-major index g in
+            the tensor takes sample g. The stream then stands behind the whole tensor. None: `out` is the whole.
+        offset : sequence of int, optional
+            Where in the tensor `out` begins. None: at its first element.
+        num_threads : int, optional
+            At most so many threads; None: `PYINIT_NUM_THREADS`, or one for each processor that the process may use.
+            The samples do not depend on it.
+        backend : {"device", "host", "cupy"}
+            What makes the samples of an array on a GPU: the GPU itself; the host, which copies them there while it
+            makes the next; or, on an NVIDIA GPU, CuPy's own generator, whose samples are others. The first two
+            write the same bits.
+
+        Returns
+        -------
+        array
+            `out`.
+
+        Raises
+        ------
+        TypeError
+            If `out` is not a fillable array, or a parameter not a number.
+        ValueError
+            If a parameter is out of range, `out` read-only, overlapping or not inside the tensor, or the stream would
+            end. Whatever is raised for the arguments, `out` has not been touched.
+        ImportError, RuntimeError, MemoryError
+            If an array on a GPU needs a package, a driver or memory that is missing.
+        KeyboardInterrupt
+            On Ctrl-C in a long fill: `out` is partly written, and the stream stands behind it.
+
+        Notes
+        -----
+        A float64 sample takes two words, the others one. A sample of 16 or 8 bits is the float32 one, rounded to
+        nearest even; one beyond the largest number of its type is infinite, or nan in float8_e4m3fn, which has no
+        infinity. `docs/contract.md` defines every bit.
+
+        Examples
+        --------
+        Columns 2 and 3 of a tensor of 3 x 4, filled alone:
+
+        >>> whole = pyinit.Stream(seed=0).normal((3, 4))
+        >>> part = np.zeros((3, 2), dtype=np.float32)
+        >>> _ = pyinit.Stream(seed=0).fill(part, pyinit.distributions.normal(), global_shape=(3, 4), offset=(0, 2))
+        >>> bool((part == whole[:, 2:]).all())
+        True
+        """
+        if not isinstance(distribution, Distribution):
+            raise TypeError(f"distribution must be one of pyinit.distributions; got {type(distribution).__name__}")
+        return self.write(out, distribution, global_shape, offset, num_threads, backend)
+
+    def fill_normal(
+        self,
+        out: Array,
+        mean: SupportsFloat = 0.0,
+        std: SupportsFloat = 1.0,
+        *,
+        method: str = "box_muller",
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
+        num_threads: SupportsIndex | None = None,
+        backend: str = "device",
+    ) -> Array:
+        """`fill` with normal samples: `pyinit.distributions.normal` says which.
+
+        Examples
+        --------
+        >>> w = np.zeros(1000, dtype=np.float32)
+        >>> pyinit.Stream(seed=0).fill_normal(w, mean=5.0, std=0.1).mean().round(1)
+        np.float32(5.0)
+        """
+        return self.write(out, normal(mean, std, method), global_shape, offset, num_threads, backend)
+
+    def fill_truncated_normal(
+        self,
+        out: Array,
+        mean: SupportsFloat = 0.0,
+        std: SupportsFloat = 1.0,
+        lower: SupportsFloat = -2.0,
+        upper: SupportsFloat = 2.0,
+        *,
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
+        num_threads: SupportsIndex | None = None,
+        backend: str = "device",
+    ) -> Array:
+        """`fill` with normal samples between two bounds: `pyinit.distributions.truncated_normal` says which.
+
+        Examples
+        --------
+        >>> w = pyinit.Stream(seed=0).fill_truncated_normal(np.zeros(1000), mean=1.0, lower=0.0, upper=np.inf)
+        >>> bool(w.min() >= 1.0)
+        True
+        """
+        distribution = truncated_normal(mean, std, lower, upper)
+        return self.write(out, distribution, global_shape, offset, num_threads, backend)
+
+    def fill_uniform(
+        self,
+        out: Array,
+        low: SupportsFloat = 0.0,
+        high: SupportsFloat = 1.0,
+        *,
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
+        num_threads: SupportsIndex | None = None,
+        backend: str = "device",
+    ) -> Array:
+        """`fill` with uniform samples of [low, high): `pyinit.distributions.uniform` says which.
+
+        Examples
+        --------
+        >>> u = pyinit.Stream(seed=0).fill_uniform(np.zeros(1000), low=-1.0, high=1.0)
+        >>> bool((u >= -1.0).all() and (u < 1.0).all())
+        True
+        """
+        return self.write(out, uniform(low, high), global_shape, offset, num_threads, backend)
+
+    def fill_bits(
+        self,
+        out: Array,
+        *,
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
+        num_threads: SupportsIndex | None = None,
+        backend: str = "device",
+    ) -> Array:
+        """`fill` with the stream's own words, uint32.
+
+        Examples
+        --------
+        >>> [hex(w) for w in pyinit.Stream(seed=0).fill_bits(np.zeros(4, dtype=np.uint32))]
+        ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
+        """
+        return self.write(out, bits(), global_shape, offset, num_threads, backend)
+
+    # The same into new arrays.
+
+    def normal(
+        self,
+        shape: Shape,
+        dtype: DTypeLike = np.float32,
+        mean: SupportsFloat = 0.0,
+        std: SupportsFloat = 1.0,
+        *,
+        method: str = "box_muller",
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
+        num_threads: SupportsIndex | None = None,
+    ) -> NDArray[Any]:
+        """A new array of that shape, filled by `fill_normal`.
+
+        Parameters
+        ----------
+        shape : int or sequence of int
+        dtype : dtype or str
+            One that `fill` takes; by name if NumPy lacks it, such as "bfloat16": the array is then of
+            `pyinit.arrays.BFLOAT16`.
+        mean, std, method, global_shape, offset, num_threads
+            Of `fill_normal`.
+
+        Returns
+        -------
+        numpy.ndarray
+
+        Examples
+        --------
+        >>> pyinit.Stream(seed=0).normal((2, 3)).shape
+        (2, 3)
+        """
+        return self.write_new(shape, dtype, normal(mean, std, method), global_shape, offset, num_threads)
+
+    def truncated_normal(
+        self,
+        shape: Shape,
+        dtype: DTypeLike = np.float32,
+        mean: SupportsFloat = 0.0,
+        std: SupportsFloat = 1.0,
+        lower: SupportsFloat = -2.0,
+        upper: SupportsFloat = 2.0,
+        *,
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
+        num_threads: SupportsIndex | None = None,
+    ) -> NDArray[Any]:
+        """A new array of that shape, filled by `fill_truncated_normal`.
+
+        Examples
+        --------
+        >>> bool(abs(pyinit.Stream(seed=0).truncated_normal(1000, lower=-1.5, upper=1.5)).max() <= 1.5)
+        True
+        """
+        distribution = truncated_normal(mean, std, lower, upper)
+        return self.write_new(shape, dtype, distribution, global_shape, offset, num_threads)
+
+    def uniform(
+        self,
+        shape: Shape,
+        dtype: DTypeLike = np.float32,
+        low: SupportsFloat = 0.0,
+        high: SupportsFloat = 1.0,
+        *,
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
+        num_threads: SupportsIndex | None = None,
+    ) -> NDArray[Any]:
+        """A new array of that shape, filled by `fill_uniform`.
+
+        Examples
+        --------
+        >>> pyinit.Stream(seed=0).uniform(5, dtype=np.float64).dtype
+        dtype('float64')
+        """
+        return self.write_new(shape, dtype, uniform(low, high), global_shape, offset, num_threads)
+
+    def bits(
+        self,
+        shape: Shape,
+        *,
+        global_shape: Shape | None = None,
+        offset: Shape | None = None,
+        num_threads: SupportsIndex | None = None,
+    ) -> NDArray[np.uint32]:
+        """A new array of that shape, uint32, filled by `fill_bits`.
+
+        Examples
+        --------
+        >>> pyinit.Stream(seed=0, generator="ars5").bits(3).dtype
+        dtype('uint32')
+        """
+        return self.write_new(shape, np.uint32, bits(), global_shape, offset, num_threads)

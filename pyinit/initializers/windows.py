@@ -1,0 +1,116 @@
+"""Where an array lies in the tensor that it is a window of, and how it stores floats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from pyinit import _core
+from pyinit.arrays import view
+from pyinit.kernels.device_arrays import DeviceArray
+
+__all__ = ["Window", "encode", "raw_bits"]
+
+
+class Window(NamedTuple):
+    """An array, the shape of its tensor, and where in that it begins (None: it is the whole)."""
+
+    array: NDArray[Any] | DeviceArray
+    shape: tuple[int, ...]
+    offset: tuple[int, ...] | None
+
+    @classmethod
+    def of(cls, out: Any, global_shape: Iterable[int] | None = None, offset: Iterable[int] | None = None) -> Window:
+        """View `out` as a window, or raise TypeError or ValueError.
+
+        Examples
+        --------
+        >>> Window.of(np.zeros(2), global_shape=(5,), offset=(3,)).region
+        (slice(3, 5, None),)
+        """
+        array = view(out)
+        if isinstance(array, np.ndarray) and type(array) is not np.ndarray:  # whose methods may do something else
+            array = np.ndarray.view(array, np.ndarray)
+        if global_shape is None and offset is None:
+            return cls(array, array.shape, None)
+        geometry = array if isinstance(array, np.ndarray) else array.geometry
+        return cls(array, *_core.checked_window(geometry, global_shape, offset))
+
+    @property
+    def geometry(self) -> NDArray[Any]:
+        """An array of the same shape, strides, dtype and flags, whose elements may lie elsewhere."""
+        return self.array if isinstance(self.array, np.ndarray) else self.array.geometry
+
+    @property
+    def placement(self) -> dict[str, Any]:
+        """The keywords that say so to a stream's fills."""
+        return {} if self.offset is None else {"global_shape": self.shape, "offset": self.offset}
+
+    @property
+    def region(self) -> tuple[slice, ...]:
+        """Which part of the tensor it is."""
+        starts = self.offset or (0,) * self.array.ndim
+        return tuple(slice(o, o + n) for o, n in zip(starts, self.array.shape))
+
+    def assign(self, values: NDArray[Any]) -> None:
+        """Write what `encode` gave, which broadcasts to the array."""
+        if isinstance(self.array, np.ndarray):
+            raw_bits(self.array)[...] = values
+        else:
+            self.array.assign(values)
+
+    @contextmanager
+    def on_host(self) -> Iterator[NDArray[Any]]:
+        """Give the array to be written bit by bit; of one on a device an array of the host, copied there after."""
+        if isinstance(self.array, np.ndarray):
+            yield self.array
+        else:
+            values = np.empty(self.array.shape, self.array.dtype)
+            yield values
+            self.array.assign(raw_bits(values))
+
+    def halves(self) -> tuple[Window, Window]:
+        """Cut it in two, along its first axis that is longer than 1."""
+        axis = next(i for i, n in enumerate(self.array.shape) if n > 1)
+        middle = self.array.shape[axis] // 2
+        before, start = (slice(None),) * axis, list(self.offset or (0,) * self.array.ndim)
+        first = Window(self.array[(*before, slice(middle))], self.shape, tuple(start))
+        start[axis] += middle
+        return first, Window(self.array[(*before, slice(middle, None))], self.shape, tuple(start))
+
+
+def raw_bits(array: NDArray[Any]) -> NDArray[Any]:
+    """View an array as what `encode` gives goes in: a type that NumPy lacks as integers of its size."""
+    return array if array.dtype.kind in "biuf" else array.view(f"u{array.itemsize}")
+
+
+def encode(values: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
+    """Give real numbers in a dtype of the fills; in a narrow one by way of float32, rounded to nearest even.
+
+    Parameters
+    ----------
+    values : array_like
+        Real numbers, none of them nan.
+    dtype : dtype
+        Of `Stream.fill`, but not uint32.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of a type that NumPy lacks its bits, as integers.
+
+    Examples
+    --------
+    >>> encode([1.0, 1.00390625], pyinit.arrays.BFLOAT16)
+    array([16256, 16256], dtype=uint16)
+    """
+    dtype = np.dtype(dtype)
+    if dtype == np.float64:
+        return np.asarray(values, np.float64)
+    with np.errstate(over="ignore", under="ignore"):
+        single = np.asarray(values).astype(np.float32, copy=False)
+    return single if dtype == np.float32 else _core.rounded(single, dtype)

@@ -1,0 +1,145 @@
+"""A model's parameters by a plan: names to arrays, patterns of names to schemes."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from pyinit.initializers.configuration import scheme
+from pyinit.models.filling import Parameter, fill
+from pyinit.streams import Stream
+
+__all__ = ["initialize"]
+
+Params = TypeVar("Params", bound=Mapping[str, Any])
+Shards = Mapping[str, tuple[Sequence[int], Sequence[int]]]
+
+
+def initialize(
+    params: Params,
+    seed: int | Stream | None,
+    plan: Mapping[str, Any],
+    *,
+    generator: str = "philox",
+    shards: Shards | None = None,
+    num_threads: int | None = None,
+    progress: bool = False,
+) -> Params:
+    """Fill a model's parameters in place, each by the first pattern that its name matches.
+
+    Parameters
+    ----------
+    params : mapping of str to array
+    plan : mapping of str to scheme
+        Patterns of names, tried from the first to the last, to schemes or what `initializers.scheme` makes them of:
+        ``*`` stands for any text, dots as well, ``?`` for a character, ``[ab]`` for one of these, ``[[]`` for a
+        bracket; case counts.
+    shards : mapping of str to (global_shape, offset), optional
+        For each parameter that is a block of a larger tensor: that tensor's shape, and where the block begins.
+    seed, generator, num_threads, progress
+        As for `models.fill`, which says on what the values depend.
+
+    Returns
+    -------
+    mapping
+        `params`.
+
+    Raises
+    ------
+    ValueError
+        If names match no pattern, or patterns take no name: all of them are listed. A last "*" alone may be left with
+        nothing. Else as `models.fill`.
+
+    Examples
+    --------
+    >>> params = {"fc.weight": np.empty((2, 3), np.float32), "fc.bias": np.empty(2, np.float32)}
+    >>> pyinit.initialize(params, seed=0, plan={"*.bias": "zeros", "*": "xavier_uniform"}) is params
+    True
+    >>> params["fc.bias"]
+    array([0., 0.], dtype=float32)
+    """
+    windows: Any = {} if shards is None else shards
+    for what, value in (("params", params), ("plan", plan), ("shards", windows)):
+        check_mapping(what, value)
+    strangers = [name for name in windows if name not in params]
+    if strangers:
+        raise ValueError(f"shards must be of params; got {listed(strangers)}")
+    found = matched(params, plan)
+    places = {name: window(name, shard) for name, shard in windows.items()}
+    parameters = (Parameter(name, out, found[name], *places.get(name, ())) for name, out in params.items())
+    fill(parameters, seed, generator=generator, num_threads=num_threads, progress=progress)
+    return params
+
+
+def check_mapping(what: str, value: Any) -> None:
+    """Raise TypeError if that is no mapping of str."""
+    if not isinstance(value, Mapping):
+        hint = "; of a PyTorch model, dict(model.named_parameters())" if what == "params" else ""
+        raise TypeError(f"{what} must be a mapping; got {type(value).__name__}{hint}")
+    for key in value:
+        if not isinstance(key, str):
+            raise TypeError(f"{what} must have str for keys; got {key!r}")
+
+
+class Rule(NamedTuple):
+    """A pattern, the number of those before it, and its scheme."""
+
+    number: int
+    pattern: str
+    match: Callable[[str], Any]
+    scheme: Any
+
+
+def rules_of(plan: Mapping[str, Any]) -> list[Rule]:
+    """Read a plan; TypeError or ValueError names the pattern whose scheme is none."""
+    rules = []
+    for number, (pattern, specification) in enumerate(plan.items()):
+        try:
+            rules.append(Rule(number, pattern, re.compile(fnmatch.translate(pattern)).match, scheme(specification)))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"plan[{pattern!r}]: {error}") from None
+    return rules
+
+
+def matched(names: Iterable[str], plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Give each name its scheme, or raise ValueError that lists the names and patterns left over."""
+    rules = rules_of(plan)
+    plain = {rule.pattern: rule for rule in rules if not re.search(r"[*?[]", rule.pattern)}
+    wild = [rule for rule in rules if rule.pattern not in plain]
+    found, taken = {}, set()
+    for name in names:
+        rule = plain.get(name)
+        for other in wild:
+            if rule is not None and rule.number < other.number:
+                break
+            if other.match(name):
+                rule = other
+                break
+        if rule is not None:
+            found[name] = rule.scheme
+            taken.add(rule.pattern)
+    idle = [rule for rule in rules if rule.pattern not in taken and rule.pattern != "*"]
+    matching = {rule.pattern for rule in idle if any(map(rule.match, names))}
+    complaints = {
+        "no pattern matches": [name for name in names if name not in found],
+        "no name matches": [rule.pattern for rule in idle if rule.pattern not in matching],
+        "earlier patterns take every name of": [rule.pattern for rule in idle if rule.pattern in matching],
+    }
+    if any(complaints.values()):
+        said = "; ".join(f"{what} {listed(names)}" for what, names in complaints.items() if names)
+        raise ValueError(f"plan and params must fit: {said}")
+    return found
+
+
+def listed(names: Sequence[str]) -> str:
+    """Give all names in one line."""
+    return ", ".join(map(repr, names))
+
+
+def window(name: str, shard: Any) -> tuple[Any, Any]:
+    """Give global_shape and offset of a shard, or raise TypeError."""
+    if not isinstance(shard, Sequence) or isinstance(shard, str) or len(shard) != 2 or shard[0] is None:
+        raise TypeError(f"{name!r}: a shard must be (global_shape, offset); got {shard!r}")
+    return shard[0], shard[1]

@@ -1,0 +1,50 @@
+"""The kinds of fills that the tests go through: a case of each sampler and each way to compute it, in every dtype."""
+
+import math
+
+import numpy as np
+import reference
+
+from pyinit import _core
+from pyinit.arrays import dtype_of
+from pyinit.distributions import bits, normal, truncated_normal, uniform
+
+# Parameters that float32 cannot hold: their rounding is a part of what is tested.
+CASES = {
+    "bits": bits(),
+    "uniform": uniform(-1.1, 2.3),
+    "normal": normal(0.3, 1.7),
+    "icdf": normal(0.3, 1.7, "icdf"),
+    "centre": truncated_normal(0.1, 1.3, -1.5, 2.1),
+    "mirrored": truncated_normal(0.7, 2.9, 0.5, 9.3),
+    "tail": truncated_normal(0.1, 0.7, -math.inf, -6.1),
+    "narrow": truncated_normal(0.1, 1.3, 1.0, 1.01),
+    "subnormal": normal(0.0, 1.1e-39),
+}
+DTYPES = {name: dtype_of(name) for name in _core.DTYPES}
+KINDS = [(case, dtype) for case in CASES for dtype in DTYPES if (case == "bits") == (dtype == "uint32")]
+
+
+def name(kind):
+    """A kind as pytest shows it."""
+    return "-".join(kind)
+
+
+def fill(stream, kind, out, **options):
+    """Fill an array with samples of a kind."""
+    return stream.fill(out, CASES[kind[0]], **options)
+
+
+def empty(shape, kind):
+    """A new array of a kind's dtype."""
+    return np.zeros(shape, DTYPES[kind[1]])
+
+
+def words(kind):
+    """How many words a sample takes."""
+    return 2 if kind[1] == "float64" else 1
+
+
+def claim(kind, position, count):
+    """Where a fill begins that is asked for at a position, and where it leaves the stream."""
+    return reference.claim(position, CASES[kind[0]].sampler, kind[1], count)
