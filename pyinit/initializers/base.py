@@ -83,8 +83,8 @@ class Scheme(ABC):
         TypeError
             If `out` is not a fillable array, or `stream` is not a Stream.
         ValueError
-            If the scheme does not suit the shape or the dtype; else as `Stream.fill`. Whatever is raised for the
-            arguments, `out` has not been touched.
+            If the scheme does not suit the shape or the dtype, `out` is read-only, overlapping or not inside the
+            tensor, or the stream would end. Whatever is raised for the arguments, `out` has not been touched.
         """
         if self.needs_stream and not isinstance(stream, Stream):
             raise TypeError(f"stream must be a pyinit.Stream; got {type(stream).__name__}")

@@ -48,9 +48,12 @@ def initialize(
 
     Raises
     ------
+    TypeError
+        If a parameter is not a fillable array, or an argument of another type.
     ValueError
-        If names match no pattern, or patterns take no name: all of them are listed. A last "*" alone may be left with
-        nothing. Else as `models.fill`.
+        If names match no pattern, or patterns take no name: all of them are listed, but for a last "*". If two
+        parameters share memory or an id, or one does not suit its scheme. Whatever is raised for the arguments, no
+        parameter has been touched.
 
     Examples
     --------
