@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import pyinit
 from pyinit import Stream, initialize, initializers
 from pyinit.initializers import normal, scheme
-from pyinit.models import filling
+from pyinit.models import filling, plan
 
 GPT = {"*.c_proj.weight": "gpt2_residual(2)", "*ln_?.weight": "ones", "*.bias": "zeros", "*": "normal(std=0.02)"}
 
@@ -147,6 +147,18 @@ def test_names_and_patterns_have_to_fit(rules, message):
     with pytest.raises(ValueError, match=message):
         initialize(params, 0, rules)
     assert untouched(params)
+
+
+@given(
+    st.lists(st.text("ab.*?[]!", max_size=6), unique=True, max_size=8),
+    st.lists(st.text("ab.[", max_size=5), max_size=8),
+)
+def test_the_first_pattern_that_matches_is_found(patterns, names):
+    first = plan.index(plan.rules_of(dict.fromkeys(patterns, "ones")))
+    for name in names:
+        expected = next((pattern for pattern in patterns if fnmatch.fnmatchcase(name, pattern)), None)
+        rule = first(name)
+        assert (rule and rule.pattern) == expected
 
 
 def test_a_last_star_may_be_left_with_nothing():
