@@ -11,7 +11,7 @@ import time
 import bench_initialize
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import pyinit
@@ -153,6 +153,7 @@ def test_names_and_patterns_have_to_fit(rules, message):
     st.lists(st.text("ab.*?[]!", max_size=6), unique=True, max_size=8),
     st.lists(st.text("ab.[", max_size=5), max_size=8),
 )
+@example(["ab*ba", "*"], ["aba", "abba"])
 def test_the_first_pattern_that_matches_is_found(patterns, names):
     first = plan.index(plan.rules_of(dict.fromkeys(patterns, "ones")))
     for name in names:
