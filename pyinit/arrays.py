@@ -1,6 +1,8 @@
 """What an array is: anything whose memory can be written in place, seen where it lies, without a copy."""
 
 import sys
+from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -36,12 +38,15 @@ def view(out: Any) -> NDArray[Any] | DeviceArray:
     >>> pyinit.arrays.view(memoryview(bytearray(3))).shape
     (3,)
     """
-    if isinstance(out, (np.ndarray, DeviceArray)):
+    if isinstance(out, np.ndarray):
         return out
-    for there in (cuda.view(out), opencl.view(out)):
-        if there is not None:
-            return there
-    return on_host(out)
+    tensor = _is_a(out, "torch", "Tensor")
+    if not tensor and isinstance(out, DeviceArray):
+        return out
+    there: DeviceArray | None = cuda.view(out)
+    if there is None and not tensor:
+        there = opencl.view(out)
+    return on_host(out) if there is None else there
 
 
 def on_host(out: Any) -> NDArray[Any]:
@@ -74,6 +79,8 @@ def on_host(out: Any) -> NDArray[Any]:
     """
     if isinstance(out, np.ndarray):
         return out
+    if _is_a(out, "torch", "Tensor"):
+        return _viewed(out, _from_torch)
     refused = TypeError(f"out must be an array that can be written in place; got {type(out).__name__}")
     if isinstance(out, (type, list, tuple, str, bytes, int, float, complex, np.generic, type(None))):
         raise refused
@@ -85,7 +92,7 @@ def on_host(out: Any) -> NDArray[Any]:
     if hasattr(out, "__array_interface__"):
         return np.asarray(out)
     if hasattr(out, "__dlpack__"):
-        return _from_dlpack(out)
+        return _viewed(out, np.from_dlpack)
     try:
         return np.asarray(memoryview(out))
     except TypeError:
@@ -107,18 +114,23 @@ def _is_a(out: Any, module: str, name: str) -> bool:
     return isinstance(kind, type) and isinstance(out, kind)
 
 
-def _from_dlpack(out: Any) -> NDArray[Any]:
+def _viewed(out: Any, by: Callable[[Any], NDArray[Any]]) -> NDArray[Any]:
     try:
-        return _from_torch(out) if _is_a(out, "torch", "Tensor") else np.from_dlpack(out)
+        return by(out)
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
         kind = f"{type(out).__name__} of {getattr(out, 'dtype', 'unknown dtype')}"
         raise TypeError(f"out must be an array that NumPy can view in place; got {kind}: {error}") from None
 
 
+@cache
+def _torch_record(dtype: Any) -> np.dtype[Any] | None:
+    return _core.RECORDS.get(str(dtype).removeprefix("torch."))
+
+
 def _from_torch(tensor: Any) -> NDArray[Any]:
     # A parameter asks for gradients, and then exports nothing; its values alone are meant here.
-    torch, values = sys.modules["torch"], tensor.detach()
-    record = _core.RECORDS.get(str(values.dtype).removeprefix("torch."))
+    torch, values = sys.modules["torch"], tensor.detach() if tensor.requires_grad else tensor
+    record = _torch_record(values.dtype)
     if record is None:
         return values.numpy()  # type: ignore[no-any-return]
     return values.view(torch.uint8 if record.itemsize == 1 else torch.int16).numpy().view(record)  # type: ignore[no-any-return]
