@@ -258,3 +258,18 @@ def test_a_scheme_of_ones_own():
 
     assert (Shifted(2.0)(np.empty(3), Stream(0)) == 2.0).all()
     assert repr(Shifted()) == "Shifted()"
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "offset", "part"),
+    [
+        ("identity", (2**31, 2**31), (2**31 - 2, 2**31 - 2), (2, 2)),
+        ("dirac(groups=2)", (2**31, 2**30, 3), (2**30 + 7, 7, 0), (2, 2, 3)),
+        ("dirac(groups=2, layout='in_out')", (3, 2**30, 2**31), (0, 7, 2**30 + 7), (3, 2, 2)),
+    ],
+)
+def test_a_window_of_a_huge_tensor_costs_no_more_than_itself(text, shape, offset, part):
+    out = scheme(text)(np.full(part, 9.0), None, global_shape=shape, offset=offset)
+    middle = out if out.ndim == 2 else out[:, :, 1] if part[2] == 3 else out[1]
+    assert np.array_equal(middle, np.eye(2))
+    assert out.sum() == 2

@@ -35,22 +35,18 @@ class OneValue(Scheme):
         """What stands there."""
 
     @abstractmethod
-    def places(self, shape: tuple[int, ...]) -> list[NDArray[np.intp]]:
-        """Give the places in a tensor of this shape, an array of indices for each axis; or raise ValueError."""
+    def places(self, shape: tuple[int, ...], region: tuple[slice, ...]) -> list[NDArray[np.intp]]:
+        """Give the places in a region of a tensor of this shape, an array of indices for each axis."""
 
     def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         super().check(dtype, shape)
         Constant(self.value).check(dtype, shape)
-        self.places(shape)
 
     def fill(self, window: Window, stream: Stream | None, num_threads: int | None) -> None:
-        inside = np.True_
-        places = self.places(window.shape)
-        for place, axis in zip(places, window.region):
-            inside = inside & (place >= axis.start) & (place < axis.stop)
+        places = self.places(window.shape, window.region)
         with window.on_host() as part:
             raw_bits(part)[...] = 0
-            chosen = tuple(p[inside] - axis.start for p, axis in zip(places, window.region))
+            chosen = tuple(place - axis.start for place, axis in zip(places, window.region))
             raw_bits(part)[chosen] = encode(self.value, part.dtype)
 
 
@@ -69,10 +65,14 @@ class Identity(OneValue):
     def value(self) -> float:
         return self.gain
 
-    def places(self, shape: tuple[int, ...]) -> list[NDArray[np.intp]]:
+    def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         if len(shape) != 2:
             raise ValueError(f"identity needs an array of 2 dimensions; got shape {shape}")
-        return [np.arange(min(shape))] * 2
+        super().check(dtype, shape)
+
+    def places(self, shape: tuple[int, ...], region: tuple[slice, ...]) -> list[NDArray[np.intp]]:
+        rows, columns = region
+        return [np.arange(max(rows.start, columns.start), min(rows.stop, columns.stop))] * 2
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,19 +88,30 @@ class Dirac(OneValue):
         object.__setattr__(self, "groups", checked_groups(self.groups))
         check_layout(self.layout)
 
-    def places(self, shape: tuple[int, ...]) -> list[NDArray[np.intp]]:
+    def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         if len(shape) not in (3, 4, 5):
             raise ValueError(f"dirac needs an array of 3, 4 or 5 dimensions; got shape {shape}")
-        outs, ins, kernel = (
-            (shape[0], shape[1], shape[2:]) if self.layout == "out_in" else (shape[-1], shape[-2], shape[:-2])
-        )
+        outs = self.axes(shape)[0]
         if outs % self.groups:
             raise ValueError(f"groups must divide out; got {self.groups} groups for {outs} of shape {shape}")
-        channels = np.arange(min(outs // self.groups, ins))
-        out_places = (np.arange(self.groups)[:, None] * (outs // self.groups) + channels).ravel()
-        in_places = np.tile(channels, self.groups)
-        centre = [np.full_like(in_places, n // 2) for n in kernel]
-        return [out_places, in_places, *centre] if self.layout == "out_in" else [*centre, in_places, out_places]
+        super().check(dtype, shape)
+
+    def axes(self, each: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Give what there is of each axis in the order outputs, inputs, kernel."""
+        return each if self.layout == "out_in" else (each[-1], each[-2], *each[:-2])
+
+    def places(self, shape: tuple[int, ...], region: tuple[slice, ...]) -> list[NDArray[np.intp]]:
+        size = max(1, self.axes(shape)[0] // self.groups)  # of a group, in outputs
+        outs, ins, *kernel = self.axes(region)
+        centre = [n // 2 for n in self.axes(shape)[2:]]
+        inside = all(axis.start <= c < axis.stop for c, axis in zip(centre, kernel))
+        channels = np.arange(ins.start, min(ins.stop, size) if inside else ins.start)
+        groups = np.arange(outs.start // size, -(-outs.stop // size))
+        out_places = (groups[:, None] * size + channels).ravel()
+        in_window = (out_places >= outs.start) & (out_places < outs.stop)
+        found = [out_places[in_window], np.tile(channels, len(groups))[in_window]]
+        middle = [np.full_like(found[0], c) for c in centre]
+        return [*found, *middle] if self.layout == "out_in" else [*middle, *found[::-1]]
 
 
 @dataclass(frozen=True, repr=False)
