@@ -13,7 +13,8 @@
 enum {
     PYI_GENERATORS = PYI_EACH_GENERATOR(PYI_ONE_GENERATOR, , ),
     PYI_DTYPES = PYI_EACH_DTYPE(PYI_ONE_DTYPE, , ),
-    PYI_SAMPLERS = PYI_EACH_SAMPLER(PYI_ONE_SAMPLER, , )
+    PYI_SAMPLERS = PYI_EACH_SAMPLER(PYI_ONE_SAMPLER, , ),
+    PYI_METHODS = PYI_EACH_METHOD(PYI_ONE_METHOD, )
 };
 
 /* Bytes of a sample, and how many words it takes: constants where the type is one. */
@@ -23,8 +24,6 @@ enum {
     +((a) == (enumerator)) * words
 PYI_INLINE uint32_t pyi_sample_bytes(pyi_dtype dtype) { return (uint32_t)(PYI_EACH_DTYPE(PYI_ADD_BYTES, dtype, )); }
 PYI_INLINE uint32_t pyi_sample_words(pyi_dtype dtype) { return (uint32_t)(PYI_EACH_DTYPE(PYI_ADD_WORDS, dtype, )); }
-
-enum { PYI_METHODS = PYI_EACH_METHOD(PYI_ONE_METHOD, ) };
 
 /* Whether samples of a type, which take so many words, are computed by a method: words as they are, or floats; of one
  * tail alone by that of tails. */

@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import COMPILER, ROOT
@@ -235,6 +236,45 @@ def changed(chance, text):
             [b"", b"\0", b" ", b"\n", b"\\", b"/", b"-", b":", b"\xff0"]
         )
     return data.decode("latin-1")
+
+
+@pytest.fixture
+def one_processor():
+    """A control group of this machine that allows one processor, where one can be made."""
+    folder = Path("/sys/fs/cgroup")
+    groups = {folder / "cpu": ("cpu.cfs_quota_us", "100000"), folder: ("cpu.max", "100000 100000")}
+    for parent, (file, limit) in groups.items():
+        group = parent / f"pyinit-{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            if (group / file).exists():
+                (group / file).write_text(limit)
+                yield group
+                return
+        except OSError:
+            continue
+        finally:
+            group.rmdir()
+    pytest.skip("no control group of processors can be made here")
+
+
+JOIN = """
+import os, sys
+open(sys.argv[1] + "/cgroup.procs", "w").write(str(os.getpid()))
+from pyinit import _core
+print(_core.processors(), _core.default_threads())
+"""
+
+
+@pytest.mark.skipif(_core.processors() < 2, reason="one processor cannot be fewer")
+def test_a_real_control_group_counts(one_processor):
+    env = {k: v for k, v in os.environ.items() if k != NUMBER}
+    command = [sys.executable, "-c", JOIN, str(one_processor)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    assert result.stdout.split() == ["1", "1"]
 
 
 def test_the_default_is_one_thread_a_processor(program):
