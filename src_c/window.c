@@ -51,7 +51,8 @@ static pyi_status read_window(const pyi_window *w, size_t size, axis axes[PYI_MA
         if (o > g || n > g - o)
             return PYI_BAD_VALUE;
         if (n > 1)
-            axes[PYI_MAX_DIMS - (*count)++] = (axis){n, w->strides ? w->strides[i] : (ptrdiff_t)stride, *global};
+            axes[PYI_MAX_DIMS - (*count)++] =
+                (axis){w->shape[i], w->strides ? w->strides[i] : (ptrdiff_t)stride, *global};
         *first += o * *global; /* wraps where global is 0 or too large, and is then not used */
         stride *= n;
         *elements *= n;

@@ -5,6 +5,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import COMPILER, CORE_FLAGS, ROOT, compile_all
@@ -50,6 +51,26 @@ def test_the_core_calls_no_allocator_and_no_mathematics_beyond_ieee(core_objects
 def macros(*flags):
     command = [COMPILER, *flags, "-dM", "-E", "-x", "c", os.devnull]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="with the headers of Linux")
+def test_no_number_of_64_bits_is_cut_on_32_bit_hosts(tmp_path):
+    """A machine of 32 bits is not at hand, but clang says where a size would lose its upper half there."""
+    (tmp_path / "gnu").mkdir()
+    (tmp_path / "gnu" / "stubs-32.h").touch()  # which a glibc for 64 bits alone does not bring
+    headers = [f"-I{tmp_path}", f"-I{SOURCES}", *(f"-isystem{p}" for p in Path("/usr/include").glob("x86_64-*"))]
+    command = ["clang", "-m32", "-msse2", "-mfpmath=sse", "-std=gnu11", "-fsyntax-only", *headers]
+    (tmp_path / "cut.c").write_text("#include <stdint.h>\n#include <stddef.h>\nsize_t f(uint64_t n) { return n; }\n")
+
+    def compiled(sources, *flags):
+        return subprocess.run([*command, *flags, *sources], capture_output=True, text=True, check=False)
+
+    if not shutil.which("clang") or compiled([tmp_path / "cut.c"]).returncode:
+        pytest.skip("no clang for 32 bits")
+    strict = ("-Wno-everything", "-Werror=shorten-64-to-32")
+    assert "[-Werror,-Wshorten-64-to-32]" in compiled([tmp_path / "cut.c"], *strict).stderr
+    result = compiled(sorted(SOURCES.glob("*.c")), *strict)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("flag", ["-ffast-math", "-funsafe-math-optimizations", "-ffinite-math-only"])

@@ -160,3 +160,23 @@ def test_sparse_columns_at_once_or_few_by_few(monkeypatch):
 def test_a_sparsity_is_a_part(sparsity):
     with pytest.raises(ValueError, match=r"sparsity must be in \[0, 1\]"):
         sparse(sparsity)
+
+
+def sparse_from(words_at):
+    """A sparse 3 x 3 matrix of each seed: two zeros in a column, by the words from a position on."""
+    for seed in range(20_000):
+        matrix = Stream(seed).normal((3, 3))
+        keys = Stream(seed, position=words_at).bits((3, 3)).T
+        matrix[keys <= np.sort(keys, axis=0)[1]] = 0
+        yield matrix
+
+
+def test_the_zeros_of_a_sparse_matrix_do_not_tell_its_values():
+    """They did when their words began in the middle of the last pair of normals."""
+    ours = [scheme("sparse(0.34, std=1.0)")(np.empty((3, 3), np.float32), Stream(seed)) for seed in range(20_000)]
+    for matrices, related in ((ours, False), (list(sparse_from(10)), False), (list(sparse_from(9)), True)):
+        assert np.array_equal(matrices, ours) != related
+        first, last = np.array(matrices)[:, (0, 2), (0, 2)].T
+        zero_if_positive, zero_if_negative = (first[last > 0] == 0), (first[last < 0] == 0)
+        deviation = math.sqrt(0.25 / len(zero_if_positive) + 0.25 / len(zero_if_negative))
+        assert (abs(zero_if_positive.mean() - zero_if_negative.mean()) > 5 * deviation) == related

@@ -126,9 +126,10 @@ def fill(
     header = head(path, name, kind, sizes, told)
     size = math.prod(sizes) * DTYPES[kind].itemsize
     _core.check_threads(num_threads)
-    if integer("chunk_bytes", chunk_bytes) < 1:
-        raise ValueError(f"chunk_bytes must be at least 1; got {chunk_bytes}")
-    elements = max(1, integer("chunk_bytes", chunk_bytes) // DTYPES[kind].itemsize)
+    most = integer("chunk_bytes", chunk_bytes)
+    if most < 1:
+        raise ValueError(f"chunk_bytes must be at least 1; got {most}")
+    elements = max(1, most // DTYPES[kind].itemsize)
     if isinstance(made, initializers.Scheme):
         made.resolve(sizes).check(DTYPES[kind], sizes)
     file = target(path, overwrite)
