@@ -28,6 +28,7 @@ cdef extern from "pyinit.h" nogil:
         PYI_NORMAL
         PYI_NORMAL_ICDF
         PYI_TRUNCATED_NORMAL
+        PYI_CONSTANT
 
     ctypedef enum pyi_status:
         PYI_OK
@@ -35,6 +36,7 @@ cdef extern from "pyinit.h" nogil:
         PYI_EXHAUSTED
         PYI_INTERRUPTED
         PYI_UNAVAILABLE
+        PYI_OVERLAP
 
     ctypedef struct pyi_generator_row:
         const char *enumerator
@@ -73,9 +75,8 @@ cdef extern from "pyinit.h" nogil:
 
     ctypedef struct pyi_options:
         unsigned int threads
-        int (*interrupted)(void *arg) noexcept nogil
+        int (*interrupted)(void *arg, double done) noexcept nogil
         void *arg
-        int fresh
 
     ctypedef struct pyi_window:
         int ndim
@@ -83,6 +84,17 @@ cdef extern from "pyinit.h" nogil:
         const ptrdiff_t *strides
         const size_t *global_shape
         const size_t *offset
+
+    ctypedef struct pyi_item:
+        pyi_stream stream
+        pyi_distribution distribution
+        pyi_dtype dtype
+        void *out
+        size_t count
+        const pyi_window *window
+
+    ctypedef struct pyi_place:
+        pass
 
     pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id)
     pyi_status pyi_skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words)
@@ -94,6 +106,8 @@ cdef extern from "pyinit.h" nogil:
     pyi_status pyi_fill_window(
         pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out,
         const pyi_window *window, const pyi_options *options)
+    pyi_status pyi_fill_many(
+        const pyi_item *items, size_t n, pyi_place *places, size_t *wrong, const pyi_options *options)
     pyi_status pyi_fill_bits_u32(pyi_stream *stream, uint32_t *out, size_t count, const pyi_options *options)
     pyi_status pyi_fill_normal_f32(
         pyi_stream *stream, float *out, size_t count, double mean, double std, const pyi_options *options)
@@ -124,6 +138,8 @@ cdef pyi_status fill(
 cdef pyi_status fill_window(
     pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out,
     const pyi_window *window, const pyi_options *options) noexcept nogil
+cdef pyi_status fill_many(
+    const pyi_item *items, size_t n, pyi_place *places, size_t *wrong, const pyi_options *options) noexcept nogil
 cdef pyi_status fill_bits_u32(
     pyi_stream *stream, uint32_t *out, size_t count, const pyi_options *options) noexcept nogil
 cdef pyi_status fill_normal_f32(

@@ -7,6 +7,7 @@ of threads are converted first, and of the array NumPy's C fields are read, neve
 
 import os
 from collections import namedtuple
+from hashlib import blake2b
 from math import prod
 from operator import index
 from threading import get_ident, main_thread
@@ -15,7 +16,9 @@ cimport cython
 cimport numpy as cnp
 from cpython.object cimport PyTypeObject
 from libc.float cimport DBL_MAX
+from libc.math cimport isnan
 from libc.stddef cimport ptrdiff_t
+from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 import numpy
 from numpy import dtype as numpy_dtype, shares_memory
@@ -51,10 +54,14 @@ cdef extern from "core.h" nogil:
     size_t pyi_processors()
     size_t pyi_default_threads()
     pyi_status pyi_describe(const pyi_distribution *distribution, pyi_dtype dtype, pyi_job *job)
+    ctypedef struct pyi_task:
+        pyi_job job
+
     void pyi_job_begin(pyi_job *job, const pyi_stream *claimed)
     void pyi_round(pyi_dtype dtype, const float *values, void *out, size_t count)
-    pyi_status pyi_job_fill(pyi_job *job, void *out, size_t count, const pyi_options *options)
-    pyi_status pyi_job_fill_window(pyi_job *job, void *out, const pyi_window *window, const pyi_options *options)
+    pyi_status pyi_fill_described(pyi_task *task, const pyi_item *item, const pyi_options *options)
+    pyi_status pyi_fill_checked(const pyi_item *items, size_t n, pyi_place *places, const pyi_options *options)
+    int pyi_find_overlap(const pyi_item *items, size_t n, pyi_place *places, size_t *pair)
 
 include "boundary/tables.pxi"
 include "boundary/streams.pxi"
@@ -62,4 +69,5 @@ include "boundary/distributions.pxi"
 include "boundary/dtypes.pxi"
 include "boundary/arrays.pxi"
 include "boundary/fills.pxi"
+include "boundary/batches.pxi"
 include "boundary/cython.pxi"

@@ -99,12 +99,13 @@ def on_host(out: Any) -> NDArray[Any]:
         raise refused from None
 
 
-def mark_modified(out: Array) -> Array:
-    """Tell the owner of `out` that its values have changed; returns `out`."""
-    if not isinstance(out, np.ndarray) and _is_a(out, "torch", "Tensor") and not out.is_inference():  # type: ignore[attr-defined]
+def mark_modified(*arrays: Any) -> None:
+    """Tell the owners of arrays that their values have changed."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
         # So autograd says so, should a graph still need the old ones.
-        sys.modules["torch"].autograd.graph.increment_version(out)
-    return out
+        tensors = [a for a in arrays if isinstance(a, torch.Tensor) and not a.is_inference()]
+        torch.autograd.graph.increment_version(tensors)
 
 
 def _is_a(out: Any, module: str, name: str) -> bool:

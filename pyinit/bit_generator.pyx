@@ -12,7 +12,7 @@ from pyinit._core cimport pyi_options, pyi_stream, fill_bits_u32, skip_ahead, st
 
 from pyinit._core import END, GENERATORS
 from pyinit.child_streams import ChildStreams
-from pyinit.streams import Stream, derived, integer
+from pyinit.streams import Stream, integer
 
 # NumPy's object is the head of ours. Cython itself would only warn of a longer one, and then overwrite its end.
 if NumPyBitGenerator.__basicsize__ != sizeof(NumPyBitGenerator):
@@ -38,7 +38,6 @@ cdef void refill(Words *words) noexcept nogil:
     options.threads = 1
     options.interrupted = NULL
     options.arg = NULL
-    options.fresh = 0
     if s.end:  # A draw cannot fail: as any counter, this one begins again.
         stream_new(s, s.generator, s.seed, s.id)
     fill_bits_u32(s, words.buffer, BUFFER, &options)
@@ -68,7 +67,7 @@ cdef double next_double(void *state) noexcept nogil:
 
 def jumped_stream(origin, jumps):
     """The stream that so many jumps lead to, at position 0."""
-    return derived(origin, str(jumps), b"pyinit jump") if jumps else origin
+    return origin.derived(Stream, str(jumps), b"pyinit jump") if jumps else origin
 
 
 cdef class BitGenerator(NumPyBitGenerator):

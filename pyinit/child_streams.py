@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random.bit_generator import ISpawnableSeedSequence
 from numpy.typing import DTypeLike, NDArray
 
-from pyinit.streams import Stream, derived, integer
+from pyinit.streams import Stream, integer
 
 
 class ChildStreams(ISpawnableSeedSequence):
@@ -71,7 +71,7 @@ class ChildStreams(ISpawnableSeedSequence):
         first = self.n_children_spawned
         self.n_children_spawned += _count("n_children", n_children)
         numbers = range(first, self.n_children_spawned)
-        return [ChildStreams(derived(self.stream, str(i), b"pyinit spawn")) for i in numbers]
+        return [ChildStreams(self.stream.derived(Stream, str(i), b"pyinit spawn")) for i in numbers]
 
     def generate_state(self, n_words: Any, dtype: DTypeLike = np.uint32) -> NDArray[Any]:
         """Words to seed a bit generator of another kind with: those of a stream of their own.
@@ -99,7 +99,7 @@ class ChildStreams(ISpawnableSeedSequence):
         n, dtype = _count("n_words", n_words), np.dtype(dtype)
         if dtype not in (np.uint32, np.uint64):
             raise ValueError(f"dtype must be uint32 or uint64; got {dtype}")
-        words = derived(self.stream, "", b"pyinit state").bits(n * dtype.itemsize // 4)
+        words = self.stream.derived(Stream, "", b"pyinit state").bits(n * dtype.itemsize // 4)
         # Read as little-endian numbers, whatever the machine's own order.
         return words.astype("<u4").view(dtype.newbyteorder("<")).astype(dtype)
 

@@ -4,6 +4,6 @@
 >>> _ = pyinit.Stream(seed=0).fill(np.empty(10, np.float32), distribution)
 """
 
-from pyinit._core import Distribution, bits, normal, truncated_normal, uniform
+from pyinit._core import Distribution, bits, constant, normal, truncated_normal, uniform
 
-__all__ = ["Distribution", "bits", "normal", "truncated_normal", "uniform"]
+__all__ = ["Distribution", "bits", "constant", "normal", "truncated_normal", "uniform"]

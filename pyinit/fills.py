@@ -34,7 +34,8 @@ class Fills(_core.StreamState):
             raise ValueError('backend="cupy" fills arrays on an NVIDIA GPU; got one on the host')
         else:
             self.write(array, distribution, global_shape, offset, num_threads)
-        return mark_modified(out)
+        mark_modified(out)
+        return out
 
     def fill(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import operator
 import secrets
 from typing import Any, SupportsIndex
@@ -108,9 +107,7 @@ class Stream(Fills):
         >>> a.child("fc1.weight") == b.child("fc1.weight")
         True
         """
-        if not isinstance(name, str):
-            raise TypeError(f"name must be a str; got {type(name).__name__}")
-        return derived(self, name)
+        return self.derived(Stream, name)
 
     def copy(self) -> Stream:  # type: ignore[override]
         """A second stream that stands where this one does."""
@@ -148,16 +145,6 @@ class Stream(Fills):
     def __repr__(self) -> str:
         child = f", id={self.id:#x}" if self.id else ""
         return f"Stream(seed={self.seed}, generator={self.generator!r}{child}, position={self.position})"
-
-
-def derived(stream: Stream, name: str, person: bytes = b"") -> Stream:
-    """A stream at position 0 whose id is hashed from another's id and a name; not from its position.
-
-    `person`, BLAKE2b's personalisation, keeps apart what a user names and what pyinit does: it is empty for a child.
-    """
-    text = stream.id.to_bytes(8, "little") + name.encode()
-    digest = hashlib.blake2b(text, digest_size=8, person=person).digest()
-    return stream.sibling(Stream, int.from_bytes(digest, "little"))
 
 
 def integer(name: str, value: Any) -> int:

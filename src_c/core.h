@@ -56,10 +56,6 @@ pyi_status pyi_describe(const pyi_distribution *distribution, pyi_dtype dtype, p
 /* Sets the rest of a job that pyi_describe made: where it begins. */
 void pyi_job_begin(pyi_job *job, const pyi_stream *claimed);
 
-/* Do a job: as pyi_fill and pyi_fill_window, but that the words are claimed already. */
-pyi_status pyi_job_fill(pyi_job *job, void *out, size_t count, const pyi_options *options);
-pyi_status pyi_job_fill_window(pyi_job *job, void *out, const pyi_window *window, const pyi_options *options);
-
 /* Of a row of samples, what a kernel makes in place: `blocks` whole blocks from `block` on, a multiple of the tier's
  * step, the first one's first sample `lead` samples behind the row's beginning. The rest, before and behind, is the
  * edges. */
@@ -95,38 +91,63 @@ static inline pyi_body pyi_body_of(const pyi_job *job, uint64_t first, size_t co
     return body;
 }
 
+/* A dimension: how many elements, the bytes and the samples from one to the next. */
+typedef struct {
+    size_t length;
+    ptrdiff_t stride;
+    uint64_t step;
+} pyi_axis;
+
+/* A window as rows of columns, cut into tiles. */
+typedef struct {
+    pyi_axis outer[PYI_MAX_DIMS];
+    int outers;
+    pyi_axis row, column; /* `column` goes along a run, whose samples follow each other */
+    uint64_t first;       /* the sample of element 0 */
+    size_t tile_rows, tile_columns, row_tiles, column_tiles;
+    int in_place;
+} pyi_plan;
+
+/* An item that is ready to be filled: `units`, each of `unit_bytes` or less, that can be done in any order. */
+typedef struct {
+    const pyi_item *item; /* null: none yet */
+    pyi_job job;
+    pyi_kernel *kernel;
+    unsigned step;
+    uint64_t units;
+    size_t unit_bytes;
+    pyi_plan plan; /* of a window alone */
+} pyi_task;
+
 /* What a thread takes at once: several times what its start costs. */
 #define PYI_CHUNK_BYTES ((size_t)1 << 19)
 
-/*
- * Whether a fill is so large that its stores had better go past the cache: beyond the last-level caches of most
- * machines, a store that reads no line first saves half the traffic.
- */
-static inline int pyi_is_large(uint64_t count, size_t size) { return count > ((uint64_t)1 << 26) / size; }
-/* Whether they do: what the system has just cleared is in the cache. */
-static inline int pyi_streams(uint64_t count, size_t size, const pyi_options *options)
-{
-    return pyi_is_large(count, size) && !(options && options->fresh);
-}
+/* Fills an item that has been checked, whose words are claimed, and whose distribution is described in the task. */
+pyi_status pyi_fill_described(pyi_task *task, const pyi_item *item, const pyi_options *options);
 
-/* A fill as `units` that can be done in any order, `run` doing [first, first + count) of them. */
-typedef struct pyi_work pyi_work;
-struct pyi_work {
-    void (*run)(const pyi_work *work, uint64_t first, size_t count);
-    uint64_t units;
-    size_t unit_bytes; /* that one of them writes */
-    size_t chunk;      /* units that a thread takes at once, */
-    size_t phase;      /* and of which the first one lacks so many */
-    const pyi_job *job;
-    pyi_kernel *kernel;
-    unsigned step;
-    char *out;
-    const void *plan; /* what else `run` needs */
-};
+/* The elements of a window and of its tensor, or the status of one that is not valid. */
+pyi_status pyi_count_elements(const pyi_window *window, uint64_t *elements, uint64_t *global);
+
+/* Makes the plan and the units of a valid window; the job is described. */
+void pyi_plan_window(pyi_task *task, const pyi_window *window);
+
+/* Fills `count` of a window's units, which are tiles, from `first` on. */
+void pyi_fill_tiles(const pyi_task *task, uint64_t first, uint64_t count);
+
+/* Fills items that have been checked; `places` has room for all. */
+pyi_status pyi_fill_checked(const pyi_item *items, size_t n, pyi_place *places, const pyi_options *options);
+
+/* The numbers of two items that share memory, in `pair`; 0 if there are none. It needs a place for each item. */
+int pyi_find_overlap(const pyi_item *items, size_t n, pyi_place *places, size_t pair[2]);
 
 /* Fills rows of samples that lie side by side: a row is [first, first + count), the next one `row_step` samples and
  * `row_stride` bytes further on. */
-void pyi_fill_rows(const pyi_work *work, const pyi_part *part, char *out);
+void pyi_fill_rows(const pyi_task *task, const pyi_part *part, char *out);
+
+/* From how many bytes on memory is looked at. */
+#define PYI_LARGE_MEMORY ((uint64_t)1 << 22)
+/* Whether no page of large memory has been touched since the system gave it; asks for huge pages there. */
+int pyi_take_new_memory(void *memory, size_t bytes);
 
 /* Rounds floats, none of which is nan, to numbers of a type of 16 or 8 bits. */
 void pyi_round(pyi_dtype dtype, const float *values, void *out, size_t count);
@@ -144,8 +165,18 @@ pyi_status pyi_threads_init(void);
  * `process` is the folder of its files, /proc/self, and `root` goes before the mount points that they name. */
 unsigned pyi_quota(const char *process, const char *root);
 
-/* Does all the work, on several threads where that pays. */
-pyi_status pyi_run(const pyi_work *work, const pyi_options *options);
+/* `bytes` of work that can be done in any order, `run` doing [first, first + count) of them. */
+typedef struct pyi_work pyi_work;
+struct pyi_work {
+    void (*run)(const pyi_work *work, uint64_t first, uint64_t count, pyi_task *own);
+    uint64_t bytes;
+    size_t chunk; /* that a thread takes at once, */
+    size_t phase; /* and of which the first one lacks so many */
+    const void *plan;
+};
+
+/* Does all the work, on several threads where that pays. Each has a task of its own; `own` is the caller's. */
+pyi_status pyi_run(const pyi_work *work, pyi_task *own, const pyi_options *options);
 
 #if defined(__ELF__) || defined(__APPLE__)
 #pragma GCC visibility pop

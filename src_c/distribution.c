@@ -311,7 +311,8 @@ static int may_be_subnormal(const pyi_job *job)
 {
     const pyi_constants_f64 *c = &job->f64;
     const double constants[] = {c->mean, c->std, c->base, c->scale, c->low, c->high};
-    if (job->method != PYI_METHOD_UNIFORM && job->method != PYI_METHOD_BOX_MULLER && job->method != PYI_METHOD_ICDF)
+    if (job->method != PYI_METHOD_UNIFORM && job->method != PYI_METHOD_BOX_MULLER && job->method != PYI_METHOD_ICDF &&
+        job->method != PYI_METHOD_CONSTANT)
         return 1;
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         if (constants[i] != 0 && fabs(constants[i]) < 0x1p-60)
@@ -346,6 +347,11 @@ static pyi_status describe(const pyi_distribution *distribution, pyi_dtype dtype
         job->method = distribution->sampler == PYI_NORMAL ? PYI_METHOD_BOX_MULLER : PYI_METHOD_ICDF;
         if (distribution->sampler == PYI_TRUNCATED_NORMAL)
             valid = valid && describe_truncated(job, p[2], p[3]);
+        break;
+    case PYI_CONSTANT:
+        valid = fabs(p[0]) <= largest || isinf(p[0]);
+        job->f64.base = a;
+        job->method = PYI_METHOD_CONSTANT;
         break;
     }
     if (!valid)

@@ -240,7 +240,7 @@ PYI_INLINE uint64_t divide(uint64_t n, uint64_t by, uint64_t *rest)
     return n / by;
 }
 
-PYI_INLINE void fill_window(const pyi_job *job, PYI_GLOBAL char *out, const PYI_CONSTANT pyi_cuda_window *w,
+PYI_INLINE void fill_window(const pyi_job *job, PYI_GLOBAL char *out, const PYI_CONSTANT_SPACE pyi_cuda_window *w,
                             const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
 {
     const uint64_t per_block = samples_per_block(dtype);

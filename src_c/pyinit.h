@@ -14,6 +14,10 @@
  * environment's PYINIT_NUM_THREADS at first use, or one for each processor that its affinity mask and its container's
  * quota let it use.
  *
+ * On Linux, memory of 4 MiB or more that has not been touched since the system gave it is advised to be of huge pages,
+ * which halves the time that such a fill takes, unless the environment's PYINIT_MADVISE_HUGEPAGE is 0. Nothing but the
+ * size of pages changes.
+ *
  * Whatever is not PYI_OK or PYI_INTERRUPTED has neither written a byte nor moved a stream.
  */
 #ifndef PYINIT_H
@@ -38,7 +42,8 @@ typedef enum {
     PYI_BAD_VALUE = 1,   /* an argument outside its valid range */
     PYI_EXHAUSTED = 2,   /* the samples would end beyond position 2^66, or are 2^63 or more */
     PYI_INTERRUPTED = 3, /* `interrupted` said so; the buffer is partly written */
-    PYI_UNAVAILABLE = 4  /* this machine does not have that instruction set */
+    PYI_UNAVAILABLE = 4, /* this machine does not have that instruction set */
+    PYI_OVERLAP = 5      /* two arrays share memory */
 } pyi_status;
 
 typedef struct {
@@ -69,10 +74,11 @@ typedef struct {
 
 /* How a fill runs; a null pointer stands for all zeros. */
 typedef struct {
-    unsigned threads;              /* at most so many; 0: PYINIT_NUM_THREADS, or one for each usable processor */
-    int (*interrupted)(void *arg); /* if not null, asked by the calling thread about every 50 ms; not 0 ends the fill */
+    unsigned threads; /* at most so many; 0: PYINIT_NUM_THREADS, or one for each usable processor */
+    /* If not null, the calling thread asks this about every 50 ms, with the share of the work that is done or at hand,
+     * from 0 to 1. Not 0 ends the fill. */
+    int (*interrupted)(void *arg, double done);
     void *arg;
-    int fresh; /* not 0: the memory is new from the system, which is then filled in another way, for speed alone */
 } pyi_options;
 
 /*
@@ -109,6 +115,34 @@ pyi_status pyi_fill(pyi_stream *stream, const pyi_distribution *distribution, py
  */
 pyi_status pyi_fill_window(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out,
                            const pyi_window *window, const pyi_options *options);
+
+/*
+ * One of many arrays: `count` elements at `out`, or a window whose first element is there. Its samples begin where
+ * `stream` stands, moved on to the next whole group as by pyi_claim; nothing moves the stream itself.
+ */
+typedef struct {
+    pyi_stream stream;
+    pyi_distribution distribution;
+    pyi_dtype dtype;
+    void *out;
+    size_t count;             /* without a window */
+    const pyi_window *window; /* null: none */
+} pyi_item;
+
+/* What pyi_fill_many needs of memory for each item; the contents do not matter. */
+typedef struct {
+    uint64_t begin, reach;
+    size_t item;
+} pyi_place;
+
+/*
+ * Fills many arrays, such as the parameters of a model, in one call: all threads share all of them, whatever their
+ * sizes. All items are checked before the first byte is written; no two may share memory. `places` has room for `n`.
+ * Where the status is an error, `wrong`, if not null, is the number of the item, twice, or of the two that overlap.
+ * Valid range: the items take less than 2^63 bytes.
+ */
+pyi_status pyi_fill_many(const pyi_item *items, size_t n, pyi_place *places, size_t wrong[2],
+                         const pyi_options *options);
 
 /* pyi_fill, by sampler and type. */
 pyi_status pyi_fill_bits_u32(pyi_stream *stream, uint32_t *out, size_t count, const pyi_options *options);

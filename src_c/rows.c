@@ -35,22 +35,22 @@ static void add_edge(edges *e, const pyi_job *job, uint64_t first, size_t count,
 }
 
 /* Whether each row is whole steps, wherever it lies. */
-static int without_edges(const pyi_work *work, const pyi_part *part)
+static int without_edges(const pyi_task *task, const pyi_part *part)
 {
-    const uint64_t per_block = (uint64_t)1 << pyi_block_shift(work->job->dtype);
-    const uint64_t firsts = (part->first + work->job->skip) | part->row_step;
-    return !work->job->stream && firsts % per_block == 0 && part->count % (work->step * per_block) == 0;
+    const uint64_t per_block = (uint64_t)1 << pyi_block_shift(task->job.dtype);
+    const uint64_t firsts = (part->first + task->job.skip) | part->row_step;
+    return !task->job.stream && firsts % per_block == 0 && part->count % (task->step * per_block) == 0;
 }
 
-void pyi_fill_rows(const pyi_work *work, const pyi_part *given, char *out)
+void pyi_fill_rows(const pyi_task *task, const pyi_part *given, char *out)
 {
-    const pyi_job *job = work->job;
+    const pyi_job *job = &task->job;
     const size_t size = pyi_sample_bytes(job->dtype);
     pyi_part part = *given;
     edges e;
 
-    if (without_edges(work, given)) {
-        work->kernel(job, given, out);
+    if (without_edges(task, given)) {
+        task->kernel(job, given, out);
         return;
     }
     for (size_t left = given->rows; left;) {
@@ -58,7 +58,7 @@ void pyi_fill_rows(const pyi_work *work, const pyi_part *given, char *out)
         uint64_t first = part.first;
         e.listed = e.count = part.rows = 0;
         for (; left && e.listed + 2 * EDGE_MOST <= EDGE_BLOCKS; left--, part.rows++) {
-            const pyi_body body = pyi_body_of(job, first, part.count, row, work->step);
+            const pyi_body body = pyi_body_of(job, first, part.count, row, task->step);
             const size_t head = body.lead < part.count ? body.lead : part.count;
             const size_t behind = head + (body.blocks << pyi_block_shift(job->dtype));
             add_edge(&e, job, first, head, row);
@@ -70,7 +70,7 @@ void pyi_fill_rows(const pyi_work *work, const pyi_part *given, char *out)
         part.blocks = e.blocks;
         part.listed = e.listed;
         part.scratch = e.scratch;
-        work->kernel(job, &part, out);
+        task->kernel(job, &part, out);
         for (size_t i = 0; i < e.count; i++)
             memcpy(e.pieces[i].to, e.pieces[i].from, e.pieces[i].bytes);
         part.first = first;

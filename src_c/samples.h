@@ -120,6 +120,8 @@ PYI_INLINE u32v sample_f32(u32v w, const pyi_job *job, const pyi_method method, 
                                          splat_f32(c->series[3]), splat_f32(c->series[4])}};
         return bits_f32(sample_truncated_narrow_f32(w, &d));
     }
+    case PYI_METHOD_CONSTANT:
+        return bits_f32(splat_f32(c->base));
     default:
         return w;
     }
@@ -158,6 +160,8 @@ PYI_INLINE u64v sample_f64(u64v w, const pyi_job *job, const pyi_method method)
                                          splat_f64(c->series[3]), splat_f64(c->series[4])}};
         return bits_f64(sample_truncated_narrow_f64(w, &d));
     }
+    case PYI_METHOD_CONSTANT:
+        return bits_f64(splat_f64(c->base));
     default:
         return w;
     }

@@ -30,7 +30,7 @@ PYI_INLINE f32v two_minus_significand(f32v s, table_index i)
             y = fma_f32(y, x, look_up(i, table[k]));                                                               \
         return y;                                                                                                  \
     }
-PYI_POLYNOMIAL(polynomial_by_look_up, PYI_CONSTANT)
+PYI_POLYNOMIAL(polynomial_by_look_up, PYI_CONSTANT_SPACE)
 #if !defined(PYI_OWN_TABLE_POLYNOMIAL)
 #define table_polynomial polynomial_by_look_up
 #endif

@@ -1,11 +1,5 @@
-/* The public functions on streams, and the fills of plain buffers: check, describe the fill as a job, run it, move on.
- */
+/* The public functions on streams, and the fills of one array: check, describe, claim the words, fill. */
 #include "core.h"
-#include "target.h"
-
-#include "simd_scalar.h"
-
-#include "philox.h"
 
 pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id)
 {
@@ -40,7 +34,11 @@ pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, pyi_sampler sample
         (unsigned)sampler >= PYI_SAMPLERS)
         return PYI_BAD_VALUE;
     words = pyi_sample_words(dtype);
-    group = words * pyi_samplers[sampler].together; /* a divisor of 4 */
+    group = words * pyi_samplers[sampler].together; /* a divisor of 4, or 0: no words */
+    if (!group) {
+        *claimed = begin;
+        return PYI_OK;
+    }
     if (count)
         status = pyi_skip_ahead(&begin, 0, -begin.word % group);
     end = begin;
@@ -55,56 +53,31 @@ pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, pyi_sampler sample
     return status;
 }
 
-void pyi_job_begin(pyi_job *job, const pyi_stream *claimed)
-{
-    job->generator = claimed->generator;
-    job->seed = claimed->seed;
-    job->id = claimed->id;
-    job->block = claimed->block;
-    job->skip = claimed->word / pyi_sample_words(job->dtype);
-    philox_round_keys(job->seed, job->round_keys);
-}
-
-/* Of large buffers a thread takes whole huge pages, so that no two wait for one page that is new. */
-#define HUGE_PAGE_BYTES ((size_t)1 << 21)
-
-static void run_samples(const pyi_work *work, uint64_t first, size_t count)
-{
-    const pyi_part part = {.first = first, .count = count, .rows = 1};
-    pyi_fill_rows(work, &part, work->out + (size_t)first * work->unit_bytes);
-}
-
-pyi_status pyi_job_fill(pyi_job *job, void *out, size_t count, const pyi_options *options)
-{
-    const size_t size = pyi_sample_bytes(job->dtype);
-    const int large = pyi_is_large(count, size);
-    const size_t chunk = large ? HUGE_PAGE_BYTES : PYI_CHUNK_BYTES;
-    pyi_work work = {.run = run_samples,
-                     .units = count,
-                     .unit_bytes = size,
-                     .chunk = chunk / size,
-                     .phase = large ? (uintptr_t)out % chunk / size : 0,
-                     .job = job,
-                     .out = out};
-    if (!count)
-        return PYI_OK;
-    work.kernel = pyi_dispatch(job, &work.step);
-    job->stream = pyi_streams(count, size, options);
-    return pyi_run(&work, options);
-}
-
 pyi_status pyi_fill(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out, size_t count,
                     const pyi_options *options)
 {
-    pyi_stream claimed;
-    pyi_job job;
-    pyi_status status = pyi_describe(distribution, dtype, &job);
+    pyi_item item = {.distribution = *distribution, .dtype = dtype, .out = out, .count = count};
+    pyi_task task;
+    pyi_status status = out || !count ? pyi_describe(distribution, dtype, &task.job) : PYI_BAD_VALUE;
     if (status == PYI_OK)
-        status = pyi_claim(stream, &claimed, distribution->sampler, dtype, count);
-    if (status != PYI_OK)
-        return status;
-    pyi_job_begin(&job, &claimed);
-    return pyi_job_fill(&job, out, count, options);
+        status = pyi_claim(stream, &item.stream, distribution->sampler, dtype, count);
+    return status == PYI_OK ? pyi_fill_described(&task, &item, options) : status;
+}
+
+pyi_status pyi_fill_window(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out,
+                           const pyi_window *window, const pyi_options *options)
+{
+    pyi_item item = {.distribution = *distribution, .dtype = dtype, .out = out, .window = window};
+    uint64_t elements, global;
+    pyi_task task;
+    pyi_status status = pyi_describe(distribution, dtype, &task.job);
+    if (status == PYI_OK)
+        status = pyi_count_elements(window, &elements, &global);
+    if (status == PYI_OK && elements && !out)
+        status = PYI_BAD_VALUE;
+    if (status == PYI_OK)
+        status = pyi_claim(stream, &item.stream, distribution->sampler, dtype, global);
+    return status == PYI_OK ? pyi_fill_described(&task, &item, options) : status;
 }
 
 pyi_status pyi_fill_bits_u32(pyi_stream *stream, uint32_t *out, size_t count, const pyi_options *options)

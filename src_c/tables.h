@@ -26,17 +26,19 @@
     X(a, b, PYI_F8_E4M3FN, 5, "float8_e4m3fn", 1, 1, 4, -9, 448.0)          \
     X(a, b, PYI_F8_E5M2, 6, "float8_e5m2", 1, 1, 3, -16, 57344.0)
 
-/*  enumerator, number, name, names of the parameters, samples that are made together.
+/*  enumerator, number, name, names of the parameters, samples that are made together; 0 of one that takes no words.
  *  PYI_BITS: the words themselves, 32 random bits each.
  *  PYI_UNIFORM: samples of [low, high); all `low` where the two are equal.
  *  PYI_NORMAL: by Box-Muller. PYI_NORMAL_ICDF: by the inverse of the cumulative distribution function, monotone in
- *  the word. PYI_TRUNCATED_NORMAL: between mean + lower std and mean + upper std, by the same. */
-#define PYI_EACH_SAMPLER(X, a, b)                             \
-    X(a, b, PYI_BITS, 0, "bits", "", 1)                       \
-    X(a, b, PYI_UNIFORM, 1, "uniform", "low high", 1)         \
-    X(a, b, PYI_NORMAL, 2, "normal", "mean std", 2)           \
-    X(a, b, PYI_NORMAL_ICDF, 3, "normal_icdf", "mean std", 1) \
-    X(a, b, PYI_TRUNCATED_NORMAL, 4, "truncated_normal", "mean std lower upper", 1)
+ *  the word. PYI_TRUNCATED_NORMAL: between mean + lower std and mean + upper std, by the same. PYI_CONSTANT: one value.
+ */
+#define PYI_EACH_SAMPLER(X, a, b)                                                   \
+    X(a, b, PYI_BITS, 0, "bits", "", 1)                                             \
+    X(a, b, PYI_UNIFORM, 1, "uniform", "low high", 1)                               \
+    X(a, b, PYI_NORMAL, 2, "normal", "mean std", 2)                                 \
+    X(a, b, PYI_NORMAL_ICDF, 3, "normal_icdf", "mean std", 1)                       \
+    X(a, b, PYI_TRUNCATED_NORMAL, 4, "truncated_normal", "mean std lower upper", 1) \
+    X(a, b, PYI_CONSTANT, 5, "constant", "value", 0)
 
 /*  enumerator, number: how the kernels compute samples. Samplers share methods, and the truncated normal has several.
  */
@@ -47,7 +49,8 @@
     X(a, PYI_METHOD_ICDF, 3)             \
     X(a, PYI_METHOD_TRUNCATED_CENTRE, 4) \
     X(a, PYI_METHOD_TRUNCATED_TAIL, 5)   \
-    X(a, PYI_METHOD_TRUNCATED_NARROW, 6)
+    X(a, PYI_METHOD_TRUNCATED_NARROW, 6) \
+    X(a, PYI_METHOD_CONSTANT, 7)
 
 #define PYI_GENERATOR_ENUMERATOR(a, b, enumerator, number, name) enumerator = number,
 typedef enum { PYI_EACH_GENERATOR(PYI_GENERATOR_ENUMERATOR, , ) } pyi_generator;

@@ -59,10 +59,10 @@
 #define PYI_TABLE static const
 #endif
 #if defined(__OPENCL_VERSION__) /* which knows no static variables in functions */
-#define PYI_CONSTANT __constant
+#define PYI_CONSTANT_SPACE __constant
 #define PYI_COEFFICIENTS const
 #else
-#define PYI_CONSTANT
+#define PYI_CONSTANT_SPACE
 #define PYI_COEFFICIENTS static const
 #endif
 

@@ -16,8 +16,6 @@
 #include "core.h"
 #include "fpenv.h"
 
-/* Starting a thread takes the time of filling some 100 KiB. */
-#define THREAD_BYTES ((uint64_t)1 << 19)
 #define MAX_THREADS 256
 #define POLL_MICROSECONDS 50000
 
@@ -82,7 +80,7 @@ static uint64_t this_process(void) { return (uint64_t)getpid(); }
 
 typedef struct {
     const pyi_work *work;
-    _Atomic uint64_t next; /* the first unit that nobody has taken */
+    _Atomic uint64_t next; /* the first byte that nobody has taken */
     atomic_int stop;
 } team;
 
@@ -114,7 +112,7 @@ static size_t take(team *t, uint64_t *first)
     size_t count;
     *first = atomic_load(&t->next);
     do {
-        const uint64_t left = t->work->units - *first;
+        const uint64_t left = t->work->bytes - *first;
         const size_t chunk = t->work->chunk - (size_t)((*first + t->work->phase) % t->work->chunk);
         count = left < chunk ? (size_t)left : chunk;
     } while (count && !atomic_compare_exchange_weak(&t->next, first, *first + count));
@@ -126,7 +124,7 @@ static size_t take(team *t, uint64_t *first)
  * signal handler that forks. The child has none of the helpers, so there this returns at once, unless `process` is 0:
  * the caller is alone.
  */
-static pyi_status run(team *t, const pyi_options *asked, uint64_t process)
+static pyi_status run(team *t, pyi_task *own, const pyi_options *asked, uint64_t process)
 {
     pyi_fpenv saved = pyi_fpenv_enter();
     const int asks = asked && asked->interrupted;
@@ -134,10 +132,10 @@ static pyi_status run(team *t, const pyi_options *asked, uint64_t process)
     size_t count;
     pyi_status status = PYI_OK;
     while (!t->stop && (count = take(t, &first)) != 0) {
-        t->work->run(t->work, first, count);
+        t->work->run(t->work, first, count, own);
         if (asks && microseconds() - last >= POLL_MICROSECONDS) {
             pyi_fpenv_leave(saved);
-            if (asked->interrupted(asked->arg))
+            if (asked->interrupted(asked->arg, (double)t->next / (double)t->work->bytes))
                 status = PYI_INTERRUPTED;
             saved = pyi_fpenv_enter();
             if (process && this_process() != process)
@@ -151,10 +149,10 @@ static pyi_status run(team *t, const pyi_options *asked, uint64_t process)
     return status;
 }
 
-static pyi_status run_alone(const pyi_work *work, const pyi_options *options)
+static pyi_status run_alone(const pyi_work *work, pyi_task *own, const pyi_options *options)
 {
     team t = {.work = work};
-    return run(&t, options, 0);
+    return run(&t, own, options, 0);
 }
 
 /* What a helper does. Its ticket is generation * SLOTS + the number of the slot. */
@@ -162,12 +160,14 @@ static void help(uintptr_t ticket)
 {
     slot *s = &slots[ticket % SLOTS];
     uint64_t state = atomic_load(&s->state);
+    pyi_task own;
+    own.item = NULL;
     atomic_fetch_sub(&pending, 1);
     do {
         if (!(state & OPEN) || (state & GENERATION) >> GENERATION_SHIFT != ticket / SLOTS)
             return;
     } while (!atomic_compare_exchange_weak(&s->state, &state, state + 1));
-    run(&s->team, NULL, 0);
+    run(&s->team, &own, NULL, 0);
     atomic_fetch_sub(&s->state, 1); /* from here on the call may have returned */
 }
 
@@ -226,34 +226,32 @@ static void start(slot *s, size_t wanted, uint64_t process)
     const uint64_t generation = (atomic_load(&s->state) & GENERATION) >> GENERATION_SHIFT;
     const uintptr_t ticket = (uintptr_t)(generation * SLOTS) + (uintptr_t)(s - slots);
     const size_t processors = pyi_processors(), most = wanted > processors ? wanted : processors;
-    for (size_t n = 1; n < wanted && s->team.next < s->team.work->units && count_pending(most, process); n++)
+    for (size_t n = 1; n < wanted && s->team.next < s->team.work->bytes && count_pending(most, process); n++)
         if (!thread_start(ticket)) { /* those there are do its part */
             atomic_fetch_sub(&pending, 1);
             return;
         }
 }
 
-pyi_status pyi_run(const pyi_work *work, const pyi_options *options)
+pyi_status pyi_run(const pyi_work *work, pyi_task *own, const pyi_options *options)
 {
-    const uint64_t useful = work->units / work->chunk, by_bytes = work->units * work->unit_bytes / THREAD_BYTES;
+    const uint64_t useful = work->bytes / work->chunk;
     size_t wanted = options && options->threads ? options->threads : useful > 1 ? pyi_default_threads() : 1;
     if (wanted > useful)
         wanted = (size_t)useful;
-    if (wanted > by_bytes)
-        wanted = (size_t)by_bytes;
     if (wanted > MAX_THREADS)
         wanted = MAX_THREADS;
 
     const uint64_t process = wanted > 1 ? this_process() : 0;
     slot *s = process ? claim(process) : NULL;
     if (!s)
-        return run_alone(work, options);
+        return run_alone(work, own, options);
     s->team.work = work;
     s->team.next = 0;
     s->team.stop = 0;
     atomic_fetch_or(&s->state, OPEN);
     start(s, wanted, process);
-    const pyi_status status = run(&s->team, options, process);
+    const pyi_status status = run(&s->team, own, options, process);
     /* A fill only writes, so a child can do all of it again. */
-    return leave(s, process) || status != PYI_OK ? status : run_alone(work, options);
+    return leave(s, process) || status != PYI_OK ? status : run_alone(work, own, options);
 }

@@ -15,28 +15,11 @@
 #define TILE_COLUMNS 60 /* of runs with gaps: a transposed tile is then about square */
 #define LONG_RUN 256    /* bytes, from which on a run is filled where it lies */
 
-/* A dimension: how many elements, the bytes and the samples from one to the next. */
-typedef struct {
-    size_t length;
-    ptrdiff_t stride;
-    uint64_t step;
-} axis;
-
-typedef struct {
-    axis outer[PYI_MAX_DIMS];
-    int outers;
-    axis row, column; /* `column` goes along a run, whose samples follow each other */
-    uint64_t first;   /* the sample of element 0 */
-    size_t tile_rows, tile_columns, row_tiles, column_tiles;
-    int in_place;
-    size_t size, per_block;
-} plan;
-
 static size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 static size_t magnitude(ptrdiff_t x) { return x < 0 ? 0 - (size_t)x : (size_t)x; }
 
 /* Reads the window: its axes of more than one element, innermost last, and the number of elements of both shapes. */
-static pyi_status read_window(const pyi_window *w, size_t size, axis axes[PYI_MAX_DIMS + 1], int *count,
+static pyi_status read_window(const pyi_window *w, size_t size, pyi_axis axes[PYI_MAX_DIMS + 1], int *count,
                               uint64_t *elements, uint64_t *global, uint64_t *first)
 {
     size_t stride = size; /* without a sign, since that of a tensor without elements may wrap */
@@ -52,7 +35,7 @@ static pyi_status read_window(const pyi_window *w, size_t size, axis axes[PYI_MA
             return PYI_BAD_VALUE;
         if (n > 1)
             axes[PYI_MAX_DIMS - (*count)++] =
-                (axis){w->shape[i], w->strides ? w->strides[i] : (ptrdiff_t)stride, *global};
+                (pyi_axis){w->shape[i], w->strides ? w->strides[i] : (ptrdiff_t)stride, *global};
         *first += o * *global; /* wraps where global is 0 or too large, and is then not used */
         stride *= n;
         *elements *= n;
@@ -71,13 +54,13 @@ static pyi_status read_window(const pyi_window *w, size_t size, axis axes[PYI_MA
 }
 
 /* Joins axes that memory and tensor both run through in one go; returns how many are left. */
-static int join_axes(axis *axes, int count)
+static int join_axes(pyi_axis *axes, int count)
 {
     int n = 0;
     for (int i = 0; i < count; i++) {
-        const axis a = axes[i];
+        const pyi_axis a = axes[i];
         if (n && axes[n - 1].stride == (ptrdiff_t)a.length * a.stride && axes[n - 1].step == a.length * a.step)
-            axes[n - 1] = (axis){axes[n - 1].length * a.length, a.stride, a.step};
+            axes[n - 1] = (pyi_axis){axes[n - 1].length * a.length, a.stride, a.step};
         else
             axes[n++] = a;
     }
@@ -85,21 +68,20 @@ static int join_axes(axis *axes, int count)
 }
 
 /* Chooses rows, columns and tiles. */
-static void make_plan(plan *p, axis *axes, int count)
+static void make_plan(pyi_plan *p, pyi_axis *axes, int count, size_t size, size_t per_block)
 {
-    const size_t size = p->size;
     int row = -1;
 
     if (count && axes[count - 1].step == 1)
         p->column = axes[--count];
     else /* samples that do not follow each other: runs of one */
-        p->column = (axis){1, (ptrdiff_t)size, 1};
+        p->column = (pyi_axis){1, (ptrdiff_t)size, 1};
     const int whole = p->column.stride == (ptrdiff_t)size;
     /* Rows go along the axis whose elements are nearest in memory, so that a tile writes what lies together. */
     for (int i = 0; i < count; i++)
         if (row < 0 || whole || magnitude(axes[i].stride) < magnitude(axes[row].stride))
             row = i;
-    p->row = row < 0 ? (axis){1, 0, 0} : axes[row];
+    p->row = row < 0 ? (pyi_axis){1, 0, 0} : axes[row];
     for (int i = 0; i < count; i++)
         if (i != row)
             p->outer[p->outers++] = axes[i];
@@ -114,7 +96,7 @@ static void make_plan(plan *p, axis *axes, int count)
         if (!whole && p->tile_columns > TILE_COLUMNS)
             p->tile_columns = TILE_COLUMNS;
         /* Its samples can begin anywhere in a block. */
-        p->tile_rows = TILE_BLOCKS / ((p->tile_columns + p->per_block - 2) / p->per_block + 1);
+        p->tile_rows = TILE_BLOCKS / ((p->tile_columns + per_block - 2) / per_block + 1);
     }
     if (p->tile_rows > p->row.length)
         p->tile_rows = p->row.length;
@@ -146,7 +128,7 @@ PYI_COPY_COLUMN(uint32_t)
 PYI_COPY_COLUMN(uint64_t)
 
 /* Copies `rows` x `columns` samples of `size` bytes, a constant, to their places; row i begins at from[i]. */
-PYI_INLINE void copy_tile(const plan *p, const char *const *from, size_t rows, size_t columns, char *out,
+PYI_INLINE void copy_tile(const pyi_plan *p, const char *const *from, size_t rows, size_t columns, char *out,
                           const size_t size)
 {
     if (p->column.stride == (ptrdiff_t)size)
@@ -174,36 +156,38 @@ PYI_INLINE void copy_tile(const plan *p, const char *const *from, size_t rows, s
                 memcpy(out + (ptrdiff_t)i * p->row.stride + (ptrdiff_t)j * p->column.stride, from[i] + j * size, size);
 }
 
-static void fill_tile(const pyi_work *work, uint64_t sample, size_t rows, size_t columns, char *out)
+static void fill_tile(const pyi_task *task, uint64_t sample, size_t rows, size_t columns, char *out)
 {
-    const plan *p = work->plan;
+    const pyi_plan *p = &task->plan;
+    const pyi_job *job = &task->job;
+    const size_t size = pyi_sample_bytes(job->dtype);
+    const unsigned shift = pyi_block_shift(job->dtype);
     uint64_t blocks[TILE_BLOCKS + PYI_LARGEST_STEP];
     PYI_ALIGN(64) char scratch[(TILE_BLOCKS + PYI_LARGEST_STEP) * 16];
     const char *from[TILE_BLOCKS];
     size_t count = 0;
 
     for (size_t i = 0; i < rows; i++, sample += p->row.step) {
-        const uint64_t begin = sample + work->job->skip, block = begin / p->per_block;
-        const uint64_t end = (begin + columns - 1) / p->per_block + 1;
-        from[i] = scratch + (count * p->per_block + (size_t)(begin % p->per_block)) * p->size;
+        const uint64_t begin = sample + job->skip, block = begin >> shift, end = ((begin + columns - 1) >> shift) + 1;
+        from[i] = scratch + ((count << shift) + (size_t)(begin - (block << shift))) * size;
         for (uint64_t b = block; b < end; b++)
-            blocks[count++] = work->job->block + b;
+            blocks[count++] = job->block + b;
     }
     memset(blocks + count, 0, PYI_LARGEST_STEP * sizeof *blocks); /* read, and not used */
-    work->kernel(work->job, &(pyi_part){.blocks = blocks, .listed = count, .scratch = scratch}, NULL);
-    if (p->size == 1)
+    task->kernel(job, &(pyi_part){.blocks = blocks, .listed = count, .scratch = scratch}, NULL);
+    if (size == 1)
         copy_tile(p, from, rows, columns, out, 1);
-    else if (p->size == 2)
+    else if (size == 2)
         copy_tile(p, from, rows, columns, out, 2);
-    else if (p->size == 4)
+    else if (size == 4)
         copy_tile(p, from, rows, columns, out, 4);
     else
         copy_tile(p, from, rows, columns, out, 8);
 }
 
-static void run_tiles(const pyi_work *work, uint64_t first, size_t count)
+void pyi_fill_tiles(const pyi_task *task, uint64_t first, uint64_t count)
 {
-    const plan *p = work->plan;
+    const pyi_plan *p = &task->plan;
     for (uint64_t tile = first; tile < first + count; tile++) {
         /* Rows fastest: the next tile writes where this one did, a little further on. */
         const size_t row = (size_t)(tile % p->row_tiles) * p->tile_rows;
@@ -213,7 +197,8 @@ static void run_tiles(const pyi_work *work, uint64_t first, size_t count)
         const size_t rows = p->row.length - row < p->tile_rows ? p->row.length - row : p->tile_rows;
         uint64_t index = tile / p->row_tiles / p->column_tiles;
         uint64_t sample = p->first + row * p->row.step + column;
-        char *out = work->out + (ptrdiff_t)row * p->row.stride + (ptrdiff_t)column * p->column.stride;
+        char *out = task->item->out;
+        out += (ptrdiff_t)row * p->row.stride + (ptrdiff_t)column * p->column.stride;
         for (int i = p->outers - 1; i >= 0; i--) {
             const size_t at = (size_t)(index % p->outer[i].length);
             index /= p->outer[i].length;
@@ -221,7 +206,7 @@ static void run_tiles(const pyi_work *work, uint64_t first, size_t count)
             out += (ptrdiff_t)at * p->outer[i].stride;
         }
         if (p->in_place)
-            pyi_fill_rows(work,
+            pyi_fill_rows(task,
                           &(pyi_part){.first = sample,
                                       .count = columns,
                                       .rows = rows,
@@ -229,48 +214,34 @@ static void run_tiles(const pyi_work *work, uint64_t first, size_t count)
                                       .row_stride = p->row.stride},
                           out);
         else
-            fill_tile(work, sample, rows, columns, out);
+            fill_tile(task, sample, rows, columns, out);
     }
 }
 
-pyi_status pyi_job_fill_window(pyi_job *job, void *out, const pyi_window *window, const pyi_options *options)
+pyi_status pyi_count_elements(const pyi_window *window, uint64_t *elements, uint64_t *global)
 {
-    axis axes[PYI_MAX_DIMS + 1];
-    uint64_t elements, global;
-    plan p = {.size = pyi_sample_bytes(job->dtype), .per_block = 4 / pyi_sample_words(job->dtype)};
-    pyi_work work = {.run = run_tiles, .job = job, .out = out, .plan = &p};
+    pyi_axis axes[PYI_MAX_DIMS + 1];
+    uint64_t first;
     int count;
-    const pyi_status status = read_window(window, p.size, axes, &count, &elements, &global, &p.first);
-
-    if (status != PYI_OK || !elements)
-        return status;
-    make_plan(&p, axes, join_axes(axes, count));
-    job->stream = p.in_place && pyi_streams(elements, p.size, options);
-    work.unit_bytes = p.tile_columns * p.tile_rows * p.size;
-    work.chunk = divide_up(PYI_CHUNK_BYTES, work.unit_bytes);
-    work.units = (uint64_t)p.row_tiles * p.column_tiles;
-    for (int i = 0; i < p.outers; i++)
-        work.units *= p.outer[i].length;
-    work.kernel = pyi_dispatch(job, &work.step);
-    return pyi_run(&work, options);
+    return read_window(window, 1, axes, &count, elements, global, &first);
 }
 
-pyi_status pyi_fill_window(pyi_stream *stream, const pyi_distribution *distribution, pyi_dtype dtype, void *out,
-                           const pyi_window *window, const pyi_options *options)
+void pyi_plan_window(pyi_task *task, const pyi_window *window)
 {
-    axis axes[PYI_MAX_DIMS + 1];
-    uint64_t elements, global, first;
-    pyi_stream claimed;
-    pyi_job job;
-    pyi_status status = pyi_describe(distribution, dtype, &job);
+    pyi_axis axes[PYI_MAX_DIMS + 1];
+    const size_t size = pyi_sample_bytes(task->job.dtype);
+    pyi_plan *p = &task->plan;
+    uint64_t elements, global;
     int count;
 
-    if (status == PYI_OK) /* for the number of words; the job reads it once more */
-        status = read_window(window, pyi_sample_bytes(dtype), axes, &count, &elements, &global, &first);
-    if (status == PYI_OK)
-        status = pyi_claim(stream, &claimed, distribution->sampler, dtype, global);
-    if (status != PYI_OK)
-        return status;
-    pyi_job_begin(&job, &claimed);
-    return pyi_job_fill_window(&job, out, window, options);
+    read_window(window, size, axes, &count, &elements, &global, &p->first);
+    task->units = 0;
+    p->outers = 0;
+    if (!elements)
+        return;
+    make_plan(p, axes, join_axes(axes, count), size, (size_t)1 << pyi_block_shift(task->job.dtype));
+    task->unit_bytes = p->tile_columns * p->tile_rows * size;
+    task->units = (uint64_t)p->row_tiles * p->column_tiles;
+    for (int i = 0; i < p->outers; i++)
+        task->units *= p->outer[i].length;
 }

@@ -32,9 +32,9 @@ static pyi_distribution random_distribution(void)
 /* By the kernel of the tier in use. */
 static void make(const pyi_job *job, uint64_t first, size_t count, char *out)
 {
-    pyi_work work = {.job = job};
-    work.kernel = pyi_dispatch(job, &work.step);
-    pyi_fill_rows(&work, &(pyi_part){.first = first, .count = count, .rows = 1}, out);
+    pyi_task task = {.job = *job};
+    task.kernel = pyi_dispatch(job, &task.step);
+    pyi_fill_rows(&task, &(pyi_part){.first = first, .count = count, .rows = 1}, out);
 }
 
 static int jobs(int number)

@@ -57,9 +57,10 @@ typedef struct {
     void (*before)(int helper);
     pyi_options options;
 } job;
-static void do_units(const pyi_work *work, uint64_t first, size_t count)
+static void do_units(const pyi_work *work, uint64_t first, uint64_t count, pyi_task *own)
 {
-    job *j = (job *)work->out;
+    job *j = (job *)(uintptr_t)work->plan;
+    CHECK(!own->item);
     const int helper = !pthread_equal(pthread_self(), j->caller);
     j->by_helpers += helper;
     if (j->before)
@@ -71,7 +72,7 @@ static void do_units(const pyi_work *work, uint64_t first, size_t count)
 static job *new_job(unsigned threads)
 {
     job *j = calloc(1, sizeof *j);
-    j->work = (pyi_work){.run = do_units, .units = UNITS, .unit_bytes = 1 << 20, .chunk = 1, .out = (char *)j};
+    j->work = (pyi_work){.run = do_units, .bytes = UNITS, .chunk = 1, .plan = j};
     j->caller = pthread_self();
     j->process = getpid();
     j->options.threads = threads;
@@ -88,7 +89,7 @@ static int all_done_once(const atomic_int *done)
 static void check_run(job *j)
 {
     memset((void *)j->done, 0, sizeof j->done);
-    CHECK(pyi_run(&j->work, &j->options) == PYI_OK && all_done_once(j->done));
+    CHECK(pyi_run(&j->work, &(pyi_task){0}, &j->options) == PYI_OK && all_done_once(j->done));
 }
 
 /* So that whoever still uses it is seen. */
@@ -167,14 +168,14 @@ static void pending(void)
 
 /* `interrupted` ends a fill for all that work on it. */
 static void for_a_while(int helper) { unit(helper, 5000, 5000); }
-static int always(void *argument) { return argument == NULL; }
+static int always(void *argument, double done) { return argument == NULL && done > 0 && done <= 1; }
 static void interrupted(void)
 {
     allowed = EVERY;
     job *j = new_job(3);
     j->before = for_a_while;
     j->options.interrupted = always;
-    CHECK(pyi_run(&j->work, &j->options) == PYI_INTERRUPTED && j->done[0] && !j->done[UNITS - 1]);
+    CHECK(pyi_run(&j->work, &(pyi_task){0}, &j->options) == PYI_INTERRUPTED && j->done[0] && !j->done[UNITS - 1]);
     destroy(j);
 }
 
@@ -217,9 +218,10 @@ static void many(void)
 
 /* `interrupted` runs a signal handler, which forks while a helper is inside. */
 static int child = -1, stops;
-static int forks(void *argument)
+static int forks(void *argument, double done)
 {
     (void)argument;
+    (void)done;
     if (child >= 0)
         return 0;
     child = fork();
@@ -237,7 +239,7 @@ static void forked(void)
     job *j = new_job(3);
     j->before = for_a_while;
     j->options.interrupted = forks;
-    const pyi_status status = pyi_run(&j->work, &j->options);
+    const pyi_status status = pyi_run(&j->work, &(pyi_task){0}, &j->options);
     if (!child) {
         CHECK(stops ? status == PYI_INTERRUPTED : status == PYI_OK && all_done_once(j->in_child));
         check_run(new_job(3));

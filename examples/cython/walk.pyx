@@ -16,7 +16,6 @@ def random_walk(float[::1] path not None, uint64_t seed):
     options.threads = 1
     options.interrupted = NULL
     options.arg = NULL
-    options.fresh = 0
     with nogil:
         stream_new(&stream, PYI_PHILOX4X32_10, seed, 0)
         for i in range(path.shape[0]):

@@ -52,6 +52,29 @@ def extent(cnp.ndarray out not None):
     return low, high
 
 
+cdef void set_window(
+        pyi_window *window, size_t *numbers, cnp.ndarray out, tuple whole, tuple where) noexcept:
+    """Make a C window of a plain array, whose numbers are kept in four times as many as it has dimensions.
+
+    `whole` and `where`, None for a whole tensor, have been checked.
+    """
+    cdef int i, n = cnp.PyArray_NDIM(out)
+    cdef size_t *shape = numbers
+    cdef ptrdiff_t *strides = <ptrdiff_t *>(numbers + n)
+    cdef size_t *global_shape = numbers + 2 * n
+    cdef size_t *offset = numbers + 3 * n
+    window.ndim = n
+    window.shape, window.strides = shape, strides
+    window.global_shape = window.offset = NULL
+    for i in range(n):
+        shape[i] = cnp.PyArray_DIMS(out)[i]
+        strides[i] = cnp.PyArray_STRIDES(out)[i]
+    if whole is not None:
+        for i in range(n):
+            global_shape[i], offset[i] = whole[i], where[i]
+        window.global_shape, window.offset = global_shape, offset
+
+
 cdef tuple window_tuples(global_shape, offset):
     """Both as tuples of int, None where `offset` is; this alone runs a caller's code."""
     if global_shape is None:

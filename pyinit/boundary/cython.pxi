@@ -25,6 +25,12 @@ cdef pyi_status fill_window(
     return pyi_fill_window(stream, distribution, dtype, out, window, options)
 
 
+cdef pyi_status fill_many(
+        const pyi_item *items, size_t n, pyi_place *places, size_t *wrong,
+        const pyi_options *options) noexcept nogil:
+    return pyi_fill_many(items, n, places, wrong, options)
+
+
 cdef pyi_status fill_bits_u32(
         pyi_stream *stream, uint32_t *out, size_t count, const pyi_options *options) noexcept nogil:
     return pyi_fill_bits_u32(stream, out, count, options)

@@ -8,9 +8,9 @@ cdef class Distribution:
 
     Parameters
     ----------
-    sampler : {"bits", "uniform", "normal", "normal_icdf", "truncated_normal"}
+    sampler : {"bits", "uniform", "normal", "normal_icdf", "truncated_normal", "constant"}
     *parameters : float
-        None; low, high; mean, std; mean, std; mean, std, lower, upper.
+        None; low, high; mean, std; mean, std; mean, std, lower, upper; value.
 
     Raises
     ------
@@ -54,6 +54,8 @@ cdef class Distribution:
                 raise ValueError(f"mean must be finite; got {a!r}")
             if not 0 <= b <= DBL_MAX:
                 raise ValueError(f"std must be finite and not negative; got {b!r}")
+        elif self.c.sampler == PYI_CONSTANT and isnan(a):
+            raise ValueError("value must be a number; got nan")
         if self.c.sampler == PYI_TRUNCATED_NORMAL:
             if not lower < upper:
                 raise ValueError(f"lower must be below upper; got {lower!r} and {upper!r}")
@@ -205,6 +207,31 @@ def truncated_normal(mean=0.0, std=1.0, lower=-2.0, upper=2.0):
     """
     return new_distribution(
         PYI_TRUNCATED_NORMAL, real("mean", mean), real("std", std), real("lower", lower), real("upper", upper))
+
+
+def constant(value):
+    """One value for all elements. It takes no words: the stream does not move.
+
+    Parameters
+    ----------
+    value : float
+        Within the range of the dtype that is filled, or infinite; rounded to it.
+
+    Returns
+    -------
+    Distribution
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `value` is not a number.
+
+    Examples
+    --------
+    >>> pyinit.Stream(seed=0).fill(np.empty(3, np.float32), pyinit.distributions.constant(0.5))
+    array([0.5, 0.5, 0.5], dtype=float32)
+    """
+    return new_distribution(PYI_CONSTANT, real("value", value), 0)
 
 
 cdef double real(str name, value) except? -1.0:

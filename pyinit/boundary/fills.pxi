@@ -52,6 +52,8 @@ cdef str unsuitable(Distribution distribution, row):
         return names.format(row.largest, **parameters)
     if not abs(parameters.get("mean", 0)) <= row.largest:
         return f"mean must be at most {row.largest:.6g} in size; got {parameters['mean']!r}"
+    if not abs(parameters.get("value", 0)) <= row.largest:
+        return f"value must be at most {row.largest:.6g} in size, or infinite; got {parameters['value']!r}"
     if not parameters.get("std", 0) <= most:
         return f"std must be at most {most:.6g}; got {parameters['std']!r}"
     if distribution.c.sampler == PYI_TRUNCATED_NORMAL:
@@ -76,8 +78,10 @@ def make_job(StreamState begin not None, Distribution distribution not None, int
     return (<char *>&job)[:sizeof(job)]
 
 
-cdef int interrupted(void *arg) noexcept with gil:
-    # The exception of a signal handler, KeyboardInterrupt mostly, stays set until `write_array` lets it through.
+cdef int interrupted(void *arg, double done) noexcept with gil:
+    # The exception of a signal handler, KeyboardInterrupt mostly, stays set until `raise_pending` lets it through.
+    if arg != NULL:
+        (<Progress>arg).told(done)
     return PyErr_CheckSignals() != 0
 
 
@@ -85,71 +89,83 @@ cdef int raise_pending() except -1:
     return -1
 
 
-cdef int write_array(
-        StreamState state, cnp.ndarray given, Distribution distribution, global_shape, offset, num_threads,
-        bint fresh) except -1:
-    """Claim the words that an array takes, then write it, without the GIL where it is not small."""
-    cdef pyi_job job
-    cdef pyi_options options
-    cdef pyi_stream claimed
-    cdef pyi_status status
-    cdef size_t shape[PYI_MAX_DIMS]
-    cdef size_t whole[PYI_MAX_DIMS]
-    cdef size_t where[PYI_MAX_DIMS]
-    cdef ptrdiff_t strides[PYI_MAX_DIMS]
-    cdef pyi_window window
-    cdef cnp.ndarray out, held
-    cdef tuple asked = None
-    cdef int dtype, i
-    # First all that can run a caller's code.
-    options.threads = thread_count(num_threads)
-    if global_shape is not None or offset is not None:
-        asked = window_tuples(global_shape, offset)
-    options.interrupted = NULL
-    options.arg = NULL
-    options.fresh = fresh
+cdef class Progress:
+    """What a fill tells about itself while it runs; an error there ends the bar, not the fill."""
+    cdef object advance
+    cdef double size
+    cdef long long so_far
 
-    out = plain(given)
-    dtype = describe(distribution, <cnp.dtype>PyArray_DESCR(out), &job)
-    check_plain(out)
-    cdef size_t n = cnp.PyArray_SIZE(out), claim = n
-    cdef void *data = cnp.PyArray_DATA(out)
-    cdef bint windowed = asked is not None or not cnp.PyArray_IS_C_CONTIGUOUS(out)
-    window.global_shape = window.offset = NULL
-    if asked is not None:
-        asked = check_window(out, asked[0], asked[1])
-        claim = 1
-        for i in range(len(asked[0])):
-            whole[i], where[i] = asked[0][i], asked[1][i]
-            claim *= whole[i]
-        window.global_shape, window.offset = whole, where
-    if windowed:
-        window.ndim = cnp.PyArray_NDIM(out)
-        window.shape, window.strides = shape, strides
-        for i in range(window.ndim):
-            shape[i] = cnp.PyArray_DIMS(out)[i]
-            strides[i] = cnp.PyArray_STRIDES(out)[i]
-    state.take(&claimed, distribution, <pyi_dtype>dtype, claim)
-    pyi_job_begin(&job, &claimed)
+    def __init__(self, advance, size):
+        self.advance = advance
+        self.size = size
 
-    if n <= GIL_COUNT:
-        if windowed:
-            status = pyi_job_fill_window(&job, data, &window, &options)
-        else:
-            status = pyi_job_fill(&job, data, n, &options)
-    else:
-        held = PyArray_View(out, NULL, <PyTypeObject *>cnp.ndarray)  # so that no other thread can resize `out`
-        # Signals are for the main thread. Another one must not ask for the GIL in the middle of a fill: where the
-        # interpreter is ending it would be ended there, while the threads that help it still use its stack.
-        if get_ident() == main_thread().ident:
-            options.interrupted = interrupted
-        with nogil:
-            if windowed:
-                status = pyi_job_fill_window(&job, data, &window, &options)
-            else:
-                status = pyi_job_fill(&job, data, n, &options)
+    cdef void told(self, double done) noexcept:
+        cdef long long now = <long long>(done * self.size)
+        if now > self.so_far:
+            try:
+                self.advance(now - self.so_far)
+            except Exception:
+                self.size = 0
+            self.so_far = now
+
+
+cdef bint takes_signals() except -1:
+    """Whether this thread may ask for signals in the middle of a fill.
+
+    They are for the main thread. Another one must not ask for the GIL then: where the interpreter is ending it would be
+    ended there, while the threads that help it still use its stack.
+    """
+    return get_ident() == main_thread().ident
+
+
+cdef int check_status(pyi_status status) except -1:
+    """Raise for a fill that did not end well, though it was checked."""
     if status == PYI_INTERRUPTED:
         raise_pending()
     if status != PYI_OK:
         raise RuntimeError(f"the core refused a fill that was checked: status {status}")
     return 0
+
+
+cdef int write_array(
+        StreamState state, cnp.ndarray given, Distribution distribution, global_shape, offset, num_threads) except -1:
+    """Claim the words that an array takes, then write it, without the GIL where it is not small."""
+    cdef pyi_task task
+    cdef pyi_item item
+    cdef pyi_options options
+    cdef pyi_status status
+    cdef pyi_window window
+    cdef size_t[4 * PYI_MAX_DIMS] numbers
+    cdef cnp.ndarray out, held
+    cdef tuple whole = None, where = None
+    cdef size_t n, claim
+    # First all that can run a caller's code.
+    options.threads = thread_count(num_threads)
+    if global_shape is not None or offset is not None:
+        whole, where = window_tuples(global_shape, offset)
+    options.interrupted = NULL
+    options.arg = NULL
+
+    out = plain(given)
+    item.distribution = distribution.c
+    item.dtype = <pyi_dtype>describe(distribution, <cnp.dtype>PyArray_DESCR(out), &task.job)
+    check_plain(out)
+    n = claim = cnp.PyArray_SIZE(out)
+    if whole is not None:
+        whole, where = check_window(out, whole, where)
+        claim = prod(whole)
+    item.out, item.count, item.window = cnp.PyArray_DATA(out), n, NULL
+    if whole is not None or not cnp.PyArray_IS_C_CONTIGUOUS(out):
+        set_window(&window, numbers, out, whole, where)
+        item.window = &window
+    state.take(&item.stream, distribution, item.dtype, claim)
+
+    if n <= GIL_COUNT:
+        status = pyi_fill_described(&task, &item, &options)
+    else:
+        held = PyArray_View(out, NULL, <PyTypeObject *>cnp.ndarray)  # so that no other thread can resize `out`
+        if takes_signals():
+            options.interrupted = interrupted
+        with nogil:
+            status = pyi_fill_described(&task, &item, &options)
+    return check_status(status)

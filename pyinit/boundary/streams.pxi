@@ -67,10 +67,15 @@ cdef class StreamState:
             second.stream = self.stream
         return second
 
-    def sibling(self, type kind, uint64_t id):
-        """The state of another id, at position 0."""
+    def derived(self, type kind, name, bytes person=b""):
+        """The state, at position 0, of the id that is hashed from this one's and a name.
+
+        `person`, BLAKE2b's personalisation, keeps apart what a user names and what pyinit does: it is empty for a
+        child.
+        """
         cdef StreamState other = kind.__new__(kind)
-        pyi_stream_new(&other.stream, self.stream.generator, self.stream.seed, id)
+        pyi_stream_new(
+            &other.stream, self.stream.generator, self.stream.seed, child_id(self.stream.id, name, person))
         return other
 
     def claim(self, Distribution distribution not None, int dtype, count):
@@ -97,7 +102,7 @@ cdef class StreamState:
         """
         if not isinstance(out, cnp.ndarray) or backend != "device":
             return self.write_elsewhere(out, distribution, global_shape, offset, num_threads, backend)
-        write_array(self, <cnp.ndarray>out, distribution, global_shape, offset, num_threads, False)
+        write_array(self, <cnp.ndarray>out, distribution, global_shape, offset, num_threads)
         return out
 
     def write_new(
@@ -108,8 +113,15 @@ cdef class StreamState:
         elif not isinstance(dtype, type) and numpy_dtype(dtype).subdtype is not None:
             raise TypeError(f"dtype must be one of numbers; got an array of them, {dtype}")
         cdef cnp.ndarray out = numpy.empty(shape, dtype)
-        write_array(self, out, distribution, global_shape, offset, num_threads, True)
+        write_array(self, out, distribution, global_shape, offset, num_threads)
         return out
+
+
+cdef uint64_t child_id(uint64_t parent, name, bytes person) except? 0:
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a str; got {type(name).__name__}")
+    digest = blake2b((<object>parent).to_bytes(8, "little") + name.encode(), digest_size=8, person=person).digest()
+    return int.from_bytes(digest, "little")
 
 
 cdef bint skip(pyi_stream *s, words) except -1:

@@ -94,7 +94,8 @@ class Scheme(ABC):
         scheme.check(window.array.dtype, window.shape)
         _core.check_memory(window.geometry)
         scheme.fill(window, stream, num_threads)
-        return mark_modified(out)
+        mark_modified(out)
+        return out
 
     def resolve(self, shape: tuple[int, ...]) -> Scheme:
         """Give the scheme that this one is for a tensor of this shape, without fans to count."""
@@ -103,6 +104,10 @@ class Scheme(ABC):
     def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         """Raise what does not suit a tensor of this dtype and shape: here TypeError for no dtype of the fills."""
         _core.check_dtype(ANY, dtype)
+
+    def distribution_in(self, dtype: np.dtype[Any]) -> _core.Distribution | None:
+        """Give the distribution that every element of an array of this dtype is drawn from, if there is one."""
+        return None
 
     @abstractmethod
     def fill(self, window: Window, stream: Stream, num_threads: int | None) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pyinit import _core
 from pyinit._core import Distribution
 from pyinit.initializers.base import Scheme
-from pyinit.initializers.windows import Window, encode
+from pyinit.initializers.windows import Window
 from pyinit.streams import Stream
 
 __all__ = [
@@ -33,39 +31,6 @@ __all__ = [
 
 
 @dataclass(frozen=True, repr=False)
-class Constant(Scheme):
-    """Fill with one value; the stream does not move. See `constant`."""
-
-    needs_stream: ClassVar[bool] = False
-    splittable: ClassVar[bool] = True
-    value: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if math.isnan(self.value):
-            raise ValueError("value must be a number; got nan")
-
-    def encoded(self, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Give the value as an array of this dtype stores it, or raise TypeError or ValueError."""
-        if dtype.kind in "iub":
-            low, high = (0, 1) if dtype == np.bool_ else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-            if not (self.value.is_integer() and low <= self.value <= high):
-                raise ValueError(f"value must be an integer of {dtype}; got {self.value!r}")
-            return np.array(int(self.value), dtype)
-        super().check(dtype, ())
-        largest = _core.dtype_row(dtype).largest
-        if math.isfinite(self.value) and abs(self.value) > largest:
-            raise ValueError(f"value must be at most {largest:.6g} in {dtype}; got {self.value!r}")
-        return encode(self.value, dtype)
-
-    def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-        self.encoded(dtype)
-
-    def fill(self, window: Window, stream: Stream | None, num_threads: int | None) -> None:
-        window.assign(self.encoded(window.array.dtype))
-
-
-@dataclass(frozen=True, repr=False)
 class Drawn(Scheme):
     """Fill from one distribution, whatever the shape."""
 
@@ -80,12 +45,44 @@ class Drawn(Scheme):
     def distribution(self) -> Distribution:
         """What is drawn."""
 
+    def distribution_in(self, dtype: np.dtype[Any]) -> Distribution | None:
+        return self.distribution if type(self).fill is Drawn.fill else None  # a subclass may fill in its own way
+
     def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         _core.check_dtype(self.distribution, dtype)
 
-    def fill(self, window: Window, stream: Stream, num_threads: int | None) -> None:
+    def fill(self, window: Window, stream: _core.StreamState, num_threads: int | None) -> None:
         whole = None if window.offset is None else window.shape
         stream.write(window.array, self.distribution, whole, window.offset, num_threads)
+
+
+@dataclass(frozen=True, repr=False)
+class Constant(Drawn):
+    """Fill with one value; the stream does not move. See `constant`."""
+
+    needs_stream: ClassVar[bool] = False
+    value: float
+
+    @property
+    def distribution(self) -> Distribution:
+        return _core.constant(self.value)
+
+    def distribution_in(self, dtype: np.dtype[Any]) -> Distribution | None:
+        return self.distribution if type(self).fill is Constant.fill and dtype.kind not in "iub" else None
+
+    def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        if dtype.kind not in "iub":
+            super().check(dtype, shape)
+            return
+        low, high = (0, 1) if dtype == np.bool_ else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        if not (self.value.is_integer() and low <= self.value <= high):
+            raise ValueError(f"value must be an integer of {dtype}; got {self.value!r}")
+
+    def fill(self, window: Window, stream: _core.StreamState | None, num_threads: int | None) -> None:
+        if window.array.dtype.kind in "iub":
+            window.assign(np.array(int(self.value), window.array.dtype))
+        else:
+            super().fill(window, Stream(0) if stream is None else stream, num_threads)
 
 
 @dataclass(frozen=True, repr=False)

@@ -51,6 +51,11 @@ class Window(NamedTuple):
         return {} if self.offset is None else {"global_shape": self.shape, "offset": self.offset}
 
     @property
+    def place(self) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
+        """The tensor's shape and where in it the array begins; None for both where it is the whole."""
+        return (None, None) if self.offset is None else (self.shape, self.offset)
+
+    @property
     def region(self) -> tuple[slice, ...]:
         """Which part of the tensor it is."""
         starts = self.offset or (0,) * self.array.ndim
@@ -72,15 +77,6 @@ class Window(NamedTuple):
             values = np.empty(self.array.shape, self.array.dtype)
             yield values
             self.array.assign(raw_bits(values))
-
-    def halves(self) -> tuple[Window, Window]:
-        """Cut it in two, along its first axis that is longer than 1."""
-        axis = next(i for i, n in enumerate(self.array.shape) if n > 1)
-        middle = self.array.shape[axis] // 2
-        before, start = (slice(None),) * axis, list(self.offset or (0,) * self.array.ndim)
-        first = Window(self.array[(*before, slice(middle))], self.shape, tuple(start))
-        start[axis] += middle
-        return first, Window(self.array[(*before, slice(middle, None))], self.shape, tuple(start))
 
 
 def raw_bits(array: NDArray[Any]) -> NDArray[Any]:

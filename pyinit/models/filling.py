@@ -1,15 +1,12 @@
-"""Many parameters filled at once: checked together, then cut into pieces that all threads share."""
+"""Many parameters filled at once: checked together, then filled in one call of the core."""
 
 from __future__ import annotations
 
 import inspect
-from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pyinit import _core
 from pyinit.arrays import mark_modified
@@ -20,13 +17,6 @@ from pyinit.streams import Stream
 from pyinit.terminal import progress as progress_bar
 
 __all__ = ["Parameter", "fill"]
-
-Advance = Callable[[int], object]
-
-PIECES = 8  # of the whole for each thread, at least, so that all end at about the same time
-SMALLEST, LARGEST = 1 << 20, 1 << 26  # elements of a piece; half the largest still goes past the caches
-SMALL = 1 << 15  # elements that are filled before another thread has got hold of the GIL
-
 
 class Parameter(NamedTuple):
     """A parameter and what fills it.
@@ -99,98 +89,104 @@ def fill(
     array([0., 0.], dtype=float32)
     """
     root = seed if isinstance(seed, Stream) else Stream(seed, generator)
-    threads = _core.check_threads(num_threads) or _core.default_threads()
-    jobs = checked(parameters, root)
-    here = [job for job in jobs if isinstance(job.window.array, np.ndarray)]
-    there = [job for job in jobs if not isinstance(job.window.array, np.ndarray)]
-    elements = sum(job.size for job in here)
-    size = min(max(elements // (PIECES * threads), SMALLEST), LARGEST)
-    with progress_bar(elements + sum(job.size for job in there), "initialising", progress) as advance:
-        for job in there:  # which starts a kernel: the devices work while the host does
-            advance(job.run(num_threads))
-        small, large = [], []
-        for job in here:
-            count = job.size
-            if job.scheme is None or (count > size and not job.scheme.splittable):
-                advance(job.run(num_threads))  # a function of the user's is not called on many threads at once
-            elif count < SMALL:
-                small.append(job)
-            else:
-                large += job.pieces(size)
-        large.sort(key=lambda job: -job.size)  # so that all threads end at about the same time
-        run_all(small, large, min(threads, 1 + elements // SMALLEST), advance)
+    _core.check_threads(num_threads)
+    batches, others, changed = checked(parameters, root)
+    host = batches.pop(None)
+    elements = host.size + sum(other.window.array.size for other in others)
+    with progress_bar(elements, "initialising", progress) as advance:
+        # First what starts kernels: devices work while the host does.
+        others.sort(key=lambda other: isinstance(other.window.array, np.ndarray))
+        for other in others:
+            other.fill(num_threads)
+            advance(other.window.array.size)
+        host.fill(num_threads, advance if progress else None)
+    mark_modified(*changed)
 
 
-class Job(NamedTuple):
-    """A parameter that has been checked, or a piece of it, and what fills it."""
+class Filler(NamedTuple):
+    """What fills arrays of a shape and dtype: a scheme, or a function of the user's; and what the scheme draws."""
+
+    scheme: Scheme | None
+    function: Any
+    distribution: _core.Distribution | None
+
+
+class Other(NamedTuple):
+    """A parameter that has been checked, and which no distribution alone fills."""
 
     name: str
     out: Any
     window: Window
+    filler: Filler
     stream: Stream
-    scheme: Scheme | None
-    function: Any = None  # of the user's own, where there is no scheme
 
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self.window.array.size
-
-    def run(self, num_threads: int | None) -> int:
-        """Fill it; returns the number of elements."""
-        stream = self.stream.copy()  # the pieces of a parameter begin where it does
-        if self.scheme is None:
-            self.function(self.out, stream, **self.window.placement)
+    def fill(self, num_threads: int | None) -> None:
+        """Fill it."""
+        if self.filler.scheme is None:
+            self.filler.function(self.out, self.stream, **self.window.placement)
         else:
-            self.scheme.fill(self.window, stream, num_threads)
-            mark_modified(self.out)
-        return self.size
-
-    def pieces(self, size: int) -> list[Job]:
-        """Cut it so that no piece has more than `size` elements."""
-        if self.size <= size:
-            return [self]
-        return [piece for half in self.window.halves() for piece in self._replace(window=half).pieces(size)]
+            self.filler.scheme.fill(self.window, self.stream, num_threads)
 
 
-def checked(parameters: Iterable[Parameter], root: Stream) -> list[Job]:
-    """Make the jobs, or raise; nothing is written."""
-    jobs: list[Job] = []
+def checked(parameters: Iterable[Parameter], root: Stream) -> tuple[dict[Hashable, _core.Batch], list[Other], list[Any]]:
+    """Check all parameters, or raise; nothing is written.
+
+    Returns
+    -------
+    batches : dict of hashable to Batch
+        By memory, of which None is the host's.
+    others : list of Other
+    changed : list of array
+        Those that a scheme fills, as they were given.
+    """
+    ids: dict[int, str] = {}
+    host = _core.Batch(root, ids)
+    batches: dict[Hashable, _core.Batch] = {None: host}
+    others: list[Other] = []
+    changed: list[Any] = []
     known: dict[Any, Any] = {}
     for parameter in parameters:
         if not isinstance(parameter, Parameter):
             raise TypeError(f"parameters must be of pyinit.models.Parameter; got {type(parameter).__name__}")
         name, out, specification, global_shape, offset = parameter
         try:
-            stream = root.child(name)
-            window = Window.of(out, global_shape, offset)
-            _core.check_memory(window.geometry)
-            if type(specification).__hash__ is None:  # a dict, which may say something else the next time
-                made, function = resolved(specification, window)
+            if type(out) is np.ndarray and global_shape is None and offset is None:  # as most are
+                window = Window(out, out.shape, None)
             else:
-                key = id(specification), window.shape, window.array.dtype
-                if key not in known:  # most of many parameters are of a few kinds
-                    known[key] = resolved(specification, window), specification  # kept, so that its id is its own
-                made, function = known[key][0]
-            if made is None and global_shape is not None:
-                check_takes_shards(function)
+                window = Window.of(out, global_shape, offset)
+            array, shape, _ = window
+            key = id(specification), shape, array.dtype
+            if key not in known or type(specification).__hash__ is None:  # a dict may say something else by now
+                known[key] = resolved(specification, shape, array.dtype), specification  # kept, so that its id is its
+            filler = known[key][0]
+            if filler.scheme is None and global_shape is not None:
+                check_takes_shards(filler.function)
+            if isinstance(array, np.ndarray):
+                host.add(name, array, filler.distribution, *window.place)
+            else:
+                if array.memory not in batches:
+                    batches[array.memory] = _core.Batch(root, ids)
+                batches[array.memory].add(name, array.geometry, None, address=array.start)
         except (TypeError, ValueError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"{name!r}: {error}") from None
-        jobs.append(Job(name, out, window, stream, made, function))
-    check_ids(jobs)
-    check_apart(jobs)
-    return jobs
+        if filler.distribution is None or not isinstance(array, np.ndarray):
+            others.append(Other(name, out, window, filler, root.child(name)))
+        if filler.scheme is not None:
+            changed.append(out)
+    for batch in batches.values():
+        batch.check()
+    return batches, others, changed
 
 
-def resolved(specification: Any, window: Window) -> tuple[Scheme | None, Any]:
-    """Give the scheme that a specification is for a window, or else a user's function; or raise what is wrong."""
+def resolved(specification: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Filler:
+    """Give what a specification is for a tensor of a shape and a dtype, or raise what is wrong with it."""
     made = scheme(specification)
     if not isinstance(made, Scheme):
-        return None, made
-    found = made.resolve(window.shape)
-    found.check(window.array.dtype, window.shape)
-    return found, None
+        return Filler(None, made, None)
+    found = made.resolve(shape)
+    found.check(dtype, shape)
+    return Filler(found, None, found.distribution_in(dtype))
 
 
 def check_takes_shards(function: Any) -> None:
@@ -203,78 +199,3 @@ def check_takes_shards(function: Any) -> None:
         signature.bind(None, None, global_shape=None, offset=None)
     except TypeError:
         raise TypeError(f"a shard's scheme must take global_shape and offset as keywords; got {function!r}") from None
-
-
-def check_ids(jobs: list[Job]) -> None:
-    """Raise ValueError if two parameters have one stream."""
-    first: dict[int, Job] = {}
-    for job in jobs:
-        other = first.setdefault(job.stream.id, job)
-        if other is not job:
-            raise ValueError(
-                f"{other.name!r} and {job.name!r} must have streams of their own; both have id {job.stream.id:#x}"
-            )
-
-
-def check_apart(jobs: list[Job]) -> None:
-    """Raise ValueError if two parameters share memory."""
-    memories = defaultdict[Hashable, list[tuple[str, NDArray[Any]]]](list)
-    for job in jobs:
-        array = job.window.array
-        if array.size == 0:
-            continue
-        if isinstance(array, np.ndarray):
-            memories[None].append((job.name, array))
-        else:
-            memories[array.memory].append((job.name, array.located()))
-    for parts in memories.values():
-        spans = sorted((*_core.extent(array), i) for i, (_, array) in enumerate(parts))
-        near: list[tuple[int, int]] = []  # the ends and numbers of those before whose bytes reach this far
-        for low, high, i in spans:
-            near = [(end, j) for end, j in near if end > low]
-            for _, j in near:
-                if np.shares_memory(parts[j][1], parts[i][1]):
-                    raise ValueError(
-                        f"{parts[j][0]!r} and {parts[i][0]!r} must not share memory: which of them would the weights "
-                        "be of? If they are tied, give one of them"
-                    )
-            near.append((high, i))
-
-
-def run_all(small: list[Job], large: list[Job], threads: int, advance: Advance) -> None:
-    """Run jobs, each on one thread: the small ones on this one, the large ones on all, whose fills release the GIL."""
-    queues = deque(small), deque(large)
-
-    def work(queue: deque[Job]) -> None:
-        done = 0
-        try:
-            while job := taken(queue):
-                done += job.run(1)
-                if done >= SMALLEST:
-                    advance(done)
-                    done = 0
-        except BaseException:  # an error or Ctrl-C: the others stop behind the piece that they are at
-            for left in queues:
-                left.clear()
-            raise
-        advance(done)
-
-    with ThreadPoolExecutor(max(1, threads - 1)) as pool:
-        others: list[Future[None]] = []
-        for _ in range(min(threads - 1, len(large))):
-            try:
-                others.append(pool.submit(work, queues[1]))
-            except RuntimeError:  # no more threads can start: those that did do the work
-                break
-        for queue in queues:
-            work(queue)
-        for other in others:
-            other.result()
-
-
-def taken(queue: deque[Job]) -> Job | None:
-    """Take the first job; None where there is none, or another thread was faster."""
-    try:
-        return queue.popleft()
-    except IndexError:
-        return None

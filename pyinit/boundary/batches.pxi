@@ -1,0 +1,177 @@
+# Many arrays, filled in one call of the core.
+
+cdef class Batch:
+    """Arrays in one memory, each for a child of one stream, that are checked together and filled together.
+
+    Parameters
+    ----------
+    root : StreamState
+        The arrays are filled from its children, from position 0 on.
+    ids : dict
+        The ids that are taken, to their names; shared by the batches of one root.
+    """
+    cdef StreamState root
+    cdef dict ids
+    cdef pyi_item *items
+    cdef size_t count, room
+    cdef list names, arrays, skipped
+    cdef readonly object size
+    cdef object clash
+    # What the last array had, so that it need not be checked again.
+    cdef Distribution described
+    cdef object descr
+    cdef pyi_dtype dtype
+
+    def __init__(self, StreamState root not None, dict ids not None):
+        self.root, self.ids = root, ids
+        self.names, self.arrays, self.skipped = [], [], []
+        self.size = 0
+
+    def __dealloc__(self):
+        cdef size_t i
+        for i in range(self.count):
+            free(<void *>self.items[i].window)
+        free(self.items)
+
+    def __len__(self):
+        return self.count
+
+    def add(
+            self, name, cnp.ndarray given not None, Distribution distribution, tuple whole=None,
+            tuple where=None, address=None):
+        """Add an array; or raise what does not suit it.
+
+        Parameters
+        ----------
+        name : str
+            Of the root's child.
+        given : numpy.ndarray
+            The array itself, or one of the same geometry.
+        distribution : Distribution or None
+            None: something else fills the array, which is checked with the others.
+        whole, where : tuple of int, optional
+            As `checked_window` gives them.
+        address : int, optional
+            Where the first element lies, if not where the array says.
+        """
+        cdef pyi_item item
+        cdef cnp.ndarray array = plain(given)
+        cdef object descr = <object>PyArray_DESCR(array)
+        cdef pyi_job job
+        check_plain(array)
+        item.stream = self.root.stream
+        item.stream.block = item.stream.word = item.stream.end = 0
+        item.stream.id = child_id(self.root.stream.id, name, b"")
+        item.out = cnp.PyArray_DATA(array) if address is None else <void *><size_t>address
+        item.window = NULL
+        if distribution is None:
+            self.skipped.append(self.count)
+            set_bytes(&item, array)
+        else:
+            if distribution is not self.described or descr is not self.descr:
+                self.dtype = <pyi_dtype>describe(distribution, <cnp.dtype>descr, &job)
+                self.described, self.descr = distribution, descr
+            item.distribution = distribution.c
+            item.dtype = self.dtype
+            item.count = cnp.PyArray_SIZE(array)
+            self.size += item.count
+            if whole is not None or not cnp.PyArray_IS_C_CONTIGUOUS(array):
+                item.window = new_window(array, whole, where)
+        self.append(&item)
+        self.names.append(name)
+        self.arrays.append(array)  # which keeps it, and so that no other thread can resize it
+        if item.stream.id not in self.ids:
+            self.ids[item.stream.id] = name
+        elif self.clash is None:
+            self.clash = self.ids[item.stream.id], name, item.stream.id
+
+    cdef int append(self, const pyi_item *item) except -1:
+        cdef pyi_item *items
+        if self.count == self.room:
+            items = <pyi_item *>realloc(self.items, (2 * self.room + 16) * sizeof(pyi_item))
+            if items == NULL:
+                free(<void *>item.window)
+                raise MemoryError(f"no memory for a list of {2 * self.room + 16} arrays")
+            self.items, self.room = items, 2 * self.room + 16
+        self.items[self.count] = item[0]
+        self.count += 1
+        return 0
+
+    cdef pyi_place *places(self) except NULL:
+        cdef pyi_place *places = <pyi_place *>malloc((self.count + 1) * sizeof(pyi_place))
+        if places == NULL:
+            raise MemoryError(f"no memory for a list of {self.count} arrays")
+        return places
+
+    def check(self):
+        """Raise ValueError if two arrays have one stream, or share memory."""
+        cdef size_t[2] pair
+        cdef pyi_place *places
+        if self.clash is not None:
+            raise ValueError(
+                "{!r} and {!r} must have streams of their own; both have id {:#x}".format(*self.clash))
+        places = self.places()
+        found = pyi_find_overlap(self.items, self.count, places, pair)
+        free(places)
+        if found:
+            raise ValueError(
+                f"{self.names[pair[0]]!r} and {self.names[pair[1]]!r} must not share memory: which of them would "
+                "the weights be of? If they are tied, give one of them")
+
+    def fill(self, num_threads=None, advance=None):
+        """Fill the arrays of the host that have a distribution; all have been checked.
+
+        `advance` is called now and then with the number of elements filled since it was called before.
+        """
+        cdef pyi_options options
+        cdef pyi_status status
+        cdef Progress progress = Progress(advance, self.size)
+        cdef pyi_place *places
+        options.threads = thread_count(num_threads)
+        options.interrupted = NULL
+        options.arg = NULL
+        if takes_signals():
+            options.interrupted = interrupted
+        if advance is not None:
+            options.arg = <void *>progress
+        for i in self.skipped:
+            free(<void *>self.items[<size_t>i].window)
+            self.items[<size_t>i].window = NULL
+            self.items[<size_t>i].count = 0
+        places = self.places()
+        with nogil:
+            status = pyi_fill_checked(self.items, self.count, places, &options)
+        free(places)
+        check_status(status)
+        if advance is not None:
+            progress.told(1)
+
+
+cdef int set_bytes(pyi_item *item, cnp.ndarray array) except -1:
+    """Make an item of an array of any dtype, for its memory alone: elements of the core's of such a size."""
+    cdef int size = cnp.PyArray_ITEMSIZE(array)
+    item.distribution.sampler = PYI_CONSTANT
+    item.dtype = PYI_F64 if size % 8 == 0 else PYI_F32 if size % 4 == 0 else PYI_F16 if size % 2 == 0 else PYI_F8_E5M2
+    size //= pyi_dtypes[<int>item.dtype].bytes
+    item.count = cnp.PyArray_SIZE(array) * size
+    if not cnp.PyArray_IS_C_CONTIGUOUS(array):
+        item.window = new_window(array, None, None, size)
+    return 0
+
+
+cdef pyi_window *new_window(cnp.ndarray array, tuple whole, tuple where, size_t parts=1) except NULL:
+    """A window of an array, to be freed; with an axis more, if an element has several parts."""
+    cdef int n = cnp.PyArray_NDIM(array)
+    cdef pyi_window *window = <pyi_window *>malloc(sizeof(pyi_window) + 4 * (n + 1) * sizeof(size_t))
+    cdef size_t *numbers = <size_t *>(window + 1)
+    if window == NULL:
+        raise MemoryError("no memory for a window")
+    set_window(window, numbers, array, whole, where)
+    if parts > 1:
+        window.ndim = n + 1
+        window.strides = <ptrdiff_t *>(numbers + n + 1)
+        for i in range(n, 0, -1):
+            numbers[n + i] = numbers[n + i - 1]
+        numbers[n] = parts
+        numbers[2 * n + 1] = cnp.PyArray_ITEMSIZE(array) // parts
+    return window

@@ -1,0 +1,217 @@
+/*
+ * Fills of items: each is an array, what it is filled with, and where its samples begin. Items lie one after the other
+ * in a range of bytes that threads take in chunks, so a chunk is a part of a large item or has many small ones. An item
+ * is made ready by whichever thread comes to it, which keeps what the next one has in common with it.
+ */
+#include <string.h>
+
+#include "core.h"
+#include "target.h"
+
+#include "simd_scalar.h"
+
+#include "philox.h"
+
+/* A plain item's unit, in samples: whole steps of every tier. */
+#define UNIT_SAMPLES 256
+
+/* Of large fills a thread takes whole huge pages, so that no two wait for one page that is new. */
+#define HUGE_PAGE_BYTES ((size_t)1 << 21)
+
+/* Beyond the last-level caches of most machines a store that reads no line first saves half of the traffic; not where
+ * the system has just cleared the memory, which has left it in the cache, nor in small arrays. */
+#define LARGE_BYTES ((uint64_t)1 << 26)
+#define STREAMED_BYTES 4096
+
+typedef struct {
+    const pyi_item *items;
+    size_t n;
+    const pyi_place *places; /* `begin` is where an item begins in the range; null: there is one item, at 0 */
+    int large;
+} list;
+
+static size_t item_bytes(const pyi_item *item)
+{
+    size_t n = pyi_sample_bytes(item->dtype);
+    if (!item->window)
+        return n * item->count;
+    for (int i = 0; i < item->window->ndim; i++)
+        n *= item->window->shape[i];
+    return n;
+}
+
+void pyi_job_begin(pyi_job *job, const pyi_stream *claimed)
+{
+    job->generator = claimed->generator;
+    job->seed = claimed->seed;
+    job->id = claimed->id;
+    job->block = claimed->block;
+    job->skip = claimed->word / pyi_sample_words(job->dtype);
+    philox_round_keys(job->seed, job->round_keys);
+}
+
+static void set_units(pyi_task *task, const pyi_item *item)
+{
+    if (item->window) {
+        pyi_plan_window(task, item->window);
+        return;
+    }
+    task->units = item->count / UNIT_SAMPLES + (item->count % UNIT_SAMPLES != 0);
+    task->unit_bytes = UNIT_SAMPLES * pyi_sample_bytes(item->dtype);
+}
+
+/* Makes a task, whose job is described, that of an item. */
+static void begin(pyi_task *task, const pyi_item *item, int large)
+{
+    pyi_stream stream = item->stream, claimed;
+    pyi_claim(&stream, &claimed, item->distribution.sampler, item->dtype, 1);
+    pyi_job_begin(&task->job, &claimed);
+    set_units(task, item);
+    task->job.stream = large && item_bytes(item) >= STREAMED_BYTES && (!item->window || task->plan.in_place);
+    task->kernel = pyi_dispatch(&task->job, &task->step);
+    task->item = item;
+}
+
+static int is_described_as(const pyi_item *a, const pyi_item *b)
+{
+    return a->dtype == b->dtype && a->distribution.sampler == b->distribution.sampler &&
+           !memcmp(a->distribution.parameters, b->distribution.parameters, sizeof a->distribution.parameters);
+}
+
+static void prepare(pyi_task *task, const pyi_item *item, int large)
+{
+    if (task->item == item)
+        return;
+    if (!task->item || !is_described_as(task->item, item))
+        pyi_describe(&item->distribution, item->dtype, &task->job);
+    begin(task, item, large);
+}
+
+static void fill_units(const pyi_task *task, uint64_t first, uint64_t count)
+{
+    const pyi_item *item = task->item;
+    if (item->window)
+        pyi_fill_tiles(task, first, count);
+    else {
+        const size_t sample = (size_t)first * UNIT_SAMPLES, left = item->count - sample;
+        const pyi_part part = {
+            .first = sample, .count = count * UNIT_SAMPLES < left ? (size_t)count * UNIT_SAMPLES : left, .rows = 1};
+        pyi_fill_rows(task, &part, (char *)item->out + sample * pyi_sample_bytes(item->dtype));
+    }
+}
+
+/* The last item that begins at a place in the range or before it. */
+static size_t item_at(const list *l, uint64_t place)
+{
+    size_t low = 0, high = l->n;
+    while (high - low > 1) {
+        const size_t middle = low + (high - low) / 2;
+        if (l->places[middle].begin <= place)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Fills the units that begin in a chunk of the range. */
+static void run_chunk(const pyi_work *work, uint64_t first, uint64_t count, pyi_task *own)
+{
+    const list *l = work->plan;
+    const uint64_t end = first + count;
+    for (size_t i = item_at(l, first); i < l->n; i++) {
+        const uint64_t start = l->places ? l->places[i].begin : 0;
+        if (start >= end)
+            return;
+        if (!item_bytes(&l->items[i]))
+            continue;
+        prepare(own, &l->items[i], l->large);
+        const uint64_t bytes = own->unit_bytes, from = first > start ? (first - start + bytes - 1) / bytes : 0;
+        const uint64_t to = (end - start + bytes - 1) / bytes, last = to < own->units ? to : own->units;
+        if (from < last)
+            fill_units(own, from, last - from);
+    }
+}
+
+/* Whether an item's memory is new; it is then asked to be of huge pages. */
+static int is_new(const pyi_item *item)
+{
+    const size_t bytes = item_bytes(item);
+    return bytes >= PYI_LARGE_MEMORY && !item->window && pyi_take_new_memory(item->out, bytes);
+}
+
+static pyi_status run(list *l, uint64_t bytes, uint64_t phase, int new, pyi_task *own, const pyi_options *options)
+{
+    const int large = bytes > LARGE_BYTES;
+    const size_t chunk = large ? HUGE_PAGE_BYTES : PYI_CHUNK_BYTES;
+    const pyi_work work = {
+        .run = run_chunk, .bytes = bytes, .chunk = chunk, .phase = large ? (size_t)(phase % chunk) : 0, .plan = l};
+    l->large = large && !new;
+    return pyi_run(&work, own, options);
+}
+
+pyi_status pyi_fill_described(pyi_task *task, const pyi_item *item, const pyi_options *options)
+{
+    list l = {.items = item, .n = 1};
+    const size_t bytes = item_bytes(item);
+    const int new = is_new(item);
+    if (!bytes)
+        return PYI_OK;
+    begin(task, item, !new && bytes > LARGE_BYTES);
+    return run(&l, task->units * task->unit_bytes, (uintptr_t)item->out, new, task, options);
+}
+
+/* Whether an item can be filled; the task's job is then described. */
+static pyi_status check(const pyi_item *item, const pyi_item *before, pyi_task *task)
+{
+    uint64_t elements = item->count, global = item->count;
+    pyi_stream stream = item->stream, claimed;
+    pyi_status status = PYI_OK;
+    if (!before || !is_described_as(before, item))
+        status = pyi_describe(&item->distribution, item->dtype, &task->job);
+    if (status == PYI_OK && item->window)
+        status = pyi_count_elements(item->window, &elements, &global);
+    if (status == PYI_OK && elements && !item->out)
+        status = PYI_BAD_VALUE;
+    if (status == PYI_OK)
+        status = pyi_claim(&stream, &claimed, item->distribution.sampler, item->dtype, global);
+    return status;
+}
+
+pyi_status pyi_fill_checked(const pyi_item *items, size_t n, pyi_place *places, const pyi_options *options)
+{
+    list l = {.items = items, .n = n, .places = places};
+    uint64_t bytes = 0;
+    int new = 0;
+    pyi_task task;
+
+    for (size_t i = 0; i < n; i++) {
+        task.job.dtype = items[i].dtype;
+        set_units(&task, &items[i]);
+        places[i].begin = bytes;
+        bytes += task.units * task.unit_bytes;
+        new |= is_new(&items[i]);
+    }
+    task.item = NULL;
+    return bytes ? run(&l, bytes, 0, new, &task, options) : PYI_OK;
+}
+
+pyi_status pyi_fill_many(const pyi_item *items, size_t n, pyi_place *places, size_t wrong[2],
+                         const pyi_options *options)
+{
+    size_t at[2] = {0, 0};
+    pyi_task task;
+    pyi_status status = n && (!items || !places) ? PYI_BAD_VALUE : PYI_OK;
+
+    for (size_t i = 0; i < n && status == PYI_OK; i++) {
+        status = check(&items[i], i ? &items[i - 1] : NULL, &task);
+        at[0] = at[1] = i;
+    }
+    if (status == PYI_OK && pyi_find_overlap(items, n, places, at))
+        status = PYI_OVERLAP;
+    if (status == PYI_OK)
+        return pyi_fill_checked(items, n, places, options);
+    if (wrong)
+        memcpy(wrong, at, sizeof at);
+    return status;
+}
