@@ -19,6 +19,20 @@ ROOT = Path(__file__).parents[1]
 COMPILER = (sysconfig.get_config_var("CC") or "cc").split()[0]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def kernel_cache(tmp_path_factory):
+    """A cache of the session's own, which all workers of pytest-xdist share: the user's is left alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYINIT_CACHE_DIR", str(shared_folder(tmp_path_factory) / "cache"))
+        yield
+
+
+def shared_folder(tmp_path_factory):
+    """The temporary folder of all workers of pytest-xdist."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
 @pytest.fixture(params=pyinit.isa.available())
 def tier(request):
     """Runs the test once on each instruction set of this machine."""
@@ -99,9 +113,7 @@ def core_objects(tmp_path_factory):
     if not shutil.which(COMPILER):
         pytest.skip(f"no C compiler {COMPILER}")
     fcntl = pytest.importorskip("fcntl")
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
+    folder = shared_folder(tmp_path_factory)
     with (folder / "core.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         built = folder / "core"

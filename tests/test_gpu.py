@@ -1,6 +1,8 @@
 """The fills of a GPU, where there is one: their bits are the host's. `make gpu` runs these."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -224,3 +226,29 @@ def test_assign(cupy):
         view(out)[np.s_[1:, :2]].assign(np.float32(7))
         assert (out.get()[1:, :2] == 7).all()
         assert np.array_equal(out.get()[0], values[0])
+
+
+FILL = """
+import sys
+import cupy
+from pyinit import Stream
+
+def refuse(*_, **__):
+    sys.exit("it compiles")
+
+if "no compiler" in sys.argv:
+    cupy.cuda.compiler.compile_using_nvrtc = refuse
+out = cupy.empty(1000, cupy.float32)
+print(Stream(3).fill_normal(out).get().tobytes().hex()[:100])
+"""
+
+
+def test_a_second_process_does_not_compile(cupy, monkeypatch, tmp_path):
+    monkeypatch.setenv("PYINIT_CACHE_DIR", str(tmp_path))
+
+    def run(*arguments):
+        return subprocess.run([sys.executable, "-c", FILL, *arguments], capture_output=True, text=True, check=False)
+
+    assert run("no compiler").stderr == "it compiles\n"
+    expected = Stream(3).normal(1000).tobytes().hex()[:100] + "\n"
+    assert run().stdout == run("no compiler").stdout == expected

@@ -57,6 +57,15 @@ def test_the_text_tells_the_tier_and_the_threads(capsys):
     assert row.split(maxsplit=1)[1] == info.seen(info.gpu())
 
 
+def test_the_cache_is_told(monkeypatch, capsys, tmp_path):
+    for chosen, told in ((str(tmp_path), str(tmp_path)), ("", "none")):
+        monkeypatch.setenv("PYINIT_CACHE_DIR", chosen)
+        assert info.facts()["cache"] == (chosen or None)
+        cli.main(["info"])
+        [row] = [row for row in capsys.readouterr().out.splitlines() if row.startswith("cache of kernels")]
+        assert row.split(maxsplit=3)[3] == told
+
+
 def test_no_heavy_package_is_loaded():
     heavy = {"torch", "jax", "keras", "matplotlib", "sklearn", "safetensors", "cupy"}
     code = (

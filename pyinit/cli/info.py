@@ -12,6 +12,7 @@ from typing import Any
 
 from pyinit import _core, machine
 from pyinit.cli.arguments import add_command, add_json
+from pyinit.kernels import cache
 from pyinit.terminal import output
 
 __all__ = ["add", "facts", "gpu"]
@@ -63,6 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
             ("instruction set", f"{found['tier']}{f' (others here: {others})' if others else ''}"),
             ("threads of a fill", threads(found)),
             ("GPU", seen(found["gpu"])),
+            ("cache of kernels", found["cache"] or "none"),
         ],
     )
     packages = found["packages"].items()
@@ -76,7 +78,7 @@ def facts() -> dict[str, Any]:
     -------
     dict
         `pyinit.machine.describe()`, with ``threads``, those of a fill by default, ``packages``, each optional
-        package's version or None, and ``gpu``.
+        package's version or None, ``gpu``, and ``cache``, the folder of compiled kernels or None.
 
     Examples
     --------
@@ -88,6 +90,7 @@ def facts() -> dict[str, Any]:
         "threads": _core.default_threads(),
         "packages": {name: installed(name) for name in PACKAGES},
         "gpu": gpu(),
+        "cache": None if (folder := cache.folder()) is None else str(folder),
     }
 
 

@@ -1,10 +1,13 @@
-"""The kernels' programs, each built once for a context."""
+"""The kernels' programs: loaded once for a context, compiled once for all."""
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import Any
 
 from pyinit import _core
+from pyinit.kernels import cache
 from pyinit.kernels.device_arrays import KernelKey
 from pyinit.kernels.sources import OPENCL_OPTIONS, WITHOUT_DOUBLES, source, text
 from pyinit.opencl.driver import has_doubles, memory_for, pyopencl
@@ -35,6 +38,38 @@ def _placing(context: Any, device: Any) -> Any:
 
 
 def build(context: Any, device: Any, code: str, options: tuple[str, ...]) -> Any:
-    """Build a program for a device of a context."""
+    """Build a program for a device of a context: from the disk, or else from its source, and keep it there."""
+    cl = pyopencl()
+    entry = cache.entry("OpenCL", code, options, *target(device))
+    binary = cache.read(entry)
     with memory_for("a kernel"):
-        return pyopencl().Program(context, code).build(list(options), devices=[device])
+        if binary is not None:
+            with suppress(cl.Error):  # the driver may refuse what it has made
+                return cl.Program(context, [device], [binary]).build(list(options))
+        # Without pyopencl's own cache, which crashes on a damaged file and waits a minute for a killed process's lock.
+        program = cl.Program(context, code).build(list(options), devices=[device], cache_dir=False)
+    if entry is not None:
+        with suppress(cl.Error):
+            if binary := machine_code(program, device):
+                cache.write(entry, binary)
+    return program
+
+
+def target(device: Any) -> tuple[object, ...]:
+    """Say what decides, beside the text and the options, what the compiler makes: the device, and its driver.
+
+    pyopencl adds options of the environment.
+    """
+    platform = device.platform
+    return (
+        *(platform.vendor, platform.name, platform.version),
+        *(device.vendor, device.name, device.version, device.driver_version),
+        os.environ.get("PYOPENCL_BUILD_OPTIONS"),
+    )
+
+
+def machine_code(program: Any, device: Any) -> bytes | None:
+    """Give what the driver has made of a program for a device; None if it does not say, as PoCL for a sub-device."""
+    info = pyopencl().program_info
+    binaries: dict[Any, bytes] = dict(zip(program.get_info(info.DEVICES), program.get_info(info.BINARIES)))
+    return binaries.get(device)
