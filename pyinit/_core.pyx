@@ -19,7 +19,7 @@ from libc.float cimport DBL_MAX
 from libc.math cimport isnan
 from libc.stddef cimport ptrdiff_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memset
+from libc.string cimport memcmp, memset
 import numpy
 from numpy import dtype as numpy_dtype, shares_memory
 
@@ -39,7 +39,9 @@ cdef extern from "numpy/arrayobject.h":
 
 cdef extern from "core.h" nogil:
     ctypedef struct pyi_job:
-        int method
+        int generator, method, dtype
+        uint64_t id, block
+        uint32_t skip
 
     enum:
         PYI_GENERATORS
@@ -57,6 +59,14 @@ cdef extern from "core.h" nogil:
     ctypedef struct pyi_task:
         pyi_job job
 
+    ctypedef struct pyi_device_item:
+        uint64_t tile, out, count, id, block
+        uint32_t skip, constants, window
+
+    enum:
+        PYI_TILE_SAMPLES
+        PYI_TILE_UNITS
+
     void pyi_job_begin(pyi_job *job, const pyi_stream *claimed)
     void pyi_round(pyi_dtype dtype, const float *values, void *out, size_t count)
     pyi_status pyi_fill_described(pyi_task *task, const pyi_item *item, const pyi_options *options)
@@ -69,5 +79,6 @@ include "boundary/distributions.pxi"
 include "boundary/dtypes.pxi"
 include "boundary/arrays.pxi"
 include "boundary/fills.pxi"
+include "boundary/launches.pxi"
 include "boundary/batches.pxi"
 include "boundary/cython.pxi"

@@ -2,9 +2,9 @@
  * The fills on a GPU: the same headers, one lane a thread. A thread makes a block of words at a time and writes its
  * samples, where they lie side by side and aligned by one store; blocks follow each other along a warp.
  *
- * pyinit/kernels/ makes one text of this file and its headers, with one PYI_CUDA_KERNELS behind it for CuPy to compile,
- * or one PYI_OPENCL_KERNELS for OpenCL. The constants of a job come from the host. Nothing here depends on the device
- * or on the number of threads.
+ * pyinit/kernels/ makes one text of this file and its headers, with a kernel behind it: PYI_CUDA_RUN or PYI_CUDA_ITEMS
+ * for CuPy to compile, PYI_OPENCL_RUN or PYI_OPENCL_ITEMS for OpenCL. The constants of a job come from the host.
+ * Nothing here depends on the device or on the number of threads.
  */
 #if defined(__CUDACC_RTC__) /* which has no headers of a system */
 typedef unsigned char uint8_t;
@@ -18,11 +18,16 @@ typedef unsigned long long uintptr_t;
 
 #if defined(__CUDACC__)
 #define PYI_SHARED static __shared__
+#define PYI_SHARING threadIdx.x, PYI_BLOCK_THREADS
+#define PYI_BARRIER __syncthreads()
 #define PYI_UNROLL _Pragma("unroll")
 #define PYI_NO_UNROLL _Pragma("unroll 1")
 #else
 #define PYI_UNROLL
 #define PYI_NO_UNROLL
+#endif
+#ifndef PYI_BARRIER
+#define PYI_BARRIER (void)0
 #endif
 
 #include "opencl.h"
@@ -48,17 +53,17 @@ typedef struct {
     uint32_t word[4];
 } pyi_samples;
 
-/* What a thread does first, with all others of its CUDA block. */
-PYI_INLINE void begin_thread(generator_state *g, const pyi_job *job, const pyi_generator generator,
-                             const pyi_method method, const pyi_dtype dtype)
+/* The table that a method reads, shared by the threads of a CUDA block, which all come here; of a tail its job's. */
+PYI_INLINE void share_constants(const PYI_GLOBAL pyi_job *job, const pyi_method method, const pyi_dtype dtype)
 {
 #if defined(PYI_SHARED)
     if ((method == PYI_METHOD_ICDF || method == PYI_METHOD_TRUNCATED_CENTRE) && dtype != PYI_F64)
-        share_table(QUANTILE_F32, QUANTILE_FIRST, threadIdx.x, PYI_BLOCK_THREADS);
+        share_table(QUANTILE_F32, QUANTILE_FIRST, PYI_SHARING);
     else if (method == PYI_METHOD_TRUNCATED_TAIL)
-        share_table(job->tail, TAIL_FIRST, threadIdx.x, PYI_BLOCK_THREADS);
+        share_table(job->tail, TAIL_FIRST, PYI_SHARING);
+#else
+    (void)job;
 #endif
-    start(g, job, generator);
 }
 
 PYI_INLINE uint32_t samples_per_block(const pyi_dtype dtype) { return 4 / pyi_sample_words(dtype); }
@@ -140,8 +145,12 @@ PYI_INLINE int is_aligned(const PYI_GLOBAL char *run, uint64_t lead, ptrdiff_t s
     return stride == (ptrdiff_t)size && ((uintptr_t)run - lead * size) % block_bytes(dtype) == 0;
 }
 
-PYI_INLINE uint64_t this_thread(void) { return (uint64_t)blockIdx.x * PYI_BLOCK_THREADS + threadIdx.x; }
-PYI_INLINE uint64_t all_threads(void) { return (uint64_t)gridDim.x * PYI_BLOCK_THREADS; }
+/* Which of how many CUDA blocks that share the work this one is. */
+typedef struct {
+    uint32_t block, blocks;
+} pyi_team;
+PYI_INLINE uint64_t this_thread(pyi_team team) { return (uint64_t)team.block * PYI_BLOCK_THREADS + threadIdx.x; }
+PYI_INLINE uint64_t all_threads(pyi_team team) { return (uint64_t)team.blocks * PYI_BLOCK_THREADS; }
 
 /* Writes all samples of the block of a number, and of those after it that fill 16 bytes, to `p`, a multiple of 16. */
 PYI_INLINE void fill_store(generator_state *g, const pyi_job *job, uint64_t high, uint32_t low, PYI_GLOBAL char *p,
@@ -160,16 +169,17 @@ PYI_INLINE void fill_store(generator_state *g, const pyi_job *job, uint64_t high
  * They make up `tiles`, each what a CUDA block writes in a turn of the loop.
  */
 PYI_INLINE void fill_tiles(generator_state *g, const pyi_job *job, uint64_t block, PYI_GLOBAL char *out, uint32_t tiles,
-                           const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
+                           pyi_team team, const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
 {
     const uint32_t blocks = 16 / block_bytes(dtype), stores = PYI_CUDA_BLOCKS / blocks;
-    const uint32_t apart = PYI_BLOCK_THREADS, tile_stores = stores * apart, step = gridDim.x * tile_stores;
-    const uint32_t first = blockIdx.x * tile_stores + threadIdx.x;
+    const uint32_t apart = PYI_BLOCK_THREADS, tile_stores = stores * apart, step = team.blocks * tile_stores;
+    const uint32_t first = team.block * tile_stores + threadIdx.x;
     const uint64_t high = block >> 32 << 32;
     uint32_t low = (uint32_t)block + first * blocks;
     PYI_GLOBAL char *p = out + (uint64_t)first * 16;
 
-    for (uint32_t tile = blockIdx.x; tile < tiles; tile += gridDim.x, low += step * blocks, p += (uint64_t)step * 16) {
+    for (uint32_t tile = team.block; tile < tiles;
+         tile += team.blocks, low += step * blocks, p += (uint64_t)step * 16) {
         if (generator == PYI_ARS4X32_5 || dtype == PYI_F64) { /* long as they are */
             PYI_NO_UNROLL
             for (uint32_t k = 0; k < stores; k++)
@@ -183,7 +193,7 @@ PYI_INLINE void fill_tiles(generator_state *g, const pyi_job *job, uint64_t bloc
 }
 
 /* `count` samples side by side, the first one number `first` of the job. */
-PYI_INLINE void fill_run(const pyi_job *job, PYI_GLOBAL char *out, uint64_t first, uint64_t count,
+PYI_INLINE void fill_run(const pyi_job *job, PYI_GLOBAL char *out, uint64_t first, uint64_t count, pyi_team team,
                          const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
 {
     const uint64_t per_block = samples_per_block(dtype), sample = first + job->skip, lead = sample % per_block;
@@ -194,7 +204,7 @@ PYI_INLINE void fill_run(const pyi_job *job, PYI_GLOBAL char *out, uint64_t firs
     PYI_GLOBAL char *const origin = out - lead * size; /* where sample 0 of block 0 would be */
     generator_state g;
 
-    begin_thread(&g, job, generator, method, dtype);
+    start(&g, job, generator);
     /* One part, or where the numbers of blocks pass a multiple of 2^32, more. */
     for (uint64_t at = 0, end; at < blocks; at = end) {
         const uint64_t room = ((uint64_t)1 << 32) - (uint32_t)(block + at);
@@ -203,11 +213,12 @@ PYI_INLINE void fill_run(const pyi_job *job, PYI_GLOBAL char *out, uint64_t firs
         begin += (uint32_t)(-(uintptr_t)(origin + begin * block_bytes(dtype)) % 16) / block_bytes(dtype);
         if (begin < end && begin < end_whole)
             tiles = ((end < end_whole ? end : end_whole) - begin) / tile;
-        fill_tiles(&g, job, block + begin, origin + begin * block_bytes(dtype), (uint32_t)tiles, generator, method,
-                   dtype);
-        for (uint64_t i = at + this_thread(); i < end - tiles * tile; i += all_threads()) {
+        fill_tiles(&g, job, block + begin, origin + begin * block_bytes(dtype), (uint32_t)tiles, team, generator,
+                   method, dtype);
+        for (uint64_t i = at + this_thread(team); i < end - tiles * tile; i += all_threads(team)) {
             const uint64_t n = i < begin ? i : i + tiles * tile;
-            fill_block(&g, job, block + n, out, n * per_block - lead, count, size, 0, generator, method, dtype);
+            fill_block(&g, job, block + n, out, n * per_block - lead, count, size, (n || !lead) && n < end_whole,
+                       generator, method, dtype);
         }
     }
 }
@@ -223,7 +234,7 @@ typedef struct {
 } pyi_cuda_axis;
 
 typedef struct {
-    uint64_t units, first, count;
+    uint64_t first, count;
     int64_t stride;
     uint32_t axes, block_axis;
     pyi_cuda_axis axis[PYI_MAX_DIMS + 1];
@@ -240,14 +251,16 @@ PYI_INLINE uint64_t divide(uint64_t n, uint64_t by, uint64_t *rest)
     return n / by;
 }
 
-PYI_INLINE void fill_window(const pyi_job *job, PYI_GLOBAL char *out, const PYI_CONSTANT_SPACE pyi_cuda_window *w,
-                            const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
+/* The units [unit, end) of a window. */
+PYI_INLINE void fill_window(const pyi_job *job, PYI_GLOBAL char *out, const PYI_GLOBAL pyi_cuda_window *w,
+                            uint64_t unit, uint64_t end, const pyi_generator generator, const pyi_method method,
+                            const pyi_dtype dtype)
 {
     const uint64_t per_block = samples_per_block(dtype);
     generator_state g;
 
-    begin_thread(&g, job, generator, method, dtype);
-    for (uint64_t unit = this_thread(); unit < w->units; unit += all_threads()) {
+    start(&g, job, generator);
+    for (unit += threadIdx.x; unit < end; unit += PYI_BLOCK_THREADS) {
         uint64_t left = unit, sample = w->first + job->skip, block = 0;
         PYI_GLOBAL char *run = out;
         for (uint32_t k = 0; k < w->axes; k++) {
@@ -267,20 +280,107 @@ PYI_INLINE void fill_window(const pyi_job *job, PYI_GLOBAL char *out, const PYI_
     }
 }
 
+/* What one launch fills: items, the jobs whose constants they have, and their windows. */
+typedef struct {
+    const PYI_GLOBAL pyi_device_item *items;
+    const PYI_GLOBAL pyi_job *jobs;
+    const PYI_GLOBAL pyi_cuda_window *windows;
+    uint32_t count;
+    uint64_t tiles; /* of all items */
+} pyi_cuda_table;
+
+/* The item that a tile is of. */
+PYI_INLINE uint32_t item_of(const pyi_cuda_table *t, uint64_t tile)
+{
+    uint32_t low = 0, high = t->count;
+    while (high - low > 1) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (t->items[middle].tile <= tile)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* An item's own job: what all have in common, as keys and seed, comes from `given`. */
+PYI_INLINE pyi_job job_of(const pyi_job *given, const PYI_GLOBAL pyi_device_item *item,
+                          const PYI_GLOBAL pyi_job *constants, const pyi_method method)
+{
+    pyi_job job = *given;
+    job.id = item->id;
+    job.block = item->block;
+    job.skip = item->skip;
+    job.flip = constants->flip;
+    job.unflip = constants->unflip;
+    job.median = constants->median;
+    job.above = constants->above;
+    job.f32 = constants->f32;
+    job.f64 = constants->f64;
+#if !defined(PYI_SHARED)
+    if (method == PYI_METHOD_TRUNCATED_TAIL)
+        for (int i = 0; i < PYI_QUANTILE_TERMS; i++)
+            for (int k = 0; k < PYI_QUANTILE_OCTAVES; k++)
+                job.tail[i][k] = constants->tail[i][k];
+#else
+    (void)method;
+#endif
+    return job;
+}
+
+/* Items whose kernel is the same. Each CUDA block takes tiles that follow each other, so it searches once. */
+PYI_INLINE void fill_items(const pyi_job *given, PYI_GLOBAL char *memory, const pyi_cuda_table *t,
+                           const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
+{
+    const uint64_t share = (t->tiles + gridDim.x - 1) / gridDim.x, end = (blockIdx.x + (uint64_t)1) * share;
+    const uint64_t last = end < t->tiles ? end : t->tiles;
+    const pyi_team alone = {0, 1};
+    uint64_t tile = blockIdx.x * share;
+    const PYI_GLOBAL pyi_job *shared = 0; /* whose table the threads have */
+
+    if (tile >= last)
+        return;
+    for (uint32_t i = item_of(t, tile); tile < last; i++) {
+        const PYI_GLOBAL pyi_device_item *item = t->items + i;
+        const PYI_GLOBAL pyi_job *constants = t->jobs + item->constants;
+        const uint64_t next = i + 1 < t->count ? t->items[i + 1].tile : t->tiles;
+        const uint64_t from = tile - item->tile, to = (next < last ? next : last) - item->tile;
+        const pyi_job job = job_of(given, item, constants, method);
+        PYI_GLOBAL char *out = memory + item->out;
+
+        if (!shared || (method == PYI_METHOD_TRUNCATED_TAIL && shared != constants)) {
+            if (shared)
+                PYI_BARRIER; /* until nobody reads the one before */
+            share_constants(constants, method, dtype);
+            shared = constants;
+        }
+        const uint64_t unit = item->window ? PYI_TILE_UNITS : PYI_TILE_SAMPLES;
+        const uint64_t first = from * unit, behind = to * unit < item->count ? to * unit : item->count;
+        if (item->window)
+            fill_window(&job, out, t->windows + (item->window - 1), first, behind, generator, method, dtype);
+        else
+            fill_run(&job, out + first * pyi_sample_bytes(dtype), first, behind - first, alone, generator, method,
+                     dtype);
+        tile = item->tile + to;
+    }
+}
+
 #ifdef __cplusplus
 #define PYI_CUDA_KERNEL extern "C" __global__ void __launch_bounds__(PYI_CUDA_THREADS)
 #else
 #define PYI_CUDA_KERNEL __global__ void __launch_bounds__(PYI_CUDA_THREADS)
 #endif
-/* The two kernels of one kind. */
-#define PYI_CUDA_KERNELS(generator, method, dtype)                                                          \
-    PYI_CUDA_KERNEL generator##_##method##_##dtype##_run(const __grid_constant__ pyi_job job, char *out,    \
-                                                         uint64_t first, uint64_t count)                    \
-    {                                                                                                       \
-        fill_run(&job, out, first, count, generator, method, dtype);                                        \
-    }                                                                                                       \
-    PYI_CUDA_KERNEL generator##_##method##_##dtype##_window(const __grid_constant__ pyi_job job, char *out, \
-                                                            const __grid_constant__ pyi_cuda_window window) \
-    {                                                                                                       \
-        fill_window(&job, out, &window, generator, method, dtype);                                          \
+/* The two kernels of one kind: for one array without gaps, and for arrays that a table lists. */
+#define PYI_CUDA_RUN(generator, method, dtype)                                                           \
+    PYI_CUDA_KERNEL generator##_##method##_##dtype##_run(const __grid_constant__ pyi_job job, char *out, \
+                                                         uint64_t first, uint64_t count)                 \
+    {                                                                                                    \
+        share_constants(&job, method, dtype);                                                            \
+        fill_run(&job, out, first, count, (pyi_team){blockIdx.x, gridDim.x}, generator, method, dtype);  \
+    }
+#define PYI_CUDA_ITEMS(generator, method, dtype)                                                         \
+    PYI_CUDA_KERNEL generator##_##method##_##dtype##_items(const __grid_constant__ pyi_job job,          \
+                                                           const __grid_constant__ pyi_cuda_table table) \
+    {                                                                                                    \
+        fill_items(&job, 0, &table, generator, method, dtype);                                           \
     }

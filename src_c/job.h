@@ -70,4 +70,21 @@ typedef struct {
     float tail[PYI_QUANTILE_TERMS][PYI_QUANTILE_OCTAVES];
 } pyi_job;
 
+/* What a CUDA block takes at once of an array that a device fills with others in one launch: several turns of its loop.
+ * Samples of a run, or units of a window. */
+#define PYI_TILE_SAMPLES 16384
+#define PYI_TILE_UNITS 4096
+
+/* One of these arrays. It differs from the others in what is here, and in the constants of a job of its own. */
+typedef struct {
+    uint64_t tile;      /* the number of its first tile, over all arrays */
+    uint64_t out;       /* its address, or on a device that has none the bytes from the beginning of a buffer */
+    uint64_t count;     /* of samples, or of a window's units */
+    uint64_t id, block; /* as in a job; so is `skip` */
+    uint32_t skip;
+    uint32_t constants; /* the number of that job */
+    uint32_t window;    /* the number of its window and 1; 0: a run without gaps */
+    uint32_t unused;
+} pyi_device_item;
+
 #endif

@@ -31,18 +31,23 @@ typedef long int64_t;
 #define gridDim ((uint2)((uint)get_num_groups(0)))
 #define PYI_BLOCK_THREADS blockDim.x
 
-/* The two kernels of one kind: as CUDA's, but that an array begins `start` bytes behind the beginning of a buffer. A
- * window is larger than what a kernel need take by value. */
-#define PYI_OPENCL_KERNELS(generator, method, dtype)                                                                \
-    __kernel void generator##_##method##_##dtype##_run(const pyi_job job, __global char *buffer, uint64_t start,    \
-                                                       uint64_t first, uint64_t count)                              \
-    {                                                                                                               \
-        fill_run(&job, buffer + start, first, count, generator, method, dtype);                                     \
-    }                                                                                                               \
-    __kernel void generator##_##method##_##dtype##_window(const pyi_job job, __global char *buffer, uint64_t start, \
-                                                          __constant pyi_cuda_window *window)                       \
-    {                                                                                                               \
-        fill_window(&job, buffer + start, window, generator, method, dtype);                                        \
+/* The two kernels of one kind: as CUDA's, but that an array begins so many bytes behind the beginning of a buffer. */
+#define PYI_OPENCL_RUN(generator, method, dtype)                                                                 \
+    __kernel void generator##_##method##_##dtype##_run(const pyi_job job, __global char *buffer, uint64_t start, \
+                                                       uint64_t first, uint64_t count)                           \
+    {                                                                                                            \
+        const pyi_team all = {blockIdx.x, gridDim.x};                                                            \
+        fill_run(&job, buffer + start, first, count, all, generator, method, dtype);                             \
+    }
+#define PYI_OPENCL_ITEMS(generator, method, dtype)                                                                    \
+    __kernel void generator##_##method##_##dtype##_items(const pyi_job job, __global char *buffer,                    \
+                                                         const __global char *table, uint64_t jobs, uint64_t windows, \
+                                                         uint32_t count, uint64_t tiles)                              \
+    {                                                                                                                 \
+        const pyi_cuda_table parts = {(const __global pyi_device_item *)table,                                        \
+                                      (const __global pyi_job *)(table + jobs),                                       \
+                                      (const __global pyi_cuda_window *)(table + windows), count, tiles};             \
+        fill_items(&job, buffer, &parts, generator, method, dtype);                                                   \
     }
 #else
 #define PYI_GLOBAL

@@ -7,20 +7,21 @@
 
 /* Of each row of each table. */
 #define DEFINE(generator, method, dtype, number, name, bytes, words, digits, least, largest) \
-    PYI_CUDA_KERNELS(generator, method, dtype)
+    PYI_CUDA_RUN(generator, method, dtype)                                                   \
+    PYI_CUDA_ITEMS(generator, method, dtype)
 #define DEFINE_METHOD(generator, method, number) PYI_EACH_DTYPE(DEFINE, generator, method)
 #define DEFINE_GENERATOR(a, b, generator, number, name) PYI_EACH_METHOD(DEFINE_METHOD, generator)
 PYI_EACH_GENERATOR(DEFINE_GENERATOR, , )
 
 typedef void run_kernel(const pyi_job job, char *out, uint64_t first, uint64_t count);
-typedef void window_kernel(const pyi_job job, char *out, const pyi_cuda_window window);
+typedef void items_kernel(const pyi_job job, const pyi_cuda_table table);
 typedef struct {
     run_kernel *run;
-    window_kernel *window;
+    items_kernel *items;
 } kernels;
 #define ENTRY(generator, method, dtype, number, name, bytes, words, digits, least, largest)                        \
     [generator][method][dtype] = {PYI_HAS_KERNEL(method, dtype, words) ? generator##_##method##_##dtype##_run : 0, \
-                                  PYI_HAS_KERNEL(method, dtype, words) ? generator##_##method##_##dtype##_window : 0},
+                                  PYI_HAS_KERNEL(method, dtype, words) ? generator##_##method##_##dtype##_items : 0},
 #define ENTRY_METHOD(generator, method, number) PYI_EACH_DTYPE(ENTRY, generator, method)
 #define ENTRY_GENERATOR(a, b, generator, number, name) PYI_EACH_METHOD(ENTRY_METHOD, generator)
 static const kernels KERNELS[PYI_GENERATORS][PYI_METHODS][PYI_DTYPES] = {PYI_EACH_GENERATOR(ENTRY_GENERATOR, , )};
@@ -37,24 +38,19 @@ EXPORT int cuda_threads(void) { return PYI_CUDA_THREADS; }
 EXPORT int cuda_blocks(void) { return PYI_CUDA_BLOCKS; }
 
 /* The launch of a grid of `blocks` with `threads` each; of these blocks those of [from, to), in falling order if
- * `backwards`: the order must not matter. `window` null: one run of `count` samples from `first` on. */
-EXPORT void launch(const pyi_job *job, char *out, uint64_t first, uint64_t count, const pyi_cuda_window *window,
+ * `backwards`: the order must not matter. `table` null: one run of `count` samples from `first` on. */
+EXPORT void launch(const pyi_job *job, char *out, uint64_t first, uint64_t count, const pyi_cuda_table *table,
                    unsigned blocks, unsigned threads, unsigned from, unsigned to, int backwards)
 {
     const pyi_fpenv saved = pyi_fpenv_enter();
     gridDim.x = blocks;
     blockDim.x = threads;
-    for (unsigned t = 0; t < threads; t++) /* what they do together on a device: there they wait for each other */
-        if (job->method == PYI_METHOD_TRUNCATED_TAIL)
-            share_table(job->tail, TAIL_FIRST, t, threads);
-        else
-            share_table(QUANTILE_F32, QUANTILE_FIRST, t, threads);
     for (unsigned b = from; b < to; b++)
         for (unsigned t = 0; t < threads; t++) {
             blockIdx.x = backwards ? to - 1 - (b - from) : b;
             threadIdx.x = backwards ? threads - 1 - t : t;
-            if (window)
-                KERNELS[job->generator][job->method][job->dtype].window(*job, out, *window);
+            if (table)
+                KERNELS[job->generator][job->method][job->dtype].items(*job, *table);
             else
                 KERNELS[job->generator][job->method][job->dtype].run(*job, out, first, count);
         }

@@ -4,6 +4,7 @@
 #define __global__ static
 #define PYI_SHARED static
 #define __syncthreads()
+#define PYI_SHARING 0, 1 /* each by itself, since they are not at the same place at the same time */
 #define __grid_constant__
 #define __launch_bounds__(threads)
 

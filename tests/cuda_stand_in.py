@@ -2,6 +2,7 @@
 
 import ctypes
 import shutil
+import struct
 import subprocess
 from contextlib import nullcontext
 from functools import cache
@@ -34,14 +35,23 @@ class HostKernels:
         self.blocks, self.threads, self.backwards = None, THREADS, False
         self.launched = self.assigned = 0
 
-    def launch(self, key, job, pointer, where, some=None):
+    def launch_run(self, job, pointer, where, some=None):
         """Of the CUDA blocks of a grid, `some` from one to another."""
-        blocks = self.blocks or grid(where.units, 1)
+        self.start(job, pointer, (where.first, where.length), None, where.units, some)
+
+    def launch_items(self, launch, some=None):
+        table, jobs, windows = launch.table()
+        memory = np.frombuffer(table, np.uint8).copy()
+        start = memory.ctypes.data
+        assert start % 8 == 0
+        packed = struct.pack("=QQQQQ", start, start + jobs, start + windows, launch.count, launch.tiles)
+        assert tuple(np.frombuffer(launch.job, np.int32, 3)) == launch.key
+        self.start(launch.job, None, (0, 0), packed, THREADS * launch.tiles, some)
+
+    def start(self, job, pointer, run, table, units, some):
+        blocks = self.blocks or grid(units, 1)
         first, last = some or (0, blocks)
-        window = None if where.is_run else where.packed()
-        run = (where.first, where.length) if where.is_run else (0, 0)
-        assert tuple(np.frombuffer(job, np.int32, 3)) == tuple(key)
-        self.library.launch(job, pointer, *run, window, blocks, self.threads, first, last, self.backwards)
+        self.library.launch(job, pointer, *run, table, blocks, self.threads, first, last, self.backwards)
         self.launched += 1
 
     def assign(self, array, values):
@@ -71,9 +81,9 @@ def host_kernels(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CudaArray, "current", lambda array: nullcontext())
         patch.setattr(CudaArray, "compile", lambda array, key: None)
-        patch.setattr(
-            CudaArray, "launch", lambda array, _, key, job, where: kernels.launch(key, job, array.start, where)
-        )
+        patch.setattr(CudaArray, "queue", 0)
+        patch.setattr(CudaArray, "launch_run", lambda array, _, job, where: kernels.launch_run(job, array.start, where))
+        patch.setattr(CudaArray, "launch_items", lambda array, _, launch, arrays: kernels.launch_items(launch))
         patch.setattr(CudaArray, "assign", lambda array, values: kernels.assign(array, values))
         yield kernels
 

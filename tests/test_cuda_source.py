@@ -12,7 +12,6 @@ from numpy.lib.stride_tricks import as_strided
 from test_windows import generators, positions
 
 from pyinit import Stream, _core
-from pyinit.kernels.device_arrays import KernelKey
 from pyinit.kernels.layouts import THREADS, layout
 
 __all__ = ["host_kernels"]
@@ -36,10 +35,9 @@ def assert_untouched(memory, out):
 
 
 def job_of(stream, kind):
-    """The kernel of a fill, and the bytes of its job."""
+    """The bytes of a fill's job."""
     distribution = CASES[kind[0]]
-    key = KernelKey(_core.GENERATORS[stream.generator], *_core.check_dtype(distribution, empty((), kind).dtype))
-    return key, _core.make_job(stream, distribution, key.dtype)
+    return _core.make_job(stream, distribution, _core.check_dtype(distribution, empty((), kind).dtype)[1])
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=name)
@@ -126,7 +124,7 @@ def test_many_dimensions(host_kernels):
         Stream(1).fill_normal(OnDevice(out))
         assert np.array_equal(out, whole)
     packed = layout((2,) * 40, [4 + 4 * i for i in range(40)], 4).packed()
-    assert packed[32:40] == (40).to_bytes(4, "little") + (39).to_bytes(4, "little")
+    assert packed[24:32] == (40).to_bytes(4, "little") + (39).to_bytes(4, "little")
 
 
 @pytest.mark.parametrize("aligned", [True, False])
@@ -137,13 +135,13 @@ def test_the_end_of_a_run_beyond_2_to_the_32_elements(host_kernels, generator, k
     share = THREADS * 4 // words(kind) * (host_kernels.library.cuda_blocks() if aligned else 1)
     memory, out = guarded((2 * share,), kind, 0 if aligned else 1)
     count = 2**32 + out.size
-    key, job = job_of(Stream(3, generator, position=4), kind)
+    job = job_of(Stream(3, generator, position=4), kind)
     where = layout((count,), (out.itemsize,), out.itemsize)
     assert where.is_run
     host_kernels.blocks, host_kernels.threads, host_kernels.backwards = count // share, THREADS, False
     pointer = out.ctypes.data - 2**32 * out.itemsize
     last = (host_kernels.blocks - 2, host_kernels.blocks)
-    host_kernels.launch(key, job, pointer, where, some=last)
+    host_kernels.launch_run(job, pointer, where, some=last)
     expected = fill(Stream(3, generator, position=4 + 2**32 * words(kind)), kind, empty(out.size, kind))
     assert out.tobytes() == expected.tobytes()
     assert_untouched(memory, out)
@@ -177,12 +175,13 @@ def test_a_window_beyond_2_to_the_32_samples_and_bytes(host_kernels):
 def test_a_window_of_more_than_2_to_the_32_units(host_kernels):
     """All of its rows in one place, and the last units alone."""
     out, rows = np.zeros(4, np.float32), 2**33
-    key, job = job_of(Stream(3, position=6), ("normal", "float32"))
     where = layout((rows, 4), (0, 4), 4)
     assert where.units == 2 * rows
-    host_kernels.blocks, host_kernels.threads, host_kernels.backwards = where.units // 256, 256, False
-    last = (where.units // 256 - 1, where.units // 256)
-    host_kernels.launch(key, job, out.ctypes.data, where, some=last)
+    launch = _core.Launch()
+    launch.add(Stream(3, position=6), CASES["normal"], _core.DTYPES["float32"].number, out.ctypes.data, where)
+    unit = where.units // launch.tiles
+    host_kernels.blocks, host_kernels.threads, host_kernels.backwards = launch.tiles, unit, False
+    host_kernels.launch_items(launch, some=(launch.tiles - 1, launch.tiles))
     last_row = fill(Stream(3, position=6 + 4 * (rows - 1)), ("normal", "float32"), np.zeros(4, np.float32))
     assert (out[2:].tolist(), out[:2].any()) == (
         last_row[2:].tolist(),
@@ -204,7 +203,7 @@ def test_rows_more_than_2_to_the_32_bytes_apart(host_kernels):
 
 
 def test_both_sides_agree_on_sizes(host_kernels):
-    _, job = job_of(Stream(0), ("bits", "uint32"))
+    job = job_of(Stream(0), ("bits", "uint32"))
     assert len(job) == host_kernels.library.job_size() == _core.JOB_BYTES
     assert len(layout((3, 2), (4, 12), 4).packed()) == host_kernels.library.window_size()
     assert host_kernels.library.cuda_threads() == THREADS

@@ -14,7 +14,7 @@ cdef class Batch:
     cdef dict ids
     cdef pyi_item *items
     cdef size_t count, room
-    cdef list names, arrays, skipped
+    cdef list names, arrays, queues, skipped
     cdef readonly object size
     cdef object clash
     # What the last array had, so that it need not be checked again.
@@ -24,7 +24,7 @@ cdef class Batch:
 
     def __init__(self, StreamState root not None, dict ids not None):
         self.root, self.ids = root, ids
-        self.names, self.arrays, self.skipped = [], [], []
+        self.names, self.arrays, self.queues, self.skipped = [], [], [], []
         self.size = 0
 
     def __dealloc__(self):
@@ -38,7 +38,7 @@ cdef class Batch:
 
     def add(
             self, name, cnp.ndarray given not None, Distribution distribution, tuple whole=None,
-            tuple where=None, address=None):
+            tuple where=None, address=None, queue=None):
         """Add an array; or raise what does not suit it.
 
         Parameters
@@ -53,6 +53,8 @@ cdef class Batch:
             As `checked_window` gives them.
         address : int, optional
             Where the first element lies, if not where the array says.
+        queue : hashable, optional
+            Of a device: where the work on the array is ordered.
         """
         cdef pyi_item item
         cdef cnp.ndarray array = plain(given)
@@ -79,6 +81,7 @@ cdef class Batch:
                 item.window = new_window(array, whole, where)
         self.append(&item)
         self.names.append(name)
+        self.queues.append(queue)
         self.arrays.append(array)  # which keeps it, and so that no other thread can resize it
         if item.stream.id not in self.ids:
             self.ids[item.stream.id] = name
@@ -117,6 +120,43 @@ cdef class Batch:
             raise ValueError(
                 f"{self.names[pair[0]]!r} and {self.names[pair[1]]!r} must not share memory: which of them would "
                 "the weights be of? If they are tied, give one of them")
+
+    def launches(self, layout):
+        """What fills the arrays of a device that have a distribution: a list of Launch, one for each queue and kernel.
+
+        `layout` gives the layout of a window, from shape, strides, item size, global shape and offset.
+        """
+        cdef dict found = {}
+        cdef Launch launch = None
+        cdef pyi_item *item
+        cdef pyi_item *before = NULL
+        cdef pyi_job job
+        cdef size_t i
+        cdef object queue = None, key, skipped = set(self.skipped)
+        for i in range(self.count):
+            item = &self.items[i]
+            if item.count == 0 or (skipped and i in skipped):
+                continue
+            # A truncated normal has several methods, so which kernel it takes is known from its job alone.
+            if before == NULL or self.queues[i] != queue or item.dtype != before.dtype or memcmp(
+                    &item.distribution, &before.distribution, sizeof(pyi_distribution)):
+                queue = self.queues[i]
+                pyi_describe(&item.distribution, item.dtype, &job)
+                key = queue, job.method, job.dtype
+                launch = found.setdefault(key, Launch())
+            before = item
+            launch.members.append(i)
+            launch.append(item, None if item.window == NULL else self.layout_of(i, layout))
+        return list(found.values())
+
+    cdef object layout_of(self, size_t i, layout):
+        cdef const pyi_window *window = self.items[i].window
+        cdef object array = self.arrays[i]
+        if window.global_shape == NULL:
+            return layout(array.shape, array.strides, array.itemsize)
+        whole = tuple([window.global_shape[k] for k in range(window.ndim)])
+        offset = tuple([window.offset[k] for k in range(window.ndim)])
+        return layout(array.shape, array.strides, array.itemsize, whole, offset)
 
     def fill(self, num_threads=None, advance=None):
         """Fill the arrays of the host that have a distribution; all have been checked.

@@ -68,16 +68,6 @@ def check_dtype(Distribution distribution not None, dtype):
     return job.method, number
 
 
-def make_job(StreamState begin not None, Distribution distribution not None, int dtype):
-    """The bytes of a job, whose samples begin where a claimed state stands."""
-    cdef pyi_job job
-    memset(&job, 0, sizeof(job))
-    if pyi_describe(&distribution.c, <pyi_dtype>dtype, &job) != PYI_OK:
-        raise ValueError(f"dtype {dtype} does not suit {distribution!r}")
-    pyi_job_begin(&job, &begin.stream)
-    return (<char *>&job)[:sizeof(job)]
-
-
 cdef int interrupted(void *arg, double done) noexcept with gil:
     # The exception of a signal handler, KeyboardInterrupt mostly, stays set until `raise_pending` lets it through.
     if arg != NULL:

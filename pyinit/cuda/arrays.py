@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from pyinit import _core
 from pyinit.cuda import compiler, curand
-from pyinit.cuda.driver import cupy, current, device_of
+from pyinit.cuda.driver import cupy, current, current_device, device_of
 from pyinit.kernels.device_arrays import DeviceArray, KernelKey
 from pyinit.kernels.layouts import THREADS, Layout, grid
 
@@ -44,6 +45,10 @@ class CudaArray(DeviceArray):
     stream: int | None = None
 
     @property
+    def queue(self) -> Hashable:
+        return device_of(self.start), self.stream
+
+    @property
     def memory(self) -> str:
         return "cuda"  # whose devices share one range of addresses
 
@@ -52,14 +57,26 @@ class CudaArray(DeviceArray):
         with current(device_of(self.start), self.stream):
             yield None
 
-    def compile(self, key: KernelKey) -> Any:
-        return compiler.compiled(key, cupy().cuda.Device().id)
+    def compile(self, key: KernelKey) -> compiler.Kernel:
+        return compiler.compiled(key, current_device())
 
-    def launch(self, kernels: Any, key: KernelKey, job: bytes, layout: Layout) -> None:
-        device = cupy().cuda.Device().id
-        function, blocks_per_multiprocessor = compiler.kernel(key, layout.is_run, device)
-        blocks = grid(layout.units, compiler.multiprocessors(device), blocks_per_multiprocessor)
-        function((blocks,), (THREADS,), launch_arguments(job, self.start, layout))
+    def launch_run(self, kernel: compiler.Kernel, job: bytes, layout: Layout) -> None:
+        blocks = grid(layout.units, compiler.multiprocessors(current_device()), kernel.blocks_per_multiprocessor)
+        self.start_kernel(kernel, blocks, _core.Arguments(job, self.start, layout.first, layout.length))
+
+    def launch_items(self, kernel: compiler.Kernel, launch: _core.Launch, arrays: Sequence[CudaArray]) -> None:
+        table, jobs, windows = launch.table()
+        there = cupy().cuda.alloc(len(table))  # given back in the order of the stream
+        there.copy_from_host_async(np.frombuffer(table, np.uint8).ctypes.data, len(table))
+        units = THREADS * launch.tiles
+        blocks = grid(units, compiler.multiprocessors(current_device()), kernel.blocks_per_multiprocessor)
+        pointers = there.ptr, there.ptr + jobs, there.ptr + windows, launch.count, launch.tiles
+        self.start_kernel(kernel, blocks, _core.Arguments(launch.job, struct.pack("=QQQQQ", *pointers)))
+
+    def start_kernel(self, kernel: compiler.Kernel, blocks: int, arguments: _core.Arguments) -> None:
+        """Start a kernel of so many CUDA blocks on the current stream, without CuPy's look at each argument."""
+        driver, stream = cupy().cuda.driver, cupy().cuda.get_current_stream().ptr
+        driver.launchKernel(kernel.function.ptr, blocks, 1, 1, THREADS, 1, 1, 0, stream, arguments.address, 0)
 
     def staging_buffer(self, size: int) -> NDArray[np.uint8]:
         cuda = cupy().cuda
@@ -104,16 +121,3 @@ class CudaArray(DeviceArray):
         first = self.geometry.__array_interface__["data"][0] - low
         memory = cuda.UnownedMemory(self.start - first, high - low, self, cuda.Device().id)
         return cupy().ndarray(self.shape, np.dtype(dtype), cuda.MemoryPointer(memory, first), self.geometry.strides)
-
-
-def launch_arguments(job: bytes, pointer: int, layout: Layout) -> tuple[Any, ...]:
-    """What the kernel takes: a job, an address, and the run's first sample and length or the window.
-
-    Arrays of one element are what CuPy passes by value.
-    """
-
-    def by_value(packed: bytes) -> NDArray[np.void]:
-        return np.frombuffer(packed, f"V{len(packed)}")
-
-    rest = (np.uint64(layout.first), np.uint64(layout.length)) if layout.is_run else (by_value(layout.packed()),)
-    return by_value(job), np.uint64(pointer), *rest

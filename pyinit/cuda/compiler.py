@@ -22,7 +22,7 @@ class Kernel(NamedTuple):
 
 
 def machine_code(key: KernelKey) -> bytes:
-    """Give the kernels of a key for the device that is current: from the disk, or else compiled and kept there."""
+    """Give a kernel's code for the device that is current: from the disk, or else compiled and kept there."""
     text = source(key, _core.JOB_BYTES)
     entry = disk.entry("CUDA", text, FLAGS, *target())
     code = disk.read(entry)
@@ -58,25 +58,18 @@ def compile_text(text: str) -> bytes:
 
 
 @cache
-def compiled(key: KernelKey, device: int) -> Any:
-    """Give the kernels of a key, compiled and loaded for a device."""
+def compiled(key: KernelKey, device: int) -> Kernel:
+    """Give a kernel, compiled and loaded for a device, which is current."""
     cuda = cupy().cuda
-    with cuda.Device(device):
-        module = cuda.function.Module()
-        try:
-            module.load(machine_code(key))
-        except cuda.driver.CUDADriverError as error:
-            if "OUT_OF_MEMORY" not in str(error):
-                raise
-            raise MemoryError(f"the GPU has too little free memory for a kernel; CUDA says: {error}") from None
-        return module
-
-
-@cache
-def kernel(key: KernelKey, is_run: bool, device: int) -> Kernel:
-    """Give one of them; the device is current."""
-    function = compiled(key, device).get_function(kernel_name(key, is_run))
-    return Kernel(function, cupy().cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(function.ptr, THREADS, 0))
+    module = cuda.function.Module()
+    try:
+        module.load(machine_code(key))
+    except cuda.driver.CUDADriverError as error:
+        if "OUT_OF_MEMORY" not in str(error):
+            raise
+        raise MemoryError(f"the GPU has too little free memory for a kernel; CUDA says: {error}") from None
+    function = module.get_function(kernel_name(key))
+    return Kernel(function, cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(function.ptr, THREADS, 0))
 
 
 @cache

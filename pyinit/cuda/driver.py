@@ -43,6 +43,11 @@ def device_of(pointer: int) -> int:
     return int(attributes.device)
 
 
+def current_device() -> int:
+    """Give the number of the device that is current."""
+    return int(cupy().cuda.runtime.getDevice())
+
+
 class Foreign(NamedTuple):
     """Another library's stream, by CUDA's protocol for these."""
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pyinit._core import Distribution, StreamState
+from pyinit._core import Distribution, Launch, StreamState
 from pyinit.kernels.layouts import Layout
 
 Self = TypeVar("Self", bound="DeviceArray")
@@ -20,11 +20,15 @@ PAGE = 1 << 12  # that far from 0, which is no address to NumPy
 
 
 class KernelKey(NamedTuple):
-    """What names a kernel: a generator, a method and a dtype, as the core numbers them."""
+    """What names a kernel: a generator, a method and a dtype, as the core numbers them, and what it fills.
+
+    `kind` is "run", for one array without gaps, or "items", for all others, many in one launch.
+    """
 
     generator: int
     method: int
     dtype: int
+    kind: str
 
 
 class Copy(Protocol):
@@ -76,6 +80,11 @@ class DeviceArray(ABC):
 
     @property
     @abstractmethod
+    def queue(self) -> Hashable:
+        """Where the work on the array is ordered; one launch can fill arrays of one queue and memory."""
+
+    @property
+    @abstractmethod
     def memory(self) -> Hashable:
         """What `start` is a place in: a device's addresses, or a buffer; only places in one memory can be compared."""
 
@@ -95,11 +104,15 @@ class DeviceArray(ABC):
 
     @abstractmethod
     def compile(self, key: KernelKey) -> Any:
-        """Give the kernels of a key, compiled for the device; or raise what the device lacks."""
+        """Give a kernel, compiled for the device; or raise what the device lacks."""
 
     @abstractmethod
-    def launch(self, kernels: Any, key: KernelKey, job: bytes, layout: Layout) -> None:
-        """Start the kernel for a layout, in order with the work on the array's queue; the host does not wait."""
+    def launch_run(self, kernel: Any, job: bytes, layout: Layout) -> None:
+        """Start a kernel for a run, in order with the work on the array's queue; the host does not wait."""
+
+    @abstractmethod
+    def launch_items(self: Self, kernel: Any, launch: Launch, arrays: Sequence[Self]) -> None:
+        """Start a kernel for arrays of one queue and memory, of which this is one; `launch` has a table of them."""
 
     @abstractmethod
     def staging_buffer(self, size: int) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from pyinit import _core
@@ -17,7 +17,9 @@ class Request(NamedTuple):
 
     array: DeviceArray
     distribution: _core.Distribution
-    key: KernelKey
+    generator: int
+    method: int
+    dtype: int
     window: tuple[tuple[int, ...], tuple[int, ...]] | None
     num_threads: Any
 
@@ -50,33 +52,55 @@ def fill(
         if window is not None:
             raise ValueError('backend="cupy" fills whole arrays; got a window of a tensor, global_shape')
         array.check_otherwise(distribution)
-    key = KernelKey(_core.GENERATORS[state.generator], method, dtype)
     if not array.size:  # which needs no device
         state.claim(distribution, dtype, count)
         return
     with array.current():
-        run = BACKENDS[backend](Request(array, distribution, key, window, num_threads))
+        request = Request(array, distribution, _core.GENERATORS[state.generator], method, dtype, window, num_threads)
+        run = BACKENDS[backend](request)
         run(state.claim(distribution, dtype, count))
 
 
 def by_device(request: Request) -> Run:
     """Have the device make the samples, by a kernel of the core's own headers."""
-    array, distribution, key, window, _ = request
-    kernels = array.compile(key)
+    array, distribution, generator, method, dtype, window, _ = request
+    shape, strides, itemsize = array.shape, array.geometry.strides, array.dtype.itemsize
+    if window is None and array.geometry.flags.c_contiguous:  # most are: one run
+        shape, strides = (array.size,), (itemsize,)
+    where = layout(shape, strides, itemsize, *(window or ()))
+    key = KernelKey(generator, method, dtype, "run" if where.is_run else "items")
+    kernel = array.compile(key)
 
     def run(begin: _core.StreamState) -> None:
-        shape, strides, itemsize = array.shape, array.geometry.strides, array.dtype.itemsize
-        if window is None and array.geometry.flags.c_contiguous:  # most are: one run
-            shape, strides = (array.size,), (itemsize,)
-        where = layout(shape, strides, itemsize, *(window or ()))
-        array.launch(kernels, key, _core.make_job(begin, distribution, key.dtype), where)
+        if where.is_run:
+            array.launch_run(kernel, _core.make_job(begin, distribution, dtype), where)
+        else:
+            launch = _core.Launch()
+            launch.add(begin, distribution, dtype, array.start, where)
+            array.launch_items(kernel, launch, [array])
 
     return run
 
 
+def fill_batch(batch: _core.Batch, arrays: Sequence[DeviceArray]) -> None:
+    """Fill the arrays of a batch in one memory, all of one kernel in one launch; the host does not wait.
+
+    Parameters
+    ----------
+    batch : Batch
+        Checked.
+    arrays : sequence of DeviceArray
+        Those that were added to it.
+    """
+    for launch in batch.launches(layout):
+        members = [arrays[i] for i in launch.members]
+        with members[0].current():
+            members[0].launch_items(members[0].compile(KernelKey(*launch.key, "items")), launch, members)
+
+
 def by_host(request: Request) -> Run:
     """Have the host make the samples, and the device copy them."""
-    array, distribution, _, window, num_threads = request
+    array, distribution, window, num_threads = request.array, request.distribution, request.window, request.num_threads
     buffers = staging.buffers(array)
     return lambda begin: staging.fill(array, begin, distribution, window, num_threads, buffers)
 

@@ -40,7 +40,7 @@ class Layout(NamedTuple):
     def packed(self) -> bytes:
         """The `pyi_cuda_window` of fill.cu."""
         axes = b"".join(struct.pack("=QQq", *axis) for axis in self.axes)
-        head = struct.pack("=QQQqII", self.units, self.first, self.length, self.stride, len(self.axes), self.block_axis)
+        head = struct.pack("=QQqII", self.first, self.length, self.stride, len(self.axes), self.block_axis)
         return (head + axes).ljust(len(head) + MAX_AXES * 24, b"\0")
 
 

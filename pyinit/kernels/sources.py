@@ -23,25 +23,25 @@ WITHOUT_DOUBLES = "-cl-single-precision-constant"  # where a device has none, el
 DTYPES = tuple(row.enumerator for row in _core.DTYPES.values())
 
 
-def kernel_name(key: KernelKey, is_run: bool) -> str:
+def kernel_name(key: KernelKey) -> str:
     """The kernel's name.
 
     Examples
     --------
-    >>> pyinit.kernels.sources.kernel_name((0, 2, 1), is_run=True)
+    >>> pyinit.kernels.sources.kernel_name(KernelKey(0, 2, 1, "run"))
     'PYI_PHILOX4X32_10_PYI_METHOD_BOX_MULLER_PYI_F32_run'
     """
-    return "_".join((*enumerators(key), "run" if is_run else "window"))
+    return "_".join((*enumerators(key), key.kind))
 
 
 def enumerators(key: KernelKey) -> tuple[str, str, str]:
     """What the core calls a generator, a method and a dtype."""
-    generator, method, dtype = key
+    generator, method, dtype, _ = key
     return _core.GENERATOR_ENUMERATORS[generator], _core.METHODS[method], DTYPES[dtype]
 
 
 def source(key: KernelKey, job_bytes: int, language: str = "CUDA") -> str:
-    """The text of the kernels of a key: fill.cu with its headers in place, the system's left out.
+    """The text of a kernel: fill.cu with its headers in place, the system's left out.
 
     Parameters
     ----------
@@ -57,14 +57,14 @@ def source(key: KernelKey, job_bytes: int, language: str = "CUDA") -> str:
 
     Examples
     --------
-    >>> "#include" in pyinit.kernels.sources.source((0, 0, 0), 360)
+    >>> "#include" in pyinit.kernels.sources.source(KernelKey(0, 0, 0, "run"), 360)
     False
     """
     return "\n".join(
         (
             text("fill.cu"),
             f'static_assert(sizeof(pyi_job) == {job_bytes}, "a job is the same on both sides");',
-            f"PYI_{language}_KERNELS({', '.join(enumerators(key))})",
+            f"PYI_{language}_{key.kind.upper()}({', '.join(enumerators(key))})",
             "",
         )
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,10 +13,13 @@ from pyinit.arrays import mark_modified
 from pyinit.initializers.base import Scheme
 from pyinit.initializers.configuration import scheme
 from pyinit.initializers.windows import Window
+from pyinit.kernels.device_arrays import DeviceArray
+from pyinit.kernels.filling import fill_batch
 from pyinit.streams import Stream
 from pyinit.terminal import progress as progress_bar
 
 __all__ = ["Parameter", "fill"]
+
 
 class Parameter(NamedTuple):
     """A parameter and what fills it.
@@ -90,11 +93,12 @@ def fill(
     """
     root = seed if isinstance(seed, Stream) else Stream(seed, generator)
     _core.check_threads(num_threads)
-    batches, others, changed = checked(parameters, root)
-    host = batches.pop(None)
-    elements = host.size + sum(other.window.array.size for other in others)
+    host, devices, others, changed = checked(parameters, root)
+    elements = host.size + sum(batch.size for batch, _ in devices) + sum(other.window.array.size for other in others)
     with progress_bar(elements, "initialising", progress) as advance:
-        # First what starts kernels: devices work while the host does.
+        for batch, arrays in devices:  # which work while the host does
+            fill_batch(batch, arrays)
+            advance(batch.size)
         others.sort(key=lambda other: isinstance(other.window.array, np.ndarray))
         for other in others:
             other.fill(num_threads)
@@ -128,20 +132,26 @@ class Other(NamedTuple):
             self.filler.scheme.fill(self.window, self.stream, num_threads)
 
 
-def checked(parameters: Iterable[Parameter], root: Stream) -> tuple[dict[Hashable, _core.Batch], list[Other], list[Any]]:
+OnDevice = tuple[_core.Batch, list[DeviceArray]]
+
+
+def checked(
+    parameters: Iterable[Parameter], root: Stream
+) -> tuple[_core.Batch, Collection[OnDevice], list[Other], list[Any]]:
     """Check all parameters, or raise; nothing is written.
 
     Returns
     -------
-    batches : dict of hashable to Batch
-        By memory, of which None is the host's.
+    host : Batch
+    devices : collection of (Batch, list of DeviceArray)
+        For each memory of a device.
     others : list of Other
     changed : list of array
         Those that a scheme fills, as they were given.
     """
     ids: dict[int, str] = {}
     host = _core.Batch(root, ids)
-    batches: dict[Hashable, _core.Batch] = {None: host}
+    devices: dict[Hashable, OnDevice] = {}
     others: list[Other] = []
     changed: list[Any] = []
     known: dict[Any, Any] = {}
@@ -164,19 +174,21 @@ def checked(parameters: Iterable[Parameter], root: Stream) -> tuple[dict[Hashabl
             if isinstance(array, np.ndarray):
                 host.add(name, array, filler.distribution, *window.place)
             else:
-                if array.memory not in batches:
-                    batches[array.memory] = _core.Batch(root, ids)
-                batches[array.memory].add(name, array.geometry, None, address=array.start)
+                if array.memory not in devices:
+                    devices[array.memory] = _core.Batch(root, ids), []
+                batch, arrays = devices[array.memory]
+                batch.add(name, array.geometry, filler.distribution, *window.place, array.start, array.queue)
+                arrays.append(array)
         except (TypeError, ValueError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"{name!r}: {error}") from None
-        if filler.distribution is None or not isinstance(array, np.ndarray):
+        if filler.distribution is None:
             others.append(Other(name, out, window, filler, root.child(name)))
         if filler.scheme is not None:
             changed.append(out)
-    for batch in batches.values():
+    for batch in (host, *(batch for batch, _ in devices.values())):
         batch.check()
-    return batches, others, changed
+    return host, devices.values(), others, changed
 
 
 def resolved(specification: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Filler:

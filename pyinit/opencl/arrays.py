@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyinit._core import Launch
 from pyinit.kernels.device_arrays import DeviceArray, KernelKey
 from pyinit.kernels.layouts import THREADS, Layout, grid
 from pyinit.kernels.sources import kernel_name
@@ -31,6 +32,10 @@ class ClArray(DeviceArray):
     array: Any
 
     @property
+    def queue(self) -> int:
+        return int(self.array.queue.int_ptr)
+
+    @property
     def memory(self) -> int:
         return int(self.array.base_data.int_ptr)
 
@@ -46,13 +51,20 @@ class ClArray(DeviceArray):
 
     def compile(self, key: KernelKey) -> Any:
         check_device(self.device, key)
-        return programs.fills(self.context, self.device, key)
+        return programs.fills(self.context, self.device, key), kernel_name(key)
 
-    def launch(self, kernels: Any, key: KernelKey, job: bytes, layout: Layout) -> None:
-        window = (np.uint64(layout.first), np.uint64(layout.length))
-        rest = window if layout.is_run else (self.constant(layout.packed()),)
-        arguments = (job, self.array.base_data, np.uint64(self.start), *rest)
-        self.run(kernels, kernel_name(key, layout.is_run), arguments, layout.units)
+    def launch_run(self, kernel: Any, job: bytes, layout: Layout) -> None:
+        rest = np.uint64(self.start), np.uint64(layout.first), np.uint64(layout.length)
+        self.run(kernel, (job, self.array.base_data, *rest), layout.units)
+
+    def launch_items(self, kernel: Any, launch: Launch, arrays: Sequence[ClArray]) -> None:
+        table, jobs, windows = launch.table()
+        rest = np.uint64(jobs), np.uint64(windows), np.uint32(launch.count), np.uint64(launch.tiles)
+        arguments = (launch.job, self.array.base_data, self.constant(table), *rest)
+        event = self.run(kernel, arguments, THREADS * launch.tiles, [e for other in arrays for e in other.array.events])
+        for other in arrays:
+            if other.array is not self.array:
+                other.array.add_event(event)
 
     def staging_buffer(self, size: int) -> NDArray[np.uint8]:
         cl, queue = pyopencl(), self.array.queue  # drivers of GPUs pin what they make
@@ -89,7 +101,7 @@ class ClArray(DeviceArray):
             *(self.constant(np.array(axes, np.int64)), np.uint32(len(axes))),
         )
         program = programs.placing(self.context, self.device)
-        self.run(program, f"pyi_assign_{self.dtype.itemsize}", arguments, self.size, after)
+        self.run((program, f"pyi_assign_{self.dtype.itemsize}"), arguments, self.size, after)
 
     def constant(self, values: Any) -> Any:
         """Give a buffer for kernels to read, with a copy of a host's array or bytes."""
@@ -97,10 +109,10 @@ class ClArray(DeviceArray):
         with memory_for(f"a copy of {memoryview(values).nbytes} bytes on the device"):
             return cl.Buffer(self.context, cl.mem_flags.READ_ONLY | cl.mem_flags.COPY_HOST_PTR, hostbuf=values)
 
-    def run(self, program: Any, name: str, arguments: Sequence[Any], units: int, after: Sequence[Any] = ()) -> None:
-        """Start a kernel for so many units of work, when `after` and all that was begun on the array are done."""
+    def run(self, named: tuple[Any, str], arguments: Sequence[Any], units: int, after: Sequence[Any] = ()) -> Any:
+        """Start a program's kernel for so many units of work, when `after` and all that the array waits for are done."""
         cl, array = pyopencl(), self.array
-        kernel = cl.Kernel(program, name)  # one of its own, since arguments are set before they are used
+        kernel = cl.Kernel(*named)  # one of its own, since arguments are set before they are used
         for i, argument in enumerate(arguments):
             kernel.set_arg(i, argument)
         most = kernel.get_work_group_info(cl.kernel_work_group_info.WORK_GROUP_SIZE, self.device)
@@ -109,3 +121,4 @@ class ClArray(DeviceArray):
         with memory_for("a kernel and its array"):
             event = cl.enqueue_nd_range_kernel(array.queue, kernel, (size,), (group,), wait_for=[*array.events, *after])
         array.add_event(event)
+        return event

@@ -14,7 +14,7 @@ from pyinit.opencl.driver import has_doubles, memory_for, pyopencl
 
 
 def fills(context: Any, device: Any, key: KernelKey) -> Any:
-    """Give the program of the two kernels of a key, for a device of a context."""
+    """Give the program of a kernel, for a device of a context."""
     return _kept(_fills, context, device, key)
 
 
