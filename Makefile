@@ -30,12 +30,12 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint pyinit examples
-	$(BIN)/clang-format --dry-run --Werror src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] examples/c/*.c benchmarks/*.c
+	$(BIN)/clang-format --dry-run --Werror src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] examples/c/*.c benchmarks/*.c benchmarks/*.cl
 
 format: $(VENV)/.lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] examples/c/*.c benchmarks/*.c
+	$(BIN)/clang-format -i src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] examples/c/*.c benchmarks/*.c benchmarks/*.cl
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/bench_fill.py --peers --output $(BENCH_OUTPUT)

@@ -19,6 +19,23 @@ def device():
         raise SystemExit(f"There is no GPU to measure: {error}") from None
 
 
+def opencl():
+    """The module pyopencl with its arrays, or SystemExit with why there is none."""
+    try:
+        import pyopencl.array
+    except ImportError as error:
+        raise SystemExit(f"There is no OpenCL to measure: {error}") from None
+    return pyopencl
+
+
+def opencl_queue(cl):
+    """A queue of the device that PYOPENCL_CTX names, or the first; or SystemExit with why there is none."""
+    try:
+        return cl.CommandQueue(cl.create_some_context(interactive=False))
+    except (cl.Error, RuntimeError) as error:
+        raise SystemExit(f"There is no OpenCL device to measure: {error}") from None
+
+
 def describe(cupy):
     """The GPU, and the versions of what runs on it."""
     properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
