@@ -65,7 +65,8 @@ def test_edges_of_runs(cupy, kind):
 @pytest.mark.parametrize("backend", ["device", "host"])
 @pytest.mark.parametrize("kind", KINDS, **IDS)
 def test_windows(cupy, monkeypatch, generator, kind, backend):
-    monkeypatch.setattr(staging, "PIECE_BYTES", 1 << 16)  # so that there are many pieces
+    monkeypatch.setattr(staging, "PIECE_BYTES", 1 << 16)  # so that there are many pieces, which threads share
+    monkeypatch.setattr(staging, "PART_BYTES", 1 << 12)
     shape = (37, 61, 301)
     whole = fill(Stream(2, generator, position=5), kind, empty(shape, kind))
     for where in (np.s_[3:, 7:50, 2:], np.s_[:, :, 100:103], np.s_[5:6, :, :], np.s_[:, 4:60, 17:18]):
@@ -86,8 +87,8 @@ def test_windows(cupy, monkeypatch, generator, kind, backend):
 
 @pytest.mark.parametrize("kind", KINDS, **IDS)
 def test_from_the_host(cupy, generator, kind):
-    """Several pieces of full size, on a stream of their own."""
-    count = 3 * staging.PIECE_BYTES // empty((), kind).itemsize + 77
+    """Several pieces, on a stream of their own."""
+    count = (3 << 24) // empty((), kind).itemsize + 77
     array, given = on_gpu(cupy, count, kind)
     cupy.cuda.get_current_stream().synchronize()
     stream, expected = Stream(7, generator, position=6), Stream(7, generator, position=6)

@@ -85,6 +85,7 @@ def test_any_window_and_strides(queue, backend, generator, kind, window, before,
     out = guarded.part(size, first, part(around).strides)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(staging, "PIECE_BYTES", 256)
+        patch.setattr(staging, "PART_BYTES", 64)
         fill(stream, kind, out, **where, backend=backend)
     assert stream == expected
     assert (guarded.on_host()[0] == host).all()
@@ -92,8 +93,9 @@ def test_any_window_and_strides(queue, backend, generator, kind, window, before,
 
 @some_kinds
 def test_pieces_of_the_host(queue, generator, kind, monkeypatch):
-    """Many, so that each of the two buffers is used again and again."""
+    """Many, so that each buffer is used again and again, and threads share each."""
     monkeypatch.setattr(staging, "PIECE_BYTES", 4096)
+    monkeypatch.setattr(staging, "PART_BYTES", 512)
     for shape in ((50_000,), (300, 170), (3, 5, 7, 11)):
         guarded = Guarded(queue, shape, kind, 1)
         stream = Stream(4, generator, position=3)

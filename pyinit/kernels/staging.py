@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle
 from typing import Any
 
@@ -12,8 +15,13 @@ from numpy.typing import NDArray
 
 from pyinit import _core
 from pyinit.kernels.device_arrays import Copy, DeviceArray
+from pyinit.kernels.teams import Work, team
 
-PIECE_BYTES = 1 << 24  # long enough for a copy at full speed, short enough that little waits at either end
+PIECE_BYTES = 1 << 26  # at most; by then a copy has long reached its full speed
+PIECES = 8  # of an array, at least: nothing overlaps with the first piece's fill and the last one's copy
+PART_BYTES = 1 << 20  # of a piece, at least, for one thread: handing out less takes longer than filling it
+PARTS = 4  # of a piece, at least, before there are several pieces
+BUFFERS = 3  # one is copied from, one is being filled, and one is next, so that no thread waits for a piece's end
 
 
 @dataclass
@@ -30,9 +38,20 @@ class StagingBuffer:
 
 
 def buffers(array: DeviceArray) -> list[StagingBuffer]:
-    """Give two: one is filled while the other is copied from."""
-    size = min(PIECE_BYTES, array.size * array.dtype.itemsize)
-    return [StagingBuffer(array.staging_buffer(size)) for _ in range(2)]
+    """Give as many as the pieces of an array take in turn."""
+    total = array.size * array.dtype.itemsize
+    size = min(total, PIECE_BYTES, max(-(-total // PIECES), PARTS * PART_BYTES))
+    return [StagingBuffer(array.staging_buffer(size)) for _ in range(min(BUFFERS, -(-total // size)))]
+
+
+@contextmanager
+def waited_for(buffers: Sequence[StagingBuffer]) -> Iterator[None]:
+    """Wait for all copies at the end, after an error or Ctrl-C too: the device must not read memory that is reused."""
+    try:
+        yield
+    finally:
+        for buffer in buffers:
+            buffer.wait()
 
 
 def fill(
@@ -45,6 +64,9 @@ def fill(
 ) -> None:
     """Write an array on a device from the host, piece by piece; returns when the last piece has left the host.
 
+    The threads live as long as the fill and share every piece. Each piece is copied as soon as it is full, while they
+    fill the next.
+
     Parameters
     ----------
     array, distribution, window, num_threads
@@ -52,22 +74,51 @@ def fill(
     begin : StreamState
         At the first of the words that the fill has claimed.
     buffers : sequence of StagingBuffer
-        Two or more.
+        Each as large as a piece.
     """
     whole, origin = window or (array.shape, (0,) * array.ndim)
     itemsize = array.dtype.itemsize
-    elements = min(len(buffer.memory) for buffer in buffers) // itemsize
-    try:
-        for region, buffer in zip(pieces(array.shape, elements), cycle(buffers)):
+    size = min(len(buffer.memory) for buffer in buffers)
+    threads = _core.check_threads(num_threads) or _core.default_threads()
+    part_bytes = max(size // threads, PART_BYTES)
+    threads = min(threads, -(-array.size * itemsize // part_bytes))
+
+    def write(part: NDArray[Any], where: tuple[int, ...]) -> None:
+        begin.copy().write(part, distribution, whole, where, 1)
+
+    def tasks(samples: NDArray[Any], where: tuple[int, ...]) -> Iterator[Callable[[], object]]:
+        for region in pieces(samples.shape, part_bytes // itemsize):
+            index: Any = (*region, ...)  # an array comes of it where there are no dimensions, too
+            yield partial(write, samples[index], moved(where, region))
+
+    def copy(piece: DeviceArray, samples: NDArray[Any], buffer: StagingBuffer, work: Work) -> None:
+        work.wait()
+        buffer.copied = piece.copy(samples.view(f"u{itemsize}"))
+
+    with waited_for(buffers), team(threads) as helpers:
+        ahead = 1 if helpers.size and len(buffers) > 1 else 0  # pieces that are begun before an earlier one is full
+        begun: deque[Callable[[], None]] = deque()
+        for region, buffer in zip(pieces(array.shape, size // itemsize), cycle(buffers)):
             buffer.wait()
             piece = array[region]
             samples = buffer.memory[: piece.size * itemsize].view(array.dtype).reshape(piece.shape)
-            where = tuple(o + s.start for o, s in zip(origin, region))
-            begin.copy().write(samples, distribution, whole, where, num_threads)
-            buffer.copied = piece.copy(samples.view(f"u{itemsize}"))
-    finally:  # on Ctrl-C too: the device must not read what is used anew
-        for buffer in buffers:
-            buffer.wait()
+            work = helpers.begin(tasks(samples, moved(origin, region)))
+            begun.append(partial(copy, piece, samples, buffer, work))
+            if len(begun) > ahead:
+                begun.popleft()()
+        for copy_last in begun:
+            copy_last()
+
+
+def moved(origin: tuple[int, ...], region: tuple[slice, ...]) -> tuple[int, ...]:
+    """Give where a region begins that is counted from an origin.
+
+    Examples
+    --------
+    >>> pyinit.kernels.staging.moved((5, 0), (slice(1, 2), slice(3, 9)))
+    (6, 3)
+    """
+    return tuple(o + s.start for o, s in zip(origin, region))
 
 
 def pieces(shape: tuple[int, ...], elements: int) -> Iterator[tuple[slice, ...]]:

@@ -1,0 +1,105 @@
+"""Threads that live as long as one fill and take its tasks in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+
+@dataclass(eq=False)
+class Work:
+    """Tasks that were begun together, and how many of them have not been reported as done."""
+
+    team: Team
+    left: int
+
+    def wait(self) -> None:
+        """Return when all are done, or raise what one of the team's tasks has raised."""
+        while self.left:
+            work, error = self.team.done.get()  # Ctrl-C arrives here
+            if error is not None:
+                raise error
+            work.left -= 1
+
+
+class Team:
+    """Threads, and the queues between them and the thread that they work for.
+
+    Not a ThreadPoolExecutor: where one of its threads cannot start, `submit` raises but leaves the task in its queue.
+
+    Attributes
+    ----------
+    size : int
+        How many threads `begin` starts; 0 where none can start.
+    threads : list of Thread
+        Those that have started.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size if size > 1 else 0
+        self.threads: list[Thread] = []
+        self.todo: SimpleQueue[tuple[Work, Callable[[], object]] | None] = SimpleQueue()
+        self.done: SimpleQueue[tuple[Work, BaseException | None]] = SimpleQueue()
+
+    def start(self) -> None:
+        """Start the threads, or as many as the system allows."""
+        while len(self.threads) < self.size:
+            thread = Thread(target=self.run, name="pyinit fill")
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads can start: those that did do the work
+                self.size = len(self.threads)
+            else:
+                self.threads.append(thread)
+
+    def begin(self, tasks: Iterable[Callable[[], object]]) -> Work:
+        """Hand out tasks, or do them where there is no thread."""
+        todo = list(tasks)
+        work = Work(self, len(todo))
+        for task in todo:
+            self.todo.put((work, task))
+        self.start()  # behind the tasks: the first threads work while the others start
+        if not self.threads:
+            self.drop()
+            for task in todo:
+                task()
+            work.left = 0
+        return work
+
+    def run(self) -> None:
+        """Do tasks until the queue's end is reached, which stays there for the other threads."""
+        while (item := self.todo.get()) is not None:
+            work, task = item
+            try:
+                task()
+            except BaseException as error:  # which `Work.wait` raises again
+                self.done.put((work, error))
+            else:
+                self.done.put((work, None))
+        self.todo.put(None)
+
+    def drop(self) -> None:
+        """Drop the tasks that no thread has begun."""
+        with suppress(Empty):
+            while True:
+                self.todo.get_nowait()
+
+    def stop(self) -> None:
+        """Return when all threads have ended, each with the task that it is at."""
+        self.drop()
+        self.todo.put(None)
+        for thread in self.threads:
+            thread.join()
+
+
+@contextmanager
+def team(size: int) -> Iterator[Team]:
+    """Give a team of so many threads, which end with the block; one alone is the calling thread."""
+    helpers = Team(size)
+    try:
+        yield helpers
+    finally:
+        helpers.stop()
