@@ -20,8 +20,7 @@ import table
 
 from pyinit import __version__, _core
 from pyinit.kernels.device_arrays import KernelKey
-from pyinit.kernels.layouts import THREADS
-from pyinit.kernels.sources import FLAGS, enumerators, kernel_name, source
+from pyinit.kernels.sources import FLAGS, block_threads, enumerators, kernel_name, source
 
 ARCHITECTURE = "sm_90"
 PROCESSORS, CLOCK = 132, 1.98e9  # of an H200 SXM
@@ -124,7 +123,7 @@ def limits(key):
     rates = {unit: PROCESSORS * CLOCK * LANES[unit] * samples / n for unit, n in turns(operations).items() if n} | {
         "writes": WRITES / itemsize
     }
-    least = min(rates, key=rates.get)
+    least, threads = min(rates, key=rates.get), block_threads(key)
     return {
         "name": title(key),
         "samples_in_a_turn": samples,
@@ -133,7 +132,7 @@ def limits(key):
         "kinds_per_sample": {k: n / samples for k, n in Counter(map(kind_of, operations)).most_common()},
         "registers": int(about[2]),
         "spilled_bytes": int(about[1]),
-        "threads_at_a_time": min(2048 // THREADS, 65536 // (-(-int(about[2]) // 8) * 8 * THREADS)) * THREADS,
+        "threads_at_a_time": min(2048 // threads, 65536 // (-(-int(about[2]) // 8) * 8 * threads)) * threads,
         "samples_per_second": {unit: float(f"{rate:.4g}") for unit, rate in rates.items()},
         "limited_by": least,
         "bytes_per_second": float(f"{rates[least] * itemsize:.4g}"),

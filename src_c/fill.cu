@@ -39,8 +39,10 @@ typedef unsigned long long uintptr_t;
 
 #include "samples.h"
 
-/* What pyinit/kernels/ takes for the number of threads in a CUDA block; a constant where offsets are computed of it. */
+/* The number of threads in a CUDA block, which pyinit/kernels/ chooses; a constant where offsets are computed of it. */
+#ifndef PYI_CUDA_THREADS
 #define PYI_CUDA_THREADS 256
+#endif
 #ifndef PYI_BLOCK_THREADS
 #define PYI_BLOCK_THREADS PYI_CUDA_THREADS
 #endif

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pyinit import Stream, cuda
 from pyinit.cuda.driver import Foreign
-from pyinit.kernels.layouts import THREADS, Axis, grid, layout
+from pyinit.kernels.layouts import THREADS, TURN, WAVES, Axis, grid, layout
 from pyinit.kernels.staging import pieces
 
 
@@ -177,8 +177,12 @@ def test_layouts():
 def test_grids():
     assert grid(1, 1) == grid(THREADS, 132) == 1
     assert grid(THREADS + 1, 132) == 2
-    assert grid(2**40, 132) == 132 * grid(10**9, 1) < 2**31
-    assert grid(2**40, 132, blocks_per_multiprocessor=5) == 660
+    assert grid(2**40, 132) == 132 * grid(10**9, 1) == WAVES * 132 * 8 < 2**31
+    assert grid(2**40, 132, blocks_per_multiprocessor=5) == WAVES * 660
+    assert grid(THREADS * 660, 132, 5) == grid(THREADS * 660 * TURN, 132, 5) == 660  # more at a time than it holds
+    assert grid(THREADS * 661 * TURN, 132, 5) == 661  # only where each thread has a whole turn
+    assert grid(2**40, 132, 2, threads=512) == WAVES * 264
+    assert grid(1025, 132, 2, threads=512) == 3
 
 
 def test_an_older_cupy(monkeypatch):

@@ -15,8 +15,8 @@ from nvrtc import compiled
 from pyinit import _core
 from pyinit.cuda import compiler
 from pyinit.kernels.device_arrays import KernelKey
-from pyinit.kernels.layouts import MAX_AXES, THREADS
-from pyinit.kernels.sources import DTYPES, FLAGS, enumerators, kernel_name, source
+from pyinit.kernels.layouts import MAX_AXES
+from pyinit.kernels.sources import DTYPES, FLAGS, block_threads, enumerators, kernel_name, source
 
 KEYS = [KernelKey(*numbers) for numbers in _core.KERNELS]
 PROCESSORS = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
@@ -91,7 +91,7 @@ def test_samples_leave_in_stores_of_whole_blocks(ptx, key):
         body = ptx[key].split(f".entry {name}(")[1].split(".entry")[0]
         wide = re.findall(r"st\.global\.v(\d)\.[uf]32", body)
         assert set(wide) == ({"4"} if is_run else {str(words)} if words > 1 else set())
-        assert f".maxntid {THREADS}" in body
+        assert f".maxntid {block_threads(key)}" in body
         assert ("st.global.u8" in body) == (row.bytes == 1)
 
 

@@ -12,12 +12,12 @@ from numpy.lib.stride_tricks import as_strided
 from test_windows import generators, positions
 
 from pyinit import Stream, _core
-from pyinit.kernels.layouts import THREADS, layout
+from pyinit.kernels.layouts import THREADS, TURN, layout
 
 __all__ = ["host_kernels"]
 
 kinds = st.sampled_from(KINDS)
-grids = st.tuples(st.sampled_from([None, 1, 2, 3, 7]), st.sampled_from([1, 2, 31, 33, 64, 256]), st.booleans())
+grids = st.tuples(st.sampled_from([None, 1, 2, 3, 7]), st.sampled_from([1, 2, 31, 33, 64, 256, 512]), st.booleans())
 
 
 def guarded(shape, kind, before):
@@ -207,6 +207,7 @@ def test_both_sides_agree_on_sizes(host_kernels):
     assert len(job) == host_kernels.library.job_size() == _core.JOB_BYTES
     assert len(layout((3, 2), (4, 12), 4).packed()) == host_kernels.library.window_size()
     assert host_kernels.library.cuda_threads() == THREADS
+    assert host_kernels.library.cuda_blocks() == TURN
 
 
 def test_the_end_of_a_stream(host_kernels):

@@ -15,7 +15,7 @@ from pyinit import _core
 from pyinit.cuda import compiler, curand
 from pyinit.cuda.driver import cupy, current, current_device, device_of
 from pyinit.kernels.device_arrays import DeviceArray, KernelKey
-from pyinit.kernels.layouts import THREADS, Layout, grid
+from pyinit.kernels.layouts import Layout, grid
 
 
 class Recorded:
@@ -61,22 +61,15 @@ class CudaArray(DeviceArray):
         return compiler.compiled(key, current_device())
 
     def launch_run(self, kernel: compiler.Kernel, job: bytes, layout: Layout) -> None:
-        blocks = grid(layout.units, compiler.multiprocessors(current_device()), kernel.blocks_per_multiprocessor)
-        self.start_kernel(kernel, blocks, _core.Arguments(job, self.start, layout.first, layout.length))
+        kernel.start(layout.units, _core.Arguments(job, self.start, layout.first, layout.length))
 
     def launch_items(self, kernel: compiler.Kernel, launch: _core.Launch, arrays: Sequence[CudaArray]) -> None:
         table, jobs, windows = launch.table()
         there = cupy().cuda.alloc(len(table))  # given back in the order of the stream
         there.copy_from_host_async(np.frombuffer(table, np.uint8).ctypes.data, len(table))
-        units = THREADS * launch.tiles
-        blocks = grid(units, compiler.multiprocessors(current_device()), kernel.blocks_per_multiprocessor)
         pointers = there.ptr, there.ptr + jobs, there.ptr + windows, launch.count, launch.tiles
-        self.start_kernel(kernel, blocks, _core.Arguments(launch.job, struct.pack("=QQQQQ", *pointers)))
-
-    def start_kernel(self, kernel: compiler.Kernel, blocks: int, arguments: _core.Arguments) -> None:
-        """Start a kernel of so many CUDA blocks on the current stream, without CuPy's look at each argument."""
-        driver, stream = cupy().cuda.driver, cupy().cuda.get_current_stream().ptr
-        driver.launchKernel(kernel.function.ptr, blocks, 1, 1, THREADS, 1, 1, 0, stream, arguments.address, 0)
+        units = kernel.threads * launch.tiles
+        kernel.start(units, _core.Arguments(launch.job, struct.pack("=QQQQQ", *pointers)))
 
     def staging_buffer(self, size: int) -> NDArray[np.uint8]:
         cuda = cupy().cuda

@@ -10,15 +10,35 @@ from pyinit import _core
 from pyinit.cuda.driver import cupy
 from pyinit.kernels import cache as disk
 from pyinit.kernels.device_arrays import KernelKey
-from pyinit.kernels.layouts import THREADS
-from pyinit.kernels.sources import FLAGS, kernel_name, source
+from pyinit.kernels.layouts import grid
+from pyinit.kernels.sources import FLAGS, block_threads, kernel_name, source
 
 
 class Kernel(NamedTuple):
-    """A kernel that can be started, and how many of its CUDA blocks a multiprocessor holds at a time."""
+    """A kernel that can be started on a device.
+
+    Attributes
+    ----------
+    function : cupy.cuda.function.Function
+    threads : int
+        Of a CUDA block.
+    multiprocessors, blocks_per_multiprocessor : int
+        Those of the device, and the CUDA blocks of this kernel that one can hold.
+    """
 
     function: Any
+    threads: int
+    multiprocessors: int
     blocks_per_multiprocessor: int
+
+    def start(self, units: int, arguments: _core.Arguments) -> None:
+        """Start it for so many units of work on the current stream, without CuPy's look at each argument."""
+        cuda = cupy().cuda
+        blocks = grid(units, self.multiprocessors, self.blocks_per_multiprocessor, self.threads)
+        stream = cuda.get_current_stream().ptr
+        cuda.driver.launchKernel(
+            self.function.ptr, blocks, 1, 1, self.threads, 1, 1, 0, stream, arguments.address, 0
+        )
 
 
 def machine_code(key: KernelKey) -> bytes:
@@ -68,11 +88,6 @@ def compiled(key: KernelKey, device: int) -> Kernel:
         if "OUT_OF_MEMORY" not in str(error):
             raise
         raise MemoryError(f"the GPU has too little free memory for a kernel; CUDA says: {error}") from None
-    function = module.get_function(kernel_name(key))
-    return Kernel(function, cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(function.ptr, THREADS, 0))
-
-
-@cache
-def multiprocessors(device: int) -> int:
-    """Give the number of a device's multiprocessors: CuPy asks for all attributes to tell one."""
-    return int(cupy().cuda.Device(device).attributes["MultiProcessorCount"])
+    function, threads = module.get_function(kernel_name(key)), block_threads(key)
+    occupancy = cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(function.ptr, threads, 0)
+    return Kernel(function, threads, int(cuda.Device(device).attributes["MultiProcessorCount"]), occupancy)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pyinit import _core
 from pyinit.kernels.device_arrays import KernelKey
+from pyinit.kernels.layouts import THREADS
 
 FLAGS = (
     "--std=c++17",
@@ -21,6 +22,13 @@ OPENCL_OPTIONS = (
 )
 WITHOUT_DOUBLES = "-cl-single-precision-constant"  # where a device has none, else their constants would be errors
 DTYPES = tuple(row.enumerator for row in _core.DTYPES.values())
+# Kernels that larger CUDA blocks make faster: 767 for 747 10^9 float32 a second on an H200.
+LARGER_BLOCKS = {
+    KernelKey(
+        _core.GENERATORS["philox"], _core.METHODS.index("PYI_METHOD_BOX_MULLER"), _core.DTYPES[dtype].number, "run"
+    )
+    for dtype in ("float32", "float16", "bfloat16")
+}
 
 
 def kernel_name(key: KernelKey) -> str:
@@ -38,6 +46,17 @@ def enumerators(key: KernelKey) -> tuple[str, str, str]:
     """What the core calls a generator, a method and a dtype."""
     generator, method, dtype, _ = key
     return _core.GENERATOR_ENUMERATORS[generator], _core.METHODS[method], DTYPES[dtype]
+
+
+def block_threads(key: KernelKey) -> int:
+    """The number of threads in a CUDA block of a kernel.
+
+    Examples
+    --------
+    >>> pyinit.kernels.sources.block_threads(KernelKey(0, 2, 1, "run"))
+    512
+    """
+    return 2 * THREADS if key in LARGER_BLOCKS else THREADS
 
 
 def source(key: KernelKey, job_bytes: int, language: str = "CUDA") -> str:
@@ -62,6 +81,7 @@ def source(key: KernelKey, job_bytes: int, language: str = "CUDA") -> str:
     """
     return "\n".join(
         (
+            f"#define PYI_CUDA_THREADS {block_threads(key)}",
             text("fill.cu"),
             f'static_assert(sizeof(pyi_job) == {job_bytes}, "a job is the same on both sides");',
             f"PYI_{language}_{key.kind.upper()}({', '.join(enumerators(key))})",
