@@ -41,20 +41,23 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/bench_fill.py --peers --output $(BENCH_OUTPUT)
 	$(BIN)/python benchmarks/bench_initialize.py --output $(BENCH_INITIALIZE_OUTPUT)
 
-# For a machine with a GPU, and no network: in place, with what is installed there. Nothing stops what comes after it.
+# For a machine with a GPU, and no network: in place, with what is installed there. No part stops those after it, by
+# failing or by taking long: together they end within six minutes. An interrupted pytest still writes its results.
+LIMIT = timeout -k 5 -s INT
 gpu gpu-build gpu-test gpu-bench gpu-check: export PYTHONPATH := $(CURDIR)
 gpu:
 	@failed=0; for part in build test bench check; do $(MAKE) gpu-$$part || failed=1; done; exit $$failed
 
 gpu-build:
-	$(PYTHON) setup.py -q build_ext --inplace || $(PYTHON) -c 'import pyinit'
 	@mkdir -p "$(OUT)"
+	$(LIMIT) 60 $(PYTHON) setup.py -q build_ext --inplace || $(PYTHON) -c 'import pyinit'
 
 gpu-test:
-	$(GPU_PYTEST) --durations=15 --junit-xml="$(OUT)/gpu-tests.xml"
+	$(LIMIT) 95 $(GPU_PYTEST) --durations=15 --junit-xml="$(OUT)/gpu-tests.xml" \
+	    $$($(PYTHON) -c 'import xdist' 2>/dev/null && echo --numprocesses=8 --dist=loadgroup)
 
 gpu-bench:
-	$(PYTHON) benchmarks/bench_gpu.py --output "$(OUT)/gpu.json"
+	$(LIMIT) 120 $(PYTHON) benchmarks/bench_gpu.py --output "$(OUT)/gpu.json"
 
 # Of memory, and of races for what the threads of a CUDA block share; arrays are allocated one by one for it.
 gpu-check: export PYINIT_TEST_EACH_ALLOCATION := yes
@@ -62,10 +65,12 @@ gpu-check:
 	@if ! command -v compute-sanitizer >/dev/null; then \
 	    echo "There is no compute-sanitizer: memory accesses and races are not checked."; \
 	else \
-	    compute-sanitizer --error-exitcode 9 --log-file "$(OUT)/gpu-memory.log" \
-	        $(GPU_PYTEST) -q -k 'edges or windows and philox and device' && \
-	    compute-sanitizer --tool racecheck --error-exitcode 9 --log-file "$(OUT)/gpu-races.log" \
-	        $(GPU_PYTEST) -q -k 'edges and icdf'; \
+	    failed=0; \
+	    $(LIMIT) 55 compute-sanitizer --error-exitcode 9 --log-file "$(OUT)/gpu-memory.log" \
+	        $(GPU_PYTEST) -q -k 'edges or windows and philox and device' || failed=1; \
+	    $(LIMIT) 25 compute-sanitizer --tool racecheck --error-exitcode 9 --log-file "$(OUT)/gpu-races.log" \
+	        $(GPU_PYTEST) -q -k 'edges and icdf' || failed=1; \
+	    exit $$failed; \
 	fi
 
 docs: $(VENV)/.docs

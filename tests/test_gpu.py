@@ -98,6 +98,7 @@ def test_from_the_host(cupy, generator, kind):
     assert stream == expected
 
 
+@pytest.mark.xdist_group("large")
 @pytest.mark.parametrize("kind", KINDS, **IDS)
 def test_more_than_2_to_the_32_elements(cupy, generator, kind):
     itemsize = empty((), kind).itemsize
@@ -113,6 +114,7 @@ def test_more_than_2_to_the_32_elements(cupy, generator, kind):
     cupy.get_default_memory_pool().free_all_blocks()
 
 
+@pytest.mark.xdist_group("large")
 def test_a_window_with_rows_more_than_2_to_the_32_bytes_apart(cupy):
     if cupy.cuda.runtime.memGetInfo()[0] < 2**34:
         pytest.skip("needs 16 GB of the device's memory")
