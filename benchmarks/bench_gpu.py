@@ -1,7 +1,7 @@
-"""Times pyinit's fills and the article's network on a GPU, beside pure writes and peers, and writes JSON.
+"""Times pyinit's fills, whole models and the article's network on a GPU, beside pure writes and peers; writes JSON.
 
-Fills are timed by CUDA events (timing.py) on a buffer much larger than the L2 cache. The host's time for a call is
-measured separately.
+Fills are timed by CUDA events (timing.py) on a buffer much larger than the L2 cache. The host's time for a call
+(gpu_calls.py) and for whole models (gpu_models.py) is measured separately.
 """
 
 import argparse
@@ -13,11 +13,13 @@ import time
 from functools import partial
 from pathlib import Path
 
+import gpu_calls
+import gpu_models
 import gpu_peers
 import gpu_targets
 import numpy as np
 import table
-from timing import OnGPU, Primed
+from timing import OnGPU
 
 import pyinit
 from pyinit import _core, bench, distributions
@@ -74,52 +76,6 @@ def keys():
     }
 
 
-def backends(cupy, out):
-    """backend="host" beside its two halves, on the host's clock: what is slower of these is what it can reach."""
-    stream = pyinit.Stream(SEED)
-    pinned = cupy.cuda.alloc_pinned_memory(out.nbytes)
-    host = np.frombuffer(pinned, np.float32, out.size)
-
-    def synchronised(run):
-        def complete():
-            run()
-            cupy.cuda.get_current_stream().synchronize()
-
-        return complete
-
-    runs = {
-        'backend="host"': partial(stream.fill_normal, out, backend="host"),
-        "the fill on the host alone": partial(stream.fill_normal, host),
-        "the copy alone": partial(out.set, host, cupy.cuda.get_current_stream()),
-        "the fill, then the copy": lambda: out.set(stream.fill_normal(host), cupy.cuda.get_current_stream()),
-        'backend="device"': partial(stream.fill_normal, out),
-        'backend="cupy"': partial(stream.fill_normal, out, backend="cupy"),
-    }
-    return [Primed(name, synchronised(run), out.size, out.nbytes) for name, run in runs.items()]
-
-
-def small_calls(cupy):
-    """The host's microseconds for a call, which does not wait for the GPU."""
-    times = {}
-    for size in (8, 1000, 100_000):
-        out, stream = cupy.zeros(size, np.float32), pyinit.Stream(SEED)
-        for name, run in (("pyinit", partial(stream.fill_normal, out)), *small_peers(out)):
-            laps = []
-            for _ in range(200):
-                start = time.perf_counter_ns()
-                run()
-                laps.append(time.perf_counter_ns() - start)
-            cupy.cuda.get_current_stream().synchronize()
-            times[f"{name}, {size:,} elements"] = statistics.median(laps[20:]) / 1e3
-    return times
-
-
-def small_peers(out):
-    """PyTorch's call for the same."""
-    torch = gpu_peers.pytorch()
-    return [("PyTorch", torch.as_tensor(out, device="cuda").normal_)] if torch else []
-
-
 def article(cupy, repetitions):
     """The article's last example: its network initialised, and trained for ten epochs on one batch, in ms."""
     sizes = zip(SIZES[1:], ("tanh", "sigmoid", "sigmoid"))
@@ -141,9 +97,65 @@ def article(cupy, repetitions):
     return {what: {"ms": laps, "median_ms": statistics.median(laps)} for what, laps in times.items()}
 
 
-def write(path, result):
-    """The results as JSON."""
-    path.write_text(json.dumps(result, indent=1) + "\n")
+def fills(cupy, out):
+    """pyinit's fills and those of its peers, all in place, but for JAX's."""
+    cases = [*gpu_peers.write_cases(cupy, out), *pyinit_cases(out), *gpu_peers.cupy_cases(cupy, out)]
+    return [*cases, *gpu_peers.curand_cases(cupy, out), *gpu_peers.torch_cases(cupy, out)]
+
+
+def jax_fills(size, result):
+    """JAX's, and its version among the others."""
+    if "fills" not in result:
+        raise RuntimeError("there are no other fills to compare JAX's with")
+    if module := gpu_peers.jax():
+        result["device"]["versions"]["jax"] = module.__version__
+    return gpu_peers.jax_cases(module, size)
+
+
+def models(cupy):
+    """Whole models, in memory of their own."""
+    memory, torch = cupy.empty(gpu_models.elements(), np.float32), gpu_peers.pytorch()
+    tensor = torch.as_tensor(memory, device="cuda") if torch else None
+    return gpu_models.cases(memory, tensor, cupy.cuda.Device().synchronize)
+
+
+def parts(cupy, size, repetitions, result):
+    """What is measured, what matters most first: names of results, and functions that give timings or other values."""
+    out = cupy.empty(size, np.float32)
+
+    def timed(make, *arguments, repetitions=repetitions, budget=3.0):
+        return lambda: bench.measure(make(*arguments), repetitions, budget)
+
+    return [
+        ("fills", timed(fills, cupy, out)),
+        ("models", timed(models, cupy, repetitions=min(repetitions, 5), budget=2.0)),
+        ("backends", timed(gpu_calls.backends, cupy, out[: 2**28])),
+        ("calls_us", partial(gpu_calls.small_calls, cupy)),
+        ("first_fill_ms", gpu_calls.first_fills),
+        ("article", partial(article, cupy, min(repetitions, 5))),
+        ("weights", timed(fills, cupy, out[:WEIGHTS])),
+        ("kernels_share", lambda: gpu_targets.shares(result, keys())),
+        ("fills", timed(jax_fills, size, result)),  # last: JAX has streams and memory of its own
+    ]
+
+
+def collect(parts, result, path):
+    """Run all parts and write the results after each, so that one that fails takes none of the others along."""
+    timings = {}
+    with output().progress(len(parts)) as tell:
+        for name, part in parts:
+            try:
+                found = part()
+            except Exception as error:  # whatever it is: this GPU may be one that nobody has seen
+                result.setdefault("failed", {}).setdefault(name, f"{type(error).__name__}: {error}")
+            else:
+                if isinstance(found, list):
+                    timings[name] = timings.get(name, []) + found
+                    found = bench.results(**{name: timings[name]})[name]
+                result[name] = found
+            result["targets"] = gpu_targets.reached(result)
+            path.write_text(json.dumps(result, indent=1) + "\n")
+            tell(name)
 
 
 def main():
@@ -155,26 +167,11 @@ def main():
     arguments = parser.parse_args()
     options.check_writable(arguments.output)
     cupy = gpu_peers.device()
-    device = gpu_peers.describe(cupy)
-    result = {"article": article(cupy, 5), "article_asked_ms": ARTICLE_MS}
-    cupy.get_default_memory_pool().free_all_blocks()
-    out = cupy.empty(arguments.elements, np.float32)
-    groups = {}
-    for name, part in (("fills", out), ("weights", out[:WEIGHTS])):
-        groups[name] = [*gpu_peers.write_cases(cupy, part), *pyinit_cases(part), *gpu_peers.cupy_cases(cupy, part)]
-        groups[name] += [*gpu_peers.curand_cases(cupy, part), *gpu_peers.torch_cases(cupy, part)]
-    moved = backends(cupy, out[: min(out.size, 2**28)])
-    with output().progress((len(moved) + sum(map(len, groups.values()))) * (1 + arguments.repetitions)) as tell:
-        timings = {name: bench.measure(cases, arguments.repetitions, progress=tell) for name, cases in groups.items()}
-        timings["backends"] = bench.measure(moved, arguments.repetitions, budget=6.0, progress=tell)
-    result = {**bench.results(**timings), **result, "device": device}
-    write(arguments.output, result)  # before what could fail on a GPU that nobody has seen
-    result["calls_us"] = small_calls(cupy)
-    result["targets"] = gpu_targets.reached(result)
-    result["kernels_share"] = gpu_targets.shares(result, keys())
-    write(arguments.output, result)
+    result = {**bench.results(), "device": gpu_peers.describe(cupy), "article_asked_ms": ARTICLE_MS}
+    collect(parts(cupy, arguments.elements, arguments.repetitions, result), result, arguments.output)
     print(table.tables(result))
     print(f"Every repetition's time is in {arguments.output}.")
+    return 1 if "failed" in result else 0
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
-"""What others offer on a GPU for the same job, as cases beside pyinit's: CuPy, cuRAND and PyTorch, all in place."""
+"""What others offer on a GPU for the same job, as cases beside pyinit's: CuPy, cuRAND, PyTorch and JAX.
 
+All but JAX write in place.
+"""
+
+import os
 from functools import partial
 
 from timing import OnGPU
 
-from pyinit.bench import BYTE, SEED
+from pyinit.bench import BYTE, SEED, Case
 
 NORMAL, UNIFORM, PHILOX = "normal float32", "uniform float32", 161  # CURAND_RNG_PSEUDO_PHILOX4_32_10
 
@@ -64,6 +68,25 @@ def pytorch():
     return torch if torch.cuda.is_available() else None
 
 
+def viewed(tensor, dtype):
+    """A tensor's memory as elements of another dtype."""
+    import torch
+
+    return tensor.view(getattr(torch, dtype))
+
+
+def jax():
+    """The jax module where it has CUDA; None elsewhere."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # or it takes most of the GPU's memory
+    try:
+        import jax
+
+        jax.devices("cuda")
+    except (ImportError, RuntimeError):
+        return None
+    return jax
+
+
 def write_cases(cupy, out):
     """Nothing but writing: the driver's memset, and a kernel of CuPy's."""
     return [
@@ -120,4 +143,23 @@ def torch_cases(cupy, out):
             ("trunc_normal_", lambda tensor: torch.nn.init.trunc_normal_(tensor, generator=generator)),
         )
         if name != "trunc_normal_" or dtype in ("float32", "bfloat16")
+    ]
+
+
+def jax_cases(jax, size):
+    """JAX's normals by two of its generators, compiled, into new memory; on the host's clock, until they are there."""
+    if not jax:
+        return []
+
+    def case(implementation, name, dtype):
+        key = jax.random.key(SEED, impl=implementation)
+        draw = jax.jit(lambda key: jax.random.normal(key, (size,), dtype))
+        bytes_ = size * jax.numpy.dtype(dtype).itemsize
+        run = partial(lambda draw, key: draw(key).block_until_ready(), draw, key)
+        return Case(f"JAX {name} normal {dtype}", run, size, bytes_, writes=OnGPU.writes)
+
+    return [
+        case(implementation, name, dtype)
+        for implementation, name in (("threefry2x32", "threefry"), ("rbg", "rbg"))
+        for dtype in ("float32", "bfloat16")
     ]

@@ -1,49 +1,58 @@
-"""The results of bench_gpu.py as Markdown tables, for table.py."""
+"""The results of bench_gpu.py as Markdown tables, for table.py: of those parts that are there."""
 
 
 def tables(result, number, markdown):
     """All of them, as a list of texts; `number` and `markdown` are table.py's."""
-    return [
-        targets(result, number, markdown),
-        fills(result, number, markdown),
-        kernels(result, number, markdown),
-        article(result, number, markdown),
-        pairs(
-            "backend, 1 GiB of float32",
-            "ms",
-            {f["name"]: 1e3 * f["median_seconds"] for f in result["backends"]},
-            number,
-            markdown,
-        ),
-        pairs("A call, on the host's clock", "us", result["calls_us"], number, markdown),
-    ]
+    parts = {
+        "targets": targets,
+        "fills": fills,
+        "kernels_share": kernels,
+        "article": article,
+        "models": models,
+        "backends": backends,
+        "calls_us": calls,
+        "first_fill_ms": first_fills,
+        "failed": failed,
+    }
+    return [make(result, number, markdown) for name, make in parts.items() if name in result]
 
 
 def targets(result, number, markdown):
     """What is asked, and what was measured."""
     rows = [
-        [t["what"], number(t["at_least"]), number(t["measured"]), "yes" if t["reached"] else "no"]
+        [
+            t["what"],
+            number(t.get("at_least")),
+            number(t.get("at_most")),
+            number(t["measured"]),
+            "yes" if t["reached"] else "no",
+        ]
         for t in result["targets"]
     ]
-    return markdown(["Target", "at least", "measured", "reached"], rows)
+    return markdown(["Target", "at least", "at most", "measured", "reached"], rows)
 
 
 def fills(result, number, markdown):
     """Every case: bandwidth and speed on the large buffer, time for the article's weights."""
-    count = result["weights"][0]["samples"]
-    weights = {f["name"]: f["median_seconds"] for f in result["weights"] if f["samples"] == count}
+    weights = {f["name"]: f for f in result.get("weights", ())}
+    count = max((f["samples"] for f in weights.values()), default=0)
     rows = [
         [
             f["name"],
             number(f["bytes"] / f["median_seconds"] / 1e12),
             number(1 / f["ratio_to_fastest_write"]),
             number(f["million_samples_per_second"] / 1e3),
-            number(1e3 * weights[f["name"]]) if f["name"] in weights else "",
+            number(1e3 * weights[f["name"]]["median_seconds"]) if samples(weights, f["name"]) == count else "",
         ]
         for f in result["fills"]
     ]
     header = ["Fill", "TB/s", "share of the fastest write", "10^9 samples/s", f"{count:,} samples, ms"]
     return markdown(header, rows)
+
+
+def samples(entries, name):
+    """How many samples a case of that name has; None where there is none."""
+    return entries[name]["samples"] if name in entries else None
 
 
 def kernels(result, number, markdown):
@@ -73,6 +82,38 @@ def article(result, number, markdown):
         for what, times in result["article"].items()
     ]
     return markdown(["10000, 5000, 1000, 10; batch 10000", "ms", "the article's, ms"], rows)
+
+
+def models(result, number, markdown):
+    """Models down, ways across, in ms."""
+    times = {tuple(f["name"].rsplit(": ", 1)): 1e3 * f["median_seconds"] for f in result["models"]}
+    ways = list(dict.fromkeys(way for _, way in times))
+    rows = [
+        [model, *(number(times.get((model, way))) for way in ways)]
+        for model in dict.fromkeys(model for model, _ in times)
+    ]
+    return markdown(["A model, ms", *ways], rows)
+
+
+def backends(result, number, markdown):
+    """Who makes the samples, and the halves of backend="host"."""
+    times = {f["name"]: 1e3 * f["median_seconds"] for f in result["backends"]}
+    return pairs(f"backend, {result['backends'][0]['bytes'] / 2**30:.3g} GiB of float32", "ms", times, number, markdown)
+
+
+def calls(result, number, markdown):
+    """Small arrays."""
+    return pairs("A call, on the host's clock", "us", result["calls_us"], number, markdown)
+
+
+def first_fills(result, number, markdown):
+    """With kernels to compile, and with kernels that another process has compiled."""
+    return pairs("The first fill in a process", "ms", result["first_fill_ms"], number, markdown)
+
+
+def failed(result, number, markdown):
+    """What could not be measured, and why."""
+    return "\n".join(f"- {name} failed: {error}" for name, error in result["failed"].items())
 
 
 def pairs(title, unit, values, number, markdown):

@@ -1,9 +1,12 @@
 """benchmarks/bench_gpu.py: its cases write what they say, where there is a GPU; its tables, where there is none."""
 
+import json
 import subprocess
 import sys
+from functools import partial
 
 import bench_gpu
+import gpu_calls
 import gpu_peers
 import gpu_targets
 import kernel_limits
@@ -13,7 +16,7 @@ import pytest
 import table
 from conftest import ROOT
 
-from pyinit import _core
+from pyinit import _core, bench
 
 SIZE = 20_000
 
@@ -41,7 +44,16 @@ def made_up():
         "CuPy XORWOW normal float32": 6.0,
         "cuRAND Philox normal float32": 1.3,
         "cuRAND Philox uniform float32": 1.2,
+        "JAX rbg normal float32": 7.0,
     }
+    models = {
+        "GPT-2 XL float32: pyinit.initialize": 3.0,
+        "GPT-2 XL float32: PyTorch's loop of normal_": 5.0,
+        "GPT-2 XL float32: pyinit, flat": 2.0,
+        "20,000 of 10,000 float32: pyinit.initialize": 80.0,
+        "20,000 of 10,000 float32: PyTorch's loop of normal_": 160.0,
+    }
+    halves = {gpu_calls.HOST: 22.0, gpu_calls.HOST_FILL: 20.0, gpu_calls.HOST_COPY: 19.0}
     fills = [entry(name, 10**9, seconds / 1e3, 1e-3) for name, seconds in times.items()]
     weights = [entry(name, 55_010_000, seconds / 1e4, 1e-4) for name, seconds in times.items()]
     result = {
@@ -49,10 +61,12 @@ def made_up():
         "device": {"gpu": "a GPU", "multiprocessors": 132, "clock_hz": 0.99e9, "versions": {"cupy": "14"}},
         "fills": fills,
         "weights": weights,
-        "backends": [entry('backend="host"', 2**28, 0.02, 0.02)],
+        "models": [entry(name, 10**9, ms / 1e3, 1.0) for name, ms in models.items()],
+        "backends": [entry(name, 2**28, ms / 1e3, 0.02) for name, ms in halves.items()],
         "article": {"initialization": {"median_ms": 0.25}, "training": {"median_ms": 400.0}},
         "article_asked_ms": bench_gpu.ARTICLE_MS,
-        "calls_us": {"pyinit, 8 elements": 30.0},
+        "calls_us": {"pyinit, 8 elements": 30.0, "pyinit on PyTorch's tensor, 8 elements": 11.0},
+        "first_fill_ms": {"philox, first process": 500.0, "philox, second process": 12.0},
         "kernels_share": {"missing": "there is no disassembler"},
     }
     return result | {"targets": gpu_targets.reached(result)}
@@ -60,16 +74,41 @@ def made_up():
 
 def test_targets():
     targets = {t["what"]: t for t in made_up()["targets"]}
-    assert [t["reached"] for t in targets.values()] == [True, True, True, True, False, True]
+    missed = {what for what, t in targets.items() if not t["reached"]}
+    assert missed == {
+        "speed, truncated to plain normals",
+        "time, initialize to PyTorch's loop, 20,000 of 10,000 float32",
+        "us, pyinit, 8 elements",
+    }
+    assert len(targets) == 12
     assert targets["share of the write bandwidth, philox normal float32"]["measured"] == pytest.approx(0.8)
     assert targets["speed, philox normal float32 to cuRAND Philox normal float32"]["measured"] == pytest.approx(1.04)
     assert targets["0.15 ms to the time for 55,010,000 weights"]["measured"] == pytest.approx(1.2)
+    assert targets["time, initialize to PyTorch's loop, GPT-2 XL float32"]["measured"] == pytest.approx(0.6)
+    assert targets['time, backend="host" to the slower of its fill and its copy']["measured"] == pytest.approx(1.1)
+    assert targets["ms, first fill, philox, second process"]["at_most"] == 20
+
+
+def test_what_is_not_there_has_no_target():
+    result = made_up()
+    for name in ("weights", "models", "backends", "first_fill_ms", "article", "calls_us", "kernels_share"):
+        del result[name]
+        result["targets"] = gpu_targets.reached(result)
+        assert "philox normal float32" in table.tables(result)
+    assert len(result["targets"]) == 5
+    without = made_up()
+    without["models"] = [f for f in without["models"] if "PyTorch" not in f["name"]]
+    assert len(gpu_targets.reached(without)) == 10
 
 
 def test_tables():
     text = table.tables(made_up())
     assert "2 processors of a CPU; GCC; a GPU, 132 multiprocessors; numpy 2, cupy 14." in text
-    assert "| speed, truncated to plain normals | 1.00 | 0.50 | no |" in text
+    assert "| speed, truncated to plain normals | 1.00 |  | 0.50 | no |" in text
+    assert "| ms, first fill, philox, second process |  | 20.0 | 12.0 | yes |" in text
+    assert "| A model, ms | pyinit.initialize | PyTorch's loop of normal_ | pyinit, flat |" in text
+    assert "| 20,000 of 10,000 float32 | 80.0 | 160 |  |" in text
+    assert '| backend="host" | 22.0 |' in text
     assert "| philox normal float32 | 3.20 | 0.80 | 800 | 0.12 |" in text
     assert "| training | 400 | 2,310 |" in text
 
@@ -110,6 +149,35 @@ def test_without_a_gpu():
     assert done.stderr.count("\n") == 1
 
 
+def test_results_are_written_after_each_part(tmp_path):
+    """And one that fails takes no other along."""
+    path, seen = tmp_path / "result.json", []
+
+    def see(found):
+        seen.append(json.loads(path.read_text()) if path.exists() else None)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    timings = bench.measure([bench.Case("a", lambda: None, 1, 4), bench.Case("b", lambda: None, 1, 4)], 1)
+    result = {"device": {}}
+    parts = [
+        ("backends", partial(see, ZeroDivisionError("at first"))),
+        ("calls_us", partial(see, {"pyinit, 8 elements": 1.0})),
+        ("parts", partial(see, timings[:1])),
+        ("parts", partial(see, timings[1:])),
+        ("backends", partial(see, ValueError("again"))),
+    ]
+    bench_gpu.collect(parts, result, path)
+    assert seen[0] is None
+    assert seen[1]["failed"] == {"backends": "ZeroDivisionError: at first"}
+    assert seen[2]["targets"][0]["reached"]
+    assert [f["name"] for f in seen[3]["parts"]] == ["a"]
+    written = json.loads(path.read_text())
+    assert [f["name"] for f in written["parts"]] == ["a", "b"]
+    assert written["failed"] == {"backends": "ZeroDivisionError: at first"}
+
+
 @pytest.mark.gpu
 def test_every_case_writes_its_samples(cupy):
     out = cupy.empty(SIZE, np.float32)
@@ -131,8 +199,8 @@ def test_every_case_writes_its_samples(cupy):
 @pytest.mark.gpu
 def test_backends(cupy):
     out = cupy.zeros(SIZE, np.float32)
-    for case in bench_gpu.backends(cupy, out)[:1]:
+    for case in gpu_calls.backends(cupy, out)[:1]:
         case.run()
         assert out.any()
-    assert all(case.time() > 0 for case in bench_gpu.backends(cupy, out))
-    assert len(bench_gpu.small_calls(cupy)) >= 3
+    assert all(case.time() > 0 for case in gpu_calls.backends(cupy, out))
+    assert len(gpu_calls.small_calls(cupy)) >= 3

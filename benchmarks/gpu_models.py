@@ -1,0 +1,89 @@
+"""Whole models on a GPU: `pyinit.initialize` beside a loop of PyTorch's `normal_` and one flat fill."""
+
+import math
+from functools import partial
+
+import bench_initialize
+import gpu_peers
+
+import pyinit
+from pyinit.bench import SEED, Case
+from pyinit.initializers import normal
+
+MODELS = {
+    "GPT-2 XL": (bench_initialize.gpt2_shapes(), bench_initialize.GPT2_PLAN),
+    "20,000 of 10,000": (bench_initialize.small_shapes(), {"*": normal(std=0.02)}),
+}
+INITIALIZE, LOOP, FILL, NORMAL_ = "pyinit.initialize", "PyTorch's loop of normal_", "pyinit, flat", "PyTorch, flat"
+DTYPES = {"float32": "f4", "bfloat16": "u2"}  # and what CuPy has for it
+
+
+class Named:
+    """A CuPy array of integers as elements of a type that CuPy lacks, by its name."""
+
+    def __init__(self, array, dtype):
+        self.array, self.dtype = array, dtype
+
+    @property
+    def __cuda_array_interface__(self):
+        return self.array.__cuda_array_interface__
+
+
+def typed(array, dtype):
+    """An array as pyinit is to see it."""
+    return array if array.dtype == dtype else Named(array, dtype)
+
+
+def elements(models=None):
+    """How many the largest of the models has."""
+    return max(sum(map(math.prod, shapes.values())) for shapes, _ in (models or MODELS).values())
+
+
+def cases(memory, tensor, synchronise, models=None, typed=typed):
+    """Every model in float32 and bfloat16, by every way.
+
+    The time is the host's, from the first call until the device is done with the last.
+
+    Parameters
+    ----------
+    memory : array of float32
+        Flat, of `elements` or more: of it the parameters are views.
+    tensor : torch.Tensor or None
+        Of the same memory; None where there is no PyTorch.
+    synchronise : callable
+        Waits until the device is done.
+    models : dict, optional
+        Names to shapes and a plan.
+    typed : callable
+        Gives pyinit's view of an array that has integers for a dtype.
+    """
+    found = []
+    for model, (shapes, plan) in (models or MODELS).items():
+        size = elements({model: (shapes, plan)})
+        for dtype, stored in DTYPES.items():
+            flat = memory.view(stored)[:size]
+            params = {name: typed(part, dtype) for name, part in bench_initialize.views(flat, shapes).items()}
+            ways = {
+                INITIALIZE: partial(pyinit.initialize, params, SEED, plan),
+                FILL: partial(pyinit.Stream(SEED).fill_normal, typed(flat, dtype), std=0.02),
+            }
+            if tensor is not None:
+                whole = gpu_peers.viewed(tensor, dtype)[:size]
+                parts = list(bench_initialize.views(whole, shapes).values())
+                ways |= {LOOP: partial(fill_each, parts), NORMAL_: partial(fill_each, [whole])}
+            for way, run in ways.items():
+                done = partial(in_full, run, synchronise)
+                found.append(Case(f"{model} {dtype}: {way}", done, size, flat.nbytes))
+    return found
+
+
+def fill_each(tensors):
+    """What a model's loop in PyTorch does."""
+    for tensor in tensors:
+        tensor.normal_(std=0.02)
+
+
+def in_full(run, synchronise):
+    """A call, until the device is done."""
+    run()
+    synchronise()
