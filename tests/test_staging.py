@@ -101,14 +101,14 @@ class Begin:
 def small(monkeypatch):
     """Pieces of 1024 samples, parts of 256; and no thread is left behind."""
     monkeypatch.setattr(staging, "PIECE_BYTES", 4096)
-    monkeypatch.setattr(staging, "PART_BYTES", 1024)
+    monkeypatch.setattr(staging, "LEAST_PART_BYTES", 1024)
     before = threading.active_count()
     yield
     assert threading.active_count() == before
 
 
 def fill(device, look=lambda first: None, num_threads=4):
-    staging.fill(device.array, Begin(look), NORMAL, None, num_threads, staging.buffers(device.array))
+    staging.fill(device.array, Begin(look), NORMAL, None, num_threads, staging.buffers(device.array, num_threads))
 
 
 @pytest.mark.parametrize("num_threads", [1, 2, 3, 8])
@@ -233,23 +233,26 @@ def test_ctrl_c(num_threads):
 def test_small_arrays_take_one_buffer_and_no_thread(monkeypatch):
     monkeypatch.undo()
     array = Device().array
-    assert [len(buffer.memory) for buffer in staging.buffers(array)] == [4 * COUNT]
+    assert [len(buffer.memory) for buffer in staging.buffers(array, 4)] == [4 * COUNT]
     names = set()
-    staging.fill(array, Begin(lambda first: names.add(threading.get_ident())), NORMAL, None, 4, staging.buffers(array))
+    staging.fill(
+        array, Begin(lambda first: names.add(threading.get_ident())), NORMAL, None, 4, staging.buffers(array, 4)
+    )
     assert names == {threading.get_ident()}
 
 
 def test_sizes_of_pieces(monkeypatch):
-    """Several of an array that is not small, none above the largest size."""
+    """Several of an array that is not small, none above the largest size, and a part for each thread."""
     monkeypatch.undo()
     monkeypatch.setattr(StandIn, "staging_buffer", lambda array, size: range(size))
 
-    def sizes(nbytes):
+    def sizes(nbytes, threads=16):
         array = StandIn(np.broadcast_to(np.float32(0), (nbytes // 4,)), 0)
-        return [len(buffer.memory) for buffer in staging.buffers(array)]
+        return [len(buffer.memory) for buffer in staging.buffers(array, threads)]
 
     assert sizes(2**30) == [2**26] * 3
-    assert sizes(2**36) == [2**26] * 3
+    assert sizes(2**36, 64) == [2**26] * 3
+    assert sizes(2**30, 2) == [2**23] * 3
     assert sizes(2**28) == [2**25] * 3
     assert sizes(2**23) == [2**22] * 2
     assert sizes(4) == [4]

@@ -17,10 +17,12 @@ from pyinit import _core
 from pyinit.kernels.device_arrays import Copy, DeviceArray
 from pyinit.kernels.teams import Work, team
 
-PIECE_BYTES = 1 << 26  # at most; by then a copy has long reached its full speed
-PIECES = 8  # of an array, at least: nothing overlaps with the first piece's fill and the last one's copy
-PART_BYTES = 1 << 20  # of a piece, at least, for one thread: handing out less takes longer than filling it
-PARTS = 4  # of a piece, at least, before there are several pieces
+PART_BYTES = 1 << 22  # that a thread fills at a time: a piece has one for each thread
+LEAST_PART_BYTES = 1 << 20  # to hand out less takes as long as to fill it
+PIECE_BYTES = 1 << 26  # at most, since memory that a device copies from takes long to get
+PIECES = (
+    8  # of an array, unless they would be small: nothing overlaps with the first one's fill and the last one's copy
+)
 BUFFERS = 3  # one is copied from, one is being filled, and one is next, so that no thread waits for a piece's end
 
 
@@ -37,11 +39,17 @@ class StagingBuffer:
             self.copied.wait()
 
 
-def buffers(array: DeviceArray) -> list[StagingBuffer]:
+def buffers(array: DeviceArray, num_threads: Any) -> list[StagingBuffer]:
     """Give as many as the pieces of an array take in turn."""
     total = array.size * array.dtype.itemsize
-    size = min(total, PIECE_BYTES, max(-(-total // PIECES), PARTS * PART_BYTES))
+    most = min(PIECE_BYTES, threads_of(num_threads) * PART_BYTES)
+    size = min(total, most, max(-(-total // PIECES), 4 * LEAST_PART_BYTES))
     return [StagingBuffer(array.staging_buffer(size)) for _ in range(min(BUFFERS, -(-total // size)))]
+
+
+def threads_of(num_threads: Any) -> int:
+    """Give the number of threads of a fill."""
+    return _core.check_threads(num_threads) or _core.default_threads()
 
 
 @contextmanager
@@ -79,8 +87,8 @@ def fill(
     whole, origin = window or (array.shape, (0,) * array.ndim)
     itemsize = array.dtype.itemsize
     size = min(len(buffer.memory) for buffer in buffers)
-    threads = _core.check_threads(num_threads) or _core.default_threads()
-    part_bytes = max(size // threads, PART_BYTES)
+    threads = threads_of(num_threads)
+    part_bytes = max(size // threads, LEAST_PART_BYTES)
     threads = min(threads, -(-array.size * itemsize // part_bytes))
 
     def write(part: NDArray[Any], where: tuple[int, ...]) -> None:
