@@ -35,7 +35,7 @@ class Team:
     size : int
         How many threads `begin` starts; 0 where none can start.
     threads : list of Thread
-        Those that have started.
+        Those that have started, or are starting.
     """
 
     def __init__(self, size: int) -> None:
@@ -48,12 +48,12 @@ class Team:
         """Start the threads, or as many as the system allows."""
         while len(self.threads) < self.size:
             thread = Thread(target=self.run, name="pyinit fill")
+            self.threads.append(thread)  # first: Ctrl-C may come while it starts
             try:
                 thread.start()
             except RuntimeError:  # no more threads can start: those that did do the work
+                self.threads.pop()
                 self.size = len(self.threads)
-            else:
-                self.threads.append(thread)
 
     def begin(self, tasks: Iterable[Callable[[], object]]) -> Work:
         """Hand out tasks, or do them where there is no thread."""
@@ -92,7 +92,8 @@ class Team:
         self.drop()
         self.todo.put(None)
         for thread in self.threads:
-            thread.join()
+            if thread.is_alive():  # or Ctrl-C came before it ran: it finds the queue's end
+                thread.join()
 
 
 @contextmanager
