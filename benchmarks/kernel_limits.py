@@ -114,7 +114,7 @@ def turns(operations):
 
 def limits(key):
     """A kernel's counts, and what they allow, as a dict for JSON."""
-    name = kernel_name(key, is_run=True)
+    name = kernel_name(key)
     code = nvrtc.compiled(source(key, _core.JOB_BYTES), ARCHITECTURE, (*FLAGS, "--ptxas-options=-v"))
     operations = main_loop(instructions(nvrtc.disassembled(code.binary), name))
     itemsize = BYTES[key.dtype]

@@ -282,7 +282,8 @@ PYI_INLINE void fill_window(const pyi_job *job, PYI_GLOBAL char *out, const PYI_
     }
 }
 
-/* What one launch fills: items, the jobs whose constants they have, and their windows. */
+/* What one launch fills: items, the jobs whose constants they have, and their windows. Addresses count from that of a
+ * kernel's parameter, 0 on CUDA, so that the compiler knows them to be of a device's memory. */
 typedef struct {
     const PYI_GLOBAL pyi_device_item *items;
     const PYI_GLOBAL pyi_job *jobs;
@@ -290,6 +291,9 @@ typedef struct {
     uint32_t count;
     uint64_t tiles; /* of all items */
 } pyi_cuda_table;
+#define PYI_CUDA_TABLE(table, jobs, windows, count, tiles)                                        \
+    {(const PYI_GLOBAL pyi_device_item *)(table), (const PYI_GLOBAL pyi_job *)((table) + (jobs)), \
+     (const PYI_GLOBAL pyi_cuda_window *)((table) + (windows)), count, tiles}
 
 /* The item that a tile is of. */
 PYI_INLINE uint32_t item_of(const pyi_cuda_table *t, uint64_t tile)
@@ -377,12 +381,15 @@ PYI_INLINE void fill_items(const pyi_job *given, PYI_GLOBAL char *memory, const 
     PYI_CUDA_KERNEL generator##_##method##_##dtype##_run(const __grid_constant__ pyi_job job, char *out, \
                                                          uint64_t first, uint64_t count)                 \
     {                                                                                                    \
+        const pyi_team all = {blockIdx.x, gridDim.x};                                                    \
         share_constants(&job, method, dtype);                                                            \
-        fill_run(&job, out, first, count, (pyi_team){blockIdx.x, gridDim.x}, generator, method, dtype);  \
+        fill_run(&job, out, first, count, all, generator, method, dtype);                                \
     }
-#define PYI_CUDA_ITEMS(generator, method, dtype)                                                         \
-    PYI_CUDA_KERNEL generator##_##method##_##dtype##_items(const __grid_constant__ pyi_job job,          \
-                                                           const __grid_constant__ pyi_cuda_table table) \
-    {                                                                                                    \
-        fill_items(&job, 0, &table, generator, method, dtype);                                           \
+#define PYI_CUDA_ITEMS(generator, method, dtype)                                                               \
+    PYI_CUDA_KERNEL generator##_##method##_##dtype##_items(const __grid_constant__ pyi_job job, char *memory,  \
+                                                           const char *table, uint64_t jobs, uint64_t windows, \
+                                                           uint32_t count, uint64_t tiles)                     \
+    {                                                                                                          \
+        const pyi_cuda_table parts = PYI_CUDA_TABLE(table, jobs, windows, count, tiles);                       \
+        fill_items(&job, memory, &parts, generator, method, dtype);                                            \
     }

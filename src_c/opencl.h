@@ -44,9 +44,7 @@ typedef long int64_t;
                                                          const __global char *table, uint64_t jobs, uint64_t windows, \
                                                          uint32_t count, uint64_t tiles)                              \
     {                                                                                                                 \
-        const pyi_cuda_table parts = {(const __global pyi_device_item *)table,                                        \
-                                      (const __global pyi_job *)(table + jobs),                                       \
-                                      (const __global pyi_cuda_window *)(table + windows), count, tiles};             \
+        const pyi_cuda_table parts = PYI_CUDA_TABLE(table, jobs, windows, count, tiles);                              \
         fill_items(&job, buffer, &parts, generator, method, dtype);                                                   \
     }
 #else

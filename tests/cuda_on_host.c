@@ -14,7 +14,12 @@
 PYI_EACH_GENERATOR(DEFINE_GENERATOR, , )
 
 typedef void run_kernel(const pyi_job job, char *out, uint64_t first, uint64_t count);
-typedef void items_kernel(const pyi_job job, const pyi_cuda_table table);
+typedef void items_kernel(const pyi_job job, char *memory, const char *table, uint64_t jobs, uint64_t windows,
+                          uint32_t count, uint64_t tiles);
+typedef struct {
+    const char *table;
+    uint64_t jobs, windows, count, tiles;
+} arguments;
 typedef struct {
     run_kernel *run;
     items_kernel *items;
@@ -38,8 +43,8 @@ EXPORT int cuda_threads(void) { return PYI_CUDA_THREADS; }
 EXPORT int cuda_blocks(void) { return PYI_CUDA_BLOCKS; }
 
 /* The launch of a grid of `blocks` with `threads` each; of these blocks those of [from, to), in falling order if
- * `backwards`: the order must not matter. `table` null: one run of `count` samples from `first` on. */
-EXPORT void launch(const pyi_job *job, char *out, uint64_t first, uint64_t count, const pyi_cuda_table *table,
+ * `backwards`: the order must not matter. `items` null: one run of `count` samples from `first` on. */
+EXPORT void launch(const pyi_job *job, char *out, uint64_t first, uint64_t count, const arguments *items,
                    unsigned blocks, unsigned threads, unsigned from, unsigned to, int backwards)
 {
     const pyi_fpenv saved = pyi_fpenv_enter();
@@ -49,8 +54,9 @@ EXPORT void launch(const pyi_job *job, char *out, uint64_t first, uint64_t count
         for (unsigned t = 0; t < threads; t++) {
             blockIdx.x = backwards ? to - 1 - (b - from) : b;
             threadIdx.x = backwards ? threads - 1 - t : t;
-            if (table)
-                KERNELS[job->generator][job->method][job->dtype].items(*job, *table);
+            if (items)
+                KERNELS[job->generator][job->method][job->dtype].items(
+                    *job, NULL, items->table, items->jobs, items->windows, (uint32_t)items->count, items->tiles);
             else
                 KERNELS[job->generator][job->method][job->dtype].run(*job, out, first, count);
         }

@@ -44,7 +44,7 @@ class HostKernels:
         memory = np.frombuffer(table, np.uint8).copy()
         start = memory.ctypes.data
         assert start % 8 == 0
-        packed = struct.pack("=QQQQQ", start, start + jobs, start + windows, launch.count, launch.tiles)
+        packed = struct.pack("=QQQQQ", start, jobs, windows, launch.count, launch.tiles)
         assert tuple(np.frombuffer(launch.job, np.int32, 3)) == launch.key
         self.start(launch.job, None, (0, 0), packed, THREADS * launch.tiles, some)
 

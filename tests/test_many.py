@@ -1,11 +1,12 @@
-"""Many arrays in one call: each as if it were filled alone, on the host and on devices; and arrays that share memory."""
+"""Many arrays in one call, on the host and on devices: each as if filled alone, and none that share memory."""
 
 import numpy as np
 import pytest
 from cuda_stand_in import OnDevice, host_kernels
-from hypothesis import assume, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from kinds import CASES, DTYPES, KINDS, empty
+from opencl_device import queue
 from test_cuda_source import grids, windows
 from test_windows import generators
 
@@ -14,7 +15,7 @@ from pyinit.arrays import view
 from pyinit.distributions import constant, normal, truncated_normal
 from pyinit.kernels.filling import fill_batch
 
-__all__ = ["host_kernels"]
+__all__ = ["host_kernels", "queue"]
 
 
 @st.composite
@@ -78,6 +79,44 @@ def test_each_as_if_it_were_alone_on_a_device(host_kernels, generator, given, gr
     assert_as_alone(given, root)
     methods = {_core.check_dtype(CASES[kind[0]], out.dtype) for kind, out, _, _ in given if out.size}
     assert host_kernels.launched - launched == len(methods)
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(generators, st.lists(arrays(60_000), max_size=9))
+def test_each_as_if_it_were_alone_on_an_opencl_device(queue, generator, given):
+    """Parts of one buffer in one launch for each kernel; an array in a buffer of its own in another."""
+    cla = pytest.importorskip("pyopencl.array")
+    starts = np.cumsum([0, *(-(-_room(out) // 64) * 64 for _, out, _, _ in given)])
+    memory = cla.to_device(queue, np.full(starts[-1] + 64, 0xA5, np.uint8))
+    root, batches, outs = Stream(5, generator), {}, []
+    for i, (kind, out, whole, where) in enumerate(given):
+        low = _core.extent(out)[0] if out.size else out.ctypes.data
+        buffer, start = memory.base_data, int(starts[i]) + out.ctypes.data - low
+        if i % 4 == 3:
+            buffer, start = (
+                cla.to_device(queue, np.full(_room(out) + 64, 0xA5, np.uint8)).base_data,
+                out.ctypes.data - low,
+            )
+        there = cla.Array(queue, out.shape, out.dtype, data=buffer, offset=start, strides=out.strides)
+        seen = view(there)
+        batch, members = batches.setdefault(seen.memory, (_core.Batch(root, {}), []))
+        batch.add(str(i), seen.geometry, CASES[kind[0]], whole, where, seen.start, seen.queue)
+        members.append(seen)
+        outs.append((buffer, start))
+    for batch, members in batches.values():
+        batch.check()
+        fill_batch(batch, members)
+    for (buffer, start), (_, out, _, _) in zip(outs, given):
+        if out.size:
+            host = cla.Array(queue, buffer.size, np.uint8, data=buffer).get()
+            out[...] = np.ndarray(out.shape, out.dtype, host, start, out.strides)
+    assert_as_alone(given, root)
+
+
+def _room(out):
+    """The bytes from the first one of an array to the last."""
+    low, high = _core.extent(out) if out.size else (0, 0)
+    return high - low
 
 
 def test_tails_of_several_distributions_in_one_launch(host_kernels):

@@ -14,6 +14,7 @@ from test_windows import generators, positions
 
 from pyinit import Stream, _core
 from pyinit.kernels import sources, staging
+from pyinit.kernels.device_arrays import KernelKey
 from pyinit.opencl import driver, programs
 
 __all__ = ["queue"]
@@ -219,9 +220,9 @@ def test_a_stream_of_two_arrays(queue):
 def test_both_sides_agree_on_the_size_of_a_job(queue):
     import pyopencl as cl
 
-    text = sources.source((0, 0, 0), _core.JOB_BYTES + 8, "OPENCL")
+    text = sources.source(KernelKey(0, 0, 0), _core.JOB_BYTES + 8, "OPENCL")
     with pytest.raises(cl.RuntimeError, match="BUILD_PROGRAM_FAILURE"):
         programs.build(queue.context, queue.device, text, sources.OPENCL_OPTIONS)
-    text = sources.source((0, 0, 0), _core.JOB_BYTES, "OPENCL")
+    text = sources.source(KernelKey(0, 0, 0), _core.JOB_BYTES, "OPENCL")
     with pytest.raises(cl.RuntimeError, match="pyinit must not be built with -ffast-math"):
         programs.build(queue.context, queue.device, text, (*sources.OPENCL_OPTIONS, "-cl-fast-relaxed-math"))

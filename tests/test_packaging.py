@@ -21,7 +21,7 @@ include = pathlib.Path(pyinit.__file__).parent / "include"
 assert {"pyinit.h", "simd_scalar.h", "fill.inc.h", "fill.cu", "assign.cl"} <= {p.name for p in include.iterdir()}
 assert pyinit.get_include() == str(include)
 from pyinit.kernels import sources
-assert "__global__" in sources.source((0, 0, 0), 400)
+assert "__global__" in sources.source(sources.KernelKey(0, 0, 0), 400)
 assert np.random.Generator(pyinit.BitGenerator(0)).random() == pyinit.Stream(0).uniform(1, np.float64)[0]
 from pyinit.network import Dense, Network
 net = Network(3, [Dense(2)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pyinit import _core
 from pyinit.cuda import compiler, curand
 from pyinit.cuda.driver import cupy, current, current_device, device_of
 from pyinit.kernels.device_arrays import DeviceArray, KernelKey
-from pyinit.kernels.layouts import Layout, grid
+from pyinit.kernels.layouts import Layout
 
 
 class Recorded:
@@ -67,9 +66,8 @@ class CudaArray(DeviceArray):
         table, jobs, windows = launch.table()
         there = cupy().cuda.alloc(len(table))  # given back in the order of the stream
         there.copy_from_host_async(np.frombuffer(table, np.uint8).ctypes.data, len(table))
-        pointers = there.ptr, there.ptr + jobs, there.ptr + windows, launch.count, launch.tiles
-        units = kernel.threads * launch.tiles
-        kernel.start(units, _core.Arguments(launch.job, struct.pack("=QQQQQ", *pointers)))
+        arguments = _core.Arguments(launch.job, 0, there.ptr, jobs, windows, launch.count, launch.tiles)
+        kernel.start(kernel.threads * launch.tiles, arguments)
 
     def staging_buffer(self, size: int) -> NDArray[np.uint8]:
         cuda = cupy().cuda

@@ -36,9 +36,7 @@ class Kernel(NamedTuple):
         cuda = cupy().cuda
         blocks = grid(units, self.multiprocessors, self.blocks_per_multiprocessor, self.threads)
         stream = cuda.get_current_stream().ptr
-        cuda.driver.launchKernel(
-            self.function.ptr, blocks, 1, 1, self.threads, 1, 1, 0, stream, arguments.address, 0
-        )
+        cuda.driver.launchKernel(self.function.ptr, blocks, 1, 1, self.threads, 1, 1, 0, stream, arguments.address, 0)
 
 
 def machine_code(key: KernelKey) -> bytes:

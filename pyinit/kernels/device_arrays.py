@@ -28,7 +28,7 @@ class KernelKey(NamedTuple):
     generator: int
     method: int
     dtype: int
-    kind: str
+    kind: str = "run"
 
 
 class Copy(Protocol):

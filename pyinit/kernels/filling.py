@@ -100,7 +100,7 @@ def fill_batch(batch: _core.Batch, arrays: Sequence[DeviceArray]) -> None:
 
 def by_host(request: Request) -> Run:
     """Have the host make the samples, and the device copy them."""
-    array, distribution, window, num_threads = request.array, request.distribution, request.window, request.num_threads
+    array, distribution, *_, window, num_threads = request
     buffers = staging.buffers(array, num_threads)
     return lambda begin: staging.fill(array, begin, distribution, window, num_threads, buffers)
 

@@ -24,9 +24,7 @@ WITHOUT_DOUBLES = "-cl-single-precision-constant"  # where a device has none, el
 DTYPES = tuple(row.enumerator for row in _core.DTYPES.values())
 # Kernels that larger CUDA blocks make faster: 767 for 747 10^9 float32 a second on an H200.
 LARGER_BLOCKS = {
-    KernelKey(
-        _core.GENERATORS["philox"], _core.METHODS.index("PYI_METHOD_BOX_MULLER"), _core.DTYPES[dtype].number, "run"
-    )
+    KernelKey(_core.GENERATORS["philox"], _core.METHODS.index("PYI_METHOD_BOX_MULLER"), _core.DTYPES[dtype].number)
     for dtype in ("float32", "float16", "bfloat16")
 }
 
@@ -36,7 +34,7 @@ def kernel_name(key: KernelKey) -> str:
 
     Examples
     --------
-    >>> pyinit.kernels.sources.kernel_name(KernelKey(0, 2, 1, "run"))
+    >>> pyinit.kernels.sources.kernel_name(KernelKey(0, 2, 1))
     'PYI_PHILOX4X32_10_PYI_METHOD_BOX_MULLER_PYI_F32_run'
     """
     return "_".join((*enumerators(key), key.kind))
@@ -53,7 +51,7 @@ def block_threads(key: KernelKey) -> int:
 
     Examples
     --------
-    >>> pyinit.kernels.sources.block_threads(KernelKey(0, 2, 1, "run"))
+    >>> pyinit.kernels.sources.block_threads(KernelKey(0, 2, 1))
     512
     """
     return 2 * THREADS if key in LARGER_BLOCKS else THREADS
@@ -76,7 +74,7 @@ def source(key: KernelKey, job_bytes: int, language: str = "CUDA") -> str:
 
     Examples
     --------
-    >>> "#include" in pyinit.kernels.sources.source(KernelKey(0, 0, 0, "run"), 360)
+    >>> "#include" in pyinit.kernels.sources.source(KernelKey(0, 0, 0), 360)
     False
     """
     return "\n".join(
