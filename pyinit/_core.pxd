@@ -97,6 +97,7 @@ cdef extern from "pyinit.h" nogil:
         pass
 
     pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id)
+    pyi_status pyi_child(pyi_stream *child, const pyi_stream *parent, const char *name)
     pyi_status pyi_skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words)
     pyi_status pyi_claim(
         pyi_stream *stream, pyi_stream *claimed, pyi_sampler sampler, pyi_dtype dtype, uint64_t count)
@@ -129,6 +130,7 @@ cdef class StreamState:
 # The core for other Cython modules, which reach it through the loaded `_core` and do not link it. Each function is
 # the one of pyinit.h with pyi_ before its name.
 cdef pyi_status stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id) noexcept nogil
+cdef pyi_status child(pyi_stream *child, const pyi_stream *parent, const char *name) noexcept nogil
 cdef pyi_status skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words) noexcept nogil
 cdef pyi_status claim(
     pyi_stream *stream, pyi_stream *claimed, pyi_sampler sampler, pyi_dtype dtype, uint64_t count) noexcept nogil

@@ -7,19 +7,19 @@ of threads are converted first, and of the array NumPy's C fields are read, neve
 
 import os
 from collections import namedtuple
-from hashlib import blake2b
 from math import prod
 from operator import index
 from threading import get_ident, main_thread
 
 cimport cython
 cimport numpy as cnp
-from cpython.object cimport PyTypeObject
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_INCREF
 from libc.float cimport DBL_MAX
 from libc.math cimport isnan
 from libc.stddef cimport ptrdiff_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcmp, memset
+from libc.string cimport memcmp, memcpy, memset
 import numpy
 from numpy import dtype as numpy_dtype, shares_memory
 
@@ -27,6 +27,7 @@ cnp.import_array()
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() noexcept
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
     double PyFloat_AS_DOUBLE(object number)
     long PyLong_AsLongAndOverflow(object number, int *overflow) except? -1
 
@@ -34,6 +35,9 @@ cdef extern from "numpy/arrayobject.h":
     enum:
         NPY_USERDEF
 
+    object PyArray_NewFromDescr(
+        PyTypeObject *subtype, cnp.dtype descr, int nd, const cnp.npy_intp *dims, const cnp.npy_intp *strides,
+        void *data, int flags, PyObject *owner)
     object PyArray_View(cnp.ndarray array, void *dtype, PyTypeObject *type)
     void *PyArray_DESCR(cnp.ndarray array)  # borrowed
 
@@ -67,6 +71,7 @@ cdef extern from "core.h" nogil:
         PYI_TILE_SAMPLES
         PYI_TILE_UNITS
 
+    uint64_t pyi_child_id(uint64_t parent, const char *name, size_t length, const char *person)
     void pyi_job_begin(pyi_job *job, const pyi_stream *claimed)
     void pyi_round(pyi_dtype dtype, const float *values, void *out, size_t count)
     pyi_status pyi_fill_described(pyi_task *task, const pyi_item *item, const pyi_options *options)

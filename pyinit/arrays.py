@@ -40,12 +40,11 @@ def view(out: Any) -> NDArray[Any] | DeviceArray:
     """
     if isinstance(out, np.ndarray):
         return out
-    tensor = _is_a(out, "torch", "Tensor")
-    if not tensor and isinstance(out, DeviceArray):
-        return out
+    if (seen := _tensor_on_host(out)) is not None:
+        return seen
     there: DeviceArray | None = cuda.view(out)
-    if there is None and not tensor:
-        there = opencl.view(out)
+    if there is None and not _is_a(out, "torch", "Tensor"):
+        there = out if isinstance(out, DeviceArray) else opencl.view(out)
     return on_host(out) if there is None else there
 
 
@@ -101,11 +100,26 @@ def on_host(out: Any) -> NDArray[Any]:
 
 def mark_modified(*arrays: Any) -> None:
     """Tell the owners of arrays that their values have changed."""
+    if (torch := sys.modules.get("torch")) is None:
+        return
+    for array in arrays:
+        # So autograd says so, should a graph still need the old values.
+        if isinstance(array, torch.Tensor) and not array.is_inference():
+            torch.autograd.graph.increment_version(array)
+
+
+def _tensor_on_host(out: Any) -> NDArray[Any] | None:
+    """See a plain tensor of torch in host memory, without the detours of `Tensor.numpy`; None if it is none."""
     torch = sys.modules.get("torch")
-    if torch is not None:
-        # So autograd says so, should a graph still need the old ones.
-        tensors = [a for a in arrays if isinstance(a, torch.Tensor) and not a.is_inference()]
-        torch.autograd.graph.increment_version(tensors)
+    if torch is None or not (type(out) is torch.Tensor or type(out) is torch.nn.Parameter) or not out.is_cpu:
+        return None
+    dtype = _torch_dtype(out.dtype)
+    if dtype is None or out.layout is not torch.strided or out.is_neg():
+        return None
+    address = out.data_ptr()
+    if not address and out.numel():
+        raise ValueError("out must have memory; got a tensor whose storage has none, as FSDP leaves some")
+    return _core.array_at(address, out.shape, out.stride(), dtype, True, out, dtype.itemsize)
 
 
 def _is_a(out: Any, module: str, name: str) -> bool:
@@ -124,14 +138,16 @@ def _viewed(out: Any, by: Callable[[Any], NDArray[Any]]) -> NDArray[Any]:
 
 
 @cache
-def _torch_record(dtype: Any) -> np.dtype[Any] | None:
-    return _core.RECORDS.get(str(dtype).removeprefix("torch."))
+def _torch_dtype(dtype: Any) -> np.dtype[Any] | None:
+    """Give NumPy's dtype for one of torch's, or None."""
+    name = str(dtype).removeprefix("torch.")
+    return _core.RECORDS.get(name) or (np.dtype(name) if name in ("bool", *_core.DTYPES) else None)
 
 
 def _from_torch(tensor: Any) -> NDArray[Any]:
     # A parameter asks for gradients, and then exports nothing; its values alone are meant here.
     torch, values = sys.modules["torch"], tensor.detach() if tensor.requires_grad else tensor
-    record = _torch_record(values.dtype)
+    record = _core.RECORDS.get(str(values.dtype).removeprefix("torch."))
     if record is None:
         return values.numpy()  # type: ignore[no-any-return]
     return values.view(torch.uint8 if record.itemsize == 1 else torch.int16).numpy().view(record)  # type: ignore[no-any-return]

@@ -50,6 +50,9 @@ pyi_kernel *pyi_dispatch(const pyi_job *job, unsigned *step);
 /* Chooses the tier: that of PYINIT_ISA, or the best; PYI_UNAVAILABLE, and the best, if there is no such tier. */
 pyi_status pyi_isa_init(void);
 
+/* The id of a child; `person`, BLAKE2b's personalisation, is null but for streams that no name of a user leads to. */
+uint64_t pyi_child_id(uint64_t parent, const char *name, size_t length, const char person[16]);
+
 /* Sets the method and the constants of a job; PYI_BAD_VALUE if a parameter is outside its valid range. */
 pyi_status pyi_describe(const pyi_distribution *distribution, pyi_dtype dtype, pyi_job *job);
 

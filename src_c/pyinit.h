@@ -97,6 +97,12 @@ typedef struct {
 /* A new stream at position 0. */
 pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id);
 
+/*
+ * The stream of a name, in UTF-8, at position 0: the one of which `initialize` fills the parameter of that name. Its id
+ * is the 8-byte BLAKE2b hash, read as a little-endian number, of the parent's id as 8 little-endian bytes and the name.
+ */
+pyi_status pyi_child(pyi_stream *child, const pyi_stream *parent, const char *name);
+
 /* Moves the stream forward by 4 * blocks + words words. */
 pyi_status pyi_skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words);
 

@@ -7,7 +7,7 @@ import reference
 
 from pyinit import _core
 from pyinit.arrays import dtype_of
-from pyinit.distributions import bits, normal, truncated_normal, uniform
+from pyinit.distributions import bits, constant, normal, truncated_normal, uniform
 
 # Parameters that float32 cannot hold: their rounding is a part of what is tested.
 CASES = {
@@ -20,6 +20,7 @@ CASES = {
     "tail": truncated_normal(0.1, 0.7, -math.inf, -6.1),
     "narrow": truncated_normal(0.1, 1.3, 1.0, 1.01),
     "subnormal": normal(0.0, 1.1e-39),
+    "constant": constant(0.3),
 }
 DTYPES = {name: dtype_of(name) for name in _core.DTYPES}
 KINDS = [(case, dtype) for case in CASES for dtype in DTYPES if (case == "bits") == (dtype == "uint32")]
@@ -41,7 +42,7 @@ def empty(shape, kind):
 
 
 def words(kind):
-    """How many words a sample takes."""
+    """How many words a sample takes; of a constant, which takes none, those that a kernel would step over."""
     return 2 if kind[1] == "float64" else 1
 
 

@@ -147,7 +147,7 @@ def test_parameters_on_a_device_may_not_share_memory(host_kernels):
     columns = {"q": OnDevice(fused[:, :4]), "k": OnDevice(fused[:, 4:]), "on host": np.zeros(3)}
     pyinit.initialize(columns, 0, plan)
     assert fused.all()
-    with pytest.raises(ValueError, match="'[qk]' and 'all' must not share memory"):
+    with pytest.raises(ValueError, match=r"'[qk]' and 'all' must not share memory"):
         pyinit.initialize(columns | {"all": OnDevice(fused[3:5])}, 0, plan)
     with pytest.raises(ValueError, match="must not share memory"):
         pyinit.initialize({"w": OnDevice(fused), "tied": OnDevice(fused)}, 0, plan)

@@ -162,7 +162,7 @@ def test_a_constant_is_the_value_rounded(tier, dtype, value):
 
 def test_constants_that_a_type_cannot_hold():
     out = np.ones(3, np.float16)
-    with pytest.raises(ValueError, match="value must be at most 65504 in size, or infinite; got 65505.0 in float16"):
+    with pytest.raises(ValueError, match=r"value must be at most 65504 in size, or infinite; got 65505\.0 in float16"):
         Stream(0).fill(out, constant(65505))
     with pytest.raises(ValueError, match="value must be a number; got nan"):
         constant(np.nan)

@@ -1,7 +1,5 @@
 """Filling a model whose schemes are known: a list of parameters, checked together before anything is written."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +7,7 @@ from hypothesis import strategies as st
 from test_windows import generators
 
 from pyinit import Stream, _core, initialize, initializers
+from pyinit.distributions import normal
 from pyinit.models import Parameter, fill
 
 
@@ -110,14 +109,14 @@ def test_threads_may_be_any_integer(kind):
         fill([Parameter("w", out, "normal")], 0, num_threads=kind(0))
 
 
-def test_two_names_of_one_id_are_refused(monkeypatch):
-    """A collision of 64 bits takes too long to find, so one is made up."""
-
-    def length(text, digest_size, person):
-        return SimpleNamespace(digest=lambda: (len(text) - 8).to_bytes(8, "little"))
-
-    monkeypatch.setattr(_core, "blake2b", length)
-    first, second = nines(3), nines(3)
-    with pytest.raises(ValueError, match="'ab' and 'xy' must have streams of their own; both have id 0x2"):
-        fill([Parameter("ab", first, "normal"), Parameter("xy", second, "normal")], 0)
-    assert (first == 9).all()
+def test_two_names_of_one_id_are_refused():
+    """A collision of 64 bits takes too long to find, so that of 'xy' is taken already."""
+    root = Stream(0)
+    batch = _core.Batch(root, {root.child("xy").id: "ab"})
+    batch.add("xy", nines(3), normal())
+    with pytest.raises(ValueError, match="'ab' and 'xy' must have streams of their own; both have id 0x"):
+        batch.check()
+    again = nines(3)
+    with pytest.raises(ValueError, match="'ab' and 'ab' must have streams of their own"):
+        fill([Parameter("ab", nines(3), "normal"), Parameter("ab", again, "normal")], 0)
+    assert (again == 9).all()

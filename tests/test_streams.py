@@ -90,6 +90,17 @@ def test_child_ids_are_the_documented_hash(generator):
     assert root.position == 99
 
 
+@pytest.mark.parametrize("length", [*range(0, 400, 7), 119, 120, 121, 127, 128, 129, 247, 248, 249, 5000])
+def test_child_ids_of_names_of_any_length(length):
+    """The core's own BLAKE2b, whose blocks have 128 bytes, 8 of them the parent's id in the first."""
+    rng = np.random.default_rng(length)
+    text = "".join(map(chr, rng.integers(1, 0x7FF, length)))
+    for name in ("a" * length, text, text[: length // 2] + "\U0001f600"):
+        parent = Stream(1, id=int(rng.integers(2**63)) * 2 + 1)
+        digest = hashlib.blake2b(parent.id.to_bytes(8, "little") + name.encode(), digest_size=8).digest()
+        assert parent.child(name).id == int.from_bytes(digest, "little")
+
+
 def test_threads_share_a_stream_without_overlap(generator):
     stream, n, rounds = Stream(6, generator), 5_001, 40
     barrier, parts = threading.Barrier(4), []

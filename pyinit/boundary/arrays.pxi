@@ -23,6 +23,26 @@ cdef bint overlaps(cnp.ndarray out) except -1:
     return False
 
 
+def array_at(size_t address, shape, strides, cnp.dtype dtype not None, bint writeable, owner, size_t unit=1):
+    """An array over memory that `owner` keeps; the strides are in units of so many bytes, such as elements."""
+    cdef cnp.npy_intp[PYI_MAX_DIMS] lengths
+    cdef cnp.npy_intp[PYI_MAX_DIMS] steps
+    cdef int i, n = len(shape)
+    cdef object array
+    if n > PYI_MAX_DIMS or len(strides) != n:
+        raise ValueError(f"out must have at most {PYI_MAX_DIMS} dimensions, each with a stride; got {shape}, {strides}")
+    for i in range(n):
+        lengths[i], steps[i] = shape[i], strides[i] * <cnp.npy_intp>unit
+    Py_INCREF(dtype)  # which the next line gives away
+    array = PyArray_NewFromDescr(
+        <PyTypeObject *>cnp.ndarray, dtype, n, lengths, steps, <void *>address,
+        cnp.NPY_ARRAY_WRITEABLE if writeable else 0, NULL)
+    cnp.PyArray_UpdateFlags(array, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED)
+    if owner is not None:
+        cnp.set_array_base(array, owner)
+    return array
+
+
 cdef int check_plain(cnp.ndarray out) except -1:
     if not cnp.PyArray_ISWRITEABLE(out):
         raise ValueError("out must be writable; got a read-only array")

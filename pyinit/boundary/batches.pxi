@@ -15,7 +15,7 @@ cdef class Batch:
     cdef pyi_item *items
     cdef size_t count, room
     cdef list names, arrays, queues, skipped
-    cdef readonly object size
+    cdef uint64_t elements
     cdef object clash
     # What the last array had, so that it need not be checked again.
     cdef Distribution described
@@ -25,7 +25,6 @@ cdef class Batch:
     def __init__(self, StreamState root not None, dict ids not None):
         self.root, self.ids = root, ids
         self.names, self.arrays, self.queues, self.skipped = [], [], [], []
-        self.size = 0
 
     def __dealloc__(self):
         cdef size_t i
@@ -36,9 +35,14 @@ cdef class Batch:
     def __len__(self):
         return self.count
 
+    @property
+    def size(self):
+        """The number of elements that a distribution fills."""
+        return self.elements
+
     def add(
-            self, name, cnp.ndarray given not None, Distribution distribution, tuple whole=None,
-            tuple where=None, address=None, queue=None):
+            self, name, given, Distribution distribution, tuple whole=None, tuple where=None, address=None,
+            queue=None):
         """Add an array; or raise what does not suit it.
 
         Parameters
@@ -56,9 +60,74 @@ cdef class Batch:
         queue : hashable, optional
             Of a device: where the work on the array is ordered.
         """
+        self.append_array(name, plain(given), distribution, whole, where, address, queue)
+
+    def add_all(self, parameters, resolved, seen, elsewhere, otherwise):
+        """Add whole arrays that a distribution fills; give the other ones to a function.
+
+        Parameters
+        ----------
+        parameters : iterable of (name, array, specification, global shape, offset)
+        resolved : callable
+            Gives the distribution, or None, of a specification for a shape and a dtype, and whether that can change.
+        seen : callable
+            Gives what is no NumPy array as one of the same memory, or as an array on a device.
+        elsewhere : callable
+            Gives the batch of an array on a device.
+        otherwise : callable
+            Takes the parameters that are of another kind.
+
+        Returns
+        -------
+        list
+            Of what was added those that are not NumPy's.
+
+        Raises
+        ------
+        TypeError, ValueError
+            With the name of the parameter that is wrong.
+        """
+        cdef Distribution distribution = None
+        cdef cnp.ndarray array, last = None
+        cdef object specification = None
+        cdef bint changes = True
+        cdef list foreign = []
+        cdef Batch batch
+        for parameter in parameters:
+            if not isinstance(parameter, tuple) or len(<tuple>parameter) != 5:
+                raise TypeError(f"parameters must be of pyinit.models.Parameter; got {type(parameter).__name__}")
+            name, out, wanted, whole, where = <tuple>parameter
+            try:
+                if whole is not None or where is not None:
+                    otherwise(name, out, wanted, whole, where)
+                    continue
+                found = out if type(out) is cnp.ndarray else seen(out)
+                on_host = type(found) is cnp.ndarray
+                array = <cnp.ndarray?>(found if on_host else found.geometry)
+                if changes or wanted is not specification or not is_alike(array, last):
+                    distribution, changes = resolved(wanted, (<object>array).shape, (<object>array).dtype)
+                    specification, last = wanted, array
+                if distribution is None:
+                    otherwise(name, out, wanted, whole, where)
+                    continue
+                if on_host:
+                    self.append_array(name, array, distribution, None, None, None, None)
+                else:
+                    batch = elsewhere(found)
+                    batch.append_array(name, array, distribution, None, None, found.start, found.queue)
+                if found is not out:
+                    foreign.append(out)
+            except (TypeError, ValueError) as error:
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(f"{name!r}: {error}") from None
+        return foreign
+
+    cdef int append_array(
+            self, name, cnp.ndarray array, Distribution distribution, tuple whole, tuple where, address,
+            queue) except -1:
         cdef pyi_item item
-        cdef cnp.ndarray array = plain(given)
-        cdef object descr = <object>PyArray_DESCR(array)
+        cdef object descr = <object>PyArray_DESCR(array), id
+        cdef Py_ssize_t known
         cdef pyi_job job
         check_plain(array)
         item.stream = self.root.stream
@@ -76,17 +145,18 @@ cdef class Batch:
             item.distribution = distribution.c
             item.dtype = self.dtype
             item.count = cnp.PyArray_SIZE(array)
-            self.size += item.count
+            self.elements += item.count
             if whole is not None or not cnp.PyArray_IS_C_CONTIGUOUS(array):
                 item.window = new_window(array, whole, where)
         self.append(&item)
         self.names.append(name)
         self.queues.append(queue)
         self.arrays.append(array)  # which keeps it, and so that no other thread can resize it
-        if item.stream.id not in self.ids:
-            self.ids[item.stream.id] = name
-        elif self.clash is None:
-            self.clash = self.ids[item.stream.id], name, item.stream.id
+        id, known = item.stream.id, len(self.ids)
+        other = self.ids.setdefault(id, name)
+        if len(self.ids) == known and self.clash is None:
+            self.clash = other, name, id
+        return 0
 
     cdef int append(self, const pyi_item *item) except -1:
         cdef pyi_item *items
@@ -165,7 +235,7 @@ cdef class Batch:
         """
         cdef pyi_options options
         cdef pyi_status status
-        cdef Progress progress = Progress(advance, self.size)
+        cdef Progress progress = Progress(advance, self.elements)
         cdef pyi_place *places
         options.threads = thread_count(num_threads)
         options.interrupted = NULL
@@ -185,6 +255,17 @@ cdef class Batch:
         check_status(status)
         if advance is not None:
             progress.told(1)
+
+
+cdef bint is_alike(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Whether two arrays have one shape and dtype."""
+    cdef int i
+    if PyArray_DESCR(a) != PyArray_DESCR(b) or cnp.PyArray_NDIM(a) != cnp.PyArray_NDIM(b):
+        return False
+    for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_DIMS(a)[i] != cnp.PyArray_DIMS(b)[i]:
+            return False
+    return True
 
 
 cdef int set_bytes(pyi_item *item, cnp.ndarray array) except -1:

@@ -4,6 +4,10 @@ cdef pyi_status stream_new(pyi_stream *stream, pyi_generator generator, uint64_t
     return pyi_stream_new(stream, generator, seed, id)
 
 
+cdef pyi_status child(pyi_stream *child, const pyi_stream *parent, const char *name) noexcept nogil:
+    return pyi_child(child, parent, name)
+
+
 cdef pyi_status skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words) noexcept nogil:
     return pyi_skip_ahead(stream, blocks, words)
 

@@ -120,8 +120,14 @@ cdef class StreamState:
 cdef uint64_t child_id(uint64_t parent, name, bytes person) except? 0:
     if not isinstance(name, str):
         raise TypeError(f"name must be a str; got {type(name).__name__}")
-    digest = blake2b((<object>parent).to_bytes(8, "little") + name.encode(), digest_size=8, person=person).digest()
-    return int.from_bytes(digest, "little")
+    cdef Py_ssize_t length
+    cdef const char *text = PyUnicode_AsUTF8AndSize(name, &length)
+    cdef char[16] padded
+    if not person:
+        return pyi_child_id(parent, text, length, NULL)
+    memset(padded, 0, 16)
+    memcpy(padded, <const char *>person, min(len(person), 16))
+    return pyi_child_id(parent, text, length, padded)
 
 
 cdef bint skip(pyi_stream *s, words) except -1:

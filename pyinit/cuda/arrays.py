@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ class Recorded:
         self.event.synchronize()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class CudaArray(DeviceArray):
     """An array on an NVIDIA GPU, or a part of one.
 
@@ -37,24 +37,34 @@ class CudaArray(DeviceArray):
     ----------
     stream : int or None
         The CUDA stream whose order the work on the array keeps; None: the one that is current for CuPy.
+    device : int or None
+        The number of the device that the memory is of; None: not known yet.
     """
 
     library = "CUDA"
 
     stream: int | None = None
+    device: int | None = None
+
+    def device_number(self) -> int:
+        """Give the number of the device, which is asked for once."""
+        if self.device is None:
+            self.device = device_of(self.start)
+        return self.device
 
     @property
     def queue(self) -> Hashable:
-        return device_of(self.start), self.stream
+        return self.device_number(), self.stream
 
     @property
     def memory(self) -> str:
         return "cuda"  # whose devices share one range of addresses
 
-    @contextmanager
-    def current(self) -> Iterator[object]:
-        with current(device_of(self.start), self.stream):
-            yield None
+    def current(self) -> AbstractContextManager[object]:
+        device, cuda = self.device_number(), cupy().cuda
+        if current_device() == device and self.stream in (None, cuda.get_current_stream().ptr):  # as it mostly is
+            return nullcontext()
+        return current(device, self.stream)
 
     def compile(self, key: KernelKey) -> compiler.Kernel:
         return compiler.compiled(key, current_device())

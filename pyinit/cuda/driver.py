@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+_checked: Any = None  # the module that has what is needed
+
 
 def cupy() -> Any:
     """Give the module, or raise ImportError that says how to install it."""
+    global _checked
+    if _checked is not None and sys.modules.get("cupy") is _checked:
+        return _checked
     try:
         import cupy
     except ImportError:
@@ -17,6 +23,7 @@ def cupy() -> Any:
         ) from None
     if not hasattr(cupy.cuda.Stream, "from_external"):
         raise ImportError(f"an array on a GPU needs CuPy 14 or newer; got {cupy.__version__}")
+    _checked = cupy
     return cupy
 
 

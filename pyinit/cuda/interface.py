@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyinit._core import DTYPES, RECORDS
 from pyinit.cuda.arrays import CudaArray
@@ -39,10 +40,12 @@ def view(out: Any) -> CudaArray | None:
     >>> print(pyinit.cuda.view(np.zeros(3)))
     None
     """
-    torch, jax = sys.modules.get("torch"), sys.modules.get("jax")
-    if torch and isinstance(out, torch.Tensor):
+    modules = sys.modules
+    if (cupy := modules.get("cupy")) is not None and type(out) is cupy.ndarray:
+        return of_cupy(out)
+    if (torch := modules.get("torch")) is not None and isinstance(out, torch.Tensor):
         return of_tensor(out) if out.is_cuda and out.layout is torch.strided else None
-    if isinstance(out, type) or (jax and isinstance(out, jax.Array)):
+    if isinstance(out, type) or ((jax := modules.get("jax")) is not None and isinstance(out, jax.Array)):
         return None
     interface = getattr(out, "__cuda_array_interface__", None)
     return None if interface is None else of_interface(interface, out)
@@ -50,19 +53,40 @@ def view(out: Any) -> CudaArray | None:
 
 def of_tensor(tensor: Any) -> CudaArray:
     """See a tensor of torch: what its interface says in microseconds, and refuses of one that asks for gradients."""
-    dtype = named(str(tensor.dtype).removeprefix("torch."))
-    strides = [n * dtype.itemsize for n in tensor.stride()]
+    dtype = named(tensor.dtype)
     stream = sys.modules["torch"].cuda.current_stream(tensor.device).cuda_stream
-    return CudaArray(geometry(tuple(tensor.shape), strides, dtype), tensor.data_ptr(), stream)
+    seen = geometry(tensor.shape, tensor.stride(), dtype, unit=dtype.itemsize)
+    return CudaArray(seen, tensor.data_ptr(), stream, tensor.get_device())
+
+
+def of_cupy(array: Any) -> CudaArray:
+    """See an array of CuPy, whose interface takes longer than all the rest of a small fill."""
+    data = array.data
+    seen = geometry(array.shape, array.strides, array.dtype)
+    return CudaArray(aligned(seen, data.ptr), data.ptr, None, data.device_id)
+
+
+def aligned(seen: NDArray[Any], pointer: int) -> NDArray[Any]:
+    """Give a geometry; ValueError if an element is not at a multiple of its size, where a GPU cannot write it."""
+    size = seen.itemsize or 1
+    if pointer % size or not (
+        seen.flags.c_contiguous or all(s % size == 0 or n <= 1 for s, n in zip(seen.strides, seen.shape))
+    ):
+        raise ValueError(
+            f"out must be aligned to its elements on a GPU; got {seen.dtype} at address {pointer:#x} with strides "
+            f"{seen.strides}"
+        )
+    return seen
 
 
 @cache
-def named(dtype: str) -> np.dtype[Any]:
-    """Give the dtype of that name, or raise TypeError."""
+def named(dtype: Any) -> np.dtype[Any]:
+    """Give NumPy's dtype for one of torch's, or raise TypeError."""
+    name = str(dtype).removeprefix("torch.")
     try:
-        return RECORDS[dtype] if dtype in RECORDS else np.dtype(dtype)
+        return RECORDS[name] if name in RECORDS else np.dtype(name)
     except TypeError:
-        raise TypeError(f"out must have dtype {', '.join(DTYPES)}; got {dtype}") from None
+        raise TypeError(f"out must have dtype {', '.join(DTYPES)}; got {name}") from None
 
 
 def of_interface(interface: Any, owner: Any) -> CudaArray:
@@ -84,8 +108,5 @@ def of_interface(interface: Any, owner: Any) -> CudaArray:
     strides = interface.get("strides")
     if strides is None:
         strides = [math.prod(shape[i + 1 :]) * dtype.itemsize for i in range(len(shape))]
-    if any(n % max(dtype.itemsize, 1) for n in (pointer or 0, *(s for s, n in zip(strides, shape) if n > 1))):
-        raise ValueError(
-            f"out must be aligned to its elements on a GPU; got {dtype} at address {pointer:#x} with strides {strides}"
-        )
-    return CudaArray(geometry(shape, strides, dtype, read_only), pointer or 0, interface.get("stream"))
+    seen = aligned(geometry(shape, strides, dtype, read_only), pointer or 0)
+    return CudaArray(seen, pointer or 0, interface.get("stream"))

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pyinit._core import Distribution, Launch, StreamState
+from pyinit._core import Distribution, Launch, StreamState, array_at
 from pyinit.kernels.layouts import Layout
 
 Self = TypeVar("Self", bound="DeviceArray")
@@ -38,7 +38,7 @@ class Copy(Protocol):
         """Return when it is done, and what it copies from may be written again."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class DeviceArray(ABC):
     """An array on a device, or a part of one.
 
@@ -139,26 +139,21 @@ _BYTES = np.empty(16, np.uint8)  # somewhere that an address can be of
 _ADDRESS = _BYTES.ctypes.data
 
 
-class _Geometry:
-    """What NumPy makes an array of."""
-
-    def __init__(self, **interface: Any) -> None:
-        self.__array_interface__ = {"version": 3, **interface}
-
-
 def geometry(
-    shape: tuple[int, ...],
+    shape: Sequence[int],
     strides: Sequence[int],
     dtype: np.dtype[Any],
     read_only: bool = False,
     address: int = _ADDRESS,
+    unit: int = 1,
 ) -> NDArray[Any]:
-    """Give an array of that shape, strides in bytes and dtype, whose elements must not be touched: it has no memory.
+    """Give an array of that shape, strides and dtype, whose elements must not be touched: it has no memory.
+
+    The strides are in bytes, or in units of so many.
 
     Examples
     --------
     >>> pyinit.kernels.device_arrays.geometry((2**40, 3), (3 * 4, 4), np.dtype(np.float32)).nbytes == 2**40 * 12
     True
     """
-    array = np.asarray(_Geometry(shape=shape, strides=tuple(strides), typestr=dtype.str, data=(address, read_only)))
-    return array.view(dtype)  # the text of a type that NumPy lacks says no more than its size
+    return array_at(address, shape, strides, dtype, not read_only, None, unit)

@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from pyinit import _core
+from pyinit._core import Distribution, StreamState
 from pyinit.kernels import staging
 from pyinit.kernels.device_arrays import DeviceArray, KernelKey
-from pyinit.kernels.layouts import layout
+from pyinit.kernels.layouts import layout, run_of
 
-
-class Request(NamedTuple):
-    """A fill that has been checked."""
-
-    array: DeviceArray
-    distribution: _core.Distribution
-    generator: int
-    method: int
-    dtype: int
-    window: tuple[tuple[int, ...], tuple[int, ...]] | None
-    num_threads: Any
-
-
-Run = Callable[[_core.StreamState], None]
+Window = tuple[tuple[int, ...], tuple[int, ...]] | None
+Run = Callable[[StreamState], None]
 """What writes the samples, given where the claimed words begin."""
 
 
 def fill(
     array: DeviceArray,
-    state: _core.StreamState,
-    distribution: _core.Distribution,
+    state: StreamState,
+    distribution: Distribution,
     global_shape: Any = None,
     offset: Any = None,
     num_threads: Any = None,
@@ -56,22 +45,22 @@ def fill(
         state.claim(distribution, dtype, count)
         return
     with array.current():
-        request = Request(array, distribution, _core.GENERATORS[state.generator], method, dtype, window, num_threads)
-        run = BACKENDS[backend](request)
+        run = BACKENDS[backend](array, distribution, state, method, dtype, window, num_threads)
         run(state.claim(distribution, dtype, count))
 
 
-def by_device(request: Request) -> Run:
+def by_device(
+    array: DeviceArray, distribution: Distribution, state: StreamState, method: int, dtype: int, window: Window, _: Any
+) -> Run:
     """Have the device make the samples, by a kernel of the core's own headers."""
-    array, distribution, generator, method, dtype, window, _ = request
-    shape, strides, itemsize = array.shape, array.geometry.strides, array.dtype.itemsize
     if window is None and array.geometry.flags.c_contiguous:  # most are: one run
-        shape, strides = (array.size,), (itemsize,)
-    where = layout(shape, strides, itemsize, *(window or ()))
-    key = KernelKey(generator, method, dtype, "run" if where.is_run else "items")
-    kernel = array.compile(key)
+        where = run_of(array.size, array.dtype.itemsize)
+    else:
+        where = layout(array.shape, array.geometry.strides, array.dtype.itemsize, *(window or ()))
+    generator = _core.GENERATORS[state.generator]
+    kernel = array.compile(KernelKey(generator, method, dtype, "run" if where.is_run else "items"))
 
-    def run(begin: _core.StreamState) -> None:
+    def run(begin: StreamState) -> None:
         if where.is_run:
             array.launch_run(kernel, _core.make_job(begin, distribution, dtype), where)
         else:
@@ -98,16 +87,17 @@ def fill_batch(batch: _core.Batch, arrays: Sequence[DeviceArray]) -> None:
             members[0].launch_items(members[0].compile(KernelKey(*launch.key, "items")), launch, members)
 
 
-def by_host(request: Request) -> Run:
+def by_host(
+    array: DeviceArray, distribution: Distribution, _: Any, _method: int, _dtype: int, window: Window, num_threads: Any
+) -> Run:
     """Have the host make the samples, and the device copy them."""
-    array, distribution, *_, window, num_threads = request
     buffers = staging.buffers(array, num_threads)
     return lambda begin: staging.fill(array, begin, distribution, window, num_threads, buffers)
 
 
-def by_cupy(request: Request) -> Run:
+def by_cupy(array: DeviceArray, distribution: Distribution, *_: Any) -> Run:
     """Have CuPy's own generator make other samples."""
-    return lambda begin: request.array.draw_otherwise(request.distribution, begin)
+    return lambda begin: array.draw_otherwise(distribution, begin)
 
 
 BACKENDS = {"device": by_device, "host": by_host, "cupy": by_cupy}

@@ -46,6 +46,17 @@ class Layout(NamedTuple):
         return (head + axes).ljust(len(head) + MAX_AXES * 24, b"\0")
 
 
+def run_of(length: int, itemsize: int, first: int = 0) -> Layout:
+    """The layout of so many elements without gaps, from sample `first` on.
+
+    Examples
+    --------
+    >>> pyinit.kernels.layouts.run_of(12, 4) == pyinit.kernels.layouts.layout((3, 4), (16, 4), 4)
+    True
+    """
+    return Layout(first, length, itemsize, (), 0, length // (2 if itemsize == 8 else 4) + 2)
+
+
 def layout(
     shape: Sequence[int],
     strides: Sequence[int],
@@ -84,7 +95,7 @@ def layout(
     run = axes.pop() if axes and axes[-1].step == 1 else Axis(1, 1, itemsize)
     per_block = 2 if itemsize == 8 else 4
     if not axes and run.stride == itemsize:
-        return Layout(first, run.length, run.stride, (), 0, run.length // per_block + 2)
+        return run_of(run.length, itemsize, first)
     # As many as a run of that length can touch, wherever in a block it begins.
     blocks = Axis((run.length + 2 * per_block - 2) // per_block, per_block, per_block * run.stride)
     if blocks.length > 1:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pyinit import _core
-from pyinit.arrays import mark_modified
+from pyinit.arrays import mark_modified, view
 from pyinit.initializers.base import Scheme
 from pyinit.initializers.configuration import scheme
 from pyinit.initializers.windows import Window
@@ -91,20 +91,10 @@ def fill(
     >>> bias
     array([0., 0.], dtype=float32)
     """
-    root = seed if isinstance(seed, Stream) else Stream(seed, generator)
+    work = Work(seed if isinstance(seed, Stream) else Stream(seed, generator))
     _core.check_threads(num_threads)
-    host, devices, others, changed = checked(parameters, root)
-    elements = host.size + sum(batch.size for batch, _ in devices) + sum(other.window.array.size for other in others)
-    with progress_bar(elements, "initialising", progress) as advance:
-        for batch, arrays in devices:  # which work while the host does
-            fill_batch(batch, arrays)
-            advance(batch.size)
-        others.sort(key=lambda other: isinstance(other.window.array, np.ndarray))
-        for other in others:
-            other.fill(num_threads)
-            advance(other.window.array.size)
-        host.fill(num_threads, advance if progress else None)
-    mark_modified(*changed)
+    work.add(parameters)
+    work.fill(num_threads, progress)
 
 
 class Filler(NamedTuple):
@@ -118,7 +108,6 @@ class Filler(NamedTuple):
 class Other(NamedTuple):
     """A parameter that has been checked, and which no distribution alone fills."""
 
-    name: str
     out: Any
     window: Window
     filler: Filler
@@ -132,73 +121,99 @@ class Other(NamedTuple):
             self.filler.scheme.fill(self.window, self.stream, num_threads)
 
 
-OnDevice = tuple[_core.Batch, list[DeviceArray]]
+class Work:
+    """Parameters, checked as they are added; nothing is written until all are.
 
-
-def checked(
-    parameters: Iterable[Parameter], root: Stream
-) -> tuple[_core.Batch, Collection[OnDevice], list[Other], list[Any]]:
-    """Check all parameters, or raise; nothing is written.
-
-    Returns
-    -------
+    Attributes
+    ----------
     host : Batch
-    devices : collection of (Batch, list of DeviceArray)
-        For each memory of a device.
+        Arrays of the host that a distribution fills; and the memory of its other arrays, to be checked with them.
+    devices : dict of hashable to (Batch, list of DeviceArray)
+        The same for each memory of a device.
     others : list of Other
     changed : list of array
-        Those that a scheme fills, as they were given.
+        Those that a scheme fills and that are not NumPy's, as they were given.
     """
-    ids: dict[int, str] = {}
-    host = _core.Batch(root, ids)
-    devices: dict[Hashable, OnDevice] = {}
-    others: list[Other] = []
-    changed: list[Any] = []
-    known: dict[Any, Any] = {}
-    for parameter in parameters:
-        if not isinstance(parameter, Parameter):
-            raise TypeError(f"parameters must be of pyinit.models.Parameter; got {type(parameter).__name__}")
-        name, out, specification, global_shape, offset = parameter
-        try:
-            if type(out) is np.ndarray and global_shape is None and offset is None:  # as most are
-                window = Window(out, out.shape, None)
-            else:
-                window = Window.of(out, global_shape, offset)
-            array, shape, _ = window
-            key = id(specification), shape, array.dtype
-            if key not in known or type(specification).__hash__ is None:  # a dict may say something else by now
-                known[key] = resolved(specification, shape, array.dtype), specification  # kept, so that its id is its
-            filler = known[key][0]
-            if filler.scheme is None and global_shape is not None:
-                check_takes_shards(filler.function)
-            if isinstance(array, np.ndarray):
-                host.add(name, array, filler.distribution, *window.place)
-            else:
-                if array.memory not in devices:
-                    devices[array.memory] = _core.Batch(root, ids), []
-                batch, arrays = devices[array.memory]
-                batch.add(name, array.geometry, filler.distribution, *window.place, array.start, array.queue)
-                arrays.append(array)
-        except (TypeError, ValueError) as error:
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"{name!r}: {error}") from None
+
+    def __init__(self, root: Stream) -> None:
+        self.root = root
+        self.ids: dict[int, str] = {}
+        self.host = _core.Batch(root, self.ids)
+        self.devices: dict[Hashable, tuple[_core.Batch, list[DeviceArray]]] = {}
+        self.others: list[Other] = []
+        self.changed: list[Any] = []
+        self.fillers: dict[Any, tuple[Filler, Any]] = {}
+
+    def add(self, parameters: Iterable[tuple[Any, Any, Any, Any, Any]]) -> None:
+        """Add parameters, or raise what is wrong with one."""
+        self.changed += self.host.add_all(parameters, self.distribution, view, self.batch_of, self.add_one)
+
+    def add_one(self, name: str, out: Any, specification: Any, global_shape: Any, offset: Any) -> None:
+        """Add a parameter of any kind."""
+        window = Window.of(out, global_shape, offset)
+        array, shape, _ = window
+        filler = self.filler(specification, shape, array.dtype)
+        if filler.scheme is None and global_shape is not None:
+            check_takes_shards(filler.function)
+        if isinstance(array, np.ndarray):
+            self.host.add(name, array, filler.distribution, *window.place)
+        else:
+            batch = self.batch_of(array)
+            batch.add(name, array.geometry, filler.distribution, *window.place, array.start, array.queue)
         if filler.distribution is None:
-            others.append(Other(name, out, window, filler, root.child(name)))
-        if filler.scheme is not None:
-            changed.append(out)
-    for batch in (host, *(batch for batch, _ in devices.values())):
-        batch.check()
-    return host, devices.values(), others, changed
+            self.others.append(Other(out, window, filler, self.root.child(name)))
+        if filler.scheme is not None and out is not array:
+            self.changed.append(out)
+
+    def batch_of(self, array: DeviceArray) -> _core.Batch:
+        """Give the batch that an array on a device is then added to."""
+        if array.memory not in self.devices:
+            self.devices[array.memory] = _core.Batch(self.root, self.ids), []
+        batch, arrays = self.devices[array.memory]
+        arrays.append(array)
+        return batch
+
+    def filler(self, specification: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Filler:
+        """Give what a specification is for a tensor of a shape and a dtype, or raise what is wrong with it."""
+        key = id(specification), shape, dtype
+        if key not in self.fillers or is_changeable(specification):
+            made = scheme(specification)
+            filler = Filler(None, made, None)
+            if isinstance(made, Scheme):
+                found = made.resolve(shape)
+                found.check(dtype, shape)
+                filler = Filler(found, None, found.distribution_in(dtype))
+            self.fillers[key] = filler, specification  # kept, so that its id is its own
+        return self.fillers[key][0]
+
+    def distribution(
+        self, specification: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> tuple[_core.Distribution | None, bool]:
+        """Give what is drawn for such a tensor, if a distribution is all; and whether that may change."""
+        return self.filler(specification, shape, dtype).distribution, is_changeable(specification)
+
+    def fill(self, num_threads: int | None, progress: bool) -> None:
+        """Check the parameters together, then fill them; the host does not wait for devices."""
+        batches = [batch for batch, _ in self.devices.values()]
+        for batch in (self.host, *batches):
+            batch.check()
+        elements = sum(batch.size for batch in (self.host, *batches))
+        elements += sum(other.window.array.size for other in self.others)
+        with progress_bar(elements, "initialising", progress) as advance:
+            for batch, arrays in self.devices.values():  # which work while the host does
+                fill_batch(batch, arrays)
+                advance(batch.size)
+            self.others.sort(key=lambda other: isinstance(other.window.array, np.ndarray))
+            for other in self.others:
+                other.fill(num_threads)
+                advance(other.window.array.size)
+            self.host.fill(num_threads, advance if progress else None)
+        mark_modified(*self.changed)
 
 
-def resolved(specification: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Filler:
-    """Give what a specification is for a tensor of a shape and a dtype, or raise what is wrong with it."""
-    made = scheme(specification)
-    if not isinstance(made, Scheme):
-        return Filler(None, made, None)
-    found = made.resolve(shape)
-    found.check(dtype, shape)
-    return Filler(found, None, found.distribution_in(dtype))
+def is_changeable(specification: Any) -> bool:
+    """Whether a specification, a dict say, may say something else the next time."""
+    return type(specification).__hash__ is None
 
 
 def check_takes_shards(function: Any) -> None:

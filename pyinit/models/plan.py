@@ -5,10 +5,13 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any, TypeVar
 
+from pyinit import _core
 from pyinit.initializers.configuration import scheme
-from pyinit.models.filling import Parameter, fill
+from pyinit.models.filling import Work
 from pyinit.streams import Stream
 
 __all__ = ["initialize"]
@@ -71,10 +74,15 @@ def initialize(
     strangers = [name for name in windows if name not in params]
     if strangers:
         raise ValueError(f"shards must be of params; got {listed(strangers)}")
-    found = matched(params, plan)
+    schemes = matched(params, plan)
     places = {name: window(name, shard) for name, shard in windows.items()}
-    parameters = (Parameter(name, out, found[name], *places.get(name, ())) for name, out in params.items())
-    fill(parameters, seed, generator=generator, num_threads=num_threads, progress=progress)
+    shapes, offsets = (
+        [places.get(name, (None, None))[i] for name in params] if places else repeat(None) for i in range(2)
+    )
+    work = Work(seed if isinstance(seed, Stream) else Stream(seed, generator))
+    _core.check_threads(num_threads)
+    work.add(zip(params, params.values(), schemes, shapes, offsets))
+    work.fill(num_threads, progress)
     return params
 
 
@@ -88,12 +96,17 @@ def check_mapping(what: str, value: Any) -> None:
             raise TypeError(f"{what} must have str for keys; got {key!r}")
 
 
-class Rule(NamedTuple):
-    """A pattern, the number of those before it, and its scheme."""
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A pattern, the number of those before it, and its scheme.
+
+    `is_text` tells that a name matches by the text that it begins or ends with alone.
+    """
 
     number: int
     pattern: str
     match: Callable[[str], Any]
+    is_text: bool
     scheme: Any
 
 
@@ -105,7 +118,8 @@ def rules_of(plan: Mapping[str, Any]) -> list[Rule]:
         made = known.get(specification) if isinstance(specification, str) else None
         try:
             made = scheme(specification) if made is None else made
-            rules.append(Rule(number, pattern, matcher(pattern), made))
+            is_text = pattern.count("*") == 1 and not SPECIAL.search(pattern.strip("*"))
+            rules.append(Rule(number, pattern, matcher(pattern), is_text, made))
         except (TypeError, ValueError) as error:
             raise type(error)(f"plan[{pattern!r}]: {error}") from None
         if isinstance(specification, str):  # many patterns have one of a few
@@ -141,37 +155,35 @@ def index(rules: Iterable[Rule]) -> Callable[[str], Rule | None]:
     def first(name: str) -> Rule | None:
         found = None
         for cut, rules in cuts:
-            for rule in rules.get(name[cut], ()):
-                if found is not None and found.number < rule.number:
-                    break
-                if rule.match(name):
-                    found = rule
-                    break
+            if (text := name[cut]) in rules:
+                for rule in rules[text]:
+                    if found is not None and found.number < rule.number:
+                        break
+                    if rule.is_text or rule.match(name):
+                        found = rule
+                        break
         return found
 
     return first
 
 
-def matched(names: Iterable[str], plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Give each name its scheme, or raise ValueError that lists the names and patterns left over."""
+def matched(names: Iterable[str], plan: Mapping[str, Any]) -> list[Any]:
+    """Give the scheme of each name, or raise ValueError that lists the names and patterns left over."""
     rules = rules_of(plan)
-    first, found, taken = index(rules), {}, set()
-    for name in names:
-        rule = first(name)
-        if rule is not None:
-            found[name] = rule.scheme
-            taken.add(rule.pattern)
-    idle = [rule for rule in rules if rule.pattern not in taken and rule.pattern != "*"]
+    first = index(rules)
+    found = [first(name) for name in names]
+    taken = {rule.number for rule in found if rule is not None}
+    idle = [rule for rule in rules if rule.number not in taken and rule.pattern != "*"]
     matching = {rule.pattern for rule in idle if any(map(rule.match, names))}
     complaints = {
-        "no pattern matches": [name for name in names if name not in found],
+        "no pattern matches": [name for name, rule in zip(names, found) if rule is None],
         "no name matches": [rule.pattern for rule in idle if rule.pattern not in matching],
         "earlier patterns take every name of": [rule.pattern for rule in idle if rule.pattern in matching],
     }
     if any(complaints.values()):
         said = "; ".join(f"{what} {listed(names)}" for what, names in complaints.items() if names)
         raise ValueError(f"plan and params must fit: {said}")
-    return found
+    return [rule.scheme for rule in found if rule is not None]
 
 
 def listed(names: Sequence[str]) -> str:

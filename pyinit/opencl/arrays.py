@@ -17,7 +17,7 @@ from pyinit.opencl import programs
 from pyinit.opencl.driver import check_device, memory_for, pyopencl
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class ClArray(DeviceArray):
     """An array of pyopencl, or a part of one; `start` counts from the beginning of its buffer.
 
@@ -110,7 +110,7 @@ class ClArray(DeviceArray):
             return cl.Buffer(self.context, cl.mem_flags.READ_ONLY | cl.mem_flags.COPY_HOST_PTR, hostbuf=values)
 
     def run(self, named: tuple[Any, str], arguments: Sequence[Any], units: int, after: Sequence[Any] = ()) -> Any:
-        """Start a program's kernel for so many units of work, when `after` and all that the array waits for are done."""
+        """Start a program's kernel for so many units of work, behind `after` and the work on the array; give its event."""
         cl, array = pyopencl(), self.array
         kernel = cl.Kernel(*named)  # one of its own, since arguments are set before they are used
         for i, argument in enumerate(arguments):
