@@ -176,7 +176,7 @@ def claim(position, sampler, dtype, count):
     """Where a fill begins that is asked for at a position, and where it leaves the stream."""
     words = 2 if dtype == "float64" else 1
     group = words * (2 if sampler == "normal" else 1)
-    if not count:
+    if not count or sampler == "constant":
         return position, position
     begin = -(-position // group) * group
     return begin, begin + -(-count * words // group) * group
@@ -211,6 +211,10 @@ def uniform_of(dtype, low=0.0, high=1.0):
 
 def bits_of(dtype):
     return word
+
+
+def constant_of(dtype, value):
+    return lambda *where: bits(real(dtype)(value), dtype)
 
 
 def normal_of(dtype, mean=0.0, std=1.0):
@@ -407,4 +411,10 @@ QUANTILE64 = {
     ),
 }
 
-SAMPLERS = {"bits": bits_of, "uniform": uniform_of, "normal": normal_of, "normal_icdf": normal_icdf_of}
+SAMPLERS = {
+    "bits": bits_of,
+    "uniform": uniform_of,
+    "normal": normal_of,
+    "normal_icdf": normal_icdf_of,
+    "constant": constant_of,
+}
