@@ -1,7 +1,9 @@
-"""Times `pyinit.initialize` beside one flat fill of as many elements, and writes every repetition's time as JSON.
+"""Times `pyinit.initialize` beside a flat fill of as many elements and PyTorch's loop, and writes every time as JSON.
 
-Two models: GPT-2 XL's 580 tensors, and many small ones. All are views of one buffer, written before; both ways are
-timed in turn. What is told is the median of the ratios of neighbours in time, for the machine's speed drifts.
+Three models: GPT-2 XL's 580 tensors, 20,000 small ones and 1,000,000 tiny ones, in float32 and bfloat16. All tensors
+are views of one buffer, written before; the ways are timed in turn. A ratio is the median of those of neighbours in
+time, since the machine's speed drifts. PyTorch fills every tensor by `normal_`, biases too; it takes so long that it is
+timed twice, without a round before.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import table
 
 import pyinit
 from pyinit import bench
+from pyinit.arrays import BFLOAT16
 from pyinit.bench import GENERATORS, SEED
 from pyinit.cli import arguments as options
 from pyinit.initializers import gpt2_residual, normal
@@ -25,6 +28,9 @@ from pyinit.terminal import output
 HERE = Path(__file__).parent
 LAYERS, WIDTH, VOCABULARY, CONTEXT = 48, 1600, 50257, 1024  # GPT-2 XL's
 SMALL, SMALL_SHAPE = 20_000, (100, 100)
+TINY, TINY_SHAPE = 1_000_000, (10, 10)
+PEER, PEER_REPETITIONS = "PyTorch", 2
+DTYPES = {"float32": np.dtype(np.float32), "bfloat16": BFLOAT16}
 GPT2_PLAN = {
     "*.c_proj.weight": gpt2_residual(LAYERS),
     "*ln_?.weight": "ones",
@@ -71,10 +77,33 @@ def views(buffer, shapes):
     return found
 
 
-def measure(name, shapes, plan, generator, repetitions, tell):
-    """Times of both ways, in turn, after an untimed round."""
+def torch_loop(buffer, dtype, shapes):
+    """PyTorch's `normal_` of each shape in the same memory; None without PyTorch."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    whole = torch.from_numpy(buffer.view(np.float32)).view(getattr(torch, dtype))
+    tensors = [whole[start : start + n] for start, n in zip(*starts(shapes))]
+
+    def fill():
+        for tensor in tensors:
+            tensor.normal_(0.0, 0.02)
+
+    return fill
+
+
+def starts(shapes):
+    """Where each shape begins in a flat buffer, and how many elements it has."""
+    sizes = [math.prod(shape) for shape in shapes.values()]
+    return np.cumsum([0, *sizes])[:-1].tolist(), sizes
+
+
+def measure(name, shapes, plan, generator, dtype, repetitions, tell):
+    """Times of all ways, in turn, after an untimed round."""
     elements = sum(map(math.prod, shapes.values()))
-    buffer = np.ones(elements, np.float32)
+    memory = np.ones(-(-elements * DTYPES[dtype].itemsize // 4), np.float32)
+    buffer = memory.view(DTYPES[dtype])[:elements]
     params = views(buffer, shapes)
     ways = {
         "initialize": lambda: pyinit.initialize(params, SEED, plan, generator=generator),
@@ -87,21 +116,28 @@ def measure(name, shapes, plan, generator, repetitions, tell):
             run()
             if repetition:
                 times[way].append(time.perf_counter() - start)
-        tell(f"{name}, {generator}")
+        tell(f"{name}, {generator}, {dtype}")
+    loop = torch_loop(memory, dtype, shapes) if generator == GENERATORS[0] else None
+    for _ in range(PEER_REPETITIONS if loop else 0):
+        start = time.perf_counter()
+        loop()
+        times.setdefault(PEER, []).append(time.perf_counter() - start)
     ratios = [a / b for a, b in zip(times["initialize"], times["flat"])]
     return {
         "model": name,
         "generator": generator,
+        "dtype": dtype,
         "tensors": len(shapes),
         "elements": elements,
         "seconds": times,
         "ratio": statistics.median(ratios),
+        "microseconds_each": 1e6 * statistics.median(times["initialize"]) / len(shapes),
     }
 
 
 def main():
     """Time, print and write."""
-    parser = argparse.ArgumentParser(description="Time pyinit.initialize beside one flat fill of as many elements.")
+    parser = argparse.ArgumentParser(description="Time pyinit.initialize beside a flat fill and PyTorch's loop.")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "latest-initialize.json")
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--layers", type=int, default=LAYERS, help="of the GPT-2, 48 in its XL; less take less memory")
@@ -111,12 +147,14 @@ def main():
     models = {
         xl: (gpt2_shapes(arguments.layers), GPT2_PLAN),
         "small tensors": (small_shapes(), {"*": normal(std=0.02)}),
+        "tiny tensors": (small_shapes(TINY, TINY_SHAPE), {"*": normal(std=0.02)}),
     }
-    with output().progress(len(models) * len(GENERATORS) * (1 + arguments.repetitions)) as tell:
+    with output().progress(len(models) * len(GENERATORS) * len(DTYPES) * (1 + arguments.repetitions)) as tell:
         results = [
-            measure(name, *model, generator, arguments.repetitions, tell)
+            measure(name, *model, generator, dtype, arguments.repetitions, tell)
             for name, model in models.items()
             for generator in GENERATORS
+            for dtype in DTYPES
         ]
     result = {**bench.results(), "initialize": results}
     arguments.output.write_text(json.dumps(result, indent=1) + "\n")

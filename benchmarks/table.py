@@ -61,15 +61,18 @@ def kernels(result):
 
 
 def models(result):
-    """`initialize` of whole models, beside a flat fill of as many elements."""
-    header = ["pyinit.initialize", "tensors", "elements", "ms", "flat fill, ms", "ratio"]
+    """`initialize` of whole models, beside a flat fill of as many elements and PyTorch's loop over the tensors."""
+    header = ["pyinit.initialize", "tensors", "elements", "ms", "us a tensor", "flat fill, ms", "ratio", "PyTorch, ms"]
     rows = [
         [
-            f"{r['model']}, {r['generator']}",
+            f"{r['model']}, {r['generator']}, {r['dtype']}",
             f"{r['tensors']:,}",
             f"{r['elements']:,}",
-            *(f"{statistics.median(r['seconds'][way]) * 1e3:,.0f}" for way in ("initialize", "flat")),
+            f"{statistics.median(r['seconds']['initialize']) * 1e3:,.0f}",
+            number(r["microseconds_each"]),
+            f"{statistics.median(r['seconds']['flat']) * 1e3:,.0f}",
             f"{r['ratio']:.3f}",
+            f"{statistics.median(r['seconds']['PyTorch']) * 1e3:,.0f}" if "PyTorch" in r["seconds"] else "",
         ]
         for r in result["initialize"]
     ]

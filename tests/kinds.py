@@ -22,6 +22,8 @@ CASES = {
     "subnormal": normal(0.0, 1.1e-39),
     "constant": constant(0.3),
 }
+# That have one kernel, and a table of coefficients each.
+TAILS = [truncated_normal(0.0, 1.0, lower, math.inf) for lower in (0.6, 3.0, 9.0)]
 DTYPES = {name: dtype_of(name) for name in _core.DTYPES}
 KINDS = [(case, dtype) for case in CASES for dtype in DTYPES if (case == "bits") == (dtype == "uint32")]
 

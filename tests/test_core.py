@@ -107,7 +107,7 @@ def fuzz(request, tmp_path_factory):
     return folder / "fuzz", 1 if request.param == "-O0" else 10
 
 
-@pytest.mark.parametrize(("what", "number"), [("jobs", 2000), ("windows", 400)])
+@pytest.mark.parametrize(("what", "number"), [("jobs", 2000), ("windows", 400), ("items", 200)])
 def test_random_work_under_the_sanitizers(fuzz, what, number):
     program, times = fuzz
     result = subprocess.run([program, what, str(number * times)], capture_output=True, text=True, check=False)

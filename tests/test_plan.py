@@ -317,7 +317,10 @@ def test_the_benchmark_has_gpt2_xl_and_times_both_ways():
     assert len(shapes) == 580
     assert sum(int(np.prod(shape)) for shape in shapes.values()) == 1_557_611_200
     small = bench_initialize.gpt2_shapes(layers=2, width=8, vocabulary=50, context=20)
-    result = bench_initialize.measure("tiny", small, bench_initialize.GPT2_PLAN, "ars5", 2, lambda name: None)
-    assert result["tensors"] == 28
-    assert [len(times) for times in result["seconds"].values()] == [2, 2]
-    assert result["ratio"] > 0
+    for generator, dtype, ways in (("ars5", "float32", 2), ("philox", "bfloat16", 3)):
+        result = bench_initialize.measure(
+            "tiny", small, bench_initialize.GPT2_PLAN, generator, dtype, 2, lambda name: None
+        )
+        assert result["tensors"] == 28
+        assert [len(times) for times in result["seconds"].values()] == [2] * ways
+        assert result["ratio"] > 0

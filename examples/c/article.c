@@ -25,6 +25,7 @@ static void check(pyi_status status)
         [PYI_EXHAUSTED] = "the stream has no more words",
         [PYI_INTERRUPTED] = "interrupted",
         [PYI_UNAVAILABLE] = "this machine does not have that instruction set",
+        [PYI_OVERLAP] = "two arrays share memory",
     };
     if (status != PYI_OK) {
         fprintf(stderr, "%s\n", WORDS[status]);
@@ -61,6 +62,18 @@ int main(void)
             fprintf(stderr, "row %zu differs\n", row);
             return 1;
         }
+
+    /* A model in one call. Each parameter has the stream of its name, as pyinit.initialize fills it in Python. */
+    pyi_item parameters[2] = {
+        {.distribution = normal, .dtype = PYI_F32, .out = weights, .count = n},
+        {.distribution = {PYI_CONSTANT, {0}}, .dtype = PYI_F32, .out = bias, .count = ROWS},
+    };
+    pyi_place places[2];
+    pyi_stream root;
+    check(pyi_stream_new(&root, PYI_ARS4X32_5, 42, 0));
+    check(pyi_child(&parameters[0].stream, &root, "layer.weight"));
+    check(pyi_child(&parameters[1].stream, &root, "layer.bias"));
+    check(pyi_fill_many(parameters, 2, places, NULL, NULL));
 
     for (size_t i = 0; i < n; i++) {
         sum += weights[i];

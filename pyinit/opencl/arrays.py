@@ -110,7 +110,7 @@ class ClArray(DeviceArray):
             return cl.Buffer(self.context, cl.mem_flags.READ_ONLY | cl.mem_flags.COPY_HOST_PTR, hostbuf=values)
 
     def run(self, named: tuple[Any, str], arguments: Sequence[Any], units: int, after: Sequence[Any] = ()) -> Any:
-        """Start a program's kernel for so many units of work, behind `after` and the work on the array; give its event."""
+        """Start a program's kernel for so many units of work, behind `after` and the array's work; give its event."""
         cl, array = pyopencl(), self.array
         kernel = cl.Kernel(*named)  # one of its own, since arguments are set before they are used
         for i, argument in enumerate(arguments):
