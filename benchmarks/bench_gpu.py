@@ -41,6 +41,7 @@ DRAWN = {
     "normal": (distributions.normal(), ("float32", "float64", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")),
     "normal_icdf": (distributions.normal(method="icdf"), ("float32", "float64")),
     "truncated_normal": (distributions.truncated_normal(), ("float32", "float64", "bfloat16")),
+    "constant": (distributions.constant(0.02), ("float32", "bfloat16")),
     "truncated_normal from 1 on": (distributions.truncated_normal(lower=1.0, upper=math.inf), ("float32",)),
 }
 FILLS = [(name, dtype, distribution) for name, (distribution, dtypes) in DRAWN.items() for dtype in dtypes]

@@ -116,8 +116,9 @@ KERNEL drop_bits(PYI_GLOBAL uint32_t *samples, uint64_t count, uint32_t bits)
 KERNEL samples_of_words(BY_VALUE pyi_job job, const PYI_GLOBAL uint32_t *words, uint64_t count,
                         PYI_GLOBAL uint32_t *samples)
 {
-    generator_state unused;
-    begin_thread(&unused, &job, PYI_PHILOX4X32_10, METHOD, PYI_F32);
+#if defined(__CUDACC__)
+    share_constants(&job, METHOD, PYI_F32);
+#endif
     for (uint64_t n = (uint64_t)blockIdx.x * PYI_BLOCK_THREADS + threadIdx.x; n < count;
          n += gridDim.x * PYI_BLOCK_THREADS)
         samples[n] = sample_f32(words[n], &job, METHOD, PYI_F32);

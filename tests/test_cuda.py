@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyinit import Stream, cuda
+from pyinit.cuda import driver
 from pyinit.cuda.driver import Foreign
 from pyinit.kernels.layouts import THREADS, TURN, WAVES, Axis, grid, layout
 from pyinit.kernels.staging import pieces
@@ -188,6 +189,7 @@ def test_grids():
 def test_an_older_cupy(monkeypatch):
     cupy = pytest.importorskip("cupy", reason="no CuPy")
     monkeypatch.setattr(cupy.cuda, "Stream", object)
+    monkeypatch.setattr(driver, "_checked", None)
     with pytest.raises(ImportError, match=r"needs CuPy 14 or newer; got \d+\."):
         cuda.cupy()
 

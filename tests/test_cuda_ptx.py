@@ -152,16 +152,17 @@ def test_every_processor_has_code_without_a_warning(key):
 def test_the_assembler_spills_nothing_worth_speaking_of(kernels, key):
     *_, log = kernels[key]
     used = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", log)
-    most = 8 if key.kind == "run" else 80  # what the loop over arrays has to keep while that over tiles runs
+    # A kernel of items has more to keep: what the loop over arrays needs while that over tiles runs.
+    most, registers = (8, 64) if key.kind == "run" else (80, 128)
     assert all(int(n) <= most for kernel in used for n in kernel), log
     assert len(used) >= 1, log
-    assert all(int(n) <= 64 for n in re.findall(r"Used (\d+) registers", log)), log
+    assert all(int(n) <= registers for n in re.findall(r"Used (\d+) registers", log)), log
     assert "warning" not in log
 
 
 def root_in_code(expression, processor):
     """The machine code of `expression` of x, and as a formula what it stores."""
-    text = source((0, 2, 1), _core.JOB_BYTES).rpartition("PYI_CUDA_KERNELS(")[0]
+    text = source(KernelKey(0, 2, 1), _core.JOB_BYTES).rpartition("PYI_CUDA_RUN(")[0]
     text += f'extern "C" __global__ void kernel(float *p, float x) {{ *p = {expression}; }}'
     code = nvrtc.disassembled(compiled(text, processor).binary).partition("\n.text.kernel:")[2]
     values = {}
@@ -208,7 +209,7 @@ def test_cupy_compiles_with_these_flags_alone(monkeypatch):
 
 def test_a_job_of_another_size_is_refused():
     with pytest.raises(AssertionError, match="a job is the same on both sides"):
-        compiled(source((0, 0, 0), _core.JOB_BYTES + 8))
+        compiled(source(KernelKey(0, 0, 0), _core.JOB_BYTES + 8))
 
 
 def test_parameters_fit():

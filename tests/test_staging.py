@@ -35,14 +35,14 @@ class Copied:
         self.thread.join()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class StandIn(DeviceArray):
     """A flat array of a device whose memory is NumPy's."""
 
     device: Any = None
     values: Any = None
-    memory = library = "stand-in"
-    compile = launch = assign = None
+    memory = queue = library = "stand-in"
+    compile = launch_run = launch_items = assign = None
 
     def staging_buffer(self, size):
         return np.zeros(size, np.uint8)
