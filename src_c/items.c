@@ -30,6 +30,8 @@ typedef struct {
     int large;
 } list;
 
+static uint64_t divide_up(uint64_t a, uint64_t b) { return a / b + (a % b != 0); }
+
 static size_t item_bytes(const pyi_item *item)
 {
     size_t n = pyi_sample_bytes(item->dtype);
@@ -56,15 +58,16 @@ static void set_units(pyi_task *task, const pyi_item *item)
         pyi_plan_window(task, item->window);
         return;
     }
-    task->units = item->count / UNIT_SAMPLES + (item->count % UNIT_SAMPLES != 0);
+    task->units = divide_up(item->count, UNIT_SAMPLES);
     task->unit_bytes = UNIT_SAMPLES * pyi_sample_bytes(item->dtype);
 }
 
 /* Makes a task, whose job is described, that of an item. */
 static void begin(pyi_task *task, const pyi_item *item, int large)
 {
-    pyi_stream stream = item->stream, claimed;
-    pyi_claim(&stream, &claimed, item->distribution.sampler, item->dtype, 1);
+    pyi_stream stream = item->stream, claimed = stream;
+    if (stream.word) /* a whole group begins with each block */
+        pyi_claim(&stream, &claimed, item->distribution.sampler, item->dtype, 1);
     pyi_job_begin(&task->job, &claimed);
     set_units(task, item);
     task->job.stream = large && item_bytes(item) >= STREAMED_BYTES && (!item->window || task->plan.in_place);
@@ -126,8 +129,9 @@ static void run_chunk(const pyi_work *work, uint64_t first, uint64_t count, pyi_
         if (!item_bytes(&l->items[i]))
             continue;
         prepare(own, &l->items[i], l->large);
-        const uint64_t bytes = own->unit_bytes, from = first > start ? (first - start + bytes - 1) / bytes : 0;
-        const uint64_t to = (end - start + bytes - 1) / bytes, last = to < own->units ? to : own->units;
+        const uint64_t bytes = own->unit_bytes, room = end - start;
+        const uint64_t from = first > start ? divide_up(first - start, bytes) : 0;
+        const uint64_t last = room >= own->units * bytes ? own->units : divide_up(room, bytes);
         if (from < last)
             fill_units(own, from, last - from);
     }
