@@ -14,9 +14,9 @@
  * environment's PYINIT_NUM_THREADS at first use, or one for each processor that its affinity mask and its container's
  * quota let it use.
  *
- * On Linux, memory of 4 MiB or more that has not been touched since the system gave it is advised to be of huge pages,
- * which halves the time that such a fill takes, unless the environment's PYINIT_MADVISE_HUGEPAGE is 0. Nothing but the
- * size of pages changes.
+ * On Linux, a fill asks for huge pages (madvise) for memory of 4 MiB or more that nobody has touched since the system
+ * gave it, so that it meets fewer page faults. Nothing but the size of pages changes; PYINIT_MADVISE_HUGEPAGE=0 in the
+ * environment turns it off.
  *
  * Whatever is not PYI_OK or PYI_INTERRUPTED has neither written a byte nor moved a stream.
  */

@@ -312,6 +312,29 @@ def test_ctrl_c_stops_it():
     assert done.stdout.split() == ["stopped", "1"], done.stderr
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_stops_the_one_call(threads):
+    """A signal in the middle of the call that fills all arrays: some are filled, and some are not."""
+    code = f"""
+        import os, signal, threading, time, numpy as np, pyinit
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        params = {{str(i): np.zeros(1 << 20, np.float32) for i in range(200)}}
+        threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            pyinit.initialize(params, 0, {{"*": "normal"}}, num_threads={threads})
+        except KeyboardInterrupt:
+            sums = [array.sum() for array in params.values()]
+            time.sleep(0.2)
+            again = [array.sum() for array in params.values()]
+            print("stopped", threading.active_count(), sums[0] != 0, sums[-1] != 0, sums == again)
+    """
+    script = [sys.executable, "-c", textwrap.dedent(code)]
+    folder, environment = os.path.dirname(pyinit.__path__[0]), {**os.environ, "PYINIT_ISA": "scalar"}
+    done = subprocess.run(script, capture_output=True, text=True, timeout=100, cwd=folder, env=environment)
+    assert done.stdout.split() == ["stopped", "1", "True", "False", "True"], done.stdout + done.stderr
+
+
 def test_the_benchmark_has_gpt2_xl_and_times_both_ways():
     shapes = bench_initialize.gpt2_shapes()
     assert len(shapes) == 580

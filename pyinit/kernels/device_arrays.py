@@ -16,8 +16,6 @@ from pyinit.kernels.layouts import Layout
 
 Self = TypeVar("Self", bound="DeviceArray")
 
-PAGE = 1 << 12  # that far from 0, which is no address to NumPy
-
 
 class KernelKey(NamedTuple):
     """What names a kernel: a generator, a method and a dtype, as the core numbers them, and what it fills.
@@ -87,10 +85,6 @@ class DeviceArray(ABC):
     @abstractmethod
     def memory(self) -> Hashable:
         """What `start` is a place in: a device's addresses, or a buffer; only places in one memory can be compared."""
-
-    def located(self) -> NDArray[Any]:
-        """Give the geometry as if it lay at `start`, for NumPy to say what overlaps; to touch an element is a crash."""
-        return geometry(self.shape, self.geometry.strides, self.dtype, address=PAGE + self.start)
 
     def __getitem__(self: Self, region: tuple[slice, ...]) -> Self:
         index: tuple[Any, ...] = (*region, ...)  # an array comes of it where there are no dimensions, too
