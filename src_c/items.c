@@ -12,10 +12,11 @@
 
 #include "philox.h"
 
-/* A plain item's unit, in samples: whole steps of every tier. */
-#define UNIT_SAMPLES 256
+/* A unit of samples that lie side by side: whole blocks in every type, and so small that a chunk can end where a page
+ * does. A thread that wrote a little beyond would wait there for the one that is the first to touch the next page. */
+#define UNIT_BYTES 16
 
-/* Of large fills a thread takes whole huge pages, so that no two wait for one page that is new. */
+/* Of large fills a thread takes whole huge pages. */
 #define HUGE_PAGE_BYTES ((size_t)1 << 21)
 
 /* Beyond the last-level caches of most machines a store that reads no line first saves half of the traffic; not where
@@ -58,8 +59,8 @@ static void set_units(pyi_task *task, const pyi_item *item)
         pyi_plan_window(task, item->window);
         return;
     }
-    task->units = divide_up(item->count, UNIT_SAMPLES);
-    task->unit_bytes = UNIT_SAMPLES * pyi_sample_bytes(item->dtype);
+    task->units = divide_up(item_bytes(item), UNIT_BYTES);
+    task->unit_bytes = UNIT_BYTES;
 }
 
 /* Makes a task, whose job is described, that of an item. */
@@ -96,10 +97,11 @@ static void fill_units(const pyi_task *task, uint64_t first, uint64_t count)
     if (item->window)
         pyi_fill_tiles(task, first, count);
     else {
-        const size_t sample = (size_t)first * UNIT_SAMPLES, left = item->count - sample;
+        const size_t size = pyi_sample_bytes(item->dtype), per_unit = UNIT_BYTES / size;
+        const size_t sample = (size_t)first * per_unit, left = item->count - sample;
         const pyi_part part = {
-            .first = sample, .count = count * UNIT_SAMPLES < left ? (size_t)count * UNIT_SAMPLES : left, .rows = 1};
-        pyi_fill_rows(task, &part, (char *)item->out + sample * pyi_sample_bytes(item->dtype));
+            .first = sample, .count = count * per_unit < left ? (size_t)count * per_unit : left, .rows = 1};
+        pyi_fill_rows(task, &part, (char *)item->out + sample * size);
     }
 }
 
