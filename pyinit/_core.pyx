@@ -57,6 +57,7 @@ cdef extern from "core.h" nogil:
     bint PYI_HAS_KERNEL(int method, int dtype, unsigned int words)
     pyi_status pyi_isa_init()
     pyi_status pyi_threads_init()
+    int pyi_memory_init()
     size_t pyi_processors()
     size_t pyi_default_threads()
     pyi_status pyi_describe(const pyi_distribution *distribution, pyi_dtype dtype, pyi_job *job)

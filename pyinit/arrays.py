@@ -109,17 +109,20 @@ def mark_modified(*arrays: Any) -> None:
 
 
 def _tensor_on_host(out: Any) -> NDArray[Any] | None:
-    """See a plain tensor of torch in host memory, without the detours of `Tensor.numpy`; None if it is none."""
+    """View a plain CPU tensor, faster than `Tensor.numpy`; None for anything else."""
     torch = sys.modules.get("torch")
-    if torch is None or not (type(out) is torch.Tensor or type(out) is torch.nn.Parameter) or not out.is_cpu:
+    try:
+        if torch is None or not (type(out) is torch.Tensor or type(out) is torch.nn.Parameter) or not out.is_cpu:
+            return None
+    except AttributeError:  # of a module that is still being imported
         return None
     dtype = _torch_dtype(out.dtype)
     if dtype is None or out.layout is not torch.strided or out.is_neg():
         return None
-    address = out.data_ptr()
-    if not address and out.numel():
+    storage = out.untyped_storage()  # which keeps the memory, whatever happens to the tensor
+    if not storage.data_ptr() and out.numel():
         raise ValueError("out must have memory; got a tensor whose storage has none, as FSDP leaves some")
-    return _core.array_at(address, out.shape, out.stride(), dtype, True, out, dtype.itemsize)
+    return _core.array_at(out.data_ptr(), out.shape, out.stride(), dtype, True, storage, dtype.itemsize)
 
 
 def _is_a(out: Any, module: str, name: str) -> bool:

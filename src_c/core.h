@@ -50,7 +50,8 @@ pyi_kernel *pyi_dispatch(const pyi_job *job, unsigned *step);
 /* Chooses the tier: that of PYINIT_ISA, or the best; PYI_UNAVAILABLE, and the best, if there is no such tier. */
 pyi_status pyi_isa_init(void);
 
-/* The id of a child; `person`, BLAKE2b's personalisation, is null but for streams that no name of a user leads to. */
+/* The id of a child. `person`, BLAKE2b's personalisation, is null for children, and set for streams of pyinit's own, so
+ * that no name can reach them. */
 uint64_t pyi_child_id(uint64_t parent, const char *name, size_t length, const char person[16]);
 
 /* Sets the method and the constants of a job; PYI_BAD_VALUE if a parameter is outside its valid range. */
@@ -147,10 +148,13 @@ int pyi_find_overlap(const pyi_item *items, size_t n, pyi_place *places, size_t 
  * `row_stride` bytes further on. */
 void pyi_fill_rows(const pyi_task *task, const pyi_part *part, char *out);
 
-/* From how many bytes on memory is looked at. */
+/* Smaller arrays are not checked for new memory. */
 #define PYI_LARGE_MEMORY ((uint64_t)1 << 22)
 /* Whether no page of large memory has been touched since the system gave it; asks for huge pages there. */
 int pyi_take_new_memory(void *memory, size_t bytes);
+
+/* Reads whether the environment wants that; the first fill does so otherwise. */
+int pyi_memory_init(void);
 
 /* Rounds floats, none of which is nan, to numbers of a type of 16 or 8 bits. */
 void pyi_round(pyi_dtype dtype, const float *values, void *out, size_t count);

@@ -1,7 +1,8 @@
 /*
  * Fills of items: each is an array, what it is filled with, and where its samples begin. Items lie one after the other
  * in a range of bytes that threads take in chunks, so a chunk is a part of a large item or has many small ones. An item
- * is made ready by whichever thread comes to it, which keeps what the next one has in common with it.
+ * is made ready by whichever thread comes to it, which reuses the job if the next item has the same distribution and
+ * type.
  */
 #include <string.h>
 
@@ -187,8 +188,7 @@ static pyi_status check(const pyi_item *item, const pyi_item *before, pyi_task *
 pyi_status pyi_fill_checked(const pyi_item *items, size_t n, pyi_place *places, const pyi_options *options)
 {
     list l = {.items = items, .n = n, .places = places};
-    uint64_t bytes = 0;
-    int new = 0;
+    uint64_t bytes = 0, new = 0;
     pyi_task task;
 
     for (size_t i = 0; i < n; i++) {
@@ -196,10 +196,10 @@ pyi_status pyi_fill_checked(const pyi_item *items, size_t n, pyi_place *places, 
         set_units(&task, &items[i]);
         places[i].begin = bytes;
         bytes += task.units * task.unit_bytes;
-        new |= is_new(&items[i]);
+        new += is_new(&items[i]) ? item_bytes(&items[i]) : 0;
     }
     task.item = NULL;
-    return bytes ? run(&l, bytes, 0, new, &task, options) : PYI_OK;
+    return bytes ? run(&l, bytes, 0, new > bytes / 2, &task, options) : PYI_OK;
 }
 
 pyi_status pyi_fill_many(const pyi_item *items, size_t n, pyi_place *places, size_t wrong[2],

@@ -78,7 +78,7 @@ typedef struct {
 /* One of these arrays. It differs from the others in what is here, and in the constants of a job of its own. */
 typedef struct {
     uint64_t tile;      /* the number of its first tile, over all arrays */
-    uint64_t out;       /* its address, or on a device that has none the bytes from the beginning of a buffer */
+    uint64_t out;       /* its address; on OpenCL, the byte offset in its buffer */
     uint64_t count;     /* of samples, or of a window's units */
     uint64_t id, block; /* as in a job; so is `skip` */
     uint32_t skip;

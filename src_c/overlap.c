@@ -1,11 +1,11 @@
 /*
- * Whether two of many arrays share memory. Of arrays in the order of their addresses only neighbours can, as far as one
- * reaches into the next; of these, whether they do is a question of integers: is the distance of the two a sum of whole
- * numbers of strides, each within the lengths of the axes?
+ * Whether two of many arrays share memory. They are sorted by their first byte, since only arrays whose ranges of bytes
+ * meet can share any. Two of these do if their distance is a sum of strides, each taken as often as its axis allows.
  */
 #include "core.h"
 
-#define MAX_TERMS (2 * PYI_MAX_DIMS + 1)
+/* Of two windows, each of which may have an axis for the parts of an element, and one of bytes. */
+#define MAX_TERMS (2 * (PYI_MAX_DIMS + 1) + 1)
 
 /* stride * d, for low <= d <= high. */
 typedef struct {
@@ -66,7 +66,8 @@ static int add_item(term *terms, int n, const pyi_item *item, int sign)
     for (int i = w ? w->ndim : 1; i-- > 0;) {
         const int64_t last = (int64_t)(w ? w->shape[i] : item->count) - 1;
         const ptrdiff_t step = w && w->strides ? w->strides[i] : stride;
-        n = add_term(terms, n, (term){step, sign > 0 ? 0 : -last, sign > 0 ? last : 0});
+        if (last > 0)
+            n = add_term(terms, n, (term){step, sign > 0 ? 0 : -last, sign > 0 ? last : 0});
         stride *= last + 1;
     }
     return n;
@@ -74,13 +75,30 @@ static int add_item(term *terms, int n, const pyi_item *item, int sign)
 
 static int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 
-/* Whether `target` is a sum of the terms, which together reach from `low` to `high`. */
-static int is_sum(const term *terms, int n, int64_t target, int64_t low, int64_t high)
+static int64_t divisor(int64_t a, int64_t b)
+{
+    while (b) {
+        const int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Whether `target` is a sum of the terms, which together reach from `low` to `high`. The last term is of bytes; the
+ * others' strides from a term on have a common divisor of `divisors`, of which the bytes have to lead to a multiple. */
+static int is_sum(const term *terms, const int64_t *divisors, int n, int64_t target, int64_t low, int64_t high)
 {
     if (target < low || target > high)
         return 0;
     if (!n)
         return 1; /* 0 is all that is left */
+    if (n > 1) {
+        const term *bytes = terms + n - 1;
+        const int64_t multiple = floor_divide(target - bytes->low, *divisors);
+        if (multiple * *divisors < target - bytes->high)
+            return 0;
+    }
     const int64_t stride = terms->stride;
     low -= stride * terms->low; /* of the others */
     high -= stride * terms->high;
@@ -90,7 +108,7 @@ static int is_sum(const term *terms, int n, int64_t target, int64_t low, int64_t
     if (last > terms->high)
         last = terms->high;
     for (; d <= last; d++)
-        if (is_sum(terms + 1, n - 1, target - d * stride, low, high))
+        if (is_sum(terms + 1, divisors + 1, n - 1, target - d * stride, low, high))
             return 1;
     return 0;
 }
@@ -98,7 +116,7 @@ static int is_sum(const term *terms, int n, int64_t target, int64_t low, int64_t
 static int share_memory(const pyi_item *a, const pyi_item *b)
 {
     const int64_t last_a = pyi_sample_bytes(a->dtype) - 1, last_b = pyi_sample_bytes(b->dtype) - 1;
-    int64_t low = 0, high = 0;
+    int64_t low = 0, high = 0, divisors[MAX_TERMS];
     term terms[MAX_TERMS];
     int n = add_term(terms, 0, (term){1, -last_b, last_a}); /* a byte of one element and a byte of the other */
     n = add_item(terms, n, a, 1);
@@ -107,7 +125,11 @@ static int share_memory(const pyi_item *a, const pyi_item *b)
         low += terms[i].stride * terms[i].low;
         high += terms[i].stride * terms[i].high;
     }
-    return is_sum(terms, n, (int64_t)((uintptr_t)b->out - (uintptr_t)a->out), low, high);
+    divisors[n - 1] = 0;
+    for (int i = n - 1; i-- > 0;)
+        divisors[i] = divisor(terms[i].stride, divisors[i + 1]);
+    const uint64_t distance = (uint64_t)(uintptr_t)b->out - (uint64_t)(uintptr_t)a->out;
+    return is_sum(terms, divisors, n, (int64_t)distance, low, high);
 }
 
 /* Moves a place down the heap to where it belongs. */

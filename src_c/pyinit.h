@@ -14,9 +14,9 @@
  * environment's PYINIT_NUM_THREADS at first use, or one for each processor that its affinity mask and its container's
  * quota let it use.
  *
- * On Linux, a fill asks for huge pages (madvise) for memory of 4 MiB or more that nobody has touched since the system
- * gave it, so that it meets fewer page faults. Nothing but the size of pages changes; PYINIT_MADVISE_HUGEPAGE=0 in the
- * environment turns it off.
+ * On Linux, a fill asks for huge pages (madvise) for memory of 4 MiB or more that seems untouched since the system gave
+ * it (three of its pages are checked), so that it meets fewer page faults. Nothing but the size of pages changes;
+ * PYINIT_MADVISE_HUGEPAGE=0 in the environment turns it off, and is read once.
  *
  * Whatever is not PYI_OK or PYI_INTERRUPTED has neither written a byte nor moved a stream.
  */
@@ -75,8 +75,8 @@ typedef struct {
 /* How a fill runs; a null pointer stands for all zeros. */
 typedef struct {
     unsigned threads; /* at most so many; 0: PYINIT_NUM_THREADS, or one for each usable processor */
-    /* If not null, the calling thread asks this about every 50 ms, with the share of the work that is done or at hand,
-     * from 0 to 1. Not 0 ends the fill. */
+    /* If not null, the calling thread asks this about every 50 ms, with the fraction of the work taken so far, 0 to 1.
+     * Not 0 ends the fill. */
     int (*interrupted)(void *arg, double done);
     void *arg;
 } pyi_options;
@@ -98,7 +98,7 @@ typedef struct {
 pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id);
 
 /*
- * The stream of a name, in UTF-8, at position 0: the one of which `initialize` fills the parameter of that name. Its id
+ * The stream of a name, in UTF-8, at position 0. `initialize` fills each parameter from the child of its name. The id
  * is the 8-byte BLAKE2b hash, read as a little-endian number, of the parent's id as 8 little-endian bytes and the name.
  */
 pyi_status pyi_child(pyi_stream *child, const pyi_stream *parent, const char *name);
@@ -135,7 +135,7 @@ typedef struct {
     const pyi_window *window; /* null: none */
 } pyi_item;
 
-/* What pyi_fill_many needs of memory for each item; the contents do not matter. */
+/* Scratch space, one for each item; it need not be initialised. */
 typedef struct {
     uint64_t begin, reach;
     size_t item;

@@ -236,6 +236,7 @@ void pyi_plan_window(pyi_task *task, const pyi_window *window)
 
     read_window(window, size, axes, &count, &elements, &global, &p->first);
     task->units = 0;
+    task->unit_bytes = 0;
     p->outers = 0;
     if (!elements)
         return;

@@ -113,3 +113,9 @@ def test_a_scale_is_finite_and_not_negative(scale):
 def test_a_mode_is_a_fan():
     with pytest.raises(ValueError, match="mode must be 'fan_in', 'fan_out', 'fan_avg' or 'fan_geo_avg'; got 'fan'"):
         VarianceScaling(1.0, "fan")
+
+
+def test_a_constant_takes_whatever_stream():
+    for stream in (None, np.random.default_rng(0), Stream(1, position=3)):
+        assert (initializers.constant(2.5)(np.zeros(3), stream) == 2.5).all()
+    assert stream.position == 3

@@ -8,6 +8,7 @@ from kinds import DTYPES
 import pyinit
 from pyinit import Stream, initializers
 from pyinit.arrays import BFLOAT16
+from pyinit.cuda.arrays import CudaArray
 from pyinit.initializers.windows import Window
 
 __all__ = ["host_kernels"]
@@ -163,3 +164,13 @@ def test_a_window_on_a_device():
     window = Window.of(OnDevice(np.zeros((4, 6), np.float32)), (8, 6), (4, 0))
     assert window.region == (slice(4, 8), slice(0, 6))
     assert window.place == ((8, 6), (4, 0))
+
+
+def test_empty_arrays_on_a_device_need_no_memory(host_kernels, monkeypatch):
+    monkeypatch.setattr(CudaArray, "queue", property(lambda array: pytest.fail("asked for the queue of nothing")))
+    empty = OnDevice(np.zeros((0, 4), np.float32), data=(0, False))
+    assert pyinit.initialize({"w": empty}, 0, {"*": "normal"})["w"] is empty
+    part = OnDevice(np.zeros((0, 4), np.float32), data=(0, False))
+    pyinit.initialize({"w": part}, 0, {"*": "normal"}, shards={"w": ((8, 4), (2, 0))})
+    with pytest.raises(TypeError, match="'w': out must have dtype"):
+        pyinit.initialize({"w": OnDevice(np.zeros((0, 4), np.int16), data=(0, False))}, 0, {"*": "normal"})

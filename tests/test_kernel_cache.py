@@ -127,6 +127,19 @@ def test_the_oldest_files_go_first(monkeypatch):
     assert sorted(paths[0].parent.iterdir()) == sorted(paths[i] for i in (0, 3, 5))
 
 
+def test_files_of_others_stay(monkeypatch):
+    monkeypatch.setattr(cache, "MOST_FILES", 1)
+    cache.write(cache.entry(0), CODE)
+    others = [cache.entry(0).parent / name for name in ("kernel.cu", "notes", "a" * 63)]
+    for other in others:
+        other.write_text("mine")
+        os.utime(other, (1, 1))
+    for i in range(1, 4):
+        cache.write(cache.entry(i), CODE)
+    assert all(other.exists() for other in others)
+    assert not cache.entry(1).exists()
+
+
 # Who may read and write them
 
 

@@ -120,3 +120,53 @@ def test_two_names_of_one_id_are_refused():
     with pytest.raises(ValueError, match="'ab' and 'ab' must have streams of their own"):
         fill([Parameter("ab", nines(3), "normal"), Parameter("ab", again, "normal")], 0)
     assert (again == 9).all()
+
+
+def test_memory_mapped_files_and_other_subclasses(tmp_path):
+    mapped = np.memmap(tmp_path / "w", np.float32, "w+", shape=(20, 30))
+    tied = nines(5, 4).view(np.matrix)
+    initialize({"w": mapped, "m": tied, "z": nines(3)}, 1, {"*": "normal"})
+    assert np.array_equal(mapped, Stream(1).child("w").normal((20, 30)))
+    assert np.array_equal(tied, Stream(1).child("m").normal((5, 4)))
+    mapped.flush()
+    assert np.array_equal(np.fromfile(tmp_path / "w", np.float32), mapped.ravel())
+
+
+def test_tensors_without_memory_are_refused():
+    torch = pytest.importorskip("torch")
+    freed = torch.ones(1000)
+    part = freed[10:]
+    freed.untyped_storage().resize_(0)
+    for tensor in (freed, part):
+        with pytest.raises(ValueError, match="out must have memory; got a tensor whose storage has none"):
+            Stream(1).fill_normal(tensor)
+        with pytest.raises(ValueError, match="'w': out must have memory"):
+            initialize({"w": tensor}, 0, {"*": "normal"})
+    assert initialize({"w": torch.empty(0)}, 0, {"*": "normal"})["w"].numel() == 0
+
+
+def test_tensors_in_all_layouts():
+    """By the quick way and by NumPy's: transposed, with steps, views of others, in every dtype, parameters."""
+    torch = pytest.importorskip("torch")
+    for dtype in ("float32", "float64", "float16", "bfloat16", "float8_e5m2"):
+        base = torch.zeros(24, 20, dtype=torch.float32).to(getattr(torch, dtype))
+        for tensor in (base, base.T, base[3:, ::2], base[:, 5], torch.nn.Parameter(base.clone(), requires_grad=False)):
+            expected = Stream(2).child("w").normal(tuple(tensor.shape), dtype)
+            version = tensor._version
+            initialize({"w": tensor}, 2, {"*": "normal"})
+            bits = tensor.contiguous().view(torch.uint8).numpy()
+            assert bits.tobytes() == expected.tobytes()
+            assert tensor._version == version + 1
+    negated = torch.zeros(3, dtype=torch.complex64).conj().imag
+    with pytest.raises(TypeError, match="out must be an array that NumPy can view in place"):
+        Stream(1).fill_normal(negated)
+
+
+def test_what_the_callback_of_progress_raises_ends_the_fill():
+    def stop(count):
+        raise KeyboardInterrupt
+
+    batch = _core.Batch(Stream(0), {})
+    batch.add("w", nines(100), normal())
+    with pytest.raises(KeyboardInterrupt):
+        batch.fill(1, stop)

@@ -72,8 +72,8 @@ def extent(cnp.ndarray out not None):
     return low, high
 
 
-cdef void set_window(
-        pyi_window *window, size_t *numbers, cnp.ndarray out, tuple whole, tuple where) noexcept:
+cdef int set_window(
+        pyi_window *window, size_t *numbers, cnp.ndarray out, tuple whole, tuple where) except -1:
     """Make a C window of a plain array, whose numbers are kept in four times as many as it has dimensions.
 
     `whole` and `where`, None for a whole tensor, have been checked.
@@ -93,6 +93,7 @@ cdef void set_window(
         for i in range(n):
             global_shape[i], offset[i] = whole[i], where[i]
         window.global_shape, window.offset = global_shape, offset
+    return 0
 
 
 cdef tuple window_tuples(global_shape, offset):

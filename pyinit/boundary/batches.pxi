@@ -8,7 +8,7 @@ cdef class Batch:
     root : StreamState
         The arrays are filled from its children, from position 0 on.
     ids : dict
-        The ids that are taken, to their names; shared by the batches of one root.
+        Maps each id in use to its name; shared by the batches of one root.
     """
     cdef StreamState root
     cdef dict ids
@@ -71,7 +71,7 @@ cdef class Batch:
         resolved : callable
             Gives the distribution, or None, of a specification for a shape and a dtype, and whether that can change.
         seen : callable
-            Gives what is no NumPy array as one of the same memory, or as an array on a device.
+            Converts any other array to a NumPy view or a DeviceArray.
         elsewhere : callable
             Gives the batch of an array on a device.
         otherwise : callable
@@ -102,8 +102,8 @@ cdef class Batch:
                     otherwise(name, out, wanted, whole, where)
                     continue
                 found = out if type(out) is cnp.ndarray else seen(out)
-                on_host = type(found) is cnp.ndarray
-                array = <cnp.ndarray?>(found if on_host else found.geometry)
+                on_host = isinstance(found, cnp.ndarray)
+                array = plain(<cnp.ndarray>found if on_host else <cnp.ndarray?>found.geometry)
                 if changes or wanted is not specification or not is_alike(array, last):
                     distribution, changes = resolved(wanted, (<object>array).shape, (<object>array).dtype)
                     specification, last = wanted, array
@@ -112,6 +112,8 @@ cdef class Batch:
                     continue
                 if on_host:
                     self.append_array(name, array, distribution, None, None, None, None)
+                elif cnp.PyArray_SIZE(array) == 0:  # which may have neither memory nor a queue
+                    self.append_array(name, array, None, None, None, None, None)
                 else:
                     batch = elsewhere(found)
                     batch.append_array(name, array, distribution, None, None, found.start, found.queue)
@@ -180,11 +182,13 @@ cdef class Batch:
         """Raise ValueError if two arrays have one stream, or share memory."""
         cdef size_t[2] pair
         cdef pyi_place *places
+        cdef int found
         if self.clash is not None:
             raise ValueError(
                 "{!r} and {!r} must have streams of their own; both have id {:#x}".format(*self.clash))
         places = self.places()
-        found = pyi_find_overlap(self.items, self.count, places, pair)
+        with nogil:
+            found = pyi_find_overlap(self.items, self.count, places, pair)
         free(places)
         if found:
             raise ValueError(
@@ -252,9 +256,11 @@ cdef class Batch:
         with nogil:
             status = pyi_fill_checked(self.items, self.count, places, &options)
         free(places)
-        check_status(status)
         if advance is not None:
             progress.told(1)
+        if progress.error is not None:
+            raise progress.error
+        check_status(status)
 
 
 cdef bint is_alike(cnp.ndarray a, cnp.ndarray b) noexcept:

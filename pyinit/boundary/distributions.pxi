@@ -215,7 +215,7 @@ def constant(value):
     Parameters
     ----------
     value : float
-        Within the range of the dtype that is filled, or infinite; rounded to it.
+        Within the range of the dtype that is filled, and rounded to it; or infinite, which is nan in float8_e4m3fn.
 
     Returns
     -------

@@ -70,8 +70,8 @@ def check_dtype(Distribution distribution not None, dtype):
 
 cdef int interrupted(void *arg, double done) noexcept with gil:
     # The exception of a signal handler, KeyboardInterrupt mostly, stays set until `raise_pending` lets it through.
-    if arg != NULL:
-        (<Progress>arg).told(done)
+    if arg != NULL and (<Progress>arg).told(done):
+        return 1
     return PyErr_CheckSignals() != 0
 
 
@@ -80,8 +80,8 @@ cdef int raise_pending() except -1:
 
 
 cdef class Progress:
-    """What a fill tells about itself while it runs; an error there ends the bar, not the fill."""
-    cdef object advance
+    """Reports progress. What the callback raises, KeyboardInterrupt among it, ends the fill and is kept in `error`."""
+    cdef object advance, error
     cdef double size
     cdef long long so_far
 
@@ -89,14 +89,16 @@ cdef class Progress:
         self.advance = advance
         self.size = size
 
-    cdef void told(self, double done) noexcept:
+    cdef bint told(self, double done) noexcept:
+        """Report what has been done since the last time; returns whether there was an error."""
         cdef long long now = <long long>(done * self.size)
-        if now > self.so_far:
+        if now > self.so_far and self.error is None:
             try:
                 self.advance(now - self.so_far)
-            except Exception:
-                self.size = 0
+            except BaseException as error:
+                self.error = error
             self.so_far = now
+        return self.error is not None
 
 
 cdef bint takes_signals() except -1:

@@ -58,6 +58,7 @@ def isa_select(name):
         raise ValueError(f"instruction set {name!r} is not available; available here: {', '.join(isa_available())}")
 
 
+pyi_memory_init()
 if pyi_isa_init() != PYI_OK:
     raise ValueError(
         f"PYINIT_ISA={os.environ.get('PYINIT_ISA')!r} is not available; "

@@ -39,11 +39,11 @@ class Kernel(NamedTuple):
         cuda.driver.launchKernel(self.function.ptr, blocks, 1, 1, self.threads, 1, 1, 0, stream, arguments.address, 0)
 
 
-def machine_code(key: KernelKey) -> bytes:
+def machine_code(key: KernelKey, anew: bool = False) -> bytes:
     """Give a kernel's code for the device that is current: from the disk, or else compiled and kept there."""
     text = source(key, _core.JOB_BYTES)
     entry = disk.entry("CUDA", text, FLAGS, *target())
-    code = disk.read(entry)
+    code = None if anew else disk.read(entry)
     if code is None:
         code = compile_text(text)
         disk.write(entry, code)
@@ -79,13 +79,16 @@ def compile_text(text: str) -> bytes:
 def compiled(key: KernelKey, device: int) -> Kernel:
     """Give a kernel, compiled and loaded for a device, which is current."""
     cuda = cupy().cuda
-    module = cuda.function.Module()
-    try:
-        module.load(machine_code(key))
-    except cuda.driver.CUDADriverError as error:
-        if "OUT_OF_MEMORY" not in str(error):
-            raise
-        raise MemoryError(f"the GPU has too little free memory for a kernel; CUDA says: {error}") from None
+    for anew in (False, True):  # code from the disk may be of no use to another driver
+        module = cuda.function.Module()
+        try:
+            module.load(machine_code(key, anew))
+            break
+        except cuda.driver.CUDADriverError as error:
+            if "OUT_OF_MEMORY" in str(error):
+                raise MemoryError(f"the GPU has too little free memory for a kernel; CUDA says: {error}") from None
+            if anew:
+                raise
     function, threads = module.get_function(kernel_name(key)), block_threads(key)
     occupancy = cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(function.ptr, threads, 0)
     return Kernel(function, threads, int(cuda.Device(device).attributes["MultiProcessorCount"]), occupancy)

@@ -54,13 +54,17 @@ def view(out: Any) -> CudaArray | None:
 def of_tensor(tensor: Any) -> CudaArray:
     """See a tensor of torch: what its interface says in microseconds, and refuses of one that asks for gradients."""
     dtype = named(tensor.dtype)
+    if tensor.numel() and not tensor.untyped_storage().data_ptr():
+        raise ValueError("out must have memory; got a tensor whose storage has none, as FSDP leaves some")
+    if tensor.is_neg():
+        raise TypeError("out must hold its own values; got a tensor that negates those in its memory")
     stream = sys.modules["torch"].cuda.current_stream(tensor.device).cuda_stream
     seen = geometry(tensor.shape, tensor.stride(), dtype, unit=dtype.itemsize)
     return CudaArray(seen, tensor.data_ptr(), stream, tensor.get_device())
 
 
 def of_cupy(array: Any) -> CudaArray:
-    """See an array of CuPy, whose interface takes longer than all the rest of a small fill."""
+    """Read an array of CuPy directly: its interface would take longer than the rest of a small fill."""
     data = array.data
     seen = geometry(array.shape, array.strides, array.dtype)
     return CudaArray(aligned(seen, data.ptr), data.ptr, None, data.device_id)

@@ -82,7 +82,7 @@ class Constant(Drawn):
         if window.array.dtype.kind in "iub":
             window.assign(np.array(int(self.value), window.array.dtype))
         else:
-            super().fill(window, Stream(0) if stream is None else stream, num_threads)
+            super().fill(window, stream if isinstance(stream, Stream) else Stream(0), num_threads)
 
 
 @dataclass(frozen=True, repr=False)

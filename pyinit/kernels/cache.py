@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
 
+OWN_NAME = re.compile(r"[0-9a-f]{64}|\.pyinit-[0-9a-f]{16}\.tmp")  # the folder may hold what is not pyinit's
 MOST_FILES = 512  # a device has some 70 kernels, of up to 130 kB each; the oldest files go first
 DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -135,7 +137,7 @@ def is_private(status: os.stat_result) -> bool:
 
 def remove_oldest(kernels: Path) -> None:
     """Remove the files that were written first, if there are more than `MOST_FILES`."""
-    files = list(kernels.iterdir())
+    files = [file for file in kernels.iterdir() if OWN_NAME.fullmatch(file.name) and file.is_file()]
     if len(files) > MOST_FILES:
         for file in sorted(files, key=lambda file: file.stat().st_mtime)[:-MOST_FILES]:
             file.unlink(missing_ok=True)

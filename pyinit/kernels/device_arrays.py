@@ -106,7 +106,11 @@ class DeviceArray(ABC):
 
     @abstractmethod
     def launch_items(self: Self, kernel: Any, launch: Launch, arrays: Sequence[Self]) -> None:
-        """Start a kernel for arrays of one queue and memory, of which this is one; `launch` has a table of them."""
+        """Start a kernel for arrays of one queue and memory, of which this is one; `launch` has a table of them.
+
+        The table is copied to the device. If it has more than some hundred arrays, the host may wait for the work that
+        is ahead of it in the queue.
+        """
 
     @abstractmethod
     def staging_buffer(self, size: int) -> NDArray[np.uint8]:

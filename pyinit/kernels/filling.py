@@ -81,10 +81,14 @@ def fill_batch(batch: _core.Batch, arrays: Sequence[DeviceArray]) -> None:
     arrays : sequence of DeviceArray
         Those that were added to it.
     """
-    for launch in batch.launches(layout):
+    ready = []
+    for launch in batch.launches(layout):  # all are compiled, or raise, before the first one starts
         members = [arrays[i] for i in launch.members]
         with members[0].current():
-            members[0].launch_items(members[0].compile(KernelKey(*launch.key, "items")), launch, members)
+            ready.append((members[0].compile(KernelKey(*launch.key, "items")), launch, members))
+    for kernel, launch, members in ready:
+        with members[0].current():
+            members[0].launch_items(kernel, launch, members)
 
 
 def by_host(

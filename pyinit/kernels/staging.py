@@ -89,7 +89,7 @@ def fill(
     size = min(len(buffer.memory) for buffer in buffers)
     threads = threads_of(num_threads)
     part_bytes = max(size // threads, LEAST_PART_BYTES)
-    threads = min(threads, -(-array.size * itemsize // part_bytes))
+    threads = min(threads, -(-array.size * itemsize // part_bytes), 2 * -(-size // part_bytes))  # two pieces at a time
 
     def write(part: NDArray[Any], where: tuple[int, ...]) -> None:
         begin.copy().write(part, distribution, whole, where, 1)

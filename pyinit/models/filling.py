@@ -157,6 +157,8 @@ class Work:
             check_takes_shards(filler.function)
         if isinstance(array, np.ndarray):
             self.host.add(name, array, filler.distribution, *window.place)
+        elif not array.size:  # which may have neither memory nor a queue
+            self.host.add(name, array.geometry, None)
         else:
             batch = self.batch_of(array)
             batch.add(name, array.geometry, filler.distribution, *window.place, array.start, array.queue)
@@ -199,16 +201,18 @@ class Work:
             batch.check()
         elements = sum(batch.size for batch in (self.host, *batches))
         elements += sum(other.window.array.size for other in self.others)
-        with progress_bar(elements, "initialising", progress) as advance:
-            for batch, arrays in self.devices.values():  # which work while the host does
-                fill_batch(batch, arrays)
-                advance(batch.size)
-            self.others.sort(key=lambda other: isinstance(other.window.array, np.ndarray))
-            for other in self.others:
-                other.fill(num_threads)
-                advance(other.window.array.size)
-            self.host.fill(num_threads, advance if progress else None)
-        mark_modified(*self.changed)
+        try:
+            with progress_bar(elements, "initialising", progress) as advance:
+                for batch, arrays in self.devices.values():  # which work while the host does
+                    fill_batch(batch, arrays)
+                    advance(batch.size)
+                self.others.sort(key=lambda other: isinstance(other.window.array, np.ndarray))
+                for other in self.others:
+                    other.fill(num_threads)
+                    advance(other.window.array.size)
+                self.host.fill(num_threads, advance if progress else None)
+        finally:  # after Ctrl-C too, some have changed
+            mark_modified(*self.changed)
 
 
 def is_changeable(specification: Any) -> bool:
