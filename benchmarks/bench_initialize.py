@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import peers
 import table
 
 import pyinit
@@ -77,22 +78,6 @@ def views(buffer, shapes):
     return found
 
 
-def torch_loop(buffer, dtype, shapes):
-    """PyTorch's `normal_` of each shape in the same memory; None without PyTorch."""
-    try:
-        import torch
-    except ImportError:
-        return None
-    whole = torch.from_numpy(buffer.view(np.float32)).view(getattr(torch, dtype))
-    tensors = [whole[start : start + n] for start, n in zip(*starts(shapes))]
-
-    def fill():
-        for tensor in tensors:
-            tensor.normal_(0.0, 0.02)
-
-    return fill
-
-
 def starts(shapes):
     """Where each shape begins in a flat buffer, and how many elements it has."""
     sizes = [math.prod(shape) for shape in shapes.values()]
@@ -117,7 +102,7 @@ def measure(name, shapes, plan, generator, dtype, repetitions, tell):
             if repetition:
                 times[way].append(time.perf_counter() - start)
         tell(f"{name}, {generator}, {dtype}")
-    loop = torch_loop(memory, dtype, shapes) if generator == GENERATORS[0] else None
+    loop = peers.torch_loop(memory, dtype, *starts(shapes)) if generator == GENERATORS[0] else None
     for _ in range(PEER_REPETITIONS if loop else 0):
         start = time.perf_counter()
         loop()

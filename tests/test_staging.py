@@ -217,6 +217,8 @@ def test_an_error_in_a_part(num_threads):
 def test_ctrl_c(num_threads):
     """In the middle of a fill whose parts would take minutes."""
     device, parts = Device(), []
+    # Where the tests themselves run in the background, SIGINT is ignored.
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def look(first):
         parts.append(first)
@@ -226,8 +228,11 @@ def test_ctrl_c(num_threads):
             time.sleep(0.1)
 
     begin = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        fill(device, look, num_threads)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fill(device, look, num_threads)
+    finally:
+        signal.signal(signal.SIGINT, previous)
     assert time.monotonic() - begin < WAIT
     assert len(parts) < COUNT // 256
     assert not any(copied.thread.is_alive() for copied in device.copies)
