@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH_OUTPUT ?= benchmarks/results/latest.json
 BENCH_INITIALIZE_OUTPUT ?= benchmarks/results/latest-initialize.json
+BENCH_CALLS_OUTPUT ?= benchmarks/results/latest-calls.json
 OUT ?= benchmarks/results
 LIB ?= build
 CFLAGS ?= -O3
@@ -40,6 +41,7 @@ format: $(VENV)/.lint
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/bench_fill.py --peers --output $(BENCH_OUTPUT)
 	$(BIN)/python benchmarks/bench_initialize.py --output $(BENCH_INITIALIZE_OUTPUT)
+	$(BIN)/python benchmarks/bench_calls.py --output $(BENCH_CALLS_OUTPUT)
 
 # For a machine with a GPU, and no network: in place, with what is installed there. No part stops those after it, by
 # failing or by taking long: together they end within six minutes. An interrupted pytest still writes its results.

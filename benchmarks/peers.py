@@ -167,11 +167,19 @@ def versions():
     return found
 
 
-def torch_loop(memory, dtype, starts, sizes):
-    """PyTorch's `normal_` of parts of a buffer of float32, as elements of a dtype; None without PyTorch."""
+def pytorch():
+    """The torch module, or None."""
     try:
         import torch
     except ImportError:
+        return None
+    return torch
+
+
+def torch_loop(memory, dtype, starts, sizes):
+    """PyTorch's `normal_` of parts of a buffer of float32, as elements of a dtype; None without PyTorch."""
+    torch = pytorch()
+    if torch is None:
         return None
     whole = torch.from_numpy(memory).view(getattr(torch, dtype))
     tensors = [whole[start : start + size] for start, size in zip(starts, sizes)]

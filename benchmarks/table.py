@@ -1,4 +1,4 @@
-"""Prints the results of bench_fill.py, bench_initialize.py, kernel_limits.py and bench_gpu.py as README.md's tables.
+"""Prints the results of the bench_*.py scripts but bench_load.py, and of kernel_limits.py, as README.md's tables.
 
 Usage: python benchmarks/table.py results/FILE.json
        python benchmarks/table.py --readme       puts them into README.md, between the comments that name the file
@@ -36,6 +36,9 @@ def tables(result):
     )
     if "device" in result:
         parts = gpu_table.tables(result, number, markdown)
+    elif "calls" in result:
+        rows = [[what, number(1e6 * seconds)] for what, seconds in result["calls"].items()]
+        parts = [markdown(["what a call costs on the host", "us"], rows)]
     else:
         parts = models(result) if "initialize" in result else times_and_calls(result)
     return "\n\n".join([head, *parts]) + "\n"

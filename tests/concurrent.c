@@ -12,11 +12,12 @@
 #define ROWS 700
 #define COLUMNS 1024 /* 2.8 MB of floats: enough for five threads */
 #define SIZE ((size_t)ROWS * COLUMNS)
-#define KINDS 6
+#define KINDS 7
+#define ITEMS 150
 
 static float *expected[KINDS];
 static atomic_int nested;
-static int nests(void *unused);
+static int nests(void *unused, double done);
 
 static void fill(int kind, unsigned threads, void *out)
 {
@@ -24,14 +25,24 @@ static void fill(int kind, unsigned threads, void *out)
     const size_t shape[] = {COLUMNS, ROWS}, whole[] = {COLUMNS, 2 * ROWS}, at[] = {0, ROWS};
     const ptrdiff_t transposed[] = {sizeof(float), COLUMNS * sizeof(float)};
     const pyi_window window = {2, shape, transposed, whole, at};
-    const pyi_options options = {threads, nests, NULL, kind == 1};
+    const size_t rows[] = {ROWS / 4, COLUMNS};
+    const pyi_window quarter = {.ndim = 2, .shape = rows};
+    const pyi_distribution one = {PYI_CONSTANT, {1}};
+    const pyi_options options = {threads, nests, NULL};
     pyi_stream stream;
     pyi_stream_new(&stream, kind % 2 ? PYI_ARS4X32_5 : PYI_PHILOX4X32_10, 42, (uint64_t)kind);
+    /* A large array, a window, and many small ones, in what is left. */
+    pyi_place places[ITEMS];
+    pyi_item items[ITEMS] = {{stream, normal, PYI_F32, out, SIZE / 2, NULL},
+                             {stream, bounded, PYI_F32, (float *)out + SIZE / 2, 0, &quarter}};
+    for (size_t i = 2; i < ITEMS; i++)
+        items[i] = (pyi_item){stream, i % 3 ? normal : one, PYI_F32, (float *)out + SIZE / 4 * 3 + i * 1000, 999, NULL};
     const pyi_status status = kind == 0   ? pyi_fill_uniform_f32(&stream, out, SIZE, -1, 1, &options)
                               : kind == 1 ? pyi_fill_normal_f32(&stream, out, SIZE, 0, 1, &options)
                               : kind == 2 ? pyi_fill(&stream, &bounded, PYI_F32, out, SIZE, &options)
                               : kind == 3 ? pyi_fill(&stream, &normal, PYI_BF16, out, 2 * SIZE, &options)
                               : kind == 4 ? pyi_fill_normal_f64(&stream, out, SIZE / 2, 0, 1, &options)
+                              : kind == 5 ? pyi_fill_many(items, ITEMS, places, NULL, &options)
                                           : pyi_fill_window(&stream, &normal, PYI_F32, out, &window, &options);
     if (status != PYI_OK)
         exit(2);
@@ -48,9 +59,11 @@ static void check(int kind, unsigned threads, float *out)
 }
 
 /* What a long fill asks now and then: a handler of signals may fill as well. */
-static int nests(void *unused)
+static int nests(void *unused, double done)
 {
     static _Thread_local int inside;
+    if (done > 1)
+        exit(3);
     if (!unused && !inside++ && expected[KINDS - 1]) {
         float *out = malloc(SIZE * sizeof *out);
         check(nested++ % KINDS, 3, out);
@@ -75,6 +88,7 @@ int main(void)
     pthread_t callers[CALLERS];
     for (int kind = 0; kind < KINDS; kind++) {
         float *out = malloc(SIZE * sizeof *out);
+        memset(out, 0xff, SIZE * sizeof *out); /* as before each check: not all elements are filled */
         fill(kind, 1, out);
         expected[kind] = out;
     }

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import bench_calls
 import bench_load
 import generators
 import instructions
@@ -76,6 +77,14 @@ def test_every_case_of_a_peer_writes_its_samples(name):
         if case.threads > 1:
             first, second, *_ = np.array_split(x, case.threads)
             assert not np.array_equal(first[: second.size], second), case.name
+
+
+def test_what_calls_cost_is_timed_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(bench_calls, "TENSORS", 3)
+    monkeypatch.setattr(bench_calls, "seconds", lambda run, calls: run() is not None)
+    lines = bench_calls.on_host() | bench_calls.without_driver() | bench_calls.patterns()
+    assert all(lines.values())
+    assert sum("initialize" in what for what in lines) in (1, 2, 4, 5)
 
 
 def test_a_primed_case_is_called_untimed_ahead_of_each_repetition():

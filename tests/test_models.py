@@ -1,11 +1,15 @@
 """Filling a model whose schemes are known: a list of parameters, checked together before anything is written."""
 
+import signal
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_windows import generators
 
+import pyinit
 from pyinit import Stream, _core, initialize, initializers
 from pyinit.distributions import normal
 from pyinit.models import Parameter, fill
@@ -170,3 +174,20 @@ def test_what_the_callback_of_progress_raises_ends_the_fill():
     batch.add("w", nines(100), normal())
     with pytest.raises(KeyboardInterrupt):
         batch.fill(1, stop)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signal to one thread")
+def test_ctrl_c_is_not_taken_for_the_end():
+    """Of a fill that tells what it does: no more is told than has been done."""
+    told, large = [], np.zeros(1 << 26, np.float32)
+    batch = _core.Batch(Stream(0), {})
+    batch.add("w", large, normal())
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Timer(0.2, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
+    try:
+        with pyinit.isa.use("scalar"), pytest.raises(KeyboardInterrupt):
+            batch.fill(1, told.append)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert sum(told) < large.size
+    assert not large[-1]

@@ -256,11 +256,12 @@ cdef class Batch:
         with nogil:
             status = pyi_fill_checked(self.items, self.count, places, &options)
         free(places)
-        if advance is not None:
-            progress.told(1)
+        if progress.error is None:
+            check_status(status)
+            if advance is not None:
+                progress.told(1)
         if progress.error is not None:
             raise progress.error
-        check_status(status)
 
 
 cdef bint is_alike(cnp.ndarray a, cnp.ndarray b) noexcept:

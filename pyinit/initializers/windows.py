@@ -48,7 +48,7 @@ class Window(NamedTuple):
     @property
     def placement(self) -> dict[str, Any]:
         """The keywords that say so to a stream's fills."""
-        return {} if self.offset is None else {"global_shape": self.shape, "offset": self.offset}
+        return {} if self.offset is None else dict(zip(("global_shape", "offset"), self.place))
 
     @property
     def place(self) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:

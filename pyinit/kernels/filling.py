@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyinit import _core
 from pyinit._core import Distribution, StreamState
@@ -12,7 +12,17 @@ from pyinit.kernels import staging
 from pyinit.kernels.device_arrays import DeviceArray, KernelKey
 from pyinit.kernels.layouts import layout, run_of
 
-Window = tuple[tuple[int, ...], tuple[int, ...]] | None
+
+class Request(NamedTuple):
+    """A fill that has been checked."""
+
+    array: DeviceArray
+    distribution: Distribution
+    key: KernelKey
+    window: tuple[tuple[int, ...], tuple[int, ...]] | None
+    num_threads: Any
+
+
 Run = Callable[[StreamState], None]
 """What writes the samples, given where the claimed words begin."""
 
@@ -45,27 +55,26 @@ def fill(
         state.claim(distribution, dtype, count)
         return
     with array.current():
-        run = BACKENDS[backend](array, distribution, state, method, dtype, window, num_threads)
+        key = KernelKey(_core.GENERATORS[state.generator], method, dtype)
+        run = BACKENDS[backend](Request(array, distribution, key, window, num_threads))
         run(state.claim(distribution, dtype, count))
 
 
-def by_device(
-    array: DeviceArray, distribution: Distribution, state: StreamState, method: int, dtype: int, window: Window, _: Any
-) -> Run:
+def by_device(request: Request) -> Run:
     """Have the device make the samples, by a kernel of the core's own headers."""
+    array, distribution, key, window, _ = request
     if window is None and array.geometry.flags.c_contiguous:  # most are: one run
         where = run_of(array.size, array.dtype.itemsize)
     else:
         where = layout(array.shape, array.geometry.strides, array.dtype.itemsize, *(window or ()))
-    generator = _core.GENERATORS[state.generator]
-    kernel = array.compile(KernelKey(generator, method, dtype, "run" if where.is_run else "items"))
+    kernel = array.compile(key if where.is_run else key._replace(kind="items"))
 
     def run(begin: StreamState) -> None:
         if where.is_run:
-            array.launch_run(kernel, _core.make_job(begin, distribution, dtype), where)
+            array.launch_run(kernel, _core.make_job(begin, distribution, key.dtype), where)
         else:
             launch = _core.Launch()
-            launch.add(begin, distribution, dtype, array.start, where)
+            launch.add(begin, distribution, key.dtype, array.start, where)
             array.launch_items(kernel, launch, [array])
 
     return run
@@ -91,17 +100,16 @@ def fill_batch(batch: _core.Batch, arrays: Sequence[DeviceArray]) -> None:
             members[0].launch_items(kernel, launch, members)
 
 
-def by_host(
-    array: DeviceArray, distribution: Distribution, _: Any, _method: int, _dtype: int, window: Window, num_threads: Any
-) -> Run:
+def by_host(request: Request) -> Run:
     """Have the host make the samples, and the device copy them."""
+    array, distribution, _, window, num_threads = request
     buffers = staging.buffers(array, num_threads)
     return lambda begin: staging.fill(array, begin, distribution, window, num_threads, buffers)
 
 
-def by_cupy(array: DeviceArray, distribution: Distribution, *_: Any) -> Run:
+def by_cupy(request: Request) -> Run:
     """Have CuPy's own generator make other samples."""
-    return lambda begin: array.draw_otherwise(distribution, begin)
+    return lambda begin: request.array.draw_otherwise(request.distribution, begin)
 
 
 BACKENDS = {"device": by_device, "host": by_host, "cupy": by_cupy}
