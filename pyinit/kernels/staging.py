@@ -20,9 +20,8 @@ from pyinit.kernels.teams import Work, team
 PART_BYTES = 1 << 22  # that a thread fills at a time: a piece has one for each thread
 LEAST_PART_BYTES = 1 << 20  # to hand out less takes as long as to fill it
 PIECE_BYTES = 1 << 26  # at most, since memory that a device copies from takes long to get
-PIECES = (
-    8  # of an array, unless they would be small: nothing overlaps with the first one's fill and the last one's copy
-)
+# Of an array, unless they would be small: nothing overlaps with the first one's fill and the last one's copy.
+PIECES = 8
 BUFFERS = 3  # one is copied from, one is being filled, and one is next, so that no thread waits for a piece's end
 
 
