@@ -2,6 +2,8 @@
 #ifndef PYI_CORE_H
 #define PYI_CORE_H
 
+#include <stdatomic.h>
+
 #include "job.h"
 
 /* A shared library exports what is in pyinit.h, and nothing else. */
@@ -152,6 +154,20 @@ void pyi_fill_rows(const pyi_task *task, const pyi_part *part, char *out);
 #define PYI_LARGE_MEMORY ((uint64_t)1 << 22)
 /* Whether no page of large memory has been touched since the system gave it; asks for huge pages there. */
 int pyi_take_new_memory(void *memory, size_t bytes);
+
+/* What a fill has seen of new memory: how many huge pages in turn came slowly, and the end of the item of which the
+ * rest is left to small ones. */
+typedef struct {
+    atomic_int slow;
+    _Atomic uintptr_t given_up;
+} pyi_new_memory;
+
+/* Called ahead of the first write to a part of such memory, of which so many bytes follow: goes over to small pages if
+ * huge ones come slowly. */
+void pyi_touch_new_memory(void *memory, size_t bytes, size_t left, pyi_new_memory *seen);
+
+/* A clock's. */
+uint64_t pyi_microseconds(void);
 
 /* Reads whether the environment wants that; the first fill does so otherwise. */
 int pyi_memory_init(void);

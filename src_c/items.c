@@ -29,7 +29,8 @@ typedef struct {
     const pyi_item *items;
     size_t n;
     const pyi_place *places; /* `begin` is where an item begins in the range; null: there is one item, at 0 */
-    int large;
+    int large, new;
+    pyi_new_memory *seen;
 } list;
 
 static uint64_t divide_up(uint64_t a, uint64_t b) { return a / b + (a % b != 0); }
@@ -135,8 +136,12 @@ static void run_chunk(const pyi_work *work, uint64_t first, uint64_t count, pyi_
         const uint64_t bytes = own->unit_bytes, room = end - start;
         const uint64_t from = first > start ? divide_up(first - start, bytes) : 0;
         const uint64_t last = room >= own->units * bytes ? own->units : divide_up(room, bytes);
-        if (from < last)
-            fill_units(own, from, last - from);
+        if (from >= last)
+            continue;
+        if (l->new && !own->item->window && item_bytes(own->item) >= PYI_LARGE_MEMORY)
+            pyi_touch_new_memory((char *)own->item->out + (size_t)(from * bytes), (size_t)((last - from) * bytes),
+                                 item_bytes(own->item) - (size_t)(from * bytes), l->seen);
+        fill_units(own, from, last - from);
     }
 }
 
@@ -149,11 +154,13 @@ static int is_new(const pyi_item *item)
 
 static pyi_status run(list *l, uint64_t bytes, uint64_t phase, int new, pyi_task *own, const pyi_options *options)
 {
+    pyi_new_memory seen = {0};
     const int large = bytes > LARGE_BYTES;
     const size_t chunk = large ? HUGE_PAGE_BYTES : PYI_CHUNK_BYTES;
     const pyi_work work = {
         .run = run_chunk, .bytes = bytes, .chunk = chunk, .phase = large ? (size_t)(phase % chunk) : 0, .plan = l};
     l->large = large && !new;
+    l->seen = &seen;
     return pyi_run(&work, own, options);
 }
 
@@ -161,7 +168,7 @@ pyi_status pyi_fill_described(pyi_task *task, const pyi_item *item, const pyi_op
 {
     list l = {.items = item, .n = 1};
     const size_t bytes = item_bytes(item);
-    const int new = is_new(item);
+    const int new = l.new = is_new(item);
     if (!bytes)
         return PYI_OK;
     begin(task, item, !new && bytes > LARGE_BYTES);
@@ -198,6 +205,7 @@ pyi_status pyi_fill_checked(const pyi_item *items, size_t n, pyi_place *places, 
         bytes += task.units * task.unit_bytes;
         new += is_new(&items[i]) ? item_bytes(&items[i]) : 0;
     }
+    l.new = new != 0;
     task.item = NULL;
     return bytes ? run(&l, bytes, 0, new > bytes / 2, &task, options) : PYI_OK;
 }

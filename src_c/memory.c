@@ -13,13 +13,20 @@
 #if defined(__linux__)
 #define HUGE_PAGE ((uintptr_t)1 << 21)
 
-/* What the environment asks for, read once. */
-enum { NOT_READ, ASKED, ASKED_NOT };
+/* Some virtual machines get a huge page from their host only 4 KiB by 4 KiB, at 4 to 5 ms each, 20 times as long as it
+ * takes elsewhere; small pages they often have left. After so many slow ones in turn a fill uses small pages. */
+#ifndef SLOW_MICROSECONDS
+#define SLOW_MICROSECONDS 1000
+#endif
+#define SLOW_TOUCHES 4
+
+/* What the environment asks for, read once: huge pages never, always, or as long as they come fast. */
+enum { NOT_READ, NEVER, ALWAYS, WHILE_FAST };
 static atomic_int advice;
 int pyi_memory_init(void)
 {
     const char *text = getenv("PYINIT_MADVISE_HUGEPAGE");
-    const int asked = text && !strcmp(text, "0") ? ASKED_NOT : ASKED;
+    const int asked = !text ? WHILE_FAST : !strcmp(text, "0") ? NEVER : !strcmp(text, "1") ? ALWAYS : WHILE_FAST;
     advice = asked;
     return asked;
 }
@@ -41,11 +48,47 @@ int pyi_take_new_memory(void *memory, size_t bytes)
         is_touched(last - page, page))
         return 0;
     /* Whole pages alone, so no memory is used that would not be. Of memory that is no such mapping, nothing happens. */
-    if (begin < end && wanted != ASKED_NOT)
+    if (begin < end && wanted != NEVER)
         madvise((void *)begin, end - begin, MADV_HUGEPAGE);
     return 1;
+}
+
+/* Has the system give small pages in one call, which takes less than a fault for each. */
+static void take_small_pages(uintptr_t first, size_t bytes, uintptr_t page)
+{
+#if defined(MADV_POPULATE_WRITE)
+    const uintptr_t begin = first / page * page, end = (first + bytes) / page * page;
+    if (begin < end)
+        madvise((void *)begin, end - begin, MADV_POPULATE_WRITE);
+#else
+    (void)first, (void)bytes, (void)page;
+#endif
+}
+
+void pyi_touch_new_memory(void *memory, size_t bytes, size_t left, pyi_new_memory *seen)
+{
+    const uintptr_t first = (uintptr_t)memory, page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = (first + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    const uintptr_t last = (first + left) / HUGE_PAGE * HUGE_PAGE;
+    if (begin >= last || begin >= first + bytes || advice != WHILE_FAST || is_touched(begin, page))
+        return;
+    if (seen->slow < SLOW_TOUCHES) {
+        const uint64_t before = pyi_microseconds();
+        *(volatile char *)begin = 0; /* the fill overwrites it */
+        seen->slow = (int64_t)(pyi_microseconds() - before) > SLOW_MICROSECONDS ? seen->slow + 1 : 0;
+        return;
+    }
+    if (seen->given_up != last) { /* once for all that is left of the item: it stops the other threads */
+        seen->given_up = last;
+        madvise((void *)begin, last - begin, MADV_NOHUGEPAGE);
+    }
+    take_small_pages(first, bytes, page);
 }
 #else
 int pyi_memory_init(void) { return 0; }
 int pyi_take_new_memory(void *memory, size_t bytes) { return memory == NULL && bytes == 0; }
+void pyi_touch_new_memory(void *memory, size_t bytes, size_t left, pyi_new_memory *seen)
+{
+    (void)memory, (void)bytes, (void)left, (void)seen;
+}
 #endif

@@ -16,7 +16,8 @@
  *
  * On Linux, a fill asks for huge pages (madvise) for memory of 4 MiB or more that seems untouched since the system gave
  * it (three of its pages are checked), so that it meets fewer page faults. Nothing but the size of pages changes;
- * PYINIT_MADVISE_HUGEPAGE=0 in the environment turns it off, and is read once.
+ * a fill for which they come slowly goes over to small ones. PYINIT_MADVISE_HUGEPAGE=0 in the environment turns this
+ * off, 1 insists on huge pages; it is read once.
  *
  * Whatever is not PYI_OK or PYI_INTERRUPTED has neither written a byte nor moved a stream.
  */

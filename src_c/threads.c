@@ -42,7 +42,7 @@ static int thread_start(uintptr_t ticket)
         CloseHandle(t);
     return t != 0;
 }
-static uint64_t microseconds(void)
+uint64_t pyi_microseconds(void)
 {
     LARGE_INTEGER ticks, frequency;
     QueryPerformanceCounter(&ticks);
@@ -67,7 +67,7 @@ static int thread_start(uintptr_t ticket)
     pthread_t t;
     return pthread_create(&t, NULL, begin, (void *)ticket) == 0 && pthread_detach(t) == 0;
 }
-static uint64_t microseconds(void)
+uint64_t pyi_microseconds(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -128,12 +128,12 @@ static pyi_status run(team *t, pyi_task *own, const pyi_options *asked, uint64_t
 {
     pyi_fpenv saved = pyi_fpenv_enter();
     const int asks = asked && asked->interrupted;
-    uint64_t last = asks ? microseconds() : 0, first;
+    uint64_t last = asks ? pyi_microseconds() : 0, first;
     size_t count;
     pyi_status status = PYI_OK;
     while (!t->stop && (count = take(t, &first)) != 0) {
         t->work->run(t->work, first, count, own);
-        if (asks && microseconds() - last >= POLL_MICROSECONDS) {
+        if (asks && pyi_microseconds() - last >= POLL_MICROSECONDS) {
             pyi_fpenv_leave(saved);
             if (asked->interrupted(asked->arg, (double)t->next / (double)t->work->bytes))
                 status = PYI_INTERRUPTED;
@@ -142,7 +142,7 @@ static pyi_status run(team *t, pyi_task *own, const pyi_options *asked, uint64_t
                 break;
             if (status != PYI_OK)
                 t->stop = 1;
-            last = microseconds();
+            last = pyi_microseconds();
         }
     }
     pyi_fpenv_leave(saved);
@@ -203,9 +203,9 @@ static int leave(slot *s, uint64_t process)
     if (this_process() != process)
         return 0;
     uint64_t state = atomic_fetch_and(&s->state, ~OPEN);
-    const uint64_t began = state & INSIDE ? microseconds() : 0;
+    const uint64_t began = state & INSIDE ? pyi_microseconds() : 0;
     while ((state = atomic_load(&s->state)) & INSIDE) {
-        const uint64_t waited = microseconds() - began;
+        const uint64_t waited = pyi_microseconds() - began;
         if (waited < AWAKE_MICROSECONDS)
             continue;
         if (waited < YIELDING_MICROSECONDS)
