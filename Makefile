@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 BENCH_OUTPUT ?= benchmarks/results/latest.json
 BENCH_INITIALIZE_OUTPUT ?= benchmarks/results/latest-initialize.json
 BENCH_CALLS_OUTPUT ?= benchmarks/results/latest-calls.json
+BENCH_TORCH_OUTPUT ?= benchmarks/results/latest-torch.json
 OUT ?= benchmarks/results
 LIB ?= build
+TORCH ?= 2.6.0
 CFLAGS ?= -O3
 , := ,
 
@@ -15,7 +17,7 @@ CFLAGS ?= -O3
 GPU_TESTS := $(wildcard tests/test_*gpu*.py)
 GPU_PYTEST = $(PYTHON) -m pytest -m gpu $(GPU_TESTS) -p no:cacheprovider -W default --tb=short --maxfail=40
 
-.PHONY: demo test test-slow lint format bench gpu gpu-build gpu-test gpu-bench gpu-check docs lib clean FORCE
+.PHONY: demo test test-slow test-torch lint format bench gpu gpu-build gpu-test gpu-bench gpu-check docs lib clean FORCE
 
 demo: $(VENV)/.built
 	@$(BIN)/pyinit demo
@@ -25,6 +27,10 @@ test: $(VENV)/.test
 
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -m slow
+
+# The adapter's tests with another PyTorch: by default the oldest one that it is written for.
+test-torch: $(VENV)-torch/.$(TORCH) $(VENV)/.built
+	PYTHONPATH=. $(VENV)-torch/bin/python -m pytest tests/test_torch_*.py -p no:cacheprovider
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
@@ -42,6 +48,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/bench_fill.py --peers --output $(BENCH_OUTPUT)
 	$(BIN)/python benchmarks/bench_initialize.py --output $(BENCH_INITIALIZE_OUTPUT)
 	$(BIN)/python benchmarks/bench_calls.py --output $(BENCH_CALLS_OUTPUT)
+	$(BIN)/python benchmarks/bench_torch.py --output $(BENCH_TORCH_OUTPUT)
 
 # For a machine with a GPU, and no network: in place, with what is installed there. No part stops those after it, by
 # failing or by taking long: together they end within six minutes. An interrupted pytest still writes its results.
@@ -94,7 +101,7 @@ $(LIB)/libpyinit.so: $(patsubst src_c/%.c,$(LIB)/c/%.o,$(wildcard src_c/*.c))
 	$(CC) -shared $(if $(filter Linux,$(shell uname -s)),-Wl$(,)-z$(,)nodelete) $(LDFLAGS) $^ -o $@ -lm -lpthread
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info pyinit/*.so pyinit/*.c
+	rm -rf $(VENV) $(VENV)-torch build dist *.egg-info pyinit/*.so pyinit/*.c
 
 # The package, built in place, with what the demo draws with.
 $(VENV)/.built: $(VENV)/.tools setup.py $(wildcard src_c/*) $(wildcard pyinit/*.pyx pyinit/*.pxd pyinit/boundary/*)
@@ -119,7 +126,15 @@ $(VENV)/.tools: pyproject.toml $(VENV)/.choice
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.built
-	@$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[test,torch]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
+	@$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[test,test-torch]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps 'timm==1.0.31' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
+	@touch $@
+
+$(VENV)-torch/.$(TORCH): Makefile
+	@rm -rf $(VENV)-torch
+	@$(PYTHON) -m venv $(VENV)-torch
+	@$(VENV)-torch/bin/pip install -q --disable-pip-version-check 'torch==$(TORCH)' 'transformers==5.24.0' numpy scipy \
+	    matplotlib rich ml_dtypes hypothesis pytest
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.built

@@ -116,7 +116,7 @@ def _tensor_on_host(out: Any) -> NDArray[Any] | None:
             return None
     except AttributeError:  # of a module that is still being imported
         return None
-    dtype = _torch_dtype(out.dtype)
+    dtype = dtype_of_torch(out.dtype)
     if dtype is None or out.layout is not torch.strided or out.is_neg():
         return None
     storage = out.untyped_storage()  # which keeps the memory, whatever happens to the tensor
@@ -141,8 +141,8 @@ def _viewed(out: Any, by: Callable[[Any], NDArray[Any]]) -> NDArray[Any]:
 
 
 @cache
-def _torch_dtype(dtype: Any) -> np.dtype[Any] | None:
-    """Give NumPy's dtype for one of torch's, or None."""
+def dtype_of_torch(dtype: Any) -> np.dtype[Any] | None:
+    """Give NumPy's dtype, or a record, for one of torch's that the fills take; else None."""
     name = str(dtype).removeprefix("torch.")
     return _core.RECORDS.get(name) or (np.dtype(name) if name in ("bool", *_core.DTYPES) else None)
 

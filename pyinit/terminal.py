@@ -45,12 +45,7 @@ class Plain:
         print("\n" + textwrap.fill(text, WIDTH, break_on_hyphens=False), flush=True)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-        right = numeric(rows)
-        print()
-        for row in (columns, *rows):
-            cells = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)]
-            print((" " * GAP).join(cells).rstrip(), flush=True)
+        print("\n" + "\n".join(lines(columns, rows)), flush=True)
 
     def progress(self, total: int) -> nullcontext[Callable[[str], object]]:
         return nullcontext(lambda name: None)
@@ -94,6 +89,16 @@ class Rich:
                 bar.update(task, advance=1, description=name, refresh=True)
 
             yield tell
+
+
+def lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Write a table as lines of text: words to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    right = numeric(rows) or [False] * len(columns)
+    return [
+        (" " * GAP).join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
+        for row in (columns, *rows)
+    ]
 
 
 def numeric(rows: Sequence[Sequence[str]]) -> list[bool]:

@@ -92,20 +92,28 @@ def test_cython_imports_go_down(path):
 
 
 def test_each_optional_package_is_imported_in_one_file_alone():
+    """A framework that there is an adapter for is imported in the adapter's folder alone."""
     users = {}
     for path in FILES:
         for name in imports(path):
             package = name.split(".")[0]
             if package not in sys.stdlib_module_names | {"pyinit", "numpy"}:
-                users.setdefault(package, set()).add(path.name)
-    assert all(len(files) == 1 for files in users.values()), users
+                users.setdefault(package, set()).add(place_of(path))
+    assert all(len(places) == 1 for places in users.values()), users
+    assert all(places == {package} for package, places in users.items() if (PACKAGE / "adapters" / package).is_dir())
 
 
-def test_the_benchmarks_import_peers_in_one_file_alone():
+def place_of(path):
+    """The name of a file; for one of an adapter, that of the adapter's folder, if it bears the framework's name."""
+    parts = path.relative_to(PACKAGE).parts
+    return parts[1] if parts[0] == "adapters" and len(parts) > 2 else path.name
+
+
+def test_the_benchmarks_import_peers_in_few_files():
     scripts = sorted((ROOT / "benchmarks").glob("*.py"))
     known = sys.stdlib_module_names | {"pyinit", "numpy"} | {path.stem for path in scripts}
     users = {path.name for path in scripts for name in imports(path) if name.split(".")[0] not in known}
-    assert users == {"peers.py", "gpu_peers.py"}
+    assert users == {"peers.py", "gpu_peers.py", "torch_models.py"}
 
 
 def test_pyproject_lists_every_package():

@@ -1,0 +1,271 @@
+"""Build models on the meta device and allocate them later: `deferred` and `materialize`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import _disable_current_modes
+
+from pyinit.adapters.torch.modules import Modules, Place, places
+from pyinit.adapters.torch.operators import has_no_memory
+from pyinit.adapters.torch.playing import Player, Playing
+from pyinit.adapters.torch.recipes import Recipe, Recipes
+from pyinit.adapters.torch.recording import Entry, Moved, Recorder
+from pyinit.adapters.torch.settling import known, name_draws, pruned, recipes_of
+from pyinit.adapters.torch.tape import Call, Contents, Draw, Edit, Fill, Geometry, Own, View, draws, storage_of
+from pyinit.adapters.torch.watching import recorders, recording
+from pyinit.streams import Stream
+
+__all__ = ["check", "deferred", "like", "materialize", "placed", "whole"]
+
+
+@contextmanager
+def deferred() -> Iterator[Recipes]:
+    """Build a model with its parameters on the meta device, and record how to make them.
+
+    Buffers get memory and values, except random ones, which are on the meta device too. `materialize` then makes the
+    parameters, from any seed and on any device.
+
+    Yields
+    ------
+    Recipes
+        How to make each parameter and each random buffer. Complete once the block has ended.
+
+    Raises
+    ------
+    RuntimeError
+        If the model reads a random value while it is built. `fast_init` can build such a model.
+    ValueError
+        If the block builds several models, whose parameter names could collide, or if a random tensor is neither a
+        parameter nor a buffer.
+
+    Examples
+    --------
+    >>> from pyinit.adapters import torch as pt
+    >>> with pt.deferred() as recipes:
+    ...     model = torch.nn.Linear(3, 2)
+    >>> model.weight.device
+    device(type='meta')
+    >>> pt.materialize(model, recipes, seed=0).weight.device
+    device(type='cpu')
+    """
+    recipes, recorder = Recipes(), Recorder(None, recorders())
+    found = Modules(lambda parameter: moved_to_meta(recorder, parameter))
+    try:
+        with found.registered(), recording(recorder):
+            yield recipes
+    finally:
+        with _disable_current_modes(), torch.no_grad():
+            unmade = make_constants(recorder)
+    with _disable_current_modes(), torch.no_grad():
+        if len(roots := found.roots()) > 1:
+            kinds = ", ".join(type(root).__name__ for root in roots)
+            raise ValueError(f"build one model inside deferred(); got several: {kinds}")
+        held: dict[int, torch.Tensor] = {}
+        for _, place in found.named(recorder):
+            if id(place.tensor) not in held:
+                held[id(place.tensor)] = settled_place(recorder, place)
+            place.put(held[id(place.tensor)])
+        strangers = unmade.keys() - {storage_of(t)._cdata for t in held.values()} - recorder.moved.keys()
+        named = found.named(recorder)
+        name_draws(recorder, named)
+        recipes.recipes = recipes_of(recorder, named, keep=None).recipes
+        if any(changed(moved, recorder.entries.get(key)) for key, moved in recorder.moved.items()):
+            raise ValueError(
+                "a tensor was written after a module had got it as a parameter: write the module's own, which stands "
+                "on the meta device for it, or build the model inside fast_init(seed)"
+            )
+        lost = [tuple(flat.shape) for key, flat in unmade.items() if key in strangers]
+        if lost:
+            raise ValueError(
+                f"random tensors of sizes {lost} are neither parameters nor buffers, so materialize could not make "
+                "them: register them, or build the model inside fast_init(seed)"
+            )
+
+
+def changed(moved: Moved, entry: Entry | None) -> bool:
+    """Whether a storage was written after a tensor on the meta device stood for it."""
+    return moved.is_written or (entry is not None and entry.contents is not moved.contents)
+
+
+def make_constants(recorder: Recorder) -> dict[int, torch.Tensor]:
+    """Fill the live storages that depend on no draw; return the others by address, as flat tensors."""
+    unmade: dict[int, torch.Tensor] = {}
+    for key, entry in recorder.entries.items():
+        if entry.is_pending and entry.device.type != "meta" and (flat := entry.flat()) is not None:
+            if next(draws(entry.contents), None) is not None:
+                unmade[key] = flat
+            else:
+                Player(Stream(0)).play([(entry.contents, flat)])
+                entry.is_made = True
+    return unmade
+
+
+def settled_place(recorder: Recorder, place: Place) -> torch.Tensor:
+    """Return the tensor that a module should hold: a meta one if it is a parameter or random, otherwise a real one."""
+    tensor, entry = place.tensor, recorder.entry(place.tensor)
+    drawn = entry is not None and next(draws(entry.contents), None) is not None
+    if place.is_parameter or drawn:
+        return moved_to_meta(recorder, tensor)
+    if (
+        entry is None
+        or entry.is_made
+        or not entry.contents.edits
+        or Recipe("", View(entry.contents, Geometry.of(tensor))).problem
+    ):
+        return tensor
+    values = Playing(Player(Stream(0)), {}).view(View(entry.contents, Geometry.of(tensor)), torch.device("cpu"))
+    return like(tensor, values.to(tensor.dtype))
+
+
+def moved_to_meta(recorder: Recorder, tensor: torch.Tensor) -> torch.Tensor:
+    """Return a meta tensor to replace a real one, and record what the real one holds."""
+    if has_no_memory(tensor) or torch.nn.parameter.is_lazy(tensor):
+        return tensor
+    with _disable_current_modes(), torch.no_grad():
+        values = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+        moved = like(tensor, values)
+        entry = recorder.entry(tensor)
+        recorder.enter(moved)
+        recorder.moved[storage_of(tensor)._cdata] = Moved(entry or recorder.enter(tensor))
+        if entry is not None and entry.is_pending and (entry.has_old or entry.contents.dtype != tensor.dtype):
+            recorder.make([tensor], "a parameter of another dtype than its memory has")
+        if entry is not None and not entry.has_old and not entry.is_made:
+            view = pruned(View(entry.contents, Geometry.of(tensor)))
+            recorder.entries[storage_of(moved)._cdata].contents = placed(view, values)
+        else:
+            recorder.edit(moved, known(tensor))
+    return moved
+
+
+@torch.no_grad()
+def materialize(
+    model: torch.nn.Module,
+    recipes: Recipes,
+    seed: int | Stream,
+    device: torch.device | str | None = "cpu",
+    *,
+    generator: str = "philox",
+    num_threads: int | None = None,
+    progress: bool = False,
+) -> torch.nn.Module:
+    """Allocate the meta tensors of a model, and initialise them by their recipes.
+
+    Tied parameters stay tied. Parameters and buffers that already have memory keep their values and move to `device`.
+
+    Parameters
+    ----------
+    model : Module
+        Changed in place.
+    recipes : Recipes
+        Yielded by `deferred`.
+    seed, generator, num_threads, progress
+        As for `fast_init`.
+    device : torch.device or str, optional
+        Default: "cpu". None: torch's default device.
+
+    Returns
+    -------
+    Module
+        `model`.
+
+    Raises
+    ------
+    ValueError
+        If a parameter or buffer on the meta device has no recipe, a recipe of another shape, or one that cannot be
+        carried out. The message lists all of these, and nothing has been allocated.
+    """
+    check_arguments(model, recipes, seed)
+    recipes, found = recipes.of(model), list(places(model))
+    lazy = torch.nn.parameter.is_lazy
+    meta = [place for place in found if lazy(place.tensor) or has_no_memory(place.tensor)]
+    if not meta:
+        raise ValueError("the model has no tensor on the meta device; initialize_module() fills an existing model")
+    check(meta, recipes)
+    root = seed if isinstance(seed, Stream) else Stream(seed, generator)
+    made: dict[int, torch.Tensor] = {}
+    jobs: list[tuple[Contents, torch.Tensor]] = []
+    storages: dict[int, torch.Tensor] = {}
+    device = torch.device(device) if device is not None else torch.get_default_device()
+    for place in found:
+        tensor = place.tensor
+        if id(tensor) not in made:
+            values = tensor.detach()
+            if not has_no_memory(tensor):
+                values = values.to(device)
+            else:
+                storage = storage_of(tensor)._cdata
+                view = recipes[place.name].view
+                values = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device)
+                jobs.append((placed(view, values), whole(values)))
+                storages[storage] = values
+            made[id(tensor)] = (
+                like(tensor, values) if has_no_memory(tensor) or values.device != tensor.device else tensor
+            )
+        place.put(made[id(tensor)])
+    Player(root, num_threads, progress).play(jobs)
+    return model
+
+
+def check_arguments(model: Any, recipes: Any, seed: Any) -> None:
+    """Raise TypeError for arguments of other types."""
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}")
+    if not isinstance(recipes, Recipes):
+        hint = "; a plan goes to initialize_module()" if isinstance(recipes, Mapping) else ""
+        raise TypeError(f"recipes must be Recipes, as deferred() yields them; got {type(recipes).__name__}{hint}")
+    if seed is None:
+        raise TypeError("seed must be an int or a Stream, so that the weights can be made again; got None")
+
+
+def check(found: list[Place], recipes: Recipes, hint: str = "the model cannot be made") -> None:
+    """Raise ValueError if some tensors cannot be made; the message lists them."""
+    complaints: dict[str, list[str]] = {}
+    for place in found:
+        recipe = recipes.get(place.name)
+        if torch.nn.parameter.is_lazy(place.tensor):
+            problem: str | None = "its shape is not known yet: run the model once"
+        elif recipe is None:
+            problem = "there is no recipe"
+        elif tuple(place.tensor.shape) != recipe.shape:
+            problem = f"the recipe has shape {recipe.shape}, the tensor {tuple(place.tensor.shape)}"
+        else:
+            problem = recipe.problem
+        if problem:
+            complaints.setdefault(problem, []).append(place.name)
+    if complaints:
+        said = "; ".join(f"{', '.join(names)}: {problem}" for problem, names in complaints.items())
+        raise ValueError(f"{hint}: {said}")
+
+
+def placed(view: View, values: torch.Tensor) -> Contents:
+    """Return contents for the storage of `values` that give it the values of a view of another storage."""
+    where, size = Geometry.of(values), storage_of(values).nbytes() // values.element_size()
+    edits, contents = view.contents.edits, view.contents
+    if view.geometry == where and (contents.size, contents.dtype) == (size, values.dtype):
+        return contents
+    if len(edits) == 1 and isinstance(edits[0].what, (Draw, Fill)) and edits[0].where.is_like(view.geometry):
+        return Contents((Edit(where, edits[0].what),), size, values.dtype)  # samples are numbered by index
+    copy = Call(torch.ops.aten.copy_.default, (Own(where), view), {})
+    return Contents((Edit(where, copy),), size, values.dtype)
+
+
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a flat tensor over the whole storage of a tensor."""
+    storage = storage_of(tensor)
+    size = storage.nbytes() // tensor.element_size()
+    return torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(storage, 0, (size,), (1,))
+
+
+def like(tensor: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Return `values` with the class, requires_grad and attributes of `tensor`."""
+    if isinstance(tensor, torch.nn.Parameter):
+        made: torch.Tensor = torch.nn.Parameter(values, requires_grad=tensor.requires_grad)
+        made.__class__ = type(tensor)
+    else:
+        made = values.requires_grad_(tensor.requires_grad)
+    made.__dict__.update(tensor.__dict__)
+    return made

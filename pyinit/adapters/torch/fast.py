@@ -1,0 +1,165 @@
+"""Build models fast: `fast_init`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch.utils._python_dispatch import _disable_current_modes
+
+from pyinit.adapters.torch.modules import Modules
+from pyinit.adapters.torch.playing import Player
+from pyinit.adapters.torch.recipes import Recipes
+from pyinit.adapters.torch.recording import Early, Entry, Recorder
+from pyinit.adapters.torch.settling import SMALL, name_draws, recipes_of
+from pyinit.adapters.torch.tape import draws, storage_of
+from pyinit.adapters.torch.watching import recorders, recording
+from pyinit.streams import Stream
+
+__all__ = ["Report", "fast_init"]
+
+
+@dataclass
+class Report:
+    """A summary of what `fast_init` did. Complete once the block has ended.
+
+    Attributes
+    ----------
+    stream : Stream
+        The root stream. `seed` is its seed.
+    recipes : Recipes
+        How each parameter and each random buffer was made. `verify` and `materialize` take these.
+    early : list of (key, shape, reader)
+        Random tensors made early, that is before the block ended, because an operation read their values or only torch
+        can draw them. `key` names the tensor's stream (such as "#0", never a parameter's name); `reader` says which
+        operation it was.
+    drawn : int
+        The number of draws recorded.
+    replaced : int
+        The number of these that were never made, because a later draw or write replaced them.
+    """
+
+    stream: Stream
+    recipes: Recipes = field(default_factory=Recipes)
+    early: list[Early] = field(default_factory=list)
+    drawn: int = 0
+    replaced: int = 0
+
+    @property
+    def seed(self) -> int:
+        """The seed of the root stream."""
+        return self.stream.seed
+
+    def __str__(self) -> str:
+        drawn = sum(next(draws(recipe.view.contents), None) is not None for recipe in self.recipes.values())
+        models = sorted(self.recipes.prefixes.values())
+        lines = [
+            f"{counted(len(self.recipes), 'tensor')}, {drawn} of them random, from seed {self.seed}",
+            f"{counted(self.drawn, 'draw')} recorded, {self.replaced} of them replaced by later ones",
+            *(f"{len(models)} models, whose names begin with {models}" for _ in models[1:2]),
+            *(f"made early: {key} of shape {shape}, for {reader}" for key, shape, reader in self.early),
+        ]
+        return "\n".join(lines)
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+@contextmanager
+def fast_init(
+    seed: int | Stream | None = 0, *, generator: str = "philox", num_threads: int | None = None, progress: bool = False
+) -> Iterator[Report]:
+    """Build a model inside the block; pyinit fills its random weights when the block ends.
+
+    Inside the block random operations are recorded, not executed. An operation that overwrites a tensor replaces its
+    record; one that edits it (zeroing a padding row, scaling) is added to the record. When the block ends, one call
+    fills all parameters, each from the child stream of its name. A weight therefore depends only on the seed and its
+    name, not on the order of layers or on earlier draws. In bfloat16 and float16 it is the float32 weight, rounded.
+
+    Parameters
+    ----------
+    seed : int, Stream or None
+        The seed of the root stream, or the root stream itself. None: the operating system picks a seed; see
+        `Report.seed`.
+    generator : {"philox", "ars5"}
+        The generator of the root stream. Unused if `seed` is a Stream.
+    num_threads : int, optional
+        As for `Stream.fill`.
+    progress : bool
+        True: show a progress bar, if the output is a terminal and rich is installed.
+
+    Yields
+    ------
+    Report
+
+    Notes
+    -----
+    If code inside the block reads a random value (prints it, for example), pyinit makes that value early, from a stream
+    of its own, and lists it in `Report.early`. A warning tells which parameters are concerned. Keep a reference to the
+    model until the block ends.
+
+    Streams have the names that `named_parameters` of the outermost module returns, without the prefixes that
+    torch.compile and DistributedDataParallel add. A tied parameter has the first of its names. If the block builds
+    several models, the largest has these names, and the names of the others begin with their class:
+    ``Discriminator:0.weight``. Two blocks with the same seed give the same weights to the same names: for different
+    ones give each block a stream of its own, ``fast_init(pyinit.Stream(0).child("generator"))``.
+
+    The states of torch's generators do not change. A draw with an explicit ``generator=`` is left to torch. Other
+    threads are not affected, but must not read the block's random tensors before it ends.
+
+    Examples
+    --------
+    >>> from pyinit.adapters import torch as pt
+    >>> with pt.fast_init(seed=0) as report:
+    ...     model = torch.nn.Embedding(10, 4, padding_idx=0)
+    >>> print(report)
+    1 tensor, 1 of them random, from seed 0
+    1 draw recorded, 0 of them replaced by later ones
+    >>> report.recipes["weight"]
+    Recipe('weight', Normal(), [0] = 0.0, (10, 4))
+    """
+    root = seed if isinstance(seed, Stream) else Stream(seed, generator)
+    player = Player(root, num_threads, progress)
+    report, recorder = Report(root), Recorder(player, recorders())
+    found = Modules()
+    if any(outer.player is None for outer in recorder.outer):
+        raise RuntimeError("fast_init() cannot be used inside deferred(): it makes values, which that one puts off")
+    try:
+        with found.registered(), recording(recorder):
+            yield report
+    finally:
+        with _disable_current_modes(), torch.no_grad():
+            named = found.named(recorder)
+            keys = recorder.keys
+            name_draws(recorder, named)
+            jobs: list[tuple[Entry, torch.Tensor]] = []
+            unnamed: list[tuple[Entry, torch.Tensor]] = []
+            for entry in list(recorder.entries.values()):
+                if entry.is_pending and entry.device.type != "meta" and (flat := entry.flat()) is not None:
+                    is_named = all(draw.key in keys for draw, _ in draws(entry.contents))
+                    (jobs if is_named else unnamed).append((entry, flat))
+            player.play([(entry.contents, flat) for entry, flat in jobs], keys)
+            for entry, _ in unnamed:
+                shape = entry.contents.edits[-1].where.shape
+                recorder.make_entry(entry, shape, "the end of the block: it is not a parameter or buffer")
+            for place in (place for _, place in named if recorder.outer and recorder.entry(place.tensor) is None):
+                recorder.take(place.tensor)
+            report.recipes = Recipes(recipes_of(recorder, named, keep=SMALL), found.prefixes)
+            early = [
+                place.name
+                for _, place in named
+                if place.tensor.numel() and storage_of(place.tensor)._cdata in recorder.read
+            ]
+            if early:
+                warnings.warn(
+                    f"{', '.join(early)}: read inside fast_init(), so made from streams of their own, not of their "
+                    "names; see report.early",
+                    UserWarning,
+                    stacklevel=3,
+                )
+            report.early, report.drawn, report.replaced = recorder.early, recorder.drawn, recorder.replaced

@@ -1,0 +1,215 @@
+"""Play tapes into memory: pyinit makes the draws, in one call if possible, and torch runs the operations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import _disable_current_modes
+
+from pyinit.adapters.torch.samplers import Sampler
+from pyinit.adapters.torch.tape import Call, Contents, Draw, Edit, Fill, Given, Own, Result, View, order
+from pyinit.initializers import Normal, Scheme, constant
+from pyinit.models.filling import Work
+from pyinit.streams import Stream
+
+__all__ = ["Player", "is_narrow"]
+
+NONE: Mapping[Any, str] = {}
+
+
+class Player:
+    """Writes contents into tensors, drawing from the child streams of one root.
+
+    Parameters
+    ----------
+    root : Stream
+        A draw uses the child of this stream that its key names.
+    num_threads : int, optional
+        As for `Stream.fill`.
+    progress : bool
+        Whether to show a progress bar.
+    """
+
+    def __init__(self, root: Stream, num_threads: int | None = None, progress: bool = False) -> None:
+        self.root = root
+        self.num_threads = num_threads
+        self.progress = progress
+
+    def play(self, jobs: Iterable[tuple[Contents, torch.Tensor]], keys: Mapping[Any, str] = NONE) -> None:
+        """Write contents into tensors, each a flat view of a whole storage.
+
+        Parameters
+        ----------
+        jobs : iterable of (Contents, Tensor)
+        keys : mapping of int to str
+            The stream names of numbered draws.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(_disable_current_modes())
+            stack.enter_context(torch.no_grad())
+            together: list[dict[str, tuple[torch.Tensor, Any]]] = []
+            rest: list[tuple[Contents, torch.Tensor, tuple[Edit, ...]]] = []
+            for contents, flat in jobs:
+                done, left = split(contents, flat)
+                for where, what, _ in done:
+                    if isinstance(what, Draw):
+                        key, scheme = keys.get(what.key, what.key), what.sampler
+                    else:
+                        key, scheme = f"constant {len(rest)}", constant(what.value)  # type: ignore[union-attr,arg-type]
+                    name = str(key)
+                    work = next((work for work in together if name not in work), None)
+                    if work is None:
+                        together.append(work := {})
+                    work[name] = where.on(flat), scheme
+                rest.append((contents, flat, left))
+            for part in together:  # one part, unless copies share a draw
+                work_at_once = Work(self.root)
+                work_at_once.add((key, out, scheme, None, None) for key, (out, scheme) in part.items())
+                work_at_once.fill(self.num_threads, self.progress)
+            for contents, flat, left in rest:
+                if left:
+                    Playing(self, keys).write(contents, flat, left)
+
+
+class Playing:
+    """Writes the contents of one storage; contents of other storages that it needs are made once."""
+
+    def __init__(self, player: Player, keys: Mapping[Any, str]) -> None:
+        self.player = player
+        self.keys = keys
+        self.flats: dict[int, torch.Tensor] = {}
+        self.outputs: dict[int, Any] = {}
+
+    def write(self, contents: Contents, flat: torch.Tensor, edits: tuple[Edit, ...]) -> None:
+        """Apply edits to a flat tensor. Narrow dtypes are computed in float32 and rounded once."""
+        wide = flat
+        if is_narrow(flat.dtype) and any(isinstance(e.what, Call) and not is_copy(e.what) for e in edits):
+            wide = flat.float()  # with what it held before
+            if edits is not contents.edits:
+                edits = contents.edits
+        for where, what, _ in edits:
+            target = where.on(wide)
+            if isinstance(what, Draw):
+                self.sample(target, what)
+            elif isinstance(what, Fill):
+                target.fill_(what.value)
+            elif isinstance(what, Given):
+                target.copy_(given(what))
+            elif isinstance(what, Result):
+                if (output := self.output(what, flat.device, contents.dtype)) is not None:
+                    target.copy_(output)
+            else:
+                self.run(what, wide, contents.dtype)
+        if wide is not flat:
+            flat.copy_(wide)
+
+    def sample(self, target: torch.Tensor, draw: Draw) -> None:
+        """Draw samples into a tensor."""
+        if not target.numel():
+            return
+        stream = self.player.root.child(self.keys.get(draw.key, draw.key))  # type: ignore[arg-type]
+        sampler: Any = draw.sampler
+        if isinstance(sampler, Sampler):
+            sampler.fill(target, stream)
+            return
+        if not isinstance(sampler, Scheme):  # a user's function
+            sampler(target, stream)
+            return
+        if target.is_complex():  # each part is drawn: normal ones with half the variance
+            target = torch.view_as_real(target)
+            if isinstance(sampler, Normal):
+                sampler = Normal(sampler.mean, sampler.std / math.sqrt(2))
+        if not target.is_floating_point() or draw.double != (target.dtype == torch.float64):
+            drawn = torch.empty(
+                target.shape, dtype=torch.float64 if draw.double else torch.float32, device=target.device
+            )
+            target.copy_(sampler(drawn, stream, num_threads=self.player.num_threads))
+        else:
+            sampler(target, stream, num_threads=self.player.num_threads)
+
+    def view(self, view: View, device: torch.device) -> torch.Tensor:
+        """Make the contents of a storage, and return a view of them."""
+        contents = view.contents
+        if id(contents) not in self.flats:
+            for inner in order(contents):
+                if id(inner) in self.flats:
+                    continue
+                if not inner.edits:
+                    raise ValueError("a value was made from memory that nobody has written")
+                dtype = torch.float32 if is_narrow(inner.dtype) else inner.dtype
+                flat = self.flats[id(inner)] = torch.empty(inner.size, dtype=dtype, device=device)
+                self.write(inner, flat, inner.edits)
+        return view.geometry.on(self.flats[id(contents)])
+
+    def output(self, result: Result, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+        """Return an output of an operation, which runs once."""
+        if id(result.call) not in self.outputs:
+            self.outputs[id(result.call)] = self.run(result.call, torch.empty(0, device=device), dtype)
+        outputs = self.outputs[id(result.call)]
+        return outputs if result.index is None else outputs[result.index]
+
+    def run(self, call: Call, own: torch.Tensor, dtype: torch.dtype) -> Any:
+        """Run an operation, whose result has a dtype, on the storage `own` and on remade arguments."""
+
+        def argument(value: Any) -> Any:
+            if isinstance(value, Own):
+                return value.geometry.on(own)
+            if isinstance(value, View):
+                return rounded(self.view(value, own.device), value.contents.dtype, dtype)
+            if isinstance(value, Given):
+                tensor = given(value).to(own.device)
+                return tensor.float() if is_narrow(tensor.dtype) else tensor
+            if isinstance(value, torch.dtype):
+                return torch.float32 if is_narrow(value) else value
+            return type(value)(map(argument, value)) if type(value) in (list, tuple) else value
+
+        arguments, keywords = [*map(argument, call.arguments)], {k: argument(v) for k, v in call.keywords.items()}
+        try:
+            return call.function(*arguments, **keywords)
+        except (IndexError, RuntimeError, TypeError) as error:  # of recipes that someone has written, not recorded
+            raise ValueError(f"{call.function} cannot be run as the recipe says: {error}") from error
+
+
+def split(contents: Contents, flat: torch.Tensor) -> tuple[list[Edit], tuple[Edit, ...]]:
+    """Split edits into the first ones, which one call of the core can make for all storages, and the rest."""
+    done: list[Edit] = []
+    edits = contents.edits
+    if any(isinstance(edit.what, Call) and not is_copy(edit.what) for edit in edits) and is_narrow(flat.dtype):
+        return done, edits
+    for edit in edits:
+        if not flat.is_floating_point() or any(edit.where.meets(other.where) for other in done):
+            break
+        what = edit.what
+        drawn = (
+            isinstance(what, Draw) and isinstance(what.sampler, Scheme) and what.double == (flat.dtype == torch.float64)
+        )
+        if not (drawn or (isinstance(what, Fill) and not done and not isinstance(what.value, complex))):
+            break
+        done.append(edit)
+    return done, edits[len(done) :]
+
+
+def is_copy(call: Call) -> bool:
+    """Whether an operation is a copy, which already rounds only once."""
+    return call.function.overloadpacket is torch.ops.aten.copy_
+
+
+def is_narrow(dtype: torch.dtype) -> bool:
+    """Whether a dtype is a float of fewer than 32 bits."""
+    return dtype.is_floating_point and dtype.itemsize < 4
+
+
+def rounded(tensor: torch.Tensor, dtype: torch.dtype, result: torch.dtype) -> torch.Tensor:
+    """Round what was made in float32 to its own dtype, if an operation then gives a wider one."""
+    return tensor.to(dtype).to(tensor.dtype) if is_narrow(dtype) and not is_narrow(result) else tensor
+
+
+def given(value: Given) -> torch.Tensor:
+    """Return the values that were kept."""
+    if value.tensor is None:
+        raise ValueError("a value was computed from a tensor of unknown values")
+    return value.tensor

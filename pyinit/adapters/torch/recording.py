@@ -1,0 +1,516 @@
+"""Record random operations, and later operations on their results, instead of executing them.
+
+A torch dispatch mode sees every operation of a thread. A draw writes nothing: it adds an edit to the contents of its
+storage (see `tape`). So do later operations on such a storage. If an operation's result is needed immediately, the
+recorder first makes the values it reads.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pyinit.adapters.torch.operators import (
+    ALLOCATIONS,
+    EMPTY,
+    FILLED,
+    IN_PLACE,
+    LIKE,
+    NEW,
+    RANDOM,
+    Operator,
+    aten,
+    both_float,
+    filled,
+    has_no_memory,
+    is_meta,
+    keeps_shape,
+    mapped,
+    named,
+    operator,
+    outputs,
+    owns,
+    split_arguments,
+    tensors,
+)
+from pyinit.adapters.torch.playing import Player, is_narrow
+from pyinit.adapters.torch.samplers import Sampler
+from pyinit.adapters.torch.tape import (
+    Call,
+    Contents,
+    Draw,
+    Edit,
+    Geometry,
+    Given,
+    Own,
+    Result,
+    View,
+    call_of,
+    draws,
+    storage_of,
+)
+from pyinit.initializers import Constant
+
+__all__ = ["Early", "Entry", "Moved", "Recorder"]
+
+LARGE = 1 << 26  # bytes; deferred() allocates no larger tensor, as only parameters are so large
+
+
+class Entry:
+    """A storage whose contents are known.
+
+    Attributes
+    ----------
+    storage : StorageWeakRef
+        A weak reference, which keeps the storage's address from being reused.
+    contents : Contents
+    is_made : bool
+        Whether the contents are already in memory.
+    has_old : bool
+        Whether the edits apply on top of earlier values, which are not recorded.
+    """
+
+    def __init__(self, tensor: torch.Tensor, contents: Contents, has_old: bool) -> None:
+        self.storage = StorageWeakRef(storage_of(tensor))
+        self.device = tensor.device
+        self.contents = contents
+        self.is_made = False
+        self.has_old = has_old
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the contents are not in memory yet."""
+        return not self.is_made and bool(self.contents.edits)
+
+    def flat(self) -> torch.Tensor | None:
+        """Return the storage as a flat tensor; None if it has been freed."""
+        storage = torch.UntypedStorage._new_with_weak_ptr(self.storage.cdata)
+        if storage is None:
+            return None
+        return torch.empty(0, dtype=self.contents.dtype, device=self.device).set_(
+            storage, 0, (self.contents.size,), (1,)
+        )
+
+
+class Moved:
+    """A storage that a tensor on the meta device stands for.
+
+    Attributes
+    ----------
+    storage : StorageWeakRef
+        Which keeps its address from being used again.
+    contents : Contents
+        What it held when that began.
+    is_written : bool
+        Whether it was written since, and that was not recorded.
+    """
+
+    def __init__(self, entry: Entry) -> None:
+        self.storage = entry.storage
+        self.contents = entry.contents
+        self.is_written = False
+
+
+class Early(NamedTuple):
+    """Values that were made before the block ended, under a key of their own, because something read them."""
+
+    key: str
+    shape: tuple[int, ...]
+    reader: str
+
+
+def caller() -> str:
+    """Return the user's file and line, the innermost that is neither torch's nor pyinit's."""
+    ours = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<")
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(ours):
+        frame = frame.f_back  # type: ignore[assignment]
+    return "" if frame is None else f" at {Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
+class Recorder(TorchDispatchMode):
+    """A dispatch mode that records the contents of the storages that this thread allocates and writes.
+
+    Parameters
+    ----------
+    player : Player or None
+        Makes values that are read in the block. None: they cannot be.
+    outer : tuple of Recorder
+        Those of the blocks around it.
+
+    Attributes
+    ----------
+    entries : dict of int to Entry
+        The known storages by their addresses.
+    keys : dict of int to str
+        The stream names of draws by their numbers.
+    early : list of Early
+    moved : dict of int to Moved
+        The storages that tensors on the meta device stand for, by their addresses.
+    shown : dict of int to StorageWeakRef
+        The storages that others than torch may read at any time, by their addresses.
+    read : dict of int to StorageWeakRef
+        The storages whose random values were made early, by their addresses.
+    drawn, replaced : int
+        Draws, and those of them that a later write replaced.
+    """
+
+    supports_higher_order_operators = True
+
+    def __init__(self, player: Player | None, outer: tuple[Recorder, ...] = ()) -> None:
+        super().__init__()
+        self.player = player
+        self.outer = outer
+        self.entries: dict[int, Entry] = {}
+        self.keys: dict[int | str, str] = {}
+        self.early: list[Early] = []
+        self.moved: dict[int, Moved] = {}
+        self.shown: dict[int, StorageWeakRef] = {}
+        self.read: dict[int, StorageWeakRef] = {}
+        self.drawn = self.replaced = 0
+        self.numbers, self.ordinals = itertools.count(), itertools.count()
+
+    def entry(self, tensor: torch.Tensor) -> Entry | None:
+        """Return the entry of a tensor's storage; None if its contents are not known."""
+        try:
+            return self.entries.get(storage_of(tensor)._cdata) if self.entries else None
+        except (NotImplementedError, RuntimeError, ValueError):  # a sparse or lazy tensor has no storage
+            return None
+
+    def is_pending(self, tensor: torch.Tensor) -> bool:
+        """Whether the contents of a tensor's storage are not in memory yet."""
+        entry = self.entry(tensor)
+        return entry is not None and entry.is_pending
+
+    def is_whole(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor covers all of a known storage."""
+        entry = self.entry(tensor)
+        if entry is None or entry.contents.dtype != tensor.dtype:
+            return False
+        return Geometry.of(tensor).is_dense and tensor.numel() == entry.contents.size
+
+    def enter(self, tensor: torch.Tensor, edits: tuple[Edit, ...] = (), has_old: bool = False) -> Entry:
+        """Add an entry for a tensor's storage."""
+        storage = storage_of(tensor)
+        self.take(tensor)
+        contents = Contents(edits, storage.nbytes() // tensor.element_size(), tensor.dtype)
+        entry = self.entries[storage._cdata] = Entry(tensor, contents, has_old)
+        return entry
+
+    def take(self, tensor: torch.Tensor) -> None:
+        """Have the blocks around this one write a tensor that they know, and leave it to this one."""
+        for other in self.outer:
+            other.make([tensor], "a block inside this one")
+            other.forget(tensor)
+
+    def show(self, tensor: torch.Tensor) -> None:
+        """Write a tensor now, as others than torch will read it, and whatever is drawn there from now on."""
+        storage = storage_of(tensor)
+        self.shown[storage._cdata] = StorageWeakRef(storage)
+
+    def is_shown(self, tensor: torch.Tensor) -> bool:
+        """Whether others than torch may read a tensor at any time."""
+        storage = storage_of(tensor)
+        return storage._cdata in self.shown or not (has_no_memory(tensor) or storage.resizable())
+
+    def forget(self, *tensors: torch.Tensor) -> None:
+        """Drop the entries of tensors' storages."""
+        for tensor in tensors:
+            if self.entry(tensor) is not None:
+                del self.entries[storage_of(tensor)._cdata]
+
+    def edit(self, tensor: torch.Tensor, what: Any, overwrites: bool = True) -> None:
+        """Record a write to a tensor."""
+        entry = self.entry(tensor)
+        if entry is not None and entry.contents.dtype != tensor.dtype:
+            self.make([tensor], "a view of another dtype")
+            self.forget(tensor)
+            entry = None
+        if entry is None:
+            entry = self.enter(tensor, *self.before(tensor, overwrites))
+        elif entry.is_made and entry.has_old:
+            entry.contents = Contents((), entry.contents.size, entry.contents.dtype)
+        before = entry.contents
+        entry.contents = before.edited(Edit(Geometry.of(tensor), what, overwrites))
+        entry.is_made = False
+        if entry.contents.source is not None:
+            entry.has_old = False
+            if len(entry.contents.edits) == 1:
+                self.replaced += sum(isinstance(edit.what, Draw) for edit in before.edits)
+        if self.is_shown(tensor):
+            self.make([tensor], "NumPy or another process, with which it shares memory")
+
+    def before(self, tensor: torch.Tensor, overwrites: bool) -> tuple[tuple[Edit, ...], bool]:
+        """Give the edits that made what an unknown storage holds, before a write; and whether these are not told."""
+        if has_no_memory(tensor):
+            return (), False
+        storage = storage_of(tensor)
+        size = storage.nbytes() // tensor.element_size()
+        if overwrites and tensor.numel() == size and Geometry.of(tensor).is_dense:
+            return (), True
+        values = torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(storage, 0, (size,), (1,))
+        return (Edit(Geometry.whole((size,)), Given(values.clone())),), False
+
+    def draw(self, tensor: torch.Tensor, sampler: Any) -> torch.Tensor:
+        """Record a draw into a tensor."""
+        if isinstance(sampler, Constant):
+            self.edit(tensor, filled(sampler.value, tensor.dtype))
+            return tensor
+        if any(n > 1 and s == 0 for n, s in zip(tensor.shape, tensor.stride())):
+            raise RuntimeError("cannot draw into a tensor with overlapping elements; clone() it first")
+        self.drawn += 1
+        self.edit(tensor, Draw(sampler, tensor.dtype in (torch.float64, torch.complex128), next(self.numbers)))
+        return tensor
+
+    def make(self, tensors: list[torch.Tensor], reader: str) -> None:
+        """Make the values of tensors now, because `reader` reads them."""
+        for tensor in tensors:
+            entry = self.entry(tensor)
+            if entry is None or not entry.is_pending:
+                continue
+            if has_no_memory(tensor) or self.player is None:
+                raise RuntimeError(
+                    f"{reader}{caller()} reads random values, which are only recorded here: build the model inside "
+                    "fast_init(seed), which makes values when they are read"
+                )
+            self.make_entry(entry, tuple(tensor.shape), reader)
+
+    def make_entry(self, entry: Entry, shape: tuple[int, ...], reader: str) -> None:
+        """Make the contents of a live storage; draws without a key get keys of their own."""
+        if (flat := entry.flat()) is None or self.player is None:
+            return
+        for draw, _ in draws(entry.contents):
+            if draw.key not in self.keys:
+                key = self.keys[draw.key] = f"#{next(self.ordinals)}"
+                self.early.append(Early(key, shape, reader + caller()))
+                self.read[entry.storage.cdata] = entry.storage
+        self.player.play([(entry.contents, flat)], self.keys)
+        entry.is_made = True
+
+    # Dispatched operations
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if not isinstance(function, torch._ops.OpOverload):  # one that calls functions, such as torch.cond
+            self.make(tensors(args, kwargs), str(function))
+            return function(*args, **kwargs)
+        if any(t.__torch_dispatch__ is not torch._C._disabled_torch_dispatch_impl for t in types):
+            return NotImplemented  # a class of tensors that does it by operations on others, which come here
+        of = operator(function)
+        if of.is_composite:
+            with self:
+                return function.decompose(*args, **kwargs)
+        if RANDOM in function.tags:
+            return self.random(function, args, kwargs)
+        if function.overloadpacket in ALLOCATIONS:
+            return self.allocated(function, args, kwargs)
+        if of.reads_nothing:
+            return function(*args, **kwargs)
+        found = tensors(args, kwargs)
+        known = [t for t in found if has_no_memory(t) or self.entry(t) is not None]
+        to_meta = is_meta(kwargs.get("device"))
+        if any(t.is_conj() or t.is_neg() for t in known):
+            if of.writes and known[0] is args[0] and (known[0].is_conj() or known[0].is_neg()):
+                self.make(known, str(function))
+                self.forget(known[0])
+                return function(*args, **kwargs)
+            return self.__torch_dispatch__(function, types, mapped(args, self.resolved), kwargs)
+        if known or to_meta:
+            if of.writes:
+                return self.written(function, of, args, kwargs, known)
+            pending = [t for t in known if has_no_memory(t) or self.is_pending(t)]
+            if pending or to_meta:
+                return self.computed(function, of, args, kwargs, pending)
+        return function(*args, **kwargs)
+
+    def resolved(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Conjugate or negate what is a view that says that it is conjugate or negative: the tape knows no such."""
+        with self:
+            if tensor.is_conj():
+                tensor = torch.conj_physical(tensor.conj())
+            return torch.neg(torch._neg_view(tensor)) if tensor.is_neg() else tensor
+
+    def allocated(self, function: Any, args: Any, kwargs: Any) -> Any:
+        """Allocate; record new memory as unwritten, and zeros and ones on the meta device as a fill."""
+        packet, out = function.overloadpacket, None
+        if self.player is None:  # do not allocate a large tensor even for a moment
+            out = function(*args, **{**kwargs, "device": torch.device("meta")})
+            out = out if out.numel() * out.element_size() > LARGE else None
+        out = function(*args, **kwargs) if out is None else out
+        if type(out) is torch.Tensor and out.layout is torch.strided and (packet in EMPTY or has_no_memory(out)):
+            self.enter(out)
+            if packet in FILLED:
+                value = FILLED[packet]
+                self.edit(out, filled(args[-1] if value is None else value, out.dtype))
+        return out
+
+    def random(self, function: Any, args: Any, kwargs: Any) -> Any:
+        """Record a draw, or let torch draw now if it must."""
+        packet, numbers = function.overloadpacket, [*args[1:], *(kwargs[k] for k in ("p",) if k in kwargs)]
+        written = [value for name, value in named(function, args, kwargs) if name in operator(function).writes]
+        if kwargs.get("generator") is not None:
+            return self.drawn_by_torch(function, args, kwargs, written)
+        if packet in IN_PLACE and not any(isinstance(n, torch.Tensor) for n in numbers):
+            takes = written[0].is_floating_point() or packet is aten.bernoulli_
+            function(torch.empty(0, dtype=written[0].dtype), *numbers)  # which raises what is wrong with the numbers
+            if takes or (packet in (aten.normal_, aten.uniform_) and written[0].is_complex()):
+                return self.draw(written[0], IN_PLACE[packet](*numbers))
+        elif packet is aten.random_ and (numbers or not written[0].is_floating_point()):
+            largest = 2 if written[0].dtype is torch.bool else torch.iinfo(written[0].dtype).max
+            low, high = (0, *numbers)[-2:] if numbers else (0, largest)
+            if high is not None:
+                return self.draw(written[0], Sampler("randint", (low, high)))
+        elif packet in NEW and not any(isinstance(a, torch.Tensor) for a in args[packet in LIKE :]):
+            size, sampler = NEW[packet](*args)
+            if written:
+                if written[0].shape == torch.Size(args[0].shape if size is None else size):
+                    return self.draw(written[0], sampler)
+                return self.seeded(function, args, kwargs, written)
+            options = {key: value for key, value in kwargs.items() if key != "generator"}
+            if packet in (aten.randperm, aten.randint):
+                options["dtype"] = options.get("dtype") or torch.int64
+            allocate = aten.empty_like.default if size is None else aten.empty.memory_format
+            return self.draw(self.allocated(allocate, args[:1] if size is None else (size,), options), sampler)
+        return self.seeded(function, args, kwargs, written)
+
+    def drawn_by_torch(self, function: Any, args: Any, kwargs: Any, written: list[Any]) -> Any:
+        """Draw now, by the torch generator that the user passed."""
+        if written and has_no_memory(written[0]):
+            real = torch.empty(written[0].shape, dtype=written[0].dtype, device=kwargs["generator"].device)
+            function(real, *args[1:], **kwargs)
+            self.edit(written[0], Given(real))
+            return written[0]
+        self.make(
+            [t for t in tensors(args, kwargs) if not (written and t is written[0] and self.is_whole(t))], str(function)
+        )
+        self.forget(*written)
+        return function(*args, **kwargs)
+
+    def seeded(self, function: Any, args: Any, kwargs: Any, written: list[Any]) -> Any:
+        """Draw now what only torch can draw, by its generator, seeded from the root stream."""
+        if self.player is None:
+            raise RuntimeError(f"{function} cannot be deferred: build the model inside fast_init(seed) instead")
+        self.make(tensors(args, kwargs), str(function))
+        self.forget(*written)
+        key = f"#{next(self.ordinals)}"
+        shape = tuple(written[0].shape) if written else ()
+        self.early.append(Early(key, shape, f"{function}, which only torch can draw{caller()}"))
+        with torch.random.fork_rng():
+            torch.manual_seed(int(self.player.root.child(key).bits(1)[0]))
+            return function(*args, **kwargs)
+
+    def written(self, function: Any, of: Operator, args: Any, kwargs: Any, known: list[torch.Tensor]) -> Any:
+        """Record a write if its target or a source is not made yet; otherwise execute it."""
+        given = dict(named(function, args, kwargs))
+        targets = tensors([given.get(name) for name in of.writes], {})
+        if len(targets) == 1 and len(of.writes) == 1 and self.is_recorded(function, of, given, targets[0], known):
+            return targets[0]
+        self.make([t for t in known if not (of.name == "copy_" and t is args[0] and self.is_whole(t))], str(function))
+        self.forget(*targets)  # whose memory will tell
+        for moved in (self.moved.get(storage_of(target)._cdata) for target in targets if self.moved):
+            if moved is not None:
+                moved.is_written = True
+        return function(*args, **kwargs)
+
+    def is_recorded(
+        self, function: Any, of: Operator, given: dict[str, Any], target: torch.Tensor, known: list[torch.Tensor]
+    ) -> bool:
+        """Record a write to one tensor and return True; return False if it must or may as well be executed."""
+        entry, whole = self.entry(target), self.is_whole(target)
+        others = [t for t in known if t is not target and (has_no_memory(t) or self.is_pending(t))]
+        is_open = has_no_memory(target) or (entry is not None and entry.is_pending)
+        if of.name in ("fill_", "zero_"):
+            value = given.get("value", 0)
+            if isinstance(value, torch.Tensor) and not others:
+                value = value.item()
+            if not isinstance(value, torch.Tensor):
+                if is_open or whole:
+                    self.edit(target, filled(value, target.dtype))
+                return is_open or whole
+        if not (is_open or others) or not of.is_recordable:
+            return False
+        copies = of.name == "copy_" and target.shape == given["src"].shape
+        if copies and others:
+            if self.shares(target, given["src"]):
+                return True
+        elif copies and given["src"] is not target:
+            if not whole or has_no_memory(target):
+                self.edit(target, Given(given["src"].detach().clone()))
+            return not whole or has_no_memory(target)
+        if not keeps_shape(function, given, target):
+            return False
+        call = self.call(function, given, target)
+        rewrites = copies or function._overloadname.endswith("out")
+        self.edit(target, call, rewrites and sum(1 for _ in owns((call.arguments, call.keywords))) == 1)
+        return True
+
+    def computed(self, function: Any, of: Operator, args: Any, kwargs: Any, pending: list[torch.Tensor]) -> Any:
+        """Record an operation on values that are not made yet, if possible; otherwise make them and execute it."""
+        given = dict(named(function, args, kwargs))
+        if of.is_recordable and (made := outputs(function, given)) is not None:
+            meta = any(has_no_memory(t) for t in pending)
+            device = kwargs.get("device") or (torch.device("meta") if meta else pending[0].device)
+            call = self.call(function, given, None)
+            if isinstance(made, torch.Tensor):
+                return self.result(call, None, made, device)
+            return type(made)(None if out is None else self.result(call, i, out, device) for i, out in enumerate(made))
+        self.make(pending, str(function))
+        return function(*args, **kwargs)
+
+    def result(self, call: Call, index: int | None, made: torch.Tensor, device: torch.device) -> torch.Tensor:
+        """Return an unwritten tensor for an output of a recorded operation."""
+        out = torch.empty_strided(made.shape, made.stride(), dtype=made.dtype, device=device)
+        self.enter(out)
+        source = call.arguments[0] if call.function.overloadpacket in (aten.clone, aten._to_copy) else None
+        if not (isinstance(source, View) and self.share(out, source)):
+            self.edit(out, Result(call, index))
+        return out
+
+    def shares(self, target: torch.Tensor, source: torch.Tensor) -> bool:
+        """Give `target` the recorded contents of `source` if a copy does no more than that; return whether it does."""
+        entry = self.entry(source)
+        if entry is None or not entry.is_pending or entry.has_old:
+            return False
+        if self.entry(target) is None:
+            self.enter(target)
+        return self.share(target, View(entry.contents, Geometry.of(source)))
+
+    def share(self, target: torch.Tensor, source: View) -> bool:
+        """Give `target` the contents of a view if both have the same geometry; return whether they have."""
+        entry, where = self.entry(target), Geometry.of(target)
+        assert entry is not None
+        whole = where.is_dense and where.size == entry.contents.size == source.contents.size
+        if not whole or where != source.geometry or not both_float(target.dtype, source.contents.dtype):
+            return False
+        computed = any(call_of(edit.what) is not None for edit in source.contents.edits)
+        dtypes = target.dtype, source.contents.dtype
+        if dtypes[0] != dtypes[1] and (is_narrow(dtypes[1]) or (computed and torch.float64 in dtypes)):
+            return False  # values were rounded to the other type, or computed in it
+        self.replaced += sum(isinstance(edit.what, Draw) for edit in entry.contents.edits)
+        entry.contents = Contents(source.contents.edits, source.contents.size, target.dtype)
+        entry.is_made = entry.has_old = False
+        return True
+
+    def call(self, function: Any, given: dict[str, Any], target: torch.Tensor | None) -> Call:
+        """Return an operation as a Call, with the present contents of its tensor arguments."""
+        own = None if target is None else storage_of(target)._cdata
+
+        def held(tensor: torch.Tensor) -> Any:
+            entry = self.entry(tensor)
+            if own is not None and storage_of(tensor)._cdata == own:
+                return Own(Geometry.of(tensor))
+            if entry is not None and (entry.has_old or entry.contents.dtype != tensor.dtype):
+                self.make([tensor], str(function))
+            elif entry is not None and (entry.contents.edits or has_no_memory(tensor)):
+                return View(entry.contents, Geometry.of(tensor))
+            self.take(tensor)
+            return Given(None if has_no_memory(tensor) else tensor.detach().clone())
+
+        arguments, keywords = split_arguments(function, given)
+        return Call(function, mapped(arguments, held), {name: mapped(value, held) for name, value in keywords.items()})
