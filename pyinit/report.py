@@ -73,7 +73,7 @@ def html(diagnoses: Mapping[str, Diagnosis], title: str, text: str) -> str:
         picture(plots.spread(activations), "Means and standard deviations (std) of the activations by layer."),
         picture(
             plots.gradient_flow(gradients),
-            "Std of the gradient with respect to each layer's output, given with std 1 at the last layer.",
+            "Std of the gradient with respect to each layer's output, given with std 1 at the output.",
         ),
         picture(plots.histograms(activations), "Histograms of the activations in each layer."),
     ]

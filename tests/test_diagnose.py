@@ -99,6 +99,7 @@ def test_json_is_one_document_and_nothing_else():
         assert small[part].pop("verdict") == getattr(expected, part).verdict
         assert small[part].keys() == vars(getattr(expected, part)).keys()
         assert tuple(small[part].pop("activation")) == ("tanh",) * 3
+        assert tuple(small[part].pop("name")) == ("1", "2", "3")
         for name, values in small[part].items():
             np.testing.assert_array_equal(np.array(values, float), getattr(getattr(expected, part), name))
     assert small["activations"]["dead"] == [None] * 3

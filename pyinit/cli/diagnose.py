@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
+import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import numpy as np
 from pyinit import initializers, plots, report
 from pyinit.atomic import replacement
 from pyinit.cli.arguments import add_command, add_json, check_writable, integer, picture
-from pyinit.diagnostics import Diagnosis, diagnose, meanings
+from pyinit.diagnostics import Diagnosis, activations, diagnose, gradients, meanings
 from pyinit.network import Dense
 from pyinit.network.activations import ACTIVATIONS
 from pyinit.streams import Stream
@@ -30,7 +33,14 @@ pyinit diagnose --save layers.png --html report.html
     the same as pictures, and as a page for a browser
 pyinit diagnose --scheme xavier --json
     numbers for a program to read
+pyinit diagnose --model resnet:small --input 64,3,32,32
+    the model of PyTorch that small() in resnet.py gives
+pyinit diagnose --model nets:GPT --input 8,128 --tokens 50257
+    a model that takes token ids
 """
+
+DEFAULTS = {"layers": 10, "width": 500, "scheme": "small,big,xavier", "activation": "tanh", "batch": 1000}
+"""What makes the network, and does not go together with a model."""
 
 
 def add(commands: Any) -> None:
@@ -41,40 +51,70 @@ def add(commands: Any) -> None:
         "see what a scheme does to the activations and gradients of a deep network",
         EXAMPLES,
     )
-    parser.add_argument("--layers", type=integer(1), default=10, metavar="N", help="how many (default: %(default)s)")
+    parser.add_argument("--layers", type=integer(1), metavar="N", help=f"how many {default('layers')}")
     parser.add_argument(
         "--width",
         type=integer(1),
-        default=500,
         metavar="N",
-        help="inputs, and units in every layer (default: %(default)s)",
+        help=f"inputs, and units in every layer {default('width')}",
     )
     parser.add_argument(
         "--scheme",
         type=schemes,
-        default="small,big,xavier",
         metavar="SCHEME[,SCHEME...]",
-        help="names from pyinit.initializers, with arguments where needed (default: %(default)s)",
+        help=f"names from pyinit.initializers, with arguments where needed {default('scheme')}",
     )
     parser.add_argument(
         "--activation",
         type=activation,
-        default="tanh",
         metavar="NAME",
-        help=f"of every layer: {', '.join(ACTIVATIONS)} (default: %(default)s)",
+        help=f"of every layer: {', '.join(ACTIVATIONS)} {default('activation')}",
     )
     parser.add_argument(
         "--batch",
         type=integer(2),
-        default=1000,
         metavar="N",
-        help="rows of standard normal input (default: %(default)s)",
+        help=f"rows of standard normal input {default('batch')}",
+    )
+    parser.add_argument(
+        "--model",
+        type=place,
+        metavar="MODULE:NAME",
+        help="a model of PyTorch instead: a function or class that gives it, called without arguments",
+    )
+    parser.add_argument(
+        "--input",
+        type=shape,
+        metavar="N,N...",
+        help="the shape of the model's input, the batch first; its values are standard normal",
+    )
+    parser.add_argument(
+        "--tokens", type=integer(1, 2**53), metavar="N", help="the input holds integers in [0, N) instead"
     )
     parser.add_argument("--seed", type=integer(0, 2**64), default=0, help="in [0, 2**64) (default: %(default)s)")
     parser.add_argument("--save", type=picture, metavar="FILE", help="write a picture: .png, .svg or .pdf")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page")
     add_json(parser)
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=partial(run, parser))
+
+
+def default(option: str) -> str:
+    """Say what an option is if it is not given."""
+    return f"(default: {DEFAULTS[option]})"
+
+
+def place(text: str) -> tuple[str, str]:
+    """Read where a model is: a module and a name in it."""
+    module, _, name = text.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
+        raise argparse.ArgumentTypeError(f"must be MODULE:NAME, as in package.module:build; got {text!r}")
+    return module, name
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """Read a shape."""
+    first, *others = text.split(",")
+    return integer(2)(first), *map(integer(1), others)
 
 
 def schemes(text: str) -> dict[str, Any]:
@@ -115,31 +155,91 @@ def activation(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Diagnose every scheme, show what was found, and write what is asked for."""
+def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Diagnose every scheme, or a model, show what was found, and write what is asked for."""
+    check(parser, arguments)
     files = [file for file in (arguments.save, arguments.html) if file]
     if files:
         plots.require_matplotlib()
     for file in files:
         check_writable(file)
-    settings = {name: getattr(arguments, name) for name in ("layers", "width", "activation", "batch", "seed")}
-    diagnoses = {}
-    with progress(len(arguments.scheme), "diagnosing", show=sys.stdout.isatty()) as advance:
-        for name, scheme in arguments.scheme.items():
-            diagnoses[name] = diagnose(scheme=scheme, **settings)
-            advance(1)
-    if arguments.json:
-        print(json.dumps({**settings, "schemes": {name: numbers(d) for name, d in diagnoses.items()}}, indent=2))
+    diagnoses: dict[str, Diagnosis] = {}
+    if arguments.model:
+        name = ":".join(arguments.model)
+        diagnoses[name] = of_model(parser, arguments)
+        settings = {name: getattr(arguments, name) for name in ("input", "tokens", "seed")}
+        found = {"model": name, **settings, **numbers(diagnoses[name])}
+        text = describe_model(arguments.input, arguments.tokens)
     else:
-        show(diagnoses, describe(settings))
+        settings = {name: getattr(arguments, name) for name in ("layers", "width", "activation", "batch", "seed")}
+        with progress(len(arguments.scheme), "diagnosing", show=sys.stdout.isatty()) as advance:
+            for name, scheme in arguments.scheme.items():
+                diagnoses[name] = diagnose(scheme=scheme, **settings)
+                advance(1)
+        found = {**settings, "schemes": {name: numbers(d) for name, d in diagnoses.items()}}
+        text = describe(settings)
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+    else:
+        show(diagnoses, text)
     if arguments.save:
         plots.save(plots.overview(diagnoses), arguments.save)
     if arguments.html:
-        page = report.html(diagnoses, "What initial weights do to a deep network", describe(settings))
+        page = report.html(diagnoses, "What initial weights do to a deep network", text)
         with replacement(arguments.html) as file:
             file.write(page.encode())
     if files and not arguments.json:
         output().text(f"Written: {', '.join(map(str, files))}.")
+
+
+def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Refuse options that do not go together, and fill in the defaults of the others."""
+    of_networks = [name for name in DEFAULTS if getattr(arguments, name) is not None]
+    of_models = [name for name in ("input", "tokens") if getattr(arguments, name) is not None]
+    if arguments.model:
+        if of_networks:
+            parser.error(f"--{of_networks[0]} does not go with --model, which says all of the network")
+        if arguments.input is None:
+            parser.error("--model needs --input, the shape of a batch: --input 64,3,32,32")
+    elif of_models:
+        parser.error(f"--{of_models[0]} needs --model")
+    for name, value in DEFAULTS.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, schemes(str(value)) if name == "scheme" else value)
+
+
+def of_model(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Diagnosis:
+    """Make a model and diagnose it; whatever its code raises is told in one line."""
+    from pyinit.adapters.torch.layers import build
+
+    stream = Stream(arguments.seed)
+    x: Any = stream.child("x").normal(arguments.input)
+    if arguments.tokens:
+        x = (stream.child("x").uniform(arguments.input, "float64") * arguments.tokens).astype(np.int64)
+    module, name = arguments.model
+    folder = os.getcwd()
+    sys.path.insert(0, folder)
+    try:
+        make: Any = importlib.import_module(module)
+        for part in name.split("."):
+            make = getattr(make, part)
+        model = build(make, arguments.seed)
+        return Diagnosis(activations(model, x), gradients(model, x, stream.child("gradient")))
+    except Exception as error:
+        first = (str(error).strip() or "no message").splitlines()[0]
+        parser.exit(1, f"pyinit: {module}:{name}: {type(error).__name__}: {first}\n")
+    finally:
+        sys.path.remove(folder)
+
+
+def describe_model(shape: tuple[int, ...], tokens: int | None) -> str:
+    """Say what was done to a model."""
+    values = f"integers in [0, {tokens})" if tokens else "standard normal values"
+    return (
+        f"A batch of {' x '.join(map(str, shape))} {values} goes forward, and a standard normal gradient goes back "
+        "from the output. A layer is a module with weights, with the activation right behind it. A dead unit is a "
+        "channel or a feature that is 0 at every place."
+    )
 
 
 def describe(settings: dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """Numbers about what initial weights do: the activations going forward, the gradients flowing back, and a verdict.
 
-`activations` and `gradients` look at any network; `diagnose` builds a deep one of equal layers and looks at it.
-What they return holds NumPy arrays with one entry a layer, gives a table, and says in words what is wrong.
+`activations` and `gradients` look at any network, pyinit's own or a `torch.nn.Module`; `diagnose` builds a deep one of
+equal layers and looks at it. What they return holds NumPy arrays with one entry a layer, gives a table, and says in
+words what is wrong.
 """
 
 from pyinit.diagnostics.backward import Gradients, gradients

@@ -9,36 +9,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyinit.diagnostics import verdicts
-from pyinit.diagnostics.moments import cell, moments, percent, present
-from pyinit.network import Network
-from pyinit.streams import Stream
+from pyinit.diagnostics.layers import flow_of, numbers
+from pyinit.diagnostics.moments import cell, percent, present
+from pyinit.terminal import lines
 
 __all__ = ["Gradients", "gradients"]
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Gradients:
     """What the gradient with respect to each layer's output looks like: arrays with one entry a layer.
 
     Attributes
     ----------
     activation : tuple of str
-        The name of each layer's activation function.
+        The name of each layer's activation function; see `Activations`.
     std : float64 array of shape (layers,)
         Over all values of the batch; NaN where a value is not finite. The last entry is of the gradient that was
         given.
     zero : float64 array of shape (layers,), in [0, 1]
-        The share of values that are exactly 0.
+        The share of values that are exactly 0. NaN where dropout or max pooling is right behind a layer of a PyTorch
+        model, which by themselves let few gradients through.
     non_finite : float64 array of shape (layers,), in [0, 1]
         The share of values that are infinite or NaN.
+    name : tuple of str
+        The name of each layer; see `Activations`.
     """
 
     activation: tuple[str, ...]
     std: Floats
     zero: Floats
     non_finite: Floats
+    name: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", numbers(len(self.std)))
+
+    def __repr__(self) -> str:
+        return "\n".join([*lines(*self.table()), "", self.verdict])
 
     @property
     def verdict(self) -> str:
@@ -46,10 +57,12 @@ class Gradients:
 
         - "overflows": a value is not finite.
         - "explodes", "vanishes": on the way back the std grows or falls by more than 1.375 times a layer, in the
-          geometric mean over neighbouring layers of the same activation.
-        - "blocked": at least a quarter of what comes through is exactly 0, at the layer with the most.
+          geometric mean from each layer to the next of the same activation (and, in a PyTorch model, of the same
+          place in its block).
+        - "blocked": at least a quarter of what comes through is exactly 0, at the layer with the most. For "linear"
+          and "block" it is nine tenths: an activation further on may by itself let half through.
         """
-        return verdicts.of_gradients(self.activation, self.std, self.zero, self.non_finite)
+        return verdicts.of_gradients(self.activation, self.std, self.zero, self.non_finite, self.name)
 
     def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
         """Give columns and rows of text, one row a layer, without the columns in which nothing stands.
@@ -62,7 +75,7 @@ class Gradients:
         """
         return present(
             [
-                ("layer", [str(i + 1) for i in range(len(self.std))]),
+                ("layer", list(self.name)),
                 ("gradient std", [*map(cell, self.std)]),
                 ("exactly 0", [*map(percent, self.zero)]),
                 ("not finite", [percent(s) if s else "" for s in self.non_finite]),
@@ -70,18 +83,20 @@ class Gradients:
         )
 
 
-def gradients(net: Network, x: Any, gradient: Any = None) -> Gradients:
+def gradients(net: Any, x: Any, gradient: Any = None, *, layers: Any = None) -> Gradients:
     """Measure the gradient with respect to every layer's output, as it flows back from the last.
 
     Parameters
     ----------
-    net : Network
-        With its weights set.
+    net : Network or torch.nn.Module
+        With its weights set. It is left as it is, as by `activations`.
     x : array_like of shape (batch, inputs)
-        At least 1 row of real numbers.
+        At least 1 row of real numbers; for a module as for `activations`.
     gradient : array_like of shape (batch, outputs), Stream, or None
-        With respect to the network's output. A stream gives standard normal samples, of std 1, so that the results
-        read as factors; None is the stream ``Stream(0).child("gradient")``.
+        With respect to the network's output, of a module's several the first. A stream gives standard normal samples,
+        of std 1, so that the results read as factors; None is the stream ``Stream(0).child("gradient")``.
+    layers : str, type, callable, iterable of str or tuple of types, optional
+        Which modules of a `torch.nn.Module` are measured; see `activations`.
 
     Returns
     -------
@@ -91,7 +106,8 @@ def gradients(net: Network, x: Any, gradient: Any = None) -> Gradients:
     Raises
     ------
     TypeError, ValueError
-        If `x` or `gradient` is no such array, or a weight is NaN.
+        If `x` or `gradient` is no such array, a weight is NaN or has no values, `layers` names no layer, or a
+        module's output lets no gradient through.
 
     Source
     ------
@@ -106,15 +122,9 @@ def gradients(net: Network, x: Any, gradient: Any = None) -> Gradients:
     >>> gradients(net, pyinit.Stream(0).child("x").normal((50, 100))).verdict
     'vanishes: std falls by 9.9 times a layer on the way back'
     """
-    x = net.batch(x)
-    if len(x) == 0:
-        raise ValueError("x must have at least 1 row; got 0")
-    if gradient is None:
-        gradient = Stream(0).child("gradient")
-    if isinstance(gradient, Stream):
-        gradient = gradient.normal((len(x), net.outputs), dtype=net.dtype)
     with np.errstate(all="ignore"):
-        flow = net.gradient_flow(x, gradient)
-        _, std, _, non_finite = np.array([moments(g) for g in flow]).T
-    zero = np.array([float(np.mean(g == 0)) for g in flow])
-    return Gradients(tuple(layer.activation.name for layer in net.layers), std, zero, non_finite)
+        flow = flow_of(net, x, gradient, layers)
+        _, std, _, non_finite = np.array([layer.moments() for layer in flow]).T
+    zero = np.array([np.nan if layer.thinned else float(np.mean(layer.values == 0)) for layer in flow])
+    names, kinds = (tuple(getattr(layer, part) for layer in flow) for part in ("name", "activation"))
+    return Gradients(kinds, std, zero, non_finite, names)

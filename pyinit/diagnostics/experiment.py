@@ -9,9 +9,11 @@ from typing import Any, SupportsIndex
 from pyinit import initializers
 from pyinit.diagnostics.backward import Gradients, gradients
 from pyinit.diagnostics.forward import Activations, activations
+from pyinit.diagnostics.layers import numbers
 from pyinit.diagnostics.moments import cell, percent, present
 from pyinit.network import Dense, Network
 from pyinit.streams import Stream, integer
+from pyinit.terminal import lines
 
 __all__ = ["PAGE_STDS", "Diagnosis", "diagnose", "meanings"]
 
@@ -25,21 +27,24 @@ PAGE_STDS = (
 """The std of each tanh layer of 500 units that the notebook page prints, from the first layer on, by scheme."""
 
 MEANINGS = {
+    "activation": "of the layer; linear where it has none, block for the end of a block of layers, as a residual sum",
     "mean": "of all values that a layer gives for the batch",
     "std": "standard deviation of the same values",
     "page's std": "what the notebook page on weight initialisation prints for this experiment",
     "std of rows": "std of a unit over the rows of the batch, root mean square over units: what is left of the input",
     "saturated": "values |a| > 0.99 of tanh, a < 0.01 or a > 0.99 of sigmoid; rows of softmax that have an a > 0.99",
     "dead": "units that are 0 for every row of the batch",
-    "gradient": "std of the gradient with respect to the layer's output; given, with std 1, at the last layer",
+    "gradient": "std of the gradient with respect to the layer's output; given, with std 1, at the output",
     "zero": "values of that gradient that are exactly 0",
     "not finite": "values that are infinite or NaN, of activations and gradients together",
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Diagnosis:
-    """What a scheme does to a deep network: see `diagnose`.
+    """What initial weights do to a network: what `diagnose` makes, or put together from what was measured.
+
+    ``Diagnosis(activations(net, x), gradients(net, x))`` is what `pyinit.plots.overview` and `pyinit.report.html` take.
 
     Attributes
     ----------
@@ -52,6 +57,9 @@ class Diagnosis:
     activations: Activations
     gradients: Gradients
     page: tuple[float, ...] = ()
+
+    def __repr__(self) -> str:
+        return "\n".join([*lines(*self.table()), "", self.verdict])
 
     @property
     def verdict(self) -> str:
@@ -70,9 +78,11 @@ class Diagnosis:
         """
         a, g = self.activations, self.gradients
         layers = len(a.std)
+        named = a.name != numbers(layers) or {"linear", "block"} & {*a.activation}  # of a PyTorch model
         return present(
             [
-                ("layer", [str(i + 1) for i in range(layers)]),
+                ("layer", list(a.name)),
+                ("activation", [*a.activation] if named else [""] * layers),
                 ("mean", [*map(cell, a.mean)]),
                 ("std", [*map(cell, a.std)]),
                 ("page's std", ([f"{std:g}" for std in self.page] + [""] * layers)[:layers]),

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyinit.diagnostics import verdicts
-from pyinit.diagnostics.moments import cell, moments, percent, present
-from pyinit.network import Network
+from pyinit.diagnostics.layers import Layer, numbers, outputs_of
+from pyinit.diagnostics.moments import cell, percent, present
 from pyinit.network.devices import on_host
+from pyinit.terminal import lines
 
 __all__ = ["Activations", "activations"]
 
@@ -23,24 +24,26 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Activations:
     """What each layer's output looks like: arrays with one entry a layer, from the first to the last.
 
     Attributes
     ----------
     activation : tuple of str
-        The name of each layer's activation function.
+        The name of each layer's activation function. In a PyTorch model it is "linear" where there is none, and
+        "block" for the end of a block of layers.
     mean, std : float64 array of shape (layers,)
         Over all values of the batch; NaN where a value is not finite.
     row_std : float64 array of shape (layers,)
-        The std of a unit over the rows of the batch, root mean square over units: what is left of the input.
+        The std of a unit over the rows of the batch, root mean square over units: what is left of the input. NaN
+        for a layer that gives no rows of the batch, as an embedding of positions does.
     saturated : float64 array of shape (layers,), in [0, 1]
         Of tanh, the share of values beyond ±0.99; of sigmoid, of those below 0.01 or above 0.99; of softmax, of rows
         whose largest output is above 0.99. NaN for other activations, which have no such ends.
     dead : float64 array of shape (layers,), in [0, 1]
-        The share of units that are 0 for every row of the batch. NaN for tanh, sigmoid and softmax, which die
-        otherwise.
+        The share of units that are 0 for every row of the batch, channels of a convolution at every place too. NaN
+        for tanh, sigmoid and softmax, which die otherwise.
     non_finite : float64 array of shape (layers,), in [0, 1]
         The share of values that are infinite or NaN.
     counts : int64 array of shape (layers, 41)
@@ -48,6 +51,8 @@ class Activations:
     edges : float64 array of shape (layers, 42)
         Their edges: from -1 to 1 for tanh, 0 to 1 for sigmoid and softmax, and for all other layers together from
         the least to the largest value.
+    name : tuple of str
+        The name of each layer: its number, counted from 1, or in a PyTorch model the module's name.
     """
 
     activation: tuple[str, ...]
@@ -59,6 +64,14 @@ class Activations:
     non_finite: Floats
     counts: NDArray[np.int64]
     edges: Floats
+    name: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", numbers(len(self.std)))
+
+    def __repr__(self) -> str:
+        return "\n".join([*lines(*self.table()), "", self.verdict])
 
     @property
     def verdict(self) -> str:
@@ -66,12 +79,13 @@ class Activations:
 
         - "overflows": a value is not finite.
         - "explodes", "vanishes": the std grows, or the std over the rows falls, by more than 1.375 times a layer, in
-          the geometric mean over neighbouring layers of the same activation.
+          the geometric mean from each layer to the next of the same activation (and, in a PyTorch model, of the same
+          place in its block).
         - "silent": a layer gives the same for every row.
         - "saturated", "dead": at least a quarter of values or units, in the layer with the most.
         """
         return verdicts.of_activations(
-            self.activation, self.std, self.row_std, self.saturated, self.dead, self.non_finite
+            self.activation, self.std, self.row_std, self.saturated, self.dead, self.non_finite, self.name
         )
 
     def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
@@ -85,7 +99,7 @@ class Activations:
         """
         return present(
             [
-                ("layer", [str(i + 1) for i in range(len(self.std))]),
+                ("layer", list(self.name)),
                 ("activation", list(self.activation)),
                 ("mean", [*map(cell, self.mean)]),
                 ("std", [*map(cell, self.std)]),
@@ -97,15 +111,21 @@ class Activations:
         )
 
 
-def activations(net: Network, x: Any) -> Activations:
+def activations(net: Any, x: Any, *, layers: Any = None) -> Activations:
     """Measure the output of every layer for a batch.
 
     Parameters
     ----------
-    net : Network
-        With its weights set.
+    net : Network or torch.nn.Module
+        With its weights set. It is left as it is: a module runs in its own mode, and its buffers, gradients and hooks,
+        and torch's random state, are afterwards what they were.
     x : array_like of shape (batch, inputs)
-        At least 2 rows of real numbers.
+        At least 2 rows of real numbers. For a module a tensor, or an array of any shape whose first axis is the
+        batch's; a tuple for one that takes several, a mapping for keywords. Arrays of floats are converted to the
+        module's dtype and brought to its device; tensors and integers, token ids for one, are taken as they are.
+    layers : str, type, callable, iterable of str or tuple of types, optional
+        Which modules of a `torch.nn.Module` are measured, instead of those below: names, with ``*`` for any part of
+        one ("encoder.layers.*"), classes, or a function of name and module that says whether.
 
     Returns
     -------
@@ -115,7 +135,23 @@ def activations(net: Network, x: Any) -> Activations:
     Raises
     ------
     TypeError, ValueError
-        If `x` is not such a batch, or a weight is NaN.
+        If `x` is not such a batch, a weight is NaN or has no values, or `layers` names no layer.
+
+    Notes
+    -----
+    The layers of a module are, in the order in which they are computed:
+
+    - each module with weights (linear, convolution, embedding, attention, recurrent, your own) together with the
+      normalization and the activation right behind it. With an activation, a module or a function like ``F.relu``,
+      the layer's output is that of the activation; without, the module's own, and its activation is "linear";
+    - each activation module that is not right behind such a module, but behind a sum, say;
+    - each module of a class that the model has more than once, which has layers inside and ends in something other
+      than the last one's output, as a residual block does: a "block".
+
+    The name is that of the module whose output is measured; at its second call it is "block.relu:2". Of several
+    outputs the first is measured. A unit is one value of a row, but for what is dead: then it is a channel of a
+    convolution at all places, or a feature at all tokens. Modules that do not run as such are not seen: a
+    projection within `torch.nn.MultiheadAttention`, the inside of a scripted model.
 
     Source
     ------
@@ -129,32 +165,44 @@ def activations(net: Network, x: Any) -> Activations:
     >>> net.initialize(seed=0, weights=pyinit.initializers.small())
     >>> activations(net, pyinit.Stream(0).child("x").normal((50, 100))).verdict
     'vanishes: std falls by 9.9 times a layer'
+
+    A model of PyTorch:
+
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Linear(100, 30), torch.nn.ReLU(), torch.nn.Linear(30, 10))
+    >>> found = activations(model, pyinit.Stream(0).child("x").normal((50, 100)))
+    >>> found.name, found.activation
+    (('1', '2'), ('relu', 'linear'))
     """
     with np.errstate(all="ignore"):
-        outputs = net.activations(x)
-        if len(outputs[0]) < 2:
-            raise ValueError(f"x must have at least 2 rows, to see what differs between them; got {len(outputs[0])}")
-        names = tuple(layer.activation.name for layer in net.layers)
-        mean, std, row_std, non_finite = np.array([moments(a) for a in outputs]).T
-        counts, edges = histograms(names, outputs)
-    saturated, dead = (np.array([*map(measure, names, outputs)]) for measure in (saturated_share, dead_share))
-    return Activations(names, mean, std, row_std, saturated, dead, non_finite, counts, edges)
+        found = outputs_of(net, x, layers)
+        names = tuple(layer.activation for layer in found)
+        mean, std, row_std, non_finite = np.array([layer.moments() for layer in found]).T
+        counts, edges = histograms(names, [layer.values for layer in found])
+    saturated, dead = (np.array([*map(measure, found)]) for measure in (saturated_share, dead_share))
+    return Activations(
+        names, mean, std, row_std, saturated, dead, non_finite, counts, edges, tuple(layer.name for layer in found)
+    )
 
 
-def saturated_share(name: str, a: Array) -> float:
+def saturated_share(layer: Layer) -> float:
     """Give the share of a layer's output that is saturated, as `Activations` defines it."""
+    name, a = layer.activation, layer.values
     if name == "tanh":
         return float(np.mean(np.abs(a) > 0.99))
     if name == "sigmoid":
         return float(np.mean((a < 0.01) | (a > 0.99)))
     if name == "softmax":
-        return float(np.mean(a.max(axis=1) > 0.99))
+        return float(np.mean(a.max(axis=layer.axis) > 0.99))
     return np.nan
 
 
-def dead_share(name: str, a: Array) -> float:
+def dead_share(layer: Layer) -> float:
     """Give the share of a layer's units that are dead, as `Activations` defines it."""
-    return np.nan if name in RANGES else float(np.mean((a == 0).all(axis=0)))
+    if layer.activation in RANGES:
+        return np.nan
+    others = tuple(axis for axis in range(layer.values.ndim) if axis != layer.axis)
+    return float(np.mean((layer.values == 0).all(axis=others)))
 
 
 def histograms(names: Sequence[str], outputs: Sequence[Array]) -> tuple[NDArray[np.int64], Floats]:

@@ -115,6 +115,17 @@ def line(i: int) -> dict[str, Any]:
     }
 
 
+def shortened(name: str, room: int) -> str:
+    """Give the end of a layer's name, where the layer's own part is, in so many letters.
+
+    Examples
+    --------
+    >>> shortened("encoder.layers.11.linear1", 16), shortened("fc1", 16)
+    ('…yers.11.linear1', 'fc1')
+    """
+    return name if len(name) <= room else f"…{name[1 - room :]}"
+
+
 def legend(drawing: Figure | SubFigure, axes: Axes) -> None:
     """Say below the axes which line is which, in names as they stand: a $ begins no formula."""
     room = int(10 * drawing.bbox.width / drawing.dpi)  # in letters of the legend's size, which are a tenth of an inch

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from pyinit.diagnostics import Activations
 from pyinit.diagnostics.forward import RANGES
+from pyinit.diagnostics.layers import numbers
 from pyinit.diagnostics.moments import percent
-from pyinit.plots.canvas import COLOURS, ENDS, INK, WIDTH, figure, require, style
+from pyinit.plots.canvas import COLOURS, ENDS, INK, WIDTH, figure, require, shortened, style
 
 if TYPE_CHECKING:
     from pyinit.plots.canvas import Axes, Figure, SubFigure
@@ -103,7 +104,9 @@ def draw_panel(axes: Axes, a: Activations, layer: int, share: NDArray[np.float64
     """Draw the histogram of one layer."""
     edges = a.edges[layer]
     low, high = edges[0], edges[-1]
-    axes.set_title(f"layer {layer + 1}", fontsize=10)
+    named = a.name != numbers(len(a.name))
+    title = shortened(a.name[layer], 15) if named else f"layer {a.name[layer]}"
+    axes.set_title(title, fontsize=8 if named else 10, parse_math=False)
     axes.stairs(share, edges, fill=True, color=COLOURS[0])
     axes.set(xlim=(low, high), xticks=(low, high), xticklabels=(f"{low:.2g}", f"{high:.2g}"))
     left, right = axes.get_xticklabels()

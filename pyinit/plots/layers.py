@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyinit.diagnostics import Activations, Diagnosis, Gradients
-from pyinit.plots.canvas import INK, WIDTH, figure, legend, line, require, style
+from pyinit.diagnostics.layers import numbers
+from pyinit.plots.canvas import INK, WIDTH, figure, legend, line, require, shortened, style
 from pyinit.plots.histograms import draw_histograms, height
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def spread(activations: Mapping[str, Activations]) -> Figure:
     drawing = figure(WIDTH, 4.2)
     means, stds = drawing.subplots(1, 2)
     draw_means(means, activations)
-    draw_logarithmic(stds, {name: a.std for name, a in activations.items()}, "std of activations")
+    draw_stds(stds, activations)
     legend(drawing, means)
     return drawing
 
@@ -130,7 +131,7 @@ def overview(diagnoses: Mapping[str, Diagnosis]) -> Figure:
     above, below = drawing.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     means, stds, gradients = above.subplots(1, 3)
     draw_means(means, activations)
-    draw_logarithmic(stds, {name: a.std for name, a in activations.items()}, "std of activations")
+    draw_stds(stds, activations)
     draw_gradients(gradients, {name: d.gradients for name, d in diagnoses.items()})
     legend(above, means)
     draw_histograms(below, activations)
@@ -145,6 +146,16 @@ def draw_lines(axes: Axes, values: Mapping[str, Floats], ylabel: str) -> None:
     if deepest <= 12:
         axes.set_xticks(np.arange(1, deepest + 1))
     axes.set(xlabel="layer", ylabel=ylabel)
+
+
+def name_layers(axes: Axes, measured: Iterable[Activations | Gradients]) -> None:
+    """Write the names of layers that have some below the axes, twenty at most, where all lines have the same."""
+    names, *others = {m.name for m in measured}
+    if others or names == numbers(len(names)):
+        return
+    every = spacing(len(names) - 1)
+    labels = [shortened(name, 20) for name in names[::every]]
+    axes.set_xticks(range(1, len(names) + 1, every), labels, rotation=90, fontsize=8, parse_math=False)
 
 
 def spacing(layers: int) -> int:
@@ -169,12 +180,20 @@ def draw_means(axes: Axes, activations: Mapping[str, Activations]) -> None:
     elif largest < (room := finite(a.std for a in activations.values()).max(initial=0.0) / 4):
         axes.set_ylim(-room, room)  # beside the stds, a mean of some thousandths is 0
     mark_not_finite(axes, values)
+    name_layers(axes, activations.values())
+
+
+def draw_stds(axes: Axes, activations: Mapping[str, Activations]) -> None:
+    """Draw the stds of the activations."""
+    draw_logarithmic(axes, {name: a.std for name, a in activations.items()}, "std of activations")
+    name_layers(axes, activations.values())
 
 
 def draw_gradients(axes: Axes, gradients: Mapping[str, Gradients]) -> None:
     """Draw the stds of the gradients."""
     draw_logarithmic(axes, {name: g.std for name, g in gradients.items()}, "std of gradient")
     axes.set_xlabel("layer  (← flowing back)")
+    name_layers(axes, gradients.values())
 
 
 def draw_logarithmic(axes: Axes, values: Mapping[str, Floats], ylabel: str) -> None:
