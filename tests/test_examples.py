@@ -39,6 +39,19 @@ def test_cython(tmp_path):
     assert python(folder, "-c", WALK).stdout == "100001\n"
 
 
+def test_torch(tmp_path):
+    pytest.importorskip("torch")
+    folder = shutil.copytree(EXAMPLES / "torch", tmp_path / "torch")
+    done = python(folder, "train.py")
+    assert done.returncode == 0, done.stderr
+    summary, _, recipes, loss, moved = done.stdout.strip().splitlines()
+    assert summary.startswith("28 tensors, 16 of them random, from seed 0")
+    assert recipes.startswith("mul(Normal(), 0.02) | TruncatedNormal(std=0.02")
+    before, after = map(float, re.findall(r"[\d.]+", loss))
+    assert after < 0.8 * before
+    assert moved.startswith("28 of 28 tensors have moved")
+
+
 def test_the_folder_of_the_headers():
     assert {"pyinit.h", "philox.h", "simd_scalar.h"} <= set(os.listdir(pyinit.get_include()))
 
