@@ -16,6 +16,7 @@ import gpu_table
 HERE = Path(__file__).parent
 README = HERE / "README.md"
 PLACE = re.compile(r"(<!-- table\.py (\S+) -->\n)(.*?)(<!-- end -->)", re.S)
+WAYS = ("plain", "fast_init", "no_init_weights", "deferred")  # of building a PyTorch model
 FRACTIONS = {0.5: "half as many", 2: "twice as many"}
 
 
@@ -36,6 +37,8 @@ def tables(result):
     )
     if "device" in result:
         parts = gpu_table.tables(result, number, markdown)
+    elif "torch" in result:
+        parts = [torch_models(result["torch"])]
     elif "calls" in result:
         rows = [[what, number(1e6 * seconds)] for what, seconds in result["calls"].items()]
         parts = [markdown(["what a call costs on the host", "us"], rows)]
@@ -60,6 +63,19 @@ def kernels(result):
         ]
         for r in result["kernels"]
     ]
+    return markdown(header, rows)
+
+
+def torch_models(results):
+    """The construction of PyTorch models, in seconds, and what part of it is not drawing."""
+    header = ["s", "parameters", "plain", "fast_init", "ratio", "not drawing", "no_init_weights", "deferred"]
+    rows = []
+    for r in results:
+        plain, fast, none, deferred = (statistics.median(r["seconds"][way]) for way in WAYS)
+        built = statistics.median(r["construction"])
+        not_drawing = f"{100 * none / plain:.1f}% / {100 * built / fast:.0f}%"
+        row = [f"{r['parameters'] / 1e6:,.0f} M", number(plain), number(fast), f"{r['ratio']:.3f}", not_drawing]
+        rows.append([f"{r['model']}, {r['dtype']}", *row, number(none), number(deferred)])
     return markdown(header, rows)
 
 

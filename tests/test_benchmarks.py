@@ -6,6 +6,7 @@ import math
 import platform
 import re
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -50,6 +51,19 @@ def samples(memory, dtype):
     if dtype == "bfloat16":
         return (memory.view(np.uint16).astype(np.uint32) << 16).view(np.float32).astype(np.float64)
     return memory.view(dtype).astype(np.float64)
+
+
+def test_the_construction_of_models(tmp_path):
+    pytest.importorskip("transformers")
+    command = [sys.executable, ROOT / "benchmarks" / "bench_torch.py", "--models", "tiny", "--dtypes", "float32"]
+    done = subprocess.run(
+        [*command, "--repetitions", "1", "--output", tmp_path / "x.json"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "x.json").read_text())["torch"]
+    assert [(r["model"], r["dtype"], len(r["seconds"]["plain"])) for r in results] == [("tiny", "float32", 1)]
+    assert all(0 < built < whole for r in results for built, whole in zip(r["construction"], r["seconds"]["fast_init"]))
+    assert "| tiny, float32 | 0 M |" in done.stdout
 
 
 @pytest.mark.parametrize("name", peers.PEERS)
