@@ -485,17 +485,36 @@ def test_verify_finds_complex_differences():
 # What a deferred model must not lose
 
 
-@pytest.mark.parametrize("value", [torch.randn, torch.ones])
-def test_a_parameter_that_is_written_beside_its_module_is_refused(value):
+def beside(value, through_both=False):
+    """A module whose parameter is written through the tensor that it was given."""
+    net, weight = nn.Module(), nn.Parameter(value(3, 4))
+    net.weight = weight
+    with torch.no_grad():
+        if through_both:
+            net.weight.add_(1)
+        nn.init.normal_(weight[1])
+        weight.mul_(2)
+    return net
+
+
+@pytest.mark.parametrize("value", [torch.randn, torch.ones, torch.empty])
+def test_a_parameter_that_is_written_beside_its_module(value):
     def build():
-        net, weight = nn.Module(), nn.Parameter(value(3))
-        net.weight = weight
-        with torch.no_grad():
-            weight.mul_(2)
+        net, weight = nn.Module(), nn.Parameter(value(3, 4))
+        net.register_parameter("weight", weight)
+        nn.init.xavier_normal_(weight)
         return net
 
-    with pytest.raises(ValueError, match="after a module had got it"):
-        deferred(build)
+    for make in (build, lambda: beside(value if value is not torch.empty else torch.zeros)):
+        with pt.fast_init(5):
+            fast = make()
+        model, recipes = deferred(make)
+        assert torch.equal(pt.materialize(model, recipes, 5).weight, fast.weight)
+
+
+def test_a_parameter_that_is_written_beside_its_module_and_through_it():
+    with pytest.raises(ValueError, match=r"shape \(3, 4\) was written through two tensors"):
+        deferred(lambda: beside(torch.randn, through_both=True))
 
 
 def test_real_memory_that_is_drawn_in_part():

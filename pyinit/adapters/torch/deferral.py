@@ -70,14 +70,11 @@ def deferred() -> Iterator[Recipes]:
                 held[id(place.tensor)] = settled_place(recorder, place)
             place.put(held[id(place.tensor)])
         strangers = unmade.keys() - {storage_of(t)._cdata for t in held.values()} - recorder.moved.keys()
+        for key, moved in [(key, moved) for key, all_of_it in recorder.moved.items() for moved in all_of_it]:
+            follow(recorder, moved, recorder.entries.get(key))
         named = found.named(recorder)
         name_draws(recorder, named)
         recipes.recipes = recipes_of(recorder, named, keep=None).recipes
-        if any(changed(moved, recorder.entries.get(key)) for key, moved in recorder.moved.items()):
-            raise ValueError(
-                "a tensor was written after a module had got it as a parameter: write the module's own, which stands "
-                "on the meta device for it, or build the model inside fast_init(seed)"
-            )
         lost = [tuple(flat.shape) for key, flat in unmade.items() if key in strangers]
         if lost:
             raise ValueError(
@@ -86,9 +83,23 @@ def deferred() -> Iterator[Recipes]:
             )
 
 
-def changed(moved: Moved, entry: Entry | None) -> bool:
-    """Whether a storage was written after a tensor on the meta device stood for it."""
-    return moved.is_written or (entry is not None and entry.contents is not moved.contents)
+def follow(recorder: Recorder, moved: Moved, entry: Entry | None) -> None:
+    """Record for a tensor on the meta device what was written to the real one after it had taken its place."""
+    meta = moved.meta()
+    recorded = entry is not None and entry.contents is not moved.before and bool(entry.contents.edits)
+    if meta is None or not (recorded or moved.is_written):
+        return
+    there = recorder.entry(meta)
+    assert there is not None
+    if there.contents is not moved.given:
+        raise ValueError(
+            f"a parameter of shape {tuple(meta.shape)} was written through two tensors, the one that a module got and "
+            "the one on the meta device that it holds: write one of them, or build the model inside fast_init(seed)"
+        )
+    if recorded and entry is not None:
+        there.contents = placed(pruned(View(entry.contents, moved.geometry)), meta)
+    elif (flat := moved.entry.flat()) is not None:
+        recorder.edit(meta, known(moved.geometry.on(flat)))
 
 
 def make_constants(recorder: Recorder) -> dict[int, torch.Tensor]:
@@ -130,7 +141,8 @@ def moved_to_meta(recorder: Recorder, tensor: torch.Tensor) -> torch.Tensor:
         moved = like(tensor, values)
         entry = recorder.entry(tensor)
         recorder.enter(moved)
-        recorder.moved[storage_of(tensor)._cdata] = Moved(entry or recorder.enter(tensor))
+        real = entry or entered(recorder, tensor)
+        before = real.contents
         if entry is not None and entry.is_pending and (entry.has_old or entry.contents.dtype != tensor.dtype):
             recorder.make([tensor], "a parameter of another dtype than its memory has")
         if entry is not None and not entry.has_old and not entry.is_made:
@@ -138,7 +150,18 @@ def moved_to_meta(recorder: Recorder, tensor: torch.Tensor) -> torch.Tensor:
             recorder.entries[storage_of(moved)._cdata].contents = placed(view, values)
         else:
             recorder.edit(moved, known(tensor))
+        given = recorder.entries[storage_of(moved)._cdata].contents
+        address = storage_of(tensor)._cdata
+        recorder.moved.setdefault(address, []).append(Moved(real, before, Geometry.of(tensor), moved, given))
     return moved
+
+
+def entered(recorder: Recorder, tensor: torch.Tensor) -> Entry:
+    """Return a new entry for a tensor that the model has computed or loaded."""
+    flat = whole(tensor)
+    entry = recorder.enter(tensor, (Edit(Geometry.whole(tuple(flat.shape)), known(flat)),))
+    entry.is_made = True
+    return entry
 
 
 @torch.no_grad()
@@ -188,7 +211,6 @@ def materialize(
     root = seed if isinstance(seed, Stream) else Stream(seed, generator)
     made: dict[int, torch.Tensor] = {}
     jobs: list[tuple[Contents, torch.Tensor]] = []
-    storages: dict[int, torch.Tensor] = {}
     device = torch.device(device) if device is not None else torch.get_default_device()
     for place in found:
         tensor = place.tensor
@@ -197,11 +219,9 @@ def materialize(
             if not has_no_memory(tensor):
                 values = values.to(device)
             else:
-                storage = storage_of(tensor)._cdata
                 view = recipes[place.name].view
                 values = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device)
                 jobs.append((placed(view, values), whole(values)))
-                storages[storage] = values
             made[id(tensor)] = (
                 like(tensor, values) if has_no_memory(tensor) or values.device != tensor.device else tensor
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import weakref
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,21 +100,29 @@ class Entry:
 
 
 class Moved:
-    """A storage that a tensor on the meta device stands for.
+    """A real tensor, in whose place a module got one on the meta device.
 
     Attributes
     ----------
-    storage : StorageWeakRef
-        Which keeps its address from being used again.
-    contents : Contents
-        What it held when that began.
+    entry : Entry
+        The real tensor's; it keeps the address of its storage from being used again.
+    before : Contents
+        What that held when it was replaced.
+    geometry : Geometry
+        Of the real tensor.
+    meta : weakref of Tensor
+    given : Contents
+        What the tensor on the meta device held at first.
     is_written : bool
-        Whether it was written since, and that was not recorded.
+        Whether the real memory was written since, and that was not recorded.
     """
 
-    def __init__(self, entry: Entry) -> None:
-        self.storage = entry.storage
-        self.contents = entry.contents
+    def __init__(self, entry: Entry, before: Contents, geometry: Geometry, meta: torch.Tensor, given: Contents) -> None:
+        self.entry = entry
+        self.before = before
+        self.geometry = geometry
+        self.meta = weakref.ref(meta)
+        self.given = given
         self.is_written = False
 
 
@@ -151,8 +160,8 @@ class Recorder(TorchDispatchMode):
     keys : dict of int to str
         The stream names of draws by their numbers.
     early : list of Early
-    moved : dict of int to Moved
-        The storages that tensors on the meta device stand for, by their addresses.
+    moved : dict of int to list of Moved
+        The tensors that tensors on the meta device stand for, by the addresses of their storages.
     shown : dict of int to StorageWeakRef
         The storages that others than torch may read at any time, by their addresses.
     read : dict of int to StorageWeakRef
@@ -170,7 +179,7 @@ class Recorder(TorchDispatchMode):
         self.entries: dict[int, Entry] = {}
         self.keys: dict[int | str, str] = {}
         self.early: list[Early] = []
-        self.moved: dict[int, Moved] = {}
+        self.moved: dict[int, list[Moved]] = {}
         self.shown: dict[int, StorageWeakRef] = {}
         self.read: dict[int, StorageWeakRef] = {}
         self.drawn = self.replaced = 0
@@ -413,8 +422,8 @@ class Recorder(TorchDispatchMode):
             return targets[0]
         self.make([t for t in known if not (of.name == "copy_" and t is args[0] and self.is_whole(t))], str(function))
         self.forget(*targets)  # whose memory will tell
-        for moved in (self.moved.get(storage_of(target)._cdata) for target in targets if self.moved):
-            if moved is not None:
+        for target in targets if self.moved else ():
+            for moved in self.moved.get(storage_of(target)._cdata, ()):
                 moved.is_written = True
         return function(*args, **kwargs)
 
