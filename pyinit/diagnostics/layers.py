@@ -41,7 +41,8 @@ class Layer(NamedTuple):
 
     def moments(self) -> Moments:
         """Return the moments of the values; each unit at each image or sequence position is compared across rows."""
-        found = moments(self.values.reshape(len(self.values), -1))
+        values = self.values if self.values.ndim == 2 else self.values.reshape(len(self.values), -1)
+        found = moments(values)
         return found if self.batched else found._replace(row_std=np.nan)
 
 
