@@ -30,7 +30,7 @@ test-slow: $(VENV)/.test
 
 # The adapter's tests with another PyTorch: by default the oldest one that it is written for.
 test-torch: $(VENV)-torch/.$(TORCH) $(VENV)/.built
-	PYTHONPATH=. $(VENV)-torch/bin/python -m pytest tests/test_torch_*.py -p no:cacheprovider
+	PYTHONPATH="$(CURDIR)" $(VENV)-torch/bin/python -m pytest tests/test_torch_*.py -p no:cacheprovider
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
