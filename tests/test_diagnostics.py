@@ -415,3 +415,12 @@ def test_a_table_tells_what_is_dead_or_not_finite():
     assert found.activations.table()[1][0][-1] == ""
     assert lines[-1][1:4] == ("", "", "")
     assert lines[-1][-1].endswith("%")
+
+
+def test_what_is_measured_prints_as_its_table_and_its_verdict():
+    found = diagnose(layers=3, width=40)
+    for measured in (found, found.activations, found.gradients):
+        first, *_, blank, verdict = str(measured).splitlines()
+        assert first.split()[0] == "layer"
+        assert (blank, verdict) == ("", measured.verdict)
+        assert repr(measured) == str(measured)

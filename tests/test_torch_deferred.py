@@ -1,5 +1,6 @@
 """Models on the meta device (`deferred`, `materialize`, recipes), and `initialize_module` and `verify`."""
 
+import contextlib
 import json
 import math
 import pickle
@@ -403,6 +404,22 @@ def test_functions_and_structured_schemes_in_a_plan():
     pt.initialize_module(model, 3, {"bias": sevens, "*": "orthogonal(gain=2.0)"})
     assert model.bias.tolist() == [7] * 6
     assert torch.allclose(model.weight @ model.weight.T, 4 * torch.eye(6), atol=1e-5)
+
+
+def test_progress_tells_of_every_element(monkeypatch):
+    seen = []
+
+    @contextlib.contextmanager
+    def bar(total, what, show):
+        seen.append((total, what, show))
+        yield seen.append
+
+    monkeypatch.setattr("pyinit.models.filling.progress_bar", bar)
+    model = plain()
+    pt.initialize_module(model, 3, progress=True)
+    count = sum(p.numel() for p in model.parameters())
+    assert seen[0] == (count, "initialising", True)
+    assert sum(seen[1:]) == count
 
 
 def test_autograd_notices_that_the_weights_have_changed():

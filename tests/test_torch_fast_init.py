@@ -230,11 +230,8 @@ def test_random_operations_of_every_kind():
     for (name, a), (_, b) in zip(nets[0].named_buffers(), nets[1].named_buffers()):
         assert torch.equal(a, b), name
     net = nets[0]
-    assert {early.reader.partition(",")[0] for early in report.early} == {
-        "aten.multinomial.default",
-        "aten.native_dropout.default",
-        "aten.normal.Tensor_Tensor",
-    } or {early.reader.partition(",")[0] for early in report.early} >= {"aten.multinomial.default"}
+    by_torch = {early.reader.partition(",")[0] for early in report.early}
+    assert by_torch == {"aten.normal.Tensor_Tensor", "aten.multinomial.default"}
     assert sorted(net.permutation.tolist()) == list(range(400))
     assert set(net.integers.tolist()) == set(range(3, 9))
     assert set(net.integers_in_place.tolist()) == set(range(5))
@@ -292,7 +289,7 @@ def test_values_that_the_model_computes_or_loads_are_kept():
         net.load_state_dict({"weight": torch.arange(6.0).view(2, 3), "bias": torch.tensor([1.0, 2.0])})
     assert net.weight.tolist() == [[0, 1, 2], [3, 4, 5]]
     assert pt.verify(net, report.recipes, 5).equal
-    assert report.replaced == 0 or report.drawn == 2
+    assert report.drawn == 2
     assert torch.equal(pt.materialize(nn.Linear(3, 2, device="meta"), report.recipes, 0).bias, net.bias)
 
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from pyinit.diagnostics import verdicts
 from pyinit.diagnostics.layers import flow_of, numbers
-from pyinit.diagnostics.moments import cell, percent, present
-from pyinit.terminal import lines
+from pyinit.diagnostics.moments import Measured, cell, percent, present
 
 __all__ = ["Gradients", "gradients"]
 
@@ -19,7 +18,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Gradients:
+class Gradients(Measured):
     """What the gradient with respect to each layer's output looks like: arrays with one entry a layer.
 
     Attributes
@@ -47,9 +46,6 @@ class Gradients:
     def __post_init__(self) -> None:
         if not self.name:
             object.__setattr__(self, "name", numbers(len(self.std)))
-
-    def __repr__(self) -> str:
-        return "\n".join([*lines(*self.table()), "", self.verdict])
 
     @property
     def verdict(self) -> str:

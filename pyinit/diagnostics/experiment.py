@@ -10,10 +10,9 @@ from pyinit import initializers
 from pyinit.diagnostics.backward import Gradients, gradients
 from pyinit.diagnostics.forward import Activations, activations
 from pyinit.diagnostics.layers import numbers
-from pyinit.diagnostics.moments import cell, percent, present
+from pyinit.diagnostics.moments import Measured, cell, percent, present
 from pyinit.network import Dense, Network
 from pyinit.streams import Stream, integer
-from pyinit.terminal import lines
 
 __all__ = ["PAGE_STDS", "Diagnosis", "diagnose", "meanings"]
 
@@ -41,7 +40,7 @@ MEANINGS = {
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Diagnosis:
+class Diagnosis(Measured):
     """What initial weights do to a network: what `diagnose` makes, or put together from what was measured.
 
     ``Diagnosis(activations(net, x), gradients(net, x))`` is what `pyinit.plots.overview` and `pyinit.report.html` take.
@@ -57,9 +56,6 @@ class Diagnosis:
     activations: Activations
     gradients: Gradients
     page: tuple[float, ...] = ()
-
-    def __repr__(self) -> str:
-        return "\n".join([*lines(*self.table()), "", self.verdict])
 
     @property
     def verdict(self) -> str:

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from pyinit.diagnostics import verdicts
 from pyinit.diagnostics.layers import Layer, numbers, outputs_of
-from pyinit.diagnostics.moments import cell, percent, present
+from pyinit.diagnostics.moments import Measured, cell, percent, present
 from pyinit.network.devices import on_host
-from pyinit.terminal import lines
 
 __all__ = ["Activations", "activations"]
 
@@ -25,7 +24,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Activations:
+class Activations(Measured):
     """What each layer's output looks like: arrays with one entry a layer, from the first to the last.
 
     Attributes
@@ -69,9 +68,6 @@ class Activations:
     def __post_init__(self) -> None:
         if not self.name:
             object.__setattr__(self, "name", numbers(len(self.std)))
-
-    def __repr__(self) -> str:
-        return "\n".join([*lines(*self.table()), "", self.verdict])
 
     @property
     def verdict(self) -> str:

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Moments", "cell", "moments", "percent"]
+from pyinit.terminal import lines
+
+__all__ = ["Measured", "Moments", "cell", "moments", "percent"]
+
+
+class Measured(ABC):
+    """Something measured, layer by layer: it prints as its table, with its verdict below."""
+
+    @property
+    @abstractmethod
+    def verdict(self) -> str:
+        """What is wrong, in words; "healthy" if nothing is."""
+
+    @abstractmethod
+    def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
+        """Give columns and rows of text, one row a layer."""
+
+    def __repr__(self) -> str:
+        return "\n".join([*lines(*self.table()), "", self.verdict])
 
 
 class Moments(NamedTuple):

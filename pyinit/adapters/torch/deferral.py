@@ -208,7 +208,7 @@ def materialize(
     if not meta:
         raise ValueError("the model has no tensor on the meta device; initialize_module() fills an existing model")
     check(meta, recipes)
-    root = seed if isinstance(seed, Stream) else Stream(seed, generator)
+    player = Player.of(seed, generator, num_threads, progress)
     made: dict[int, torch.Tensor] = {}
     jobs: list[tuple[Contents, torch.Tensor]] = []
     device = torch.device(device) if device is not None else torch.get_default_device()
@@ -226,7 +226,7 @@ def materialize(
                 like(tensor, values) if has_no_memory(tensor) or values.device != tensor.device else tensor
             )
         place.put(made[id(tensor)])
-    Player(root, num_threads, progress).play(jobs)
+    player.play(jobs)
     return model
 
 

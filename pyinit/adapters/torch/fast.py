@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
-from pyinit.adapters.torch.modules import Modules
+from pyinit.adapters.torch.modules import Modules, Place
 from pyinit.adapters.torch.playing import Player
 from pyinit.adapters.torch.recipes import Recipes
 from pyinit.adapters.torch.recording import Early, Entry, Recorder
 from pyinit.adapters.torch.settling import SMALL, name_draws, recipes_of
-from pyinit.adapters.torch.tape import draws, storage_of
+from pyinit.adapters.torch.tape import Contents, draws, storage_of
 from pyinit.adapters.torch.watching import recorders, recording
 from pyinit.streams import Stream
 
@@ -123,10 +123,8 @@ def fast_init(
     >>> report.recipes["weight"]
     Recipe('weight', Normal(), [0] = 0.0, (10, 4))
     """
-    root = seed if isinstance(seed, Stream) else Stream(seed, generator)
-    player = Player(root, num_threads, progress)
-    report, recorder = Report(root), Recorder(player, recorders())
-    found = Modules()
+    player = Player.of(seed, generator, num_threads, progress)
+    report, recorder, found = Report(player.root), Recorder(player, recorders()), Modules()
     if any(outer.player is None for outer in recorder.outer):
         raise RuntimeError("fast_init() cannot be used inside deferred(): it makes values, which that one puts off")
     try:
@@ -135,31 +133,40 @@ def fast_init(
     finally:
         with _disable_current_modes(), torch.no_grad():
             named = found.named(recorder)
-            keys = recorder.keys
             name_draws(recorder, named)
-            jobs: list[tuple[Entry, torch.Tensor]] = []
-            unnamed: list[tuple[Entry, torch.Tensor]] = []
-            for entry in list(recorder.entries.values()):
-                if entry.is_pending and entry.device.type != "meta" and (flat := entry.flat()) is not None:
-                    is_named = all(draw.key in keys for draw, _ in draws(entry.contents))
-                    (jobs if is_named else unnamed).append((entry, flat))
-            player.play([(entry.contents, flat) for entry, flat in jobs], keys)
-            for entry, _ in unnamed:
-                shape = entry.contents.edits[-1].where.shape
-                recorder.make_entry(entry, shape, "the end of the block: it is not a parameter or buffer")
-            for place in (place for _, place in named if recorder.outer and recorder.entry(place.tensor) is None):
-                recorder.take(place.tensor)
+            make_pending(recorder, player)
+            for _, place in named:
+                if recorder.outer and recorder.entry(place.tensor) is None:
+                    recorder.take(place.tensor)
             report.recipes = Recipes(recipes_of(recorder, named, keep=SMALL), found.prefixes)
-            early = [
-                place.name
-                for _, place in named
-                if place.tensor.numel() and storage_of(place.tensor)._cdata in recorder.read
-            ]
-            if early:
-                warnings.warn(
-                    f"{', '.join(early)}: read inside fast_init(), so made from streams of their own, not of their "
-                    "names; see report.early",
-                    UserWarning,
-                    stacklevel=3,
-                )
             report.early, report.drawn, report.replaced = recorder.early, recorder.drawn, recorder.replaced
+        warn_of_early(recorder, named)
+
+
+def make_pending(recorder: Recorder, player: Player) -> None:
+    """Make all that is not made yet: the tensors of modules in one call, then those that only other code holds."""
+    named: list[tuple[Contents, torch.Tensor]] = []
+    others: list[Entry] = []
+    for entry in recorder.entries.values():
+        if entry.is_pending and entry.device.type != "meta" and (flat := entry.flat()) is not None:
+            if all(draw.key in recorder.keys for draw, _ in draws(entry.contents)):
+                named.append((entry.contents, flat))
+            else:
+                others.append(entry)
+    player.play(named, recorder.keys)
+    for entry in others:
+        shape = entry.contents.edits[-1].where.shape
+        recorder.make_entry(entry, shape, "the end of the block: it is not a parameter or buffer")
+
+
+def warn_of_early(recorder: Recorder, named: list[tuple[torch.nn.Module, Place]]) -> None:
+    """Warn of the parameters that do not have the values of their names, because something read them in the block."""
+    tensors = {place.name: place.tensor for _, place in named if place.tensor.numel()}
+    early = [name for name, tensor in tensors.items() if storage_of(tensor)._cdata in recorder.read]
+    if early:
+        warnings.warn(
+            f"{', '.join(early)}: read inside fast_init(), so made from streams of their own, not of their names; see "
+            "report.early",
+            UserWarning,
+            stacklevel=4,
+        )

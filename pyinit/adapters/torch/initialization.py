@@ -88,7 +88,7 @@ def initialize_module(
     1.bias    0.0               (2,)
     """
     check_arguments(model, plan if isinstance(plan, Recipes) else Recipes(), seed)
-    root, found = seed if isinstance(seed, Stream) else Stream(seed, generator), parameters(model)
+    player, found = Player.of(seed, generator, num_threads, progress), parameters(model)
     if lacking := [p.name for p in found if p.tensor.device.type == "meta"]:
         raise ValueError(
             f"{', '.join(lacking)}: on the meta device; build the model inside deferred(), then materialize it"
@@ -102,7 +102,7 @@ def initialize_module(
         recipes = planned(found, plan)
         warn_of_norms(found, recipes)
     jobs = [(placed(recipes[p.name].view, p.tensor.detach()), whole(p.tensor.detach())) for p in found]
-    Player(root, num_threads, progress).play(jobs)
+    player.play(jobs)
     for place in found:
         torch.autograd.graph.increment_version(place.tensor)
     return Table(Initialized, (Initialized(p.name, str(recipes[p.name]), recipes[p.name].shape) for p in found))

@@ -72,7 +72,7 @@ def parameters(root: torch.nn.Module) -> list[Place]:
 def named_modules(
     module: torch.nn.Module, prefix: str, around: tuple[torch.nn.Module, ...] = ()
 ) -> Iterator[tuple[str, torch.nn.Module]]:
-    """Give a module and those in it, but for those that are around it too, with the beginnings of parameters' names."""
+    """Yield a module and its descendants with the prefixes of their tensors' names; a cycle ends where it closes."""
     yield prefix, module
     around = (*around, module)
     wraps = isinstance(module, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel))

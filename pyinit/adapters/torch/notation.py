@@ -60,7 +60,7 @@ class Writer:
         return self.numbers[id(thing)]
 
     def contents(self, contents: Contents) -> int:
-        """Give the number of some contents."""
+        """Write contents, after those that they need, and return their number."""
         if id(contents) not in self.numbers:
             for inner in order(contents):
                 if id(inner) not in self.numbers:

@@ -10,7 +10,7 @@ import torch
 
 from pyinit import initializers
 from pyinit.adapters.torch.samplers import Sampler
-from pyinit.adapters.torch.tape import Fill, Geometry, Own, View
+from pyinit.adapters.torch.tape import Fill
 
 aten = torch.ops.aten
 
@@ -167,17 +167,6 @@ def mapped(value: Any, by: Callable[[torch.Tensor], Any]) -> Any:
     if type(value) in (list, tuple):
         return type(value)(mapped(item, by) for item in value)
     return value
-
-
-def owns(value: Any) -> Iterator[Own]:
-    """Yield each argument that is the edited storage itself."""
-    if isinstance(value, Own):
-        yield value
-    elif isinstance(value, dict):
-        yield from owns(list(value.values()))
-    elif isinstance(value, (list, tuple)) and not isinstance(value, (View, Geometry)):
-        for item in value:
-            yield from owns(item)
 
 
 def on_meta(tensor: torch.Tensor) -> torch.Tensor:

@@ -39,6 +39,13 @@ class Player:
         self.num_threads = num_threads
         self.progress = progress
 
+    @classmethod
+    def of(
+        cls, seed: int | Stream | None, generator: str, num_threads: int | None = None, progress: bool = False
+    ) -> Player:
+        """Make a player of a seed, or of a root stream."""
+        return cls(seed if isinstance(seed, Stream) else Stream(seed, generator), num_threads, progress)
+
     def play(self, jobs: Iterable[tuple[Contents, torch.Tensor]], keys: Mapping[Any, str] = NONE) -> None:
         """Write contents into tensors, each a flat view of a whole storage.
 
@@ -107,8 +114,8 @@ class Playing:
         if wide is not flat:
             flat.copy_(wide)
 
-    def sample(self, target: torch.Tensor, draw: Draw) -> None:
-        """Draw samples into a tensor."""
+    def sample(self, target: torch.Tensor, draw: Draw, **placed: tuple[int, ...]) -> None:
+        """Draw samples into a tensor; `placed` says where it lies in a larger one, as for `Scheme`."""
         if not target.numel():
             return
         stream = self.player.root.child(self.keys.get(draw.key, draw.key))  # type: ignore[arg-type]
@@ -127,9 +134,9 @@ class Playing:
             drawn = torch.empty(
                 target.shape, dtype=torch.float64 if draw.double else torch.float32, device=target.device
             )
-            target.copy_(sampler(drawn, stream, num_threads=self.player.num_threads))
+            target.copy_(sampler(drawn, stream, num_threads=self.player.num_threads, **placed))
         else:
-            sampler(target, stream, num_threads=self.player.num_threads)
+            sampler(target, stream, num_threads=self.player.num_threads, **placed)
 
     def view(self, view: View, device: torch.device) -> torch.Tensor:
         """Make the contents of a storage, and return a view of them."""
@@ -161,11 +168,8 @@ class Playing:
             if isinstance(value, View):
                 return rounded(self.view(value, own.device), value.contents.dtype, dtype)
             if isinstance(value, Given):
-                tensor = given(value).to(own.device)
-                return tensor.float() if is_narrow(tensor.dtype) else tensor
-            if isinstance(value, torch.dtype):
-                return torch.float32 if is_narrow(value) else value
-            return type(value)(map(argument, value)) if type(value) in (list, tuple) else value
+                return widened(given(value).to(own.device))
+            return type(value)(map(argument, value)) if type(value) in (list, tuple) else widened(value)
 
         arguments, keywords = [*map(argument, call.arguments)], {k: argument(v) for k, v in call.keywords.items()}
         try:
@@ -201,6 +205,13 @@ def is_copy(call: Call) -> bool:
 def is_narrow(dtype: torch.dtype) -> bool:
     """Whether a dtype is a float of fewer than 32 bits."""
     return dtype.is_floating_point and dtype.itemsize < 4
+
+
+def widened(value: Any) -> Any:
+    """Return a narrow tensor or dtype as float32, in which operations are computed; anything else as it is."""
+    if isinstance(value, torch.dtype):
+        return torch.float32 if is_narrow(value) else value
+    return value.float() if isinstance(value, torch.Tensor) and is_narrow(value.dtype) else value
 
 
 def rounded(tensor: torch.Tensor, dtype: torch.dtype, result: torch.dtype) -> torch.Tensor:

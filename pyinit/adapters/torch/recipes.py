@@ -15,7 +15,7 @@ import torch
 
 from pyinit.adapters.torch.notation import read, write
 from pyinit.adapters.torch.tables import Table
-from pyinit.adapters.torch.tape import Call, Contents, Draw, Fill, Geometry, Given, Result, View
+from pyinit.adapters.torch.tape import Contents, Draw, Fill, Geometry, Given, View, call_of, order, parts_of
 from pyinit.adapters.torch.words import describe
 from pyinit.initializers import Scheme, constant
 
@@ -73,7 +73,14 @@ class Recipe:
         """Why the tensor cannot be made; None if it can."""
         if unwritten(self.view.contents, self.view.geometry):
             return "nothing was written to it"
-        return next(filter(None, map(lacking, everything(self.view.contents))), None)
+        contents = order(self.view.contents)
+        if not all(each.edits for each in contents):
+            return "it was computed from uninitialised memory"
+        sources = [edit.what for each in contents for edit in each.edits]
+        given = [each for what in sources for each in parts_of(call_of(what) or what, Given)]
+        if any(each.tensor is None for each in given):
+            return "its values were computed or loaded, and not kept"
+        return None
 
     def __str__(self) -> str:
         return describe(self.view.contents, self.view.geometry, self.name)
@@ -107,6 +114,8 @@ class Recipes(Mapping[str, Recipe]):
     Parameters
     ----------
     recipes : mapping of str to Recipe
+    prefixes : mapping of Module to str, optional
+        What the names of each model's tensors begin with, if a block built several.
 
     Examples
     --------
@@ -207,34 +216,3 @@ def unwritten(contents: Contents, where: Geometry) -> bool:
     if any(w.covers(where) or w.is_like(where) for w in full):
         return False
     return not where.is_dense or sum(w.size for w in full if where.covers(w)) < where.size
-
-
-def everything(contents: Contents, seen: set[int] | None = None) -> Iterator[Any]:
-    """Yield the source of each edit and all that it depends on: other storages' edits, calls and their arguments."""
-    seen = set() if seen is None else seen
-    todo: list[Any] = [edit.what for edit in contents.edits]
-    while todo:
-        what = todo.pop()
-        if isinstance(what, (View, Call, Result, Given, Draw)) or type(what) in (list, tuple, dict):
-            key = id(what.contents) if isinstance(what, View) else id(what)
-            if key in seen:
-                continue
-            seen.add(key)
-        yield what
-        if isinstance(what, View):
-            todo += [edit.what for edit in what.contents.edits]
-        elif isinstance(what, Call):
-            todo += [*what.arguments, *what.keywords.values()]
-        elif isinstance(what, Result):
-            todo.append(what.call)
-        elif type(what) in (list, tuple):
-            todo += what
-
-
-def lacking(what: Any) -> str | None:
-    """Return why a part of a recipe cannot be made; None if it can."""
-    if isinstance(what, Given) and what.tensor is None:
-        return "its values were computed or loaded, and not kept"
-    if isinstance(what, View) and not what.contents.edits:
-        return "it was computed from uninitialised memory"
-    return None

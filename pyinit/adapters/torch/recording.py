@@ -36,7 +36,6 @@ from pyinit.adapters.torch.operators import (
     named,
     operator,
     outputs,
-    owns,
     split_arguments,
     tensors,
 )
@@ -54,6 +53,7 @@ from pyinit.adapters.torch.tape import (
     View,
     call_of,
     draws,
+    parts_of,
     storage_of,
 )
 from pyinit.initializers import Constant
@@ -256,7 +256,7 @@ class Recorder(TorchDispatchMode):
             self.make([tensor], "NumPy or another process, with which it shares memory")
 
     def before(self, tensor: torch.Tensor, overwrites: bool) -> tuple[tuple[Edit, ...], bool]:
-        """Give the edits that made what an unknown storage holds, before a write; and whether these are not told."""
+        """Return edits for the values that an unknown storage holds before a write, and whether none are recorded."""
         if has_no_memory(tensor):
             return (), False
         storage = storage_of(tensor)
@@ -456,7 +456,7 @@ class Recorder(TorchDispatchMode):
             return False
         call = self.call(function, given, target)
         rewrites = copies or function._overloadname.endswith("out")
-        self.edit(target, call, rewrites and sum(1 for _ in owns((call.arguments, call.keywords))) == 1)
+        self.edit(target, call, rewrites and len(list(parts_of(call, Own))) == 1)
         return True
 
     def computed(self, function: Any, of: Operator, args: Any, kwargs: Any, pending: list[torch.Tensor]) -> Any:

@@ -9,11 +9,25 @@ from typing import Any
 import torch
 
 from pyinit.adapters.torch.modules import Place
-from pyinit.adapters.torch.operators import filled, has_no_memory, owns
+from pyinit.adapters.torch.operators import filled, has_no_memory
 from pyinit.adapters.torch.playing import Player, Playing
 from pyinit.adapters.torch.recipes import Recipe, Recipes
 from pyinit.adapters.torch.recording import Recorder
-from pyinit.adapters.torch.tape import Call, Contents, Draw, Edit, Fill, Geometry, Given, Result, View, draws, order
+from pyinit.adapters.torch.tape import (
+    Call,
+    Contents,
+    Draw,
+    Edit,
+    Fill,
+    Geometry,
+    Given,
+    Own,
+    Result,
+    View,
+    draws,
+    order,
+    parts_of,
+)
 from pyinit.streams import Stream
 
 __all__ = ["SMALL", "known", "name_draws", "pruned", "recipes_of"]
@@ -143,7 +157,7 @@ def pruned(view: View) -> View:
         if any(map(edit.where.meets, needed)):
             kept.append(edit)
             if isinstance(edit.what, Call):
-                needed += {own.geometry for own in owns((edit.what.arguments, edit.what.keywords))} - set(needed)
+                needed += {own.geometry for own in parts_of(edit.what, Own)} - set(needed)
             elif all(map(edit.where.covers, needed)):
                 break
     kept.reverse()

@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -30,10 +30,13 @@ __all__ = [
     "draws",
     "is_simple",
     "order",
+    "parts_of",
     "storage_of",
 ]
 
-MANY = 30
+Part = TypeVar("Part")
+
+MANY = 30  # contents; a walk through more would take long where they are used several times
 
 
 class Geometry(NamedTuple):
@@ -264,7 +267,7 @@ class Contents:
 
 
 def draws(contents: Contents) -> Iterator[tuple[Draw, Geometry | None]]:
-    """Give each draw that some contents depend on, in one order, and where it lies: None if not in this storage."""
+    """Yield each draw that contents depend on, in a fixed order, with its geometry; None if in another storage."""
     seen: set[int] = set()
     todo: list[Iterator[Edit | View]] = [iter(contents.edits)]
     while todo:
@@ -279,11 +282,11 @@ def draws(contents: Contents) -> Iterator[tuple[Draw, Geometry | None]]:
             yield item.what, item.where if len(todo) == 1 else None
         elif (call := call_of(item.what)) is not None and id(call) not in seen:
             seen.add(id(call))
-            todo.append(views(call))
+            todo.append(parts_of(call, View))
 
 
 def order(contents: Contents) -> list[Contents]:
-    """List the contents that some are computed from, each once and after those that it needs itself; last, these."""
+    """List contents after all those that they are computed from, each once."""
     done: dict[int, Contents] = {}
     todo = [contents]
     while todo:
@@ -297,13 +300,13 @@ def order(contents: Contents) -> list[Contents]:
 
 
 def inner_contents(contents: Contents) -> Iterator[Contents]:
-    """Give the contents that the operations on some have as arguments."""
+    """Yield the contents of other storages that operations on these take as arguments."""
     for edit in contents.edits:
-        yield from (view.contents for view in views(call_of(edit.what)))
+        yield from (view.contents for view in parts_of(call_of(edit.what), View))
 
 
 def is_simple(contents: Contents) -> bool:
-    """Whether contents are computed from a few others, also when those that are used twice are counted twice."""
+    """Whether contents are computed from few others, counted each time that they are used."""
     counts: dict[int, int] = {}
     for each in order(contents):
         counts[id(each)] = 1 + sum(counts[id(inner)] for inner in inner_contents(each))
@@ -311,20 +314,17 @@ def is_simple(contents: Contents) -> bool:
 
 
 def call_of(what: Any) -> Call | None:
-    """Give the operation that an edit is, or whose result it writes."""
+    """Return the operation that the source of an edit is or comes from; None if it is neither."""
     call = what.call if isinstance(what, Result) else what
     return call if isinstance(call, Call) else None
 
 
-def views(value: Any) -> Iterator[View]:
-    """Yield the views among the arguments of a call."""
-    if isinstance(value, View):
+def parts_of(value: Any, kind: type[Part]) -> Iterator[Part]:
+    """Yield the arguments of one kind (View, Own or Given) among those of a call."""
+    if isinstance(value, kind):
         yield value
     elif isinstance(value, Call):
-        yield from views(value.arguments)
-        yield from views(value.keywords)
-    elif isinstance(value, dict):
-        yield from views(tuple(value.values()))
-    elif isinstance(value, (list, tuple)) and not isinstance(value, (Own, Geometry)):
+        yield from parts_of((*value.arguments, *value.keywords.values()), kind)
+    elif type(value) in (list, tuple):
         for item in value:
-            yield from views(item)
+            yield from parts_of(item, kind)

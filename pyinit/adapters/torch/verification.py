@@ -114,7 +114,7 @@ def verify(
     if seed is None:
         raise TypeError("seed must be the seed that the model was made from; got None")
     recipes = recipes.of(model) if isinstance(recipes, Recipes) else planned(parameters(model), recipes)
-    player = Player(seed if isinstance(seed, Stream) else Stream(seed, generator), num_threads)
+    player = Player.of(seed, generator, num_threads)
     found = {place.name: place for place in places(model)}
     rows: list[Verified] = []
     done: set[int] = set()

@@ -9,8 +9,21 @@ from typing import Any, NamedTuple
 
 import torch
 
-from pyinit.adapters.torch.playing import Player, Playing, given, is_narrow, rounded
-from pyinit.adapters.torch.tape import Call, Contents, Draw, Edit, Fill, Geometry, Given, Own, Result, View, is_simple
+from pyinit.adapters.torch.playing import Player, Playing, given, is_narrow, rounded, widened
+from pyinit.adapters.torch.tape import (
+    Call,
+    Contents,
+    Draw,
+    Edit,
+    Fill,
+    Geometry,
+    Given,
+    Own,
+    Result,
+    View,
+    call_of,
+    is_simple,
+)
 from pyinit.initializers import Scheme
 
 __all__ = ["Region", "regions", "window"]
@@ -61,7 +74,7 @@ def window(player: Player, view: View, region: Region, device: torch.device) -> 
         return None
     with torch.no_grad():
         computed = any(isinstance(edit.what, (Call, Result)) for edit in view.contents.edits)
-        return made(player, view, region, device, computed)
+        return made(Playing(player, {}), view, region, device, computed)
 
 
 def is_divisible(view: View) -> bool:
@@ -86,8 +99,8 @@ def divides(edit: Edit, contents: Contents) -> bool:
         return what.tensor is not None and tuple(what.tensor.shape) == edit.where.shape
     if isinstance(what, Fill):
         return True
-    call = what.call if isinstance(what, Result) else what
-    if isinstance(what, Result) and what.index is not None:
+    call = call_of(what)
+    if call is None or (isinstance(what, Result) and what.index is not None):
         return False
     if torch.Tag.pointwise not in call.function.tags and not is_plain_copy(call):
         return False
@@ -111,7 +124,7 @@ def argument_divides(value: Any, where: Geometry) -> bool:
     return type(value) not in (list, tuple)
 
 
-def made(player: Player, view: View, region: Region, device: torch.device, wide: bool) -> torch.Tensor:
+def made(playing: Playing, view: View, region: Region, device: torch.device, wide: bool) -> torch.Tensor:
     """Make a window of a view; one of a narrow dtype in float32, if it is to be wide."""
     contents, where = view
     dtype = torch.float32 if wide and is_narrow(contents.dtype) else contents.dtype
@@ -120,7 +133,7 @@ def made(player: Player, view: View, region: Region, device: torch.device, wide:
         index = where.slices(edit.where)
         assert index is not None
         if (overlap := overlapping(index, region)) is not None:
-            write(player, edit, index, overlap, out[overlap.inside], contents.dtype)
+            write(playing, edit, index, overlap, out[overlap.inside], contents.dtype)
     return out
 
 
@@ -155,19 +168,13 @@ def overlapping(index: tuple[slice, ...], region: Region) -> Overlap | None:
 
 
 def write(
-    player: Player, edit: Edit, index: tuple[slice, ...], overlap: Overlap, target: torch.Tensor, dtype: torch.dtype
+    playing: Playing, edit: Edit, index: tuple[slice, ...], overlap: Overlap, target: torch.Tensor, dtype: torch.dtype
 ) -> None:
     """Write the part of an edit, of a tensor of some dtype, that lies in a window."""
     what, first, device = edit.what, overlap.first, target.device
     shape = tuple(len(range(s.start, s.stop, s.step)) for s in index)
     if isinstance(what, Draw):
-        placed = {"global_shape": shape, "offset": tuple(r.start for r in first)}
-        stream, narrow = player.root.child(str(what.key)), target
-        if what.double != (target.dtype == torch.float64):
-            narrow = torch.empty(target.shape, dtype=torch.float64 if what.double else torch.float32, device=device)
-        what.sampler(narrow, stream, num_threads=player.num_threads, **placed)
-        if narrow is not target:
-            target.copy_(narrow)
+        playing.sample(target, what, global_shape=shape, offset=tuple(r.start for r in first))
         return
     if isinstance(what, Fill):
         target.fill_(what.value)
@@ -179,7 +186,8 @@ def write(
     if isinstance(what, Given):
         target.copy_(part(given(what)))
         return
-    call = what.call if isinstance(what, Result) else what
+    call = call_of(what)
+    assert call is not None
 
     def argument(value: Any) -> Any:
         if isinstance(value, Own):
@@ -187,15 +195,12 @@ def write(
         if isinstance(value, View):
             taken = iter(slice(r.start, r.stop) for r, n in zip(first, shape) if n != 1)
             inner = tuple(slice(0, 1) if n == 1 else next(taken) for n in value.geometry.shape)
-            values = made(player, value, inner, device, wide=True).reshape(target.shape)
+            values = made(playing, value, inner, device, wide=True).reshape(target.shape)
             return rounded(values, value.contents.dtype, dtype)
         if isinstance(value, Given):
-            tensor = given(value)
-            tensor = tensor.float() if is_narrow(tensor.dtype) else tensor
+            tensor = widened(given(value))
             return part(tensor) if tensor.dim() else tensor.to(device)
-        if isinstance(value, torch.dtype):
-            return torch.float32 if is_narrow(value) else value
-        return value
+        return widened(value)
 
     result = call.function(*map(argument, call.arguments), **{k: argument(v) for k, v in call.keywords.items()})
     if isinstance(what, Result):
