@@ -10,6 +10,7 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import table
@@ -21,6 +22,7 @@ from pyinit.terminal import output
 
 HERE = Path(__file__).parent
 MODELS = ("GPT-2 XL", "Llama 1B", "ViT-L")
+LARGE = ("OPT-175B", "Llama 70B")  # built only without memory
 DTYPES = ("float32", "bfloat16")
 
 
@@ -54,19 +56,33 @@ def measure(model, dtype, repetitions, tell):
     }
 
 
+def without_memory(model, repetitions, tell):
+    """What `deferred` takes for a model that no machine here could hold, and what its whole process takes."""
+    runs = []
+    for _ in range(repetitions):
+        tell(f"{model}, deferred")
+        start = time.perf_counter()
+        run = one(model, "bfloat16", "deferred")
+        runs.append({**run, "process": time.perf_counter() - start})
+    medians = {key: statistics.median(run[key] for run in runs) for key in ("seconds", "process", "peak_bytes")}
+    return {"model": model, "parameters": runs[0]["parameters"], "runs": runs, **medians}
+
+
 def main():
     """Time the models, print a table and write the results."""
     parser = argparse.ArgumentParser(description="Time the construction of PyTorch models, plainly and in fast_init.")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "latest-torch.json")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--models", nargs="+", default=MODELS, help="names of models in torch_models.py")
+    parser.add_argument("--large", nargs="*", default=LARGE, help="of those too, that are built without memory")
     parser.add_argument("--dtypes", nargs="+", default=DTYPES, choices=DTYPES)
     arguments = parser.parse_args()
     options.check_writable(arguments.output)
     cases = [(model, dtype) for model in arguments.models for dtype in arguments.dtypes]
-    with output().progress(len(cases) * len(WAYS) * arguments.repetitions) as tell:
+    with output().progress((len(cases) * len(WAYS) + len(arguments.large)) * arguments.repetitions) as tell:
         results = [measure(*case, arguments.repetitions, tell) for case in cases]
-    result = {**bench.results(), "torch": results}
+        large = [without_memory(model, arguments.repetitions, tell) for model in arguments.large]
+    result = {**bench.results(), "torch": results, "without_memory": large}
     arguments.output.write_text(json.dumps(result, indent=1) + "\n")
     print(table.tables(result))
     print(f"Every repetition's time is in {arguments.output}.")

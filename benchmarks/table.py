@@ -38,7 +38,7 @@ def tables(result):
     if "device" in result:
         parts = gpu_table.tables(result, number, markdown)
     elif "torch" in result:
-        parts = [torch_models(result["torch"])]
+        parts = [torch_models(result["torch"]), *without_memory(result["without_memory"])]
     elif "calls" in result:
         rows = [[what, number(1e6 * seconds)] for what, seconds in result["calls"].items()]
         parts = [markdown(["what a call costs on the host", "us"], rows)]
@@ -77,6 +77,22 @@ def torch_models(results):
         row = [f"{r['parameters'] / 1e6:,.0f} M", number(plain), number(fast), f"{r['ratio']:.3f}", not_drawing]
         rows.append([f"{r['model']}, {r['dtype']}", *row, number(none), number(deferred)])
     return markdown(header, rows)
+
+
+def without_memory(results):
+    """The construction of models that have no memory: none, or one table."""
+    header = ["deferred", "parameters", "s", "the whole process, s", "its peak memory, MB"]
+    rows = [
+        [
+            r["model"],
+            f"{r['parameters'] / 1e9:,.1f} · 10^9",
+            number(r["seconds"]),
+            number(r["process"]),
+            f"{r['peak_bytes'] / 1e6:,.0f}",
+        ]
+        for r in results
+    ]
+    return [markdown(header, rows)] if rows else []
 
 
 def models(result):

@@ -9,11 +9,12 @@ import os
 import resource
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
-from transformers import GPT2Config, LlamaConfig, ViTConfig
+from transformers import GPT2Config, LlamaConfig, OPTConfig, ViTConfig
 
 from pyinit.adapters import torch as pt
 
@@ -37,9 +38,30 @@ CONFIGS = {
         "ViTForImageClassification",
         ViTConfig(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096),
     ),
+    "OPT-175B": (
+        "OPTForCausalLM",
+        OPTConfig(
+            hidden_size=12288,
+            num_hidden_layers=96,
+            num_attention_heads=96,
+            ffn_dim=49152,
+            word_embed_proj_dim=12288,
+        ),
+    ),
+    "Llama 70B": (
+        "LlamaForCausalLM",
+        LlamaConfig(
+            vocab_size=128256,
+            hidden_size=8192,
+            intermediate_size=28672,
+            num_hidden_layers=80,
+            num_attention_heads=64,
+            num_key_value_heads=8,
+        ),
+    ),
     "tiny": ("GPT2LMHeadModel", GPT2Config(n_embd=64, n_layer=2, n_head=4, vocab_size=300)),  # for the tests
 }
-BYTES = {"GPT-2 XL": 6.3e9, "Llama 1B": 5.0e9, "ViT-L": 1.3e9, "tiny": 1e6}  # in float32
+BYTES = {"GPT-2 XL": 6.3e9, "Llama 1B": 5.0e9, "ViT-L": 1.3e9, "tiny": 1e6}  # in float32, of those that get memory
 SIZES = {"float32": 4, "bfloat16": 2}
 
 
@@ -68,8 +90,14 @@ def touch(size):
     On a virtual machine the first use of memory can cause minutes of page faults, which would count against the way
     that runs first.
     """
-    with mmap.mmap(-1, size) as memory:
-        np.frombuffer(memory, np.uint8)[::PAGE] = 1
+    if size:
+        with mmap.mmap(-1, size) as memory:
+            np.frombuffer(memory, np.uint8)[::PAGE] = 1
+
+
+def peak():
+    """The most memory that this process has had, in bytes."""
+    return 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 
 
 def main():
@@ -78,7 +106,7 @@ def main():
     transformers.logging.set_verbosity_error()
     torch.set_default_dtype(getattr(torch, dtype))
     getattr(transformers, CONFIGS[name][0])  # imports the model's code
-    touch(int(BYTES[name] * SIZES[dtype] / 4))
+    touch(int(BYTES.get(name, 0) * SIZES[dtype] / 4))
     before = resource.getrusage(resource.RUSAGE_SELF)
     start = time.perf_counter()
     model, built = build(name, way)
@@ -88,6 +116,7 @@ def main():
         json.dumps(
             {
                 "seconds": seconds,
+                "peak_bytes": peak(),
                 "construction": None if built is None else built - start,
                 "user": after.ru_utime - before.ru_utime,
                 "system": after.ru_stime - before.ru_stime,

@@ -55,7 +55,16 @@ def samples(memory, dtype):
 
 def test_the_construction_of_models(tmp_path):
     pytest.importorskip("transformers")
-    command = [sys.executable, ROOT / "benchmarks" / "bench_torch.py", "--models", "tiny", "--dtypes", "float32"]
+    command = [
+        sys.executable,
+        ROOT / "benchmarks" / "bench_torch.py",
+        "--models",
+        "tiny",
+        "--dtypes",
+        "float32",
+        "--large",
+        "OPT-175B",
+    ]
     done = subprocess.run(
         [*command, "--repetitions", "1", "--output", tmp_path / "x.json"], capture_output=True, text=True, check=False
     )
@@ -64,6 +73,7 @@ def test_the_construction_of_models(tmp_path):
     assert [(r["model"], r["dtype"], len(r["seconds"]["plain"])) for r in results] == [("tiny", "float32", 1)]
     assert all(0 < built < whole for r in results for built, whole in zip(r["construction"], r["seconds"]["fast_init"]))
     assert "| tiny, float32 | 0 M |" in done.stdout
+    assert "| OPT-175B | 174.6 · 10^9 |" in done.stdout
 
 
 @pytest.mark.parametrize("name", peers.PEERS)
