@@ -139,27 +139,25 @@ def moved_to_meta(recorder: Recorder, tensor: torch.Tensor) -> torch.Tensor:
     with _disable_current_modes(), torch.no_grad():
         values = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
         moved = like(tensor, values)
-        entry = recorder.entry(tensor)
-        recorder.enter(moved)
-        real = entry or entered(recorder, tensor)
-        before = real.contents
-        if entry is not None and entry.is_pending and (entry.has_old or entry.contents.dtype != tensor.dtype):
+        entry, where = recorder.entry(tensor) or entered(recorder, tensor), Geometry.of(tensor)
+        before = entry.contents
+        there = recorder.enter(moved)
+        if entry.is_pending and (entry.has_old or before.dtype != tensor.dtype):
             recorder.make([tensor], "a parameter of another dtype than its memory has")
-        if entry is not None and not entry.has_old and not entry.is_made:
-            view = pruned(View(entry.contents, Geometry.of(tensor)))
-            recorder.entries[storage_of(moved)._cdata].contents = placed(view, values)
-        else:
+        if entry.has_old or before.dtype != tensor.dtype:
             recorder.edit(moved, known(tensor))
-        given = recorder.entries[storage_of(moved)._cdata].contents
-        address = storage_of(tensor)._cdata
-        recorder.moved.setdefault(address, []).append(Moved(real, before, Geometry.of(tensor), moved, given))
+        else:
+            there.contents = placed(pruned(View(before, where)), values)
+        replaced = Moved(entry, before, where, moved, there.contents)
+        recorder.moved.setdefault(storage_of(tensor)._cdata, []).append(replaced)
     return moved
 
 
 def entered(recorder: Recorder, tensor: torch.Tensor) -> Entry:
     """Return a new entry for a tensor that the model has computed or loaded."""
-    flat = whole(tensor)
-    entry = recorder.enter(tensor, (Edit(Geometry.whole(tuple(flat.shape)), known(flat)),))
+    flat, where = whole(tensor), Geometry.of(tensor)
+    edit = Edit(where, known(tensor)) if where.size == len(flat) else Edit(Geometry.of(flat), known(flat))
+    entry = recorder.enter(tensor, (edit,))
     entry.is_made = True
     return entry
 
@@ -201,7 +199,10 @@ def materialize(
         If a parameter or buffer on the meta device has no recipe, a recipe of another shape, or one that cannot be
         carried out. The message lists all of these, and nothing has been allocated.
     """
-    check_arguments(model, recipes, seed)
+    check_model_and_seed(model, seed)
+    if not isinstance(recipes, Recipes):
+        hint = "; a plan goes to initialize_module()" if isinstance(recipes, Mapping) else ""
+        raise TypeError(f"recipes must be Recipes, as deferred() yields them; got {type(recipes).__name__}{hint}")
     recipes, found = recipes.of(model), list(places(model))
     lazy = torch.nn.parameter.is_lazy
     meta = [place for place in found if lazy(place.tensor) or has_no_memory(place.tensor)]
@@ -230,13 +231,10 @@ def materialize(
     return model
 
 
-def check_arguments(model: Any, recipes: Any, seed: Any) -> None:
-    """Raise TypeError for arguments of other types."""
+def check_model_and_seed(model: Any, seed: Any) -> None:
+    """Raise TypeError for what is not a model, and for no seed."""
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}")
-    if not isinstance(recipes, Recipes):
-        hint = "; a plan goes to initialize_module()" if isinstance(recipes, Mapping) else ""
-        raise TypeError(f"recipes must be Recipes, as deferred() yields them; got {type(recipes).__name__}{hint}")
     if seed is None:
         raise TypeError("seed must be an int or a Stream, so that the weights can be made again; got None")
 

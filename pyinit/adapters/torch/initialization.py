@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from pyinit.adapters.torch.deferral import check, check_arguments, like, placed, whole
+from pyinit.adapters.torch.deferral import check, check_model_and_seed, like, placed, whole
 from pyinit.adapters.torch.modules import Place, parameters, places
 from pyinit.adapters.torch.playing import Player
 from pyinit.adapters.torch.recipes import Recipe, Recipes
@@ -87,7 +87,7 @@ def initialize_module(
     1.weight  1.0               (2,)
     1.bias    0.0               (2,)
     """
-    check_arguments(model, plan if isinstance(plan, Recipes) else Recipes(), seed)
+    check_model_and_seed(model, seed)
     player, found = Player.of(seed, generator, num_threads, progress), parameters(model)
     if lacking := [p.name for p in found if p.tensor.device.type == "meta"]:
         raise ValueError(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from pyinit.adapters.torch.deferral import check_model_and_seed
 from pyinit.adapters.torch.fast import Report
 from pyinit.adapters.torch.initialization import planned
 from pyinit.adapters.torch.modules import parameters, places
@@ -109,10 +110,8 @@ def verify(
     if isinstance(recipes, Report):
         seed = recipes.stream if seed is None else seed
         recipes = recipes.recipes
-    if not isinstance(model, torch.nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}")
-    if seed is None:
-        raise TypeError("seed must be the seed that the model was made from; got None")
+    check_model_and_seed(model, seed)
+    assert seed is not None
     recipes = recipes.of(model) if isinstance(recipes, Recipes) else planned(parameters(model), recipes)
     player = Player.of(seed, generator, num_threads)
     found = {place.name: place for place in places(model)}
