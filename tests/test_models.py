@@ -79,7 +79,7 @@ def one_shape(out, stream):
         (Parameter("b", nines(2), "zeros", (5,), (4,)), ValueError, "'b': out must lie inside the tensor"),
         (Parameter("b", [1.0], "zeros"), TypeError, "'b': out must be an array"),
         (Parameter(3, nines(2), "zeros"), TypeError, "name must be a str; got int"),
-        (Parameter("a", nines(2), "zeros"), ValueError, "'a' and 'a' must have streams of their own"),
+        (Parameter("a", nines(2), "zeros"), ValueError, "'a' must be one array, or windows of one tensor"),
         (("b", nines(2), "zeros"), TypeError, r"must be of pyinit\.models\.Parameter; got tuple"),
     ],
 )
@@ -116,12 +116,12 @@ def test_threads_may_be_any_integer(kind):
 def test_two_names_of_one_id_are_refused():
     """A collision of 64 bits takes too long to find, so that of 'xy' is taken already."""
     root = Stream(0)
-    batch = _core.Batch(root, {root.child("xy").id: "ab"})
+    batch = _core.Batch(root, {root.child("xy").id: ("ab", None)})
     batch.add("xy", nines(3), normal())
     with pytest.raises(ValueError, match="'ab' and 'xy' must have streams of their own; both have id 0x"):
         batch.check()
     again = nines(3)
-    with pytest.raises(ValueError, match="'ab' and 'ab' must have streams of their own"):
+    with pytest.raises(ValueError, match="'ab' must be one array, or windows"):
         fill([Parameter("ab", nines(3), "normal"), Parameter("ab", again, "normal")], 0)
     assert (again == 9).all()
 

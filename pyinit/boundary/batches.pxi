@@ -6,9 +6,10 @@ cdef class Batch:
     Parameters
     ----------
     root : StreamState
-        The arrays are filled from its children, from position 0 on.
+        An array is filled from the child that its name gives, from position 0 on; without a name, from the root itself,
+        from where it stands on.
     ids : dict
-        Maps each id in use to its name; shared by the batches of one root.
+        Maps each id in use to a name and, for a window, the shape of its tensor; shared by the batches of one root.
     """
     cdef StreamState root
     cdef dict ids
@@ -47,8 +48,8 @@ cdef class Batch:
 
         Parameters
         ----------
-        name : str
-            Of the root's child.
+        name : str or None
+            Of the root's child; None: the root. Several windows of one tensor may have the same name.
         given : numpy.ndarray
             The array itself, or one of the same geometry.
         distribution : Distribution or None
@@ -133,8 +134,9 @@ cdef class Batch:
         cdef pyi_job job
         check_plain(array)
         item.stream = self.root.stream
-        item.stream.block = item.stream.word = item.stream.end = 0
-        item.stream.id = child_id(self.root.stream.id, name, b"")
+        if name is not None:
+            item.stream.block = item.stream.word = item.stream.end = 0
+            item.stream.id = child_id(self.root.stream.id, name, b"")
         item.out = cnp.PyArray_DATA(array) if address is None else <void *><size_t>address
         item.window = NULL
         if distribution is None:
@@ -155,9 +157,9 @@ cdef class Batch:
         self.queues.append(queue)
         self.arrays.append(array)  # which keeps it, and so that no other thread can resize it
         id, known = item.stream.id, len(self.ids)
-        other = self.ids.setdefault(id, name)
-        if len(self.ids) == known and self.clash is None:
-            self.clash = other, name, id
+        other = self.ids.setdefault(id, (name, whole))
+        if len(self.ids) == known and self.clash is None and (whole is None or other != (name, whole)):
+            self.clash = other[0], name, id
         return 0
 
     cdef int append(self, const pyi_item *item) except -1:
@@ -183,6 +185,8 @@ cdef class Batch:
         cdef size_t[2] pair
         cdef pyi_place *places
         cdef int found
+        if self.clash is not None and self.clash[0] == self.clash[1]:
+            raise ValueError(f"{self.clash[0]!r} must be one array, or windows of one tensor, which have its shape")
         if self.clash is not None:
             raise ValueError(
                 "{!r} and {!r} must have streams of their own; both have id {:#x}".format(*self.clash))

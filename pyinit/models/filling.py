@@ -12,7 +12,7 @@ from pyinit import _core
 from pyinit.arrays import mark_modified, view
 from pyinit.initializers.base import Scheme
 from pyinit.initializers.configuration import scheme
-from pyinit.initializers.windows import Window
+from pyinit.initializers.windows import Window, raw_bits
 from pyinit.kernels.device_arrays import DeviceArray
 from pyinit.kernels.filling import fill_batch
 from pyinit.streams import Stream
@@ -26,8 +26,9 @@ class Parameter(NamedTuple):
 
     Parameters
     ----------
-    name : str
-        Its stream is the root's ``child(name)``.
+    name : str or None
+        Its stream is the root's ``child(name)``; None: the root itself, from where it stands on. Several parameters may
+        have the same name if they are windows of one tensor.
     out : array
         As a scheme takes it.
     scheme : scheme, str, dict or callable
@@ -37,7 +38,7 @@ class Parameter(NamedTuple):
         Of a shard: the shape of the tensor that `out` is a window of, and where in it `out` begins.
     """
 
-    name: str
+    name: str | None
     out: Any
     scheme: Any
     global_shape: Sequence[int] | None = None
@@ -75,8 +76,8 @@ def fill(
     TypeError
         If a parameter is not a fillable array, or an argument of another type.
     ValueError
-        If two parameters share memory, or a name or an id, or one does not suit its scheme. Whatever is raised for the
-        arguments, no parameter has been touched.
+        If two parameters share memory, or a name or an id and are not windows of one tensor, or one does not suit its
+        scheme. Whatever is raised for the arguments, no parameter has been touched.
     ImportError, RuntimeError, MemoryError
         If an array on a GPU needs a package, a driver or memory that is missing; no array of the host has been
         touched.
@@ -120,6 +121,30 @@ class Other(NamedTuple):
         else:
             self.filler.scheme.fill(self.window, self.stream, num_threads)
 
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What it has in common with windows of the same tensor that are best made together."""
+        scheme, array = self.filler.scheme, self.window.array
+        shared = self.window.offset is not None and scheme is not None and not scheme.splittable
+        return (self.stream.id, self.window.shape, scheme, array.dtype) if shared else (id(self),)
+
+
+def fill_together(windows: list[Other], num_threads: int | None) -> None:
+    """Fill windows of one tensor of which a part costs as much as the whole: make the block around them once."""
+    if len(windows) == 1:
+        windows[0].fill(num_threads)
+        return
+    first = windows[0]
+    regions = [other.window.region for other in windows]
+    low = tuple(min(s.start for s in axis) for axis in zip(*regions))
+    around = tuple(max(s.stop for s in axis) - start for axis, start in zip(zip(*regions), low))
+    block = np.empty(around, first.window.array.dtype)
+    assert first.filler.scheme is not None
+    first.filler.scheme.fill(Window(block, first.window.shape, low), first.stream, num_threads)
+    values = raw_bits(block)
+    for other, region in zip(windows, regions):
+        other.window.assign(values[tuple(slice(s.start - o, s.stop - o) for s, o in zip(region, low))])
+
 
 class Work:
     """Parameters, checked as they are added; nothing is written until all are.
@@ -137,7 +162,7 @@ class Work:
 
     def __init__(self, root: Stream) -> None:
         self.root = root
-        self.ids: dict[int, str] = {}
+        self.ids: dict[int, tuple[str | None, tuple[int, ...] | None]] = {}
         self.host = _core.Batch(root, self.ids)
         self.devices: dict[Hashable, tuple[_core.Batch, list[DeviceArray]]] = {}
         self.others: list[Other] = []
@@ -148,7 +173,7 @@ class Work:
         """Add parameters, or raise what is wrong with one."""
         self.changed += self.host.add_all(parameters, self.distribution, view, self.batch_of, self.add_one)
 
-    def add_one(self, name: str, out: Any, specification: Any, global_shape: Any, offset: Any) -> None:
+    def add_one(self, name: str | None, out: Any, specification: Any, global_shape: Any, offset: Any) -> None:
         """Add a parameter of any kind."""
         window = Window.of(out, global_shape, offset)
         array, shape, _ = window
@@ -158,12 +183,12 @@ class Work:
         if isinstance(array, np.ndarray):
             self.host.add(name, array, filler.distribution, *window.place)
         elif not array.size:  # which may have neither memory nor a queue
-            self.host.add(name, array.geometry, None)
+            self.host.add(name, array.geometry, None, *window.place)
         else:
             batch = self.batch_of(array)
             batch.add(name, array.geometry, filler.distribution, *window.place, array.start, array.queue)
         if filler.distribution is None:
-            self.others.append(Other(out, window, filler, self.root.child(name)))
+            self.others.append(Other(out, window, filler, self.root.copy() if name is None else self.root.child(name)))
         if filler.scheme is not None and out is not array:
             self.changed.append(out)
 
@@ -206,10 +231,12 @@ class Work:
                 for batch, arrays in self.devices.values():  # which work while the host does
                     fill_batch(batch, arrays)
                     advance(batch.size)
-                self.others.sort(key=lambda other: isinstance(other.window.array, np.ndarray))
-                for other in self.others:
-                    other.fill(num_threads)
-                    advance(other.window.array.size)
+                together: dict[Any, list[Other]] = {}
+                for other in sorted(self.others, key=lambda other: isinstance(other.window.array, np.ndarray)):
+                    together.setdefault(other.key, []).append(other)
+                for windows in together.values():
+                    fill_together(windows, num_threads)
+                    advance(sum(other.window.array.size for other in windows))
                 self.host.fill(num_threads, advance if progress else None)
         finally:  # after Ctrl-C too, some have changed
             mark_modified(*self.changed)

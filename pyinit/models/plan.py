@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any, TypeVar
 
 from pyinit import _core
 from pyinit.initializers.configuration import scheme
 from pyinit.models.filling import Work
+from pyinit.models.sharding import Shard, parts_of, read
 from pyinit.streams import Stream
 
 __all__ = ["initialize"]
@@ -19,7 +19,7 @@ __all__ = ["initialize"]
 SPECIAL = re.compile(r"[*?\[\]]")  # what a pattern has that is not text
 
 Params = TypeVar("Params", bound=Mapping[str, Any])
-Shards = Mapping[str, tuple[Sequence[int], Sequence[int]]]
+Shards = Mapping[str, tuple[Sequence[int], Sequence[int]] | Shard | list[Shard]]
 
 
 def initialize(
@@ -41,8 +41,10 @@ def initialize(
         Patterns of names, tried from the first to the last, to schemes or what `initializers.scheme` makes them of:
         ``*`` stands for any text, dots as well, ``?`` for a character, ``[ab]`` for one of these, ``[[]`` for a
         bracket; case counts.
-    shards : mapping of str to (global_shape, offset), optional
-        For each parameter that is a block of a larger tensor: that tensor's shape, and where the block begins.
+    shards : mapping of str to (global_shape, offset), Shard, or list of Shard, optional
+        For each parameter that is a block of a larger tensor: that tensor's shape, and where the block begins. A list
+        if it holds several blocks, of which each `models.Shard` names a part of the array and together all of it;
+        `models.shards` makes such lists.
     seed, generator, num_threads, progress
         As for `models.fill`, which says on what the values depend.
 
@@ -75,15 +77,22 @@ def initialize(
     if strangers:
         raise ValueError(f"shards must be of params; got {listed(strangers)}")
     schemes = matched(params, plan)
-    places = {name: window(name, shard) for name, shard in windows.items()}
-    shapes, offsets = (
-        [places.get(name, (None, None))[i] for name in params] if places else repeat(None) for i in range(2)
-    )
+    held = {name: read(name, given) for name, given in windows.items()}
     work = Work(seed if isinstance(seed, Stream) else Stream(seed, generator))
     _core.check_threads(num_threads)
-    work.add(zip(params, params.values(), schemes, shapes, offsets))
+    work.add(
+        job
+        for (name, out), scheme in zip(params.items(), schemes)
+        for job in (parts(name, out, scheme, held[name]) if name in held else ((name, out, scheme, None, None),))
+    )
     work.fill(num_threads, progress)
     return params
+
+
+def parts(name: str, out: Any, scheme: Any, shards: list[Shard]) -> Iterator[tuple[Any, ...]]:
+    """Yield what is to be done for each block that an array holds."""
+    for part, shard in zip(parts_of(name, out, shards), shards):
+        yield name, part, scheme, shard.global_shape, shard.offset
 
 
 def check_mapping(what: str, value: Any) -> None:
@@ -189,10 +198,3 @@ def matched(names: Iterable[str], plan: Mapping[str, Any]) -> list[Any]:
 def listed(names: Sequence[str]) -> str:
     """Give all names in one line."""
     return ", ".join(map(repr, names))
-
-
-def window(name: str, shard: Any) -> tuple[Any, Any]:
-    """Give global_shape and offset of a shard, or raise TypeError."""
-    if not isinstance(shard, Sequence) or isinstance(shard, str) or len(shard) != 2 or shard[0] is None:
-        raise TypeError(f"{name!r}: a shard must be (global_shape, offset); got {shard!r}")
-    return shard[0], shard[1]

@@ -1,0 +1,159 @@
+"""The blocks of a tensor that one process holds, however many pieces the tensor is cut into."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from operator import index
+from typing import Any, NamedTuple
+
+__all__ = ["Cut", "Shard", "blocks", "parts_of", "pieces_of", "read", "shards"]
+
+
+class Shard(NamedTuple):
+    """A block of a tensor that an array, or a part of one, holds.
+
+    Parameters
+    ----------
+    global_shape : sequence of int
+        The shape of the tensor.
+    offset : sequence of int
+        Where in the tensor the block begins.
+    where : slice or tuple of slice
+        The part of the array that holds the block. Default: the whole array.
+    """
+
+    global_shape: Sequence[int]
+    offset: Sequence[int]
+    where: slice | tuple[slice, ...] = ()
+
+
+class Cut(NamedTuple):
+    """One piece of a dimension that is cut into equal ones; of those that do not divide it, the last are smaller.
+
+    Parameters
+    ----------
+    dim : int
+        The dimension that is cut.
+    pieces : int
+        Into how many, at least 1.
+    piece : int
+        Which of them is held, in [0, pieces).
+    stride : int
+        The dimension is first split into `stride` parts, and a piece of each part is held: Megatron's
+        ``partition_stride``, and the ``split_factor`` of PyTorch's ``_StridedShard``.
+    """
+
+    dim: int
+    pieces: int
+    piece: int
+    stride: int = 1
+
+
+def shards(global_shape: Sequence[int], cuts: Iterable[Cut | tuple[int, ...]]) -> list[Shard]:
+    """Return the blocks of a tensor that one process holds after some cuts.
+
+    Parameters
+    ----------
+    global_shape : sequence of int
+        The shape of the tensor.
+    cuts : iterable of Cut, or of tuple of int
+        Made one after the other, each of what the one before has left.
+
+    Returns
+    -------
+    list of Shard
+        Their parts make up an array that holds the blocks side by side, in the tensor's order. Empty if the process
+        holds nothing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not an integer or out of range.
+
+    Examples
+    --------
+    The second of four ranks, of a layer that keeps gate and up projection in one weight:
+
+    >>> for shard in shards((16, 5), [Cut(dim=0, pieces=4, piece=1, stride=2)]):
+    ...     print(shard.offset, shard.where)
+    (2, 0) (slice(0, 2, None), slice(0, 5, None))
+    (10, 0) (slice(2, 4, None), slice(0, 5, None))
+    """
+    shape = tuple(map(index, global_shape))
+    return blocks(shape, pieces_of(shape, cuts))
+
+
+def pieces_of(shape: tuple[int, ...], cuts: Iterable[Cut | tuple[int, ...]]) -> list[list[range]]:
+    """Return what is held of each dimension after some cuts: ranges of indices, in order."""
+    held = [[range(n)] if n else [] for n in shape]
+    for cut in cuts:
+        dim, pieces, piece, stride = checked(Cut(*cut), len(shape))
+        parts = [taken(held[dim], stride, part) for part in range(stride)]
+        held[dim] = joined(run for part in parts for run in taken(part, pieces, piece))
+    return held
+
+
+def checked(cut: Cut, ndim: int) -> Cut:
+    """Return a cut with plain integers and dim in [0, ndim), or raise TypeError or ValueError."""
+    dim, pieces, piece, stride = map(index, cut)
+    if not -ndim <= dim < ndim:
+        raise ValueError(f"dim must be in [{-ndim}, {ndim}); got {dim}")
+    if pieces < 1 or stride < 1 or not 0 <= piece < pieces:
+        raise ValueError(f"pieces and stride must be at least 1, and piece in [0, pieces); got {cut}")
+    return Cut(dim % ndim, pieces, piece, stride)
+
+
+def taken(runs: list[range], pieces: int, piece: int) -> list[range]:
+    """Return a piece of some ranges, taken as one; all pieces but the last have the same size."""
+    size = -(-sum(map(len, runs)) // pieces)
+    low, high = piece * size, (piece + 1) * size
+    found, begin = [], 0
+    for run in runs:
+        found.append(run[max(low - begin, 0) : max(high - begin, 0)])
+        begin += len(run)
+    return [run for run in found if run]
+
+
+def joined(runs: Iterable[range]) -> list[range]:
+    """Return ranges with neighbours joined."""
+    found: list[range] = []
+    for run in runs:
+        if found and found[-1].stop == run.start:
+            run = range(found.pop().start, run.stop)
+        found.append(run)
+    return found
+
+
+def blocks(shape: tuple[int, ...], held: list[list[range]]) -> list[Shard]:
+    """Return the blocks that some ranges of each dimension make together."""
+    axes: list[list[tuple[int, slice]]] = []
+    for runs in held:
+        ends = itertools.accumulate(map(len, runs))
+        axes.append([(run.start, slice(end - len(run), end)) for run, end in zip(runs, ends)])
+    return [
+        Shard(shape, tuple(start for start, _ in block), tuple(where for _, where in block))
+        for block in itertools.product(*axes)
+    ]
+
+
+def read(name: str, given: Any) -> list[Shard]:
+    """Return what a user says that an array holds as a list of shards, or raise TypeError."""
+    listed = given if isinstance(given, list) else [given]
+    for shard in listed:
+        if not isinstance(shard, tuple) or len(shard) not in (2, 3) or shard[0] is None or shard[1] is None:
+            raise TypeError(
+                f"{name!r}: a shard must be (global_shape, offset) or Shard(global_shape, offset, where), or a list of "
+                f"these; got {shard!r}"
+            )
+    return [Shard(*shard) for shard in listed]
+
+
+def parts_of(name: str, array: Any, given: list[Shard]) -> list[Any]:
+    """Return the part of an array that each shard is, or raise ValueError if they are not all of it."""
+    found = [array if shard.where == () else array[shard.where] for shard in given]
+    size, whole = sum(math.prod(part.shape) for part in found), math.prod(array.shape)
+    if size != whole:
+        raise ValueError(f"{name!r}: its shards must be all of it; they have {size} elements, and it has {whole}")
+    return found
