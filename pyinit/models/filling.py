@@ -27,7 +27,7 @@ class Parameter(NamedTuple):
     Parameters
     ----------
     name : str or None
-        Its stream is the root's ``child(name)``; None: the root itself, from where it stands on. Several parameters may
+        Its stream is the root's ``child(name)``. None: the root itself, from where it stands on. Several parameters may
         have the same name if they are windows of one tensor.
     out : array
         As a scheme takes it.
@@ -188,7 +188,7 @@ class Work:
             batch = self.batch_of(array)
             batch.add(name, array.geometry, filler.distribution, *window.place, array.start, array.queue)
         if filler.distribution is None:
-            self.others.append(Other(out, window, filler, self.root.copy() if name is None else self.root.child(name)))
+            self.others.append(Other(out, window, filler, self.root if name is None else self.root.child(name)))
         if filler.scheme is not None and out is not array:
             self.changed.append(out)
 

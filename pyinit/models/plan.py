@@ -176,13 +176,16 @@ def index(rules: Iterable[Rule]) -> Callable[[str], Rule | None]:
     return first
 
 
-def matched(names: Iterable[str], plan: Mapping[str, Any]) -> list[Any]:
-    """Give the scheme of each name, or raise ValueError that lists the names and patterns left over."""
+def matched(names: Iterable[str], plan: Mapping[str, Any], is_part: bool = False) -> list[Any]:
+    """Give the scheme of each name, or raise ValueError that lists the names and patterns left over.
+
+    If the names are part of a larger model's, patterns may be left over.
+    """
     rules = rules_of(plan)
     first = index(rules)
     found = [first(name) for name in names]
     taken = {rule.number for rule in found if rule is not None}
-    idle = [rule for rule in rules if rule.number not in taken and rule.pattern != "*"]
+    idle = [rule for rule in rules if rule.number not in taken and rule.pattern != "*" and not is_part]
     matching = {rule.pattern for rule in idle if any(map(rule.match, names))}
     complaints = {
         "no pattern matches": [name for name, rule in zip(names, found) if rule is None],

@@ -9,25 +9,33 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
-from pyinit.adapters.torch.modules import Modules, Place, places
+from pyinit.adapters.torch.modules import Modules, Place, Prefix, places
 from pyinit.adapters.torch.operators import has_no_memory
 from pyinit.adapters.torch.playing import Player, Playing
 from pyinit.adapters.torch.recipes import Recipe, Recipes
 from pyinit.adapters.torch.recording import Entry, Moved, Recorder
 from pyinit.adapters.torch.settling import known, name_draws, pruned, recipes_of
+from pyinit.adapters.torch.sharding import held, is_distributed, region_of, why_not_held, with_local
 from pyinit.adapters.torch.tape import Call, Contents, Draw, Edit, Fill, Geometry, Own, View, draws, storage_of
 from pyinit.adapters.torch.watching import recorders, recording
+from pyinit.adapters.torch.windows import part
+from pyinit.models import Shard
 from pyinit.streams import Stream
 
 __all__ = ["check", "deferred", "like", "materialize", "placed", "whole"]
 
 
 @contextmanager
-def deferred() -> Iterator[Recipes]:
+def deferred(*, prefix: Prefix = "") -> Iterator[Recipes]:
     """Build a model with its parameters on the meta device, and record how to make them.
 
     Buffers get memory and values, except random ones, which are on the meta device too. `materialize` then makes the
     parameters, from any seed and on any device.
+
+    Parameters
+    ----------
+    prefix : str or callable
+        As for `fast_init`: the recipes have the names of the larger model.
 
     Yields
     ------
@@ -53,7 +61,7 @@ def deferred() -> Iterator[Recipes]:
     device(type='cpu')
     """
     recipes, recorder = Recipes(), Recorder(None, recorders())
-    found = Modules(lambda parameter: moved_to_meta(recorder, parameter))
+    found = Modules(lambda parameter: moved_to_meta(recorder, parameter), prefix)
     try:
         with found.registered(), recording(recorder):
             yield recipes
@@ -170,12 +178,14 @@ def materialize(
     device: torch.device | str | None = "cpu",
     *,
     generator: str = "philox",
+    prefix: Prefix = "",
     num_threads: int | None = None,
     progress: bool = False,
 ) -> torch.nn.Module:
     """Allocate the meta tensors of a model, and initialise them by their recipes.
 
-    Tied parameters stay tied. Parameters and buffers that already have memory keep their values and move to `device`.
+    Of a sharded parameter (a DTensor) only the local shard is allocated and made; nothing is communicated. Tied
+    parameters stay tied. Parameters and buffers that already have memory keep their values and move to `device`.
 
     Parameters
     ----------
@@ -183,8 +193,8 @@ def materialize(
         Changed in place.
     recipes : Recipes
         Yielded by `deferred`.
-    seed, generator, num_threads, progress
-        As for `fast_init`.
+    seed, generator, prefix, num_threads, progress
+        As for `fast_init`. With `prefix` the recipes may be those of the larger model.
     device : torch.device or str, optional
         Default: "cpu". None: torch's default device.
 
@@ -197,13 +207,14 @@ def materialize(
     ------
     ValueError
         If a parameter or buffer on the meta device has no recipe, a recipe of another shape, or one that cannot be
-        carried out. The message lists all of these, and nothing has been allocated.
+        carried out, or is a DTensor whose placements do not say what this process holds. The message lists all of
+        these, and nothing has been allocated.
     """
     check_model_and_seed(model, seed)
     if not isinstance(recipes, Recipes):
         hint = "; a plan goes to initialize_module()" if isinstance(recipes, Mapping) else ""
         raise TypeError(f"recipes must be Recipes, as deferred() yields them; got {type(recipes).__name__}{hint}")
-    recipes, found = recipes.of(model), list(places(model))
+    recipes, found = recipes.of(model), list(places(model, prefix))
     lazy = torch.nn.parameter.is_lazy
     meta = [place for place in found if lazy(place.tensor) or has_no_memory(place.tensor)]
     if not meta:
@@ -216,16 +227,15 @@ def materialize(
     for place in found:
         tensor = place.tensor
         if id(tensor) not in made:
-            values = tensor.detach()
-            if not has_no_memory(tensor):
-                values = values.to(device)
+            if has_no_memory(tensor):
+                local, shards = held(tensor)
+                local = torch.empty_strided(local.shape, local.stride(), dtype=local.dtype, device=device)
+                jobs.append((placed(recipes[place.name].view, local, shards), whole(local)))
+                values = local if shards is None else with_local(tensor, local)
             else:
-                view = recipes[place.name].view
-                values = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device)
-                jobs.append((placed(view, values), whole(values)))
-            made[id(tensor)] = (
-                like(tensor, values) if has_no_memory(tensor) or values.device != tensor.device else tensor
-            )
+                values = tensor.detach() if is_distributed(tensor) else tensor.detach().to(device)
+            moved = has_no_memory(tensor) or values.device != tensor.device
+            made[id(tensor)] = like(tensor, values) if moved else tensor
         place.put(made[id(tensor)])
     player.play(jobs)
     return model
@@ -251,7 +261,7 @@ def check(found: list[Place], recipes: Recipes, hint: str = "the model cannot be
         elif tuple(place.tensor.shape) != recipe.shape:
             problem = f"the recipe has shape {recipe.shape}, the tensor {tuple(place.tensor.shape)}"
         else:
-            problem = recipe.problem
+            problem = recipe.problem or why_not_held(place.tensor)
         if problem:
             complaints.setdefault(problem, []).append(place.name)
     if complaints:
@@ -259,8 +269,12 @@ def check(found: list[Place], recipes: Recipes, hint: str = "the model cannot be
         raise ValueError(f"{hint}: {said}")
 
 
-def placed(view: View, values: torch.Tensor) -> Contents:
-    """Return contents for the storage of `values` that give it the values of a view of another storage."""
+def placed(view: View, values: torch.Tensor, shards: list[Shard] | None = None) -> Contents:
+    """Return contents for the storage of `values` that give it the values of a view, or of some blocks of it."""
+    if shards is not None:
+        parts = [(part(view, region_of(shard, values)), values[shard.where]) for shard in shards]
+        edits = tuple(edit for view, values in parts for edit in placed(view, values).edits)
+        return Contents(edits, storage_of(values).nbytes() // values.element_size(), values.dtype)
     where, size = Geometry.of(values), storage_of(values).nbytes() // values.element_size()
     edits, contents = view.contents.edits, view.contents
     if view.geometry == where and (contents.size, contents.dtype) == (size, values.dtype):
@@ -279,11 +293,12 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def like(tensor: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Return `values` with the class, requires_grad and attributes of `tensor`."""
+    """Return `values` with the requires_grad, attributes and, unless it is sharded, class of `tensor`."""
     if isinstance(tensor, torch.nn.Parameter):
         made: torch.Tensor = torch.nn.Parameter(values, requires_grad=tensor.requires_grad)
-        made.__class__ = type(tensor)
+        if not is_distributed(tensor):
+            made.__class__ = type(tensor)
     else:
         made = values.requires_grad_(tensor.requires_grad)
-    made.__dict__.update(tensor.__dict__)
+    made.__dict__.update({k: v for k, v in tensor.__dict__.items() if k not in ("_local_tensor", "_spec")})
     return made

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
-from pyinit.adapters.torch.modules import Modules, Place
+from pyinit.adapters.torch.modules import Modules, Place, Prefix
 from pyinit.adapters.torch.playing import Player
 from pyinit.adapters.torch.recipes import Recipes
 from pyinit.adapters.torch.recording import Early, Entry, Recorder
@@ -40,6 +40,8 @@ class Report:
         The number of draws recorded.
     replaced : int
         The number of these that were never made, because a later draw or write replaced them.
+    prefix : str or callable
+        What `fast_init` was given.
     """
 
     stream: Stream
@@ -47,6 +49,7 @@ class Report:
     early: list[Early] = field(default_factory=list)
     drawn: int = 0
     replaced: int = 0
+    prefix: Prefix = ""
 
     @property
     def seed(self) -> int:
@@ -72,7 +75,12 @@ def counted(number: int, what: str) -> str:
 
 @contextmanager
 def fast_init(
-    seed: int | Stream | None = 0, *, generator: str = "philox", num_threads: int | None = None, progress: bool = False
+    seed: int | Stream | None = 0,
+    *,
+    generator: str = "philox",
+    prefix: Prefix = "",
+    num_threads: int | None = None,
+    progress: bool = False,
 ) -> Iterator[Report]:
     """Build a model inside the block; pyinit fills its random weights when the block ends.
 
@@ -88,6 +96,9 @@ def fast_init(
         `Report.seed`.
     generator : {"philox", "ars5"}
         The generator of the root stream. Unused if `seed` is a Stream.
+    prefix : str or callable
+        Of a part of a larger model, such as a pipeline stage: what its names begin with there, or a function from the
+        names here to the names there. Its weights are then those of the larger model. The report has these names too.
     num_threads : int, optional
         As for `Stream.fill`.
     progress : bool
@@ -124,7 +135,7 @@ def fast_init(
     Recipe('weight', Normal(), [0] = 0.0, (10, 4))
     """
     player = Player.of(seed, generator, num_threads, progress)
-    report, recorder, found = Report(player.root), Recorder(player, recorders()), Modules()
+    report, recorder, found = Report(player.root, prefix=prefix), Recorder(player, recorders()), Modules(prefix=prefix)
     if any(outer.player is None for outer in recorder.outer):
         raise RuntimeError("fast_init() cannot be used inside deferred(): it makes values, which that one puts off")
     try:

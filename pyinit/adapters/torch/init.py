@@ -25,6 +25,7 @@ from torch.nn.init import calculate_gain
 
 from pyinit import initializers
 from pyinit.adapters.torch import samplers
+from pyinit.adapters.torch.sharding import fill_held
 from pyinit.adapters.torch.watching import active
 from pyinit.arrays import dtype_of_torch
 from pyinit.initializers import Scheme
@@ -308,7 +309,7 @@ def fill(tensor: Tensor, scheme: Scheme, stream: Any, generator: Any = None) -> 
         return tensor
     if stream is None and scheme.needs_stream:
         stream = Stream(drawn_seed())
-    return scheme(tensor, stream)
+    return fill_held(tensor, scheme, stream)
 
 
 def numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:

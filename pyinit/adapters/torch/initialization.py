@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import torch
 
 from pyinit.adapters.torch.deferral import check, check_model_and_seed, like, placed, whole
-from pyinit.adapters.torch.modules import Place, parameters, places
+from pyinit.adapters.torch.modules import Place, Prefix, parameters, places
 from pyinit.adapters.torch.playing import Player
 from pyinit.adapters.torch.recipes import Recipe, Recipes
 from pyinit.adapters.torch.recording import Recorder
 from pyinit.adapters.torch.settling import name_draws, recipes_of
+from pyinit.adapters.torch.sharding import held
 from pyinit.adapters.torch.tables import Table
 from pyinit.adapters.torch.tape import Contents, Draw, Edit, Fill, Geometry, View
 from pyinit.adapters.torch.watching import recording
@@ -40,6 +41,7 @@ def initialize_module(
     plan: Mapping[str, Any] | Recipes | None = None,
     *,
     generator: str = "philox",
+    prefix: Prefix = "",
     num_threads: int | None = None,
     progress: bool = False,
 ) -> Table[Initialized]:
@@ -48,15 +50,16 @@ def initialize_module(
     Parameters
     ----------
     model : Module
-        A model on any device but meta.
+        A model on any device but meta, sharded (with DTensors for parameters) or not.
     seed : int or Stream
         As for `fast_init`.
     plan : mapping of str to scheme, or Recipes, optional
         Name patterns and their schemes, as for `pyinit.initialize`; the first match wins. Or recipes, by name. None:
         each module's own ``reset_parameters`` runs, and the model's ``init_weights`` (as in Hugging Face models). A
         parameter that only a constructor sets is an error then.
-    generator, num_threads, progress
-        As for `fast_init`.
+    generator, prefix, num_threads, progress
+        As for `fast_init`. With `prefix` a plan may be that of the larger model: it may have patterns that match
+        nothing here.
 
     Returns
     -------
@@ -88,33 +91,38 @@ def initialize_module(
     1.bias    0.0               (2,)
     """
     check_model_and_seed(model, seed)
-    player, found = Player.of(seed, generator, num_threads, progress), parameters(model)
+    player, found = Player.of(seed, generator, num_threads, progress), parameters(model, prefix)
     if lacking := [p.name for p in found if p.tensor.device.type == "meta"]:
         raise ValueError(
             f"{', '.join(lacking)}: on the meta device; build the model inside deferred(), then materialize it"
         )
     if plan is None:
-        recipes = reset(model)
+        recipes = reset(model, prefix)
         check(found, recipes, "its modules do not set all parameters; give a plan, or build the model inside fast_init")
     elif isinstance(plan, Recipes):
         check(found, recipes := plan.of(model))
     else:
-        recipes = planned(found, plan)
+        recipes = planned(found, plan, is_part=prefix != "")
         warn_of_norms(found, recipes)
-    jobs = [(placed(recipes[p.name].view, p.tensor.detach()), whole(p.tensor.detach())) for p in found]
-    player.play(jobs)
+    if plan is not None and not isinstance(plan, Recipes):
+        check(found, recipes)
+    parts = [(recipes[place.name].view, *held(place.tensor)) for place in found]
+    player.play((placed(view, local, shards), whole(local)) for view, local, shards in parts)
     for place in found:
         torch.autograd.graph.increment_version(place.tensor)
     return Table(Initialized, (Initialized(p.name, str(recipes[p.name]), recipes[p.name].shape) for p in found))
 
 
-def planned(found: list[Place], plan: Mapping[str, Any]) -> Recipes:
-    """Return recipes by a plan for parameters. Raise TypeError or ValueError if the two do not fit."""
+def planned(found: list[Place], plan: Mapping[str, Any], is_part: bool = False) -> Recipes:
+    """Return recipes by a plan for parameters. Raise TypeError or ValueError if the two do not fit.
+
+    If the parameters are part of a larger model, patterns may match nothing.
+    """
     if not isinstance(plan, Mapping):
         raise TypeError(f"plan must be a mapping of patterns to schemes; got {type(plan).__name__}")
     recipes: dict[str, Recipe] = {}
     errors: dict[str, Exception] = {}
-    for place, scheme in zip(found, matched([p.name for p in found], plan)):
+    for place, scheme in zip(found, matched([p.name for p in found], plan, is_part)):
         shape = tuple(place.tensor.shape)
         try:
             scheme = resolved(scheme, shape, place.tensor.dtype)
@@ -161,7 +169,7 @@ def warn_of_norms(found: list[Place], recipes: Recipes) -> None:
         )
 
 
-def reset(model: torch.nn.Module) -> Recipes:
+def reset(model: torch.nn.Module, prefix: Prefix) -> Recipes:
     """Record how the modules initialise themselves; parameters and buffers do not change."""
     recorder = Recorder(None)
     with stand_ins(model, recorder):
@@ -172,7 +180,7 @@ def reset(model: torch.nn.Module) -> Recipes:
                 model.apply(reset_one)
                 if callable(own := getattr(model, "init_weights", None)):
                     own()
-        named = [(model, place) for place in places(model)]
+        named = [(model, place) for place in places(model, prefix)]
         name_draws(recorder, named)
         return recipes_of(recorder, named, keep=None)
 

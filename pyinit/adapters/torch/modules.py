@@ -17,7 +17,9 @@ from torch.utils.weak import WeakIdKeyDictionary
 from pyinit.adapters.torch.recording import Recorder
 from pyinit.adapters.torch.tape import draws
 
-__all__ = ["Modules", "Place", "parameters", "places"]
+__all__ = ["Modules", "Place", "Prefix", "parameters", "places"]
+
+Prefix = str | Callable[[str], str]  # what names begin with in a larger model, or what turns them into its names
 
 # The names that wrappers give to the wrapped model: torch.compile, activation checkpointing, FSDP.
 WRAPPED = {"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"}
@@ -49,21 +51,35 @@ class Place(NamedTuple):
         held[self.key] = tensor
 
 
-def places(root: torch.nn.Module, prefix: str = "") -> Iterator[Place]:
+def places(root: torch.nn.Module, prefix: Prefix = "") -> Iterator[Place]:
     """Yield all parameters, then all buffers, of a module and its descendants; tied ones under each of their names."""
-    modules = list(named_modules(root, prefix))
+    modules = list(named_modules(root, ""))
+    given: dict[str, str] = {}
     for is_parameter in (True, False):
-        for prefix, module in modules:
+        for path, module in modules:
             held = module._parameters if is_parameter else module._buffers
             for key, tensor in list(held.items()):
                 if tensor is not None:
-                    yield Place(prefix + key, module, key, tensor, is_parameter)
+                    name = renamed(path + key, prefix)
+                    if given.setdefault(name, path + key) != path + key:
+                        raise ValueError(f"prefix gives {given[name]!r} and {path + key!r} the same name, {name!r}")
+                    yield Place(name, module, key, tensor, is_parameter)
 
 
-def parameters(root: torch.nn.Module) -> list[Place]:
+def renamed(name: str, prefix: Prefix) -> str:
+    """Return the name in the larger model of a tensor; raise TypeError if there is none."""
+    if isinstance(prefix, str):
+        return prefix + name
+    found = prefix(name) if callable(prefix) else None
+    if not isinstance(found, str):
+        raise TypeError(f"prefix must be a str, or a function of a name that returns one; got {prefix!r}, {found!r}")
+    return found
+
+
+def parameters(root: torch.nn.Module, prefix: Prefix = "") -> list[Place]:
     """Return each parameter once, under its first name."""
     found: dict[int, Place] = {}
-    for place in places(root):
+    for place in places(root, prefix):
         if place.is_parameter:
             found.setdefault(id(place.tensor), place)
     return list(found.values())
@@ -89,6 +105,8 @@ class Modules:
     ----------
     replace : callable, optional
         Maps a parameter to the one to register in its place.
+    prefix : str or callable
+        Gives the names of the largest model's tensors in a model that it is a part of.
 
     Attributes
     ----------
@@ -96,7 +114,8 @@ class Modules:
         What the names of each root's tensors begin with; set by `named`.
     """
 
-    def __init__(self, replace: Callable[[torch.Tensor], torch.Tensor] | None = None) -> None:
+    def __init__(self, replace: Callable[[torch.Tensor], torch.Tensor] | None = None, prefix: Prefix = "") -> None:
+        self.prefix = prefix
         self.seen = WeakIdKeyDictionary()
         self.replace = replace
         self.replaced = WeakIdKeyDictionary()
@@ -158,7 +177,7 @@ class Modules:
             kind = type(root).__name__
             taken[kind] += bool(number)
             self.prefixes[root] = f"{kind}{taken[kind] if taken[kind] > 1 else ''}:" if number else ""
-        found = [(root, place) for root in roots for place in places(root, self.prefixes[root])]
+        found = [(root, place) for root in roots for place in places(root, self.prefixes[root] or self.prefix)]
         return [(root, place) for root, place in found if not is_lazy(place.tensor)]
 
 

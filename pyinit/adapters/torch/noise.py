@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 
-from pyinit import distributions
+from pyinit import initializers
 from pyinit.adapters.torch.init import check_stream
+from pyinit.adapters.torch.sharding import fill_held, is_distributed
+from pyinit.initializers import Scheme
 from pyinit.streams import Stream
 
 __all__ = ["rand", "rand_like", "randn", "randn_like"]
@@ -23,8 +25,10 @@ def randn(
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
     requires_grad: bool = False,
+    device_mesh: Any = None,
+    placements: Sequence[Any] | None = None,
 ) -> torch.Tensor:
-    """Return a tensor of standard normal samples, bit-identical on every device.
+    """Return a tensor of standard normal samples, bit-identical on every device and for every way to shard it.
 
     Parameters
     ----------
@@ -39,6 +43,10 @@ def randn(
     device : torch.device or str, optional
         None: torch's default.
     requires_grad : bool
+    device_mesh : DeviceMesh, optional
+        Return a DTensor on this mesh, as ``torch.distributed.tensor.randn`` does; each process makes its own part.
+    placements : sequence of Placement, optional
+        One for each dimension of the mesh; only with `device_mesh`. None: Replicate.
 
     Returns
     -------
@@ -55,7 +63,8 @@ def randn(
     >>> torch.equal(latents, randn((1, 4, 64, 64), seed=0).half())
     True
     """
-    return made(distributions.normal(), shape, seed, stream, dtype, device, requires_grad)
+    mesh = device_mesh, placements
+    return made(initializers.normal(), shape, seed, stream, dtype, device, requires_grad, mesh)
 
 
 def rand(
@@ -65,6 +74,8 @@ def rand(
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
     requires_grad: bool = False,
+    device_mesh: Any = None,
+    placements: Sequence[Any] | None = None,
 ) -> torch.Tensor:
     """Return a tensor of uniform samples in [0, 1), bit-identical on every device; for the arguments see `randn`.
 
@@ -73,11 +84,12 @@ def rand(
     >>> rand(2, 3, seed=0).shape
     torch.Size([2, 3])
     """
-    return made(distributions.uniform(), shape, seed, stream, dtype, device, requires_grad)
+    mesh = device_mesh, placements
+    return made(initializers.uniform(), shape, seed, stream, dtype, device, requires_grad, mesh)
 
 
 def randn_like(tensor: torch.Tensor, **options: Any) -> torch.Tensor:
-    """Return standard normal samples with the shape of a tensor and, by default, its dtype and device.
+    """Return standard normal samples with the shape of a tensor and, by default, its dtype, device and placements.
 
     Parameters
     ----------
@@ -90,7 +102,7 @@ def randn_like(tensor: torch.Tensor, **options: Any) -> torch.Tensor:
     >>> randn_like(torch.zeros(2, 3, dtype=torch.float64), seed=0).dtype
     torch.float64
     """
-    return randn(tensor.shape, **{"dtype": tensor.dtype, "device": tensor.device, **options})
+    return randn(tensor.shape, **{**options_of(tensor), **options})
 
 
 def rand_like(tensor: torch.Tensor, **options: Any) -> torch.Tensor:
@@ -101,19 +113,27 @@ def rand_like(tensor: torch.Tensor, **options: Any) -> torch.Tensor:
     >>> rand_like(torch.zeros(2, 3), seed=0).shape
     torch.Size([2, 3])
     """
-    return rand(tensor.shape, **{"dtype": tensor.dtype, "device": tensor.device, **options})
+    return rand(tensor.shape, **{**options_of(tensor), **options})
+
+
+def options_of(tensor: Any) -> dict[str, Any]:
+    """Return the keyword arguments of `randn` for a tensor like another."""
+    if is_distributed(tensor):
+        return {"dtype": tensor.dtype, "device_mesh": tensor.device_mesh, "placements": tensor.placements}
+    return {"dtype": tensor.dtype, "device": tensor.device}
 
 
 def made(
-    distribution: Any,
+    scheme: Scheme,
     shape: tuple[Any, ...],
     seed: int | None,
     stream: Stream | None,
     dtype: torch.dtype | None,
     device: torch.device | str | None,
     requires_grad: bool,
+    mesh: tuple[Any, Sequence[Any] | None],
 ) -> torch.Tensor:
-    """Return a tensor of samples of a distribution."""
+    """Return a tensor of samples."""
     if (seed is None) == (stream is None):
         raise TypeError("give either seed=, an integer, or stream=, a pyinit.Stream, not both")
     check_stream(stream)
@@ -121,11 +141,29 @@ def made(
     size = tuple(map(index, shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape))
     if min(size, default=0) < 0:
         raise ValueError(f"shape must not have negative dimensions; got {size}")
-    out = torch.empty(size, dtype=dtype, device=device)
-    if out.is_complex():
-        if distribution == distributions.normal():
-            distribution = distributions.normal(0.0, math.sqrt(0.5))
-        stream.fill(torch.view_as_real(out), distribution)
-    else:
-        stream.fill(out, distribution)
-    return out.requires_grad_(requires_grad)
+    out = empty(size, dtype, device, *mesh)
+    if out.is_complex() and scheme == initializers.normal():
+        scheme = initializers.normal(0.0, math.sqrt(0.5))
+    return fill_held(out, scheme, stream).requires_grad_(requires_grad)
+
+
+def empty(
+    size: tuple[int, ...],
+    dtype: torch.dtype | None,
+    device: torch.device | str | None,
+    mesh: Any,
+    placements: Sequence[Any] | None,
+) -> torch.Tensor:
+    """Return an unwritten tensor, a DTensor if there is a mesh."""
+    if mesh is None:
+        if placements is not None:
+            raise TypeError("placements need a device_mesh; got None")
+        return torch.empty(size, dtype=dtype, device=device)
+    if device is not None:
+        raise TypeError(f"a tensor on a device_mesh is on the mesh's device; got device={device!r} too")
+    from torch.distributed import tensor as distributed
+
+    if placements is not None and any(placement.is_partial() for placement in placements):
+        raise ValueError(f"placements must be Shard or Replicate; got {placements}")
+    made: torch.Tensor = distributed.empty(size, dtype=dtype, device_mesh=mesh, placements=placements)
+    return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
@@ -58,28 +58,54 @@ class Player:
         with ExitStack() as stack:
             stack.enter_context(_disable_current_modes())
             stack.enter_context(torch.no_grad())
-            together: list[dict[str, tuple[torch.Tensor, Any]]] = []
+            together: list[dict[str, list[Job]]] = []
             rest: list[tuple[Contents, torch.Tensor, tuple[Edit, ...]]] = []
             for contents, flat in jobs:
                 done, left = split(contents, flat)
-                for where, what, _ in done:
+                for number, (where, what, _) in enumerate(done):
+                    out = where.on(flat)
                     if isinstance(what, Draw):
-                        key, scheme = keys.get(what.key, what.key), what.sampler
+                        key = str(keys.get(what.key, what.key))
+                        job = Job(key, out, what.sampler, what.global_shape, what.offset)
                     else:
-                        key, scheme = f"constant {len(rest)}", constant(what.value)  # type: ignore[union-attr,arg-type]
-                    name = str(key)
-                    work = next((work for work in together if name not in work), None)
-                    if work is None:
-                        together.append(work := {})
-                    work[name] = where.on(flat), scheme
+                        value = constant(what.value)  # type: ignore[union-attr,arg-type]
+                        job = Job(f"constant {len(rest)}.{number}", out, value, None, None)
+                    add(together, job)
                 rest.append((contents, flat, left))
             for part in together:  # one part, unless copies share a draw
-                work_at_once = Work(self.root)
-                work_at_once.add((key, out, scheme, None, None) for key, (out, scheme) in part.items())
-                work_at_once.fill(self.num_threads, self.progress)
+                work = Work(self.root)
+                work.add(job for jobs in part.values() for job in jobs)
+                work.fill(self.num_threads, self.progress)
             for contents, flat, left in rest:
                 if left:
                     Playing(self, keys).write(contents, flat, left)
+
+    def make(self, view: View, device: torch.device) -> torch.Tensor:
+        """Return a new tensor with the values of a view."""
+        with _disable_current_modes(), torch.no_grad():
+            flat = torch.empty(view.contents.size, dtype=view.contents.dtype, device=device)
+            self.play([(view.contents, flat)])
+            return view.geometry.on(flat)
+
+
+class Job(NamedTuple):
+    """A draw or constant that the core writes; see `pyinit.models.Parameter`."""
+
+    name: str
+    out: torch.Tensor
+    scheme: Scheme
+    global_shape: tuple[int, ...] | None
+    offset: tuple[int, ...] | None
+
+
+def add(together: list[dict[str, list[Job]]], job: Job) -> None:
+    """Add a job to the first part in which its name is free, or that of windows of the same tensor."""
+    for part in together:
+        there = part.setdefault(job.name, [])
+        if not there or (job.global_shape is not None and there[0].global_shape == job.global_shape):
+            there.append(job)
+            return
+    together.append({job.name: [job]})
 
 
 class Playing:
@@ -114,11 +140,12 @@ class Playing:
         if wide is not flat:
             flat.copy_(wide)
 
-    def sample(self, target: torch.Tensor, draw: Draw, **placed: tuple[int, ...]) -> None:
-        """Draw samples into a tensor; `placed` says where it lies in a larger one, as for `Scheme`."""
+    def sample(self, target: torch.Tensor, draw: Draw) -> None:
+        """Draw samples into a tensor."""
         if not target.numel():
             return
         stream = self.player.root.child(self.keys.get(draw.key, draw.key))  # type: ignore[arg-type]
+        placed = {"global_shape": draw.global_shape, "offset": draw.offset}
         sampler: Any = draw.sampler
         if isinstance(sampler, Sampler):
             sampler.fill(target, stream)
@@ -185,16 +212,24 @@ def split(contents: Contents, flat: torch.Tensor) -> tuple[list[Edit], tuple[Edi
     if any(isinstance(edit.what, Call) and not is_copy(edit.what) for edit in edits) and is_narrow(flat.dtype):
         return done, edits
     for edit in edits:
-        if not flat.is_floating_point() or any(edit.where.meets(other.where) for other in done):
+        if not flat.is_floating_point() or any(meet(edit, other) for other in done):
             break
         what = edit.what
         drawn = (
             isinstance(what, Draw) and isinstance(what.sampler, Scheme) and what.double == (flat.dtype == torch.float64)
         )
-        if not (drawn or (isinstance(what, Fill) and not done and not isinstance(what.value, complex))):
+        if not (drawn or (isinstance(what, Fill) and not isinstance(what.value, complex))):
             break
         done.append(edit)
     return done, edits[len(done) :]
+
+
+def meet(edit: Edit, other: Edit) -> bool:
+    """Whether two edits may write the same elements; windows of the same draw or constant do not."""
+    a, b = edit.what, other.what
+    if a is b or (isinstance(a, Draw) and isinstance(b, Draw) and a.offset is not None and a.key == b.key):
+        return False
+    return edit.where.meets(other.where)
 
 
 def is_copy(call: Call) -> bool:

@@ -196,11 +196,15 @@ class Draw:
         Whether they are drawn in float64, which uses other words of the stream than narrower dtypes.
     key : int or str
         The draw's number while recording, later the name of its stream.
+    global_shape, offset : tuple of int, optional
+        If only a window of the samples is needed: the shape of all of them, and where the window begins.
     """
 
     sampler: Any
     double: bool
     key: int | str
+    global_shape: tuple[int, ...] | None = None
+    offset: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)

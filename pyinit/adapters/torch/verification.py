@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -11,11 +11,13 @@ import torch
 from pyinit.adapters.torch.deferral import check_model_and_seed
 from pyinit.adapters.torch.fast import Report
 from pyinit.adapters.torch.initialization import planned
-from pyinit.adapters.torch.modules import parameters, places
+from pyinit.adapters.torch.modules import Prefix, parameters, places
 from pyinit.adapters.torch.playing import Player
 from pyinit.adapters.torch.recipes import Recipe, Recipes
+from pyinit.adapters.torch.sharding import held, why_not_held
 from pyinit.adapters.torch.tables import Table
-from pyinit.adapters.torch.windows import regions, whole, window
+from pyinit.adapters.torch.windows import Region, is_divisible, part, regions
+from pyinit.models import Shard
 from pyinit.streams import Stream
 
 __all__ = ["Verification", "Verified", "verify"]
@@ -61,9 +63,12 @@ def verify(
     seed: int | Stream | None = None,
     *,
     generator: str = "philox",
+    prefix: Prefix = "",
     num_threads: int | None = None,
 ) -> Verification:
     """Compare a model with its initial values, which are made again in windows of at most 64 MB.
+
+    Of a sharded parameter (a DTensor) each process compares its local shard; nothing is communicated.
 
     Parameters
     ----------
@@ -74,15 +79,17 @@ def verify(
         plan that `initialize_module` was called with.
     seed : int or Stream, optional
         As for `fast_init`; not needed with a report.
-    generator, num_threads
-        As for `fast_init`.
+    generator, prefix, num_threads
+        As for `fast_init`; a report has its prefix. With a prefix the recipes or the plan may be those of the larger
+        model.
 
     Returns
     -------
     list of (name, verdict, first, share, largest)
         One row for each parameter and each buffer with a recipe, under its first name. Prints as a table; its property
         `equal` is True if all tensors are equal. If a tensor differs, `first` is the index of the first element that
-        differs, `share` the fraction that differs, and `largest` the largest absolute difference.
+        differs in the whole tensor, `share` the fraction of those held that differ, and `largest` the largest absolute
+        difference.
 
     Raises
     ------
@@ -108,13 +115,16 @@ def verify(
     bias    differs  (1,)     0.5      0.5
     """
     if isinstance(recipes, Report):
-        seed = recipes.stream if seed is None else seed
+        seed, prefix = recipes.stream if seed is None else seed, prefix or recipes.prefix
         recipes = recipes.recipes
     check_model_and_seed(model, seed)
     assert seed is not None
-    recipes = recipes.of(model) if isinstance(recipes, Recipes) else planned(parameters(model), recipes)
+    if isinstance(recipes, Recipes):
+        recipes = recipes.of(model)
+    else:
+        recipes = planned(parameters(model, prefix), recipes, is_part=prefix != "")
     player = Player.of(seed, generator, num_threads)
-    found = {place.name: place for place in places(model)}
+    found = {place.name: place for place in places(model, prefix)}
     rows: list[Verified] = []
     done: set[int] = set()
     for name, place in found.items():
@@ -126,7 +136,8 @@ def verify(
             rows.append(Verified(name, "no recipe"))
         else:
             rows.append(compare(player, name, recipe, place.tensor))
-    rows += [Verified(name, "missing") for name in recipes if name not in found]
+    if prefix == "":
+        rows += [Verified(name, "missing") for name in recipes if name not in found]
     return Verification(Verified, rows)
 
 
@@ -140,15 +151,17 @@ def compare(player: Player, name: str, recipe: Recipe, tensor: torch.Tensor) -> 
         return Verified(name, f"dtype {str(tensor.dtype)[6:]}, made as {str(recipe.dtype)[6:]}")
     if tensor.device.type == "meta":
         return Verified(name, "on the meta device, without values")
-    if recipe.problem:
-        return Verified(name, f"not compared: {recipe.problem}")
+    if problem := recipe.problem or why_not_held(tensor):
+        return Verified(name, f"not compared: {problem}")
     first: tuple[int, ...] | None = None
     different, largest, all_of_it = 0, 0.0, None
-    for region in regions(shape, max(1, WINDOW // tensor.element_size())):
-        there = tensor.detach()[region]
-        expected = window(player, recipe.view, region, tensor.device) if all_of_it is None else None
-        if expected is None:
-            all_of_it = whole(player, recipe.view, tensor.device) if all_of_it is None else all_of_it
+    local, shards = held(tensor)
+    divisible = is_divisible(recipe.view)
+    for region, there in pieces(local, shards):
+        if divisible:
+            expected = player.make(part(recipe.view, region), local.device)
+        else:
+            all_of_it = player.make(recipe.view, local.device) if all_of_it is None else all_of_it
             expected = all_of_it[region]
         unequal = bits(there) != bits(expected.to(tensor.dtype))
         if tensor.is_complex():
@@ -164,7 +177,16 @@ def compare(player: Player, name: str, recipe: Recipe, tensor: torch.Tensor) -> 
             different += count
     if first is None:
         return Verified(name, "equal")
-    return Verified(name, "differs", first, different / math.prod(shape), largest)
+    return Verified(name, "differs", first, different / local.numel(), largest)
+
+
+def pieces(local: torch.Tensor, shards: list[Shard] | None) -> Iterator[tuple[Region, torch.Tensor]]:
+    """Yield windows of the tensor that a local shard is of, with their values; each of at most `WINDOW` bytes."""
+    shape = tuple(local.shape)
+    for shard in [Shard(shape, (0,) * len(shape))] if shards is None else shards:
+        block = local[shard.where]
+        for region in regions(tuple(block.shape), max(1, WINDOW // local.element_size())):
+            yield tuple(slice(s.start + o, s.stop + o) for s, o in zip(region, shard.offset)), block[region]
 
 
 def bits(tensor: torch.Tensor) -> torch.Tensor:

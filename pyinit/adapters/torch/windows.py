@@ -1,4 +1,4 @@
-"""Make one window of a tensor from its recipe, without the rest, to compare large tensors in little memory."""
+"""The part of a recipe that makes one window of a tensor: for shards, and to compare large tensors in little memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import torch
 
-from pyinit.adapters.torch.playing import Player, Playing, given, is_narrow, rounded, widened
 from pyinit.adapters.torch.tape import (
     Call,
     Contents,
@@ -26,7 +25,7 @@ from pyinit.adapters.torch.tape import (
 )
 from pyinit.initializers import Scheme
 
-__all__ = ["Region", "regions", "window"]
+__all__ = ["Region", "is_divisible", "part", "regions"]
 
 Region = tuple[slice, ...]  # steps of 1
 
@@ -53,32 +52,42 @@ def regions(shape: tuple[int, ...], elements: int) -> Iterator[Region]:
             yield (*fixed, slice(start, min(start + rows, shape[axis])), *rest)
 
 
-def window(player: Player, view: View, region: Region, device: torch.device) -> torch.Tensor | None:
-    """Make one window of a tensor; None if that needs the whole tensor.
+def part(view: View, region: Region) -> View:
+    """Return how to make one window of a tensor.
 
     Parameters
     ----------
-    player : Player
     view : View
-        The view of the recipe.
+        How to make the whole tensor.
     region : tuple of slice
         One slice of step 1 for each axis.
-    device : torch.device
 
     Returns
     -------
-    Tensor or None
-        In the recipe's dtype; float32 if that dtype is narrow and the values are computed.
+    View
+        A part of the whole contents if `view` is not divisible; otherwise of contents that hold the window alone.
     """
-    if not (is_simple(view.contents) and is_divisible(view)):
-        return None
-    with torch.no_grad():
-        computed = any(isinstance(edit.what, (Call, Result)) for edit in view.contents.edits)
-        return made(Playing(player, {}), view, region, device, computed)
+    contents, where = view
+    if not is_divisible(view):
+        return View(contents, inside(where, region))
+    target = Geometry.whole(tuple(s.stop - s.start for s in region))
+    edits: list[Edit] = []
+    for edit in contents.edits:
+        index = where.slices(edit.where)
+        assert index is not None
+        if (overlap := overlapping(index, region)) is not None:
+            there = inside(target, overlap.inside)
+            edits.append(Edit(there, windowed(edit, there, index, overlap.first), edit.overwrites))
+    return View(Contents(tuple(edits), target.size, contents.dtype), target)
 
 
 def is_divisible(view: View) -> bool:
-    """Whether each element can be made from its index alone."""
+    """Whether each element can be made from its index alone, and simply."""
+    return is_simple(view.contents) and view_divides(view)
+
+
+def view_divides(view: View) -> bool:
+    """Whether each element of a view can be made from its index alone."""
     contents, where = view
     for edit in contents.edits:
         index = where.slices(edit.where)
@@ -118,23 +127,17 @@ def argument_divides(value: Any, where: Geometry) -> bool:
     if isinstance(value, Own):
         return value.geometry == where
     if isinstance(value, View):
-        return value.geometry.shape == where.shape and is_divisible(value)
+        return value.geometry.shape == where.shape and view_divides(value)
     if isinstance(value, Given):
         return value.tensor is not None and tuple(value.tensor.shape) in (where.shape, ())
     return type(value) not in (list, tuple)
 
 
-def made(playing: Playing, view: View, region: Region, device: torch.device, wide: bool) -> torch.Tensor:
-    """Make a window of a view; one of a narrow dtype in float32, if it is to be wide."""
-    contents, where = view
-    dtype = torch.float32 if wide and is_narrow(contents.dtype) else contents.dtype
-    out = torch.empty([s.stop - s.start for s in region], dtype=dtype, device=device)
-    for edit in contents.edits:
-        index = where.slices(edit.where)
-        assert index is not None
-        if (overlap := overlapping(index, region)) is not None:
-            write(playing, edit, index, overlap, out[overlap.inside], contents.dtype)
-    return out
+def inside(where: Geometry, region: tuple[slice, ...]) -> Geometry:
+    """Return the geometry of a region of a view."""
+    shape = tuple(len(range(s.start, s.stop, s.step or 1)) for s in region)
+    stride = tuple(n * (s.step or 1) for n, s in zip(where.stride, region))
+    return Geometry(shape, stride, where.offset + sum(s.start * n for s, n in zip(region, where.stride)))
 
 
 class Overlap(NamedTuple):
@@ -142,72 +145,58 @@ class Overlap(NamedTuple):
 
     Attributes
     ----------
-    first : tuple of range
+    first : tuple of slice
         Their indices in the tensor that the edit writes.
     inside : tuple of slice
         Their index in the window.
     """
 
-    first: tuple[range, ...]
+    first: tuple[slice, ...]
     inside: tuple[slice, ...]
 
 
 def overlapping(index: tuple[slice, ...], region: Region) -> Overlap | None:
     """Return the overlap of an edit at `index` and a window; None if they share nothing."""
-    first, inside = [], []
-    for part, axis in zip(index, region):
-        length = len(range(part.start, part.stop, part.step))
-        low = max(0, -(-(axis.start - part.start) // part.step))
-        high = min(length, -(-(axis.stop - part.start) // part.step))
+    first, places = [], []
+    for axis, window in zip(index, region):
+        length = len(range(axis.start, axis.stop, axis.step))
+        low = max(0, -(-(window.start - axis.start) // axis.step))
+        high = min(length, -(-(window.stop - axis.start) // axis.step))
         if low >= high:
             return None
-        first.append(range(low, high))
-        start = part.start + low * part.step - axis.start
-        inside.append(slice(start, start + (high - low - 1) * part.step + 1, part.step))
-    return Overlap(tuple(first), tuple(inside))
+        first.append(slice(low, high))
+        start = axis.start + low * axis.step - window.start
+        places.append(slice(start, start + (high - low - 1) * axis.step + 1, axis.step))
+    return Overlap(tuple(first), tuple(places))
 
 
-def write(
-    playing: Playing, edit: Edit, index: tuple[slice, ...], overlap: Overlap, target: torch.Tensor, dtype: torch.dtype
-) -> None:
-    """Write the part of an edit, of a tensor of some dtype, that lies in a window."""
-    what, first, device = edit.what, overlap.first, target.device
+def windowed(edit: Edit, target: Geometry, index: tuple[slice, ...], first: tuple[slice, ...]) -> Any:
+    """Return the source of what an edit, at `index` of a view, writes to a part of a window.
+
+    `target` is that part, `first` its index in the tensor that the edit writes.
+    """
+    what = edit.what
     shape = tuple(len(range(s.start, s.stop, s.step)) for s in index)
     if isinstance(what, Draw):
-        playing.sample(target, what, global_shape=shape, offset=tuple(r.start for r in first))
-        return
+        return Draw(what.sampler, what.double, what.key, shape, tuple(s.start for s in first))
     if isinstance(what, Fill):
-        target.fill_(what.value)
-        return
-
-    def part(tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.to(device).reshape(shape)[tuple(slice(r.start, r.stop) for r in first)]
-
-    if isinstance(what, Given):
-        target.copy_(part(given(what)))
-        return
-    call = call_of(what)
-    assert call is not None
+        return what
 
     def argument(value: Any) -> Any:
         if isinstance(value, Own):
-            return target
+            return Own(target)
         if isinstance(value, View):
-            taken = iter(slice(r.start, r.stop) for r, n in zip(first, shape) if n != 1)
-            inner = tuple(slice(0, 1) if n == 1 else next(taken) for n in value.geometry.shape)
-            values = made(playing, value, inner, device, wide=True).reshape(target.shape)
-            return rounded(values, value.contents.dtype, dtype)
-        if isinstance(value, Given):
-            tensor = widened(given(value))
-            return part(tensor) if tensor.dim() else tensor.to(device)
-        return widened(value)
+            taken = iter(s for s, n in zip(first, shape) if n != 1)
+            view = part(value, tuple(slice(0, 1) if n == 1 else next(taken) for n in value.geometry.shape))
+            return View(view.contents, Geometry.whole(target.shape))
+        if isinstance(value, Given) and value.tensor is not None and value.tensor.dim():
+            return Given(value.tensor.reshape(shape)[first])
+        return value
 
-    result = call.function(*map(argument, call.arguments), **{k: argument(v) for k, v in call.keywords.items()})
-    if isinstance(what, Result):
-        target.copy_(result)
-
-
-def whole(player: Player, view: View, device: torch.device) -> torch.Tensor:
-    """Make a whole tensor."""
-    with torch.no_grad():
-        return Playing(player, {}).view(view, device)
+    if isinstance(what, Given):
+        return argument(what)
+    call = call_of(what)
+    assert call is not None
+    arguments, keywords = tuple(map(argument, call.arguments)), {k: argument(v) for k, v in call.keywords.items()}
+    windowed_call = Call(call.function, arguments, keywords)
+    return Result(windowed_call, None) if isinstance(what, Result) else windowed_call

@@ -1,0 +1,153 @@
+"""What a process holds of a tensor: `DTensor`s and their local shards, by their placements alone."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from pyinit import _core
+from pyinit.arrays import dtype_of_torch, mark_modified
+from pyinit.initializers import Scheme
+from pyinit.models import Parameter, fill
+from pyinit.models.sharding import Cut, Shard, blocks, pieces_of
+from pyinit.streams import Stream
+
+__all__ = ["Held", "fill_held", "held", "is_distributed", "region_of", "why_not_held", "with_local"]
+
+
+class Held(NamedTuple):
+    """The part of a tensor that this process holds.
+
+    Attributes
+    ----------
+    local : Tensor
+        A plain tensor: the local shard, which shares its memory with the tensor, or the tensor itself.
+    shards : list of Shard or None
+        The blocks of the whole tensor that `local` holds; None if it is the whole.
+    """
+
+    local: torch.Tensor
+    shards: list[Shard] | None
+
+
+def is_distributed(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a `DTensor`. Nothing is imported for it: that takes longer than building a model."""
+    module = sys.modules.get("torch.distributed.tensor")
+    kind = getattr(module, "DTensor", None)
+    return kind is not None and isinstance(tensor, kind)
+
+
+def held(tensor: Any) -> Held:
+    """Return the part of a tensor that this process holds.
+
+    Raises
+    ------
+    ValueError
+        If the tensor is to be reduced first (Partial), has a placement of an unknown kind, or a local shard whose shape
+        is not the one that its placements say.
+    """
+    if not is_distributed(tensor):
+        return Held(tensor.detach(), None)
+    with torch.no_grad():
+        local: torch.Tensor = tensor.to_local().detach()
+    if tensor.device_mesh.get_coordinate() is None:
+        return Held(local, [])
+    shape, cuts = tuple(tensor.shape), list(cuts_of(tensor))
+    said = pieces_of(shape, cuts)
+    if sizes(said) != tuple(local.shape) or is_ambiguous(shape, cuts, said):
+        raise ValueError(
+            f"its placements {tensor.placements} say that this process holds a part of shape {sizes(said)}, and it holds "
+            f"one of {tuple(local.shape)}, or they leave open which. They are wrong in PyTorch if fully_shard and tensor "
+            "parallelism cut the same dimension unevenly: pad it"
+        )
+    return Held(local, blocks(shape, said))
+
+
+def why_not_held(tensor: torch.Tensor) -> str | None:
+    """Return why it is not known which part of a tensor this process holds; None if it is."""
+    try:
+        held(tensor)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def region_of(shard: Shard, local: torch.Tensor) -> tuple[slice, ...]:
+    """Return which part of the whole tensor a block in a local shard is."""
+    return tuple(slice(o, o + n) for o, n in zip(shard.offset, local[shard.where].shape))
+
+
+def sizes(pieces: list[list[range]]) -> tuple[int, ...]:
+    """Return the shape of what is held of each dimension."""
+    return tuple(sum(map(len, runs)) for runs in pieces)
+
+
+def is_ambiguous(shape: tuple[int, ...], cuts: list[Cut], said: list[list[range]]) -> bool:
+    """Whether `fully_shard` may have left other elements of the same number.
+
+    It cuts what tensor parallelism has left. Its placement says this the other way round, as a strided cut before the
+    other ones, which is the same only if the parts are even.
+    """
+    strided = [cut for cut in cuts if cut.stride > 1]
+    plain = [cut for cut in cuts if cut.stride == 1]
+    if any(cut.stride != math.prod(other.pieces for other in plain if other.dim == cut.dim) for cut in strided):
+        return False
+    done = pieces_of(shape, plain + [cut._replace(stride=1) for cut in reversed(strided)])
+    return said != done and sizes(said) == sizes(done)
+
+
+def cuts_of(tensor: Any) -> Iterator[Cut]:
+    """Yield the cuts that a DTensor's placements make, in the order in which they are made."""
+    mesh, coordinate = tensor.device_mesh, tensor.device_mesh.get_coordinate()
+    entries = getattr(getattr(tensor, "_spec", None), "shard_order", None) or ()  # another order than the mesh's
+    first = [dim for entry in entries for dim in entry.mesh_dims]
+    for dim in [*first, *(dim for dim in range(mesh.ndim) if dim not in first)]:
+        placement = tensor.placements[dim]
+        if placement.is_replicate():
+            continue
+        if placement.is_partial():
+            raise ValueError(
+                f"a tensor with the placement {placement} has no values of its own: redistribute it to Shard or "
+                "Replicate first"
+            )
+        if not isinstance(getattr(placement, "dim", None), int):
+            raise ValueError(f"the placement {placement} is not known")
+        yield Cut(placement.dim, mesh.size(dim), coordinate[dim], int(getattr(placement, "split_factor", 1)))
+
+
+def with_local(tensor: Any, local: torch.Tensor) -> torch.Tensor:
+    """Return a DTensor like another, with another local shard. Nothing is communicated."""
+    return type(tensor).from_local(
+        local, tensor.device_mesh, tensor.placements, run_check=False, shape=tensor.shape, stride=tensor.stride()
+    )
+
+
+def fill_held(tensor: torch.Tensor, scheme: Scheme, stream: Stream | None) -> torch.Tensor:
+    """Fill what this process holds of a tensor by a scheme; the stream then stands behind the whole tensor.
+
+    Real and imaginary parts are filled alike, as a last axis of length 2.
+    """
+    if not is_distributed(tensor):
+        scheme(torch.view_as_real(tensor) if tensor.is_complex() else tensor, stream)  # type: ignore[arg-type]
+        return tensor
+    (local, shards), shape = held(tensor), tuple(tensor.shape)
+    assert shards is not None
+    if tensor.is_complex():
+        local, shape = torch.view_as_real(local), (*shape, 2)
+        shards = [Shard(shape, (*shard.offset, 0), shard.where) for shard in shards]
+    dtype = dtype_of_torch(local.dtype)
+    assert dtype is not None
+    if not shards:  # the words are taken all the same
+        scheme(np.empty((0,) * len(shape), dtype), stream, global_shape=shape)  # type: ignore[arg-type]
+        return tensor
+    distribution = scheme.distribution_in(dtype)
+    if distribution is not None and stream is not None:
+        stream = stream.claim(distribution, _core.check_dtype(distribution, dtype)[1], math.prod(shape)).copy(Stream)
+    fill([Parameter(None, local[s.where], scheme, s.global_shape, s.offset) for s in shards], stream or 0)
+    mark_modified(tensor)
+    return tensor
