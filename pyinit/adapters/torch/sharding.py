@@ -61,8 +61,8 @@ def held(tensor: Any) -> Held:
     said = pieces_of(shape, cuts)
     if sizes(said) != tuple(local.shape) or is_ambiguous(shape, cuts, said):
         raise ValueError(
-            f"its placements {tensor.placements} say that this process holds a part of shape {sizes(said)}, and it holds "
-            f"one of {tuple(local.shape)}, or they leave open which. They are wrong in PyTorch if fully_shard and tensor "
+            f"what this process holds has shape {tuple(local.shape)}, and its placements {tensor.placements} say "
+            f"{sizes(said)}, or leave open which part it is. They are wrong in PyTorch if fully_shard and tensor "
             "parallelism cut the same dimension unevenly: pad it"
         )
     return Held(local, blocks(shape, said))
@@ -90,14 +90,17 @@ def sizes(pieces: list[list[range]]) -> tuple[int, ...]:
 def is_ambiguous(shape: tuple[int, ...], cuts: list[Cut], said: list[list[range]]) -> bool:
     """Whether `fully_shard` may have left other elements of the same number.
 
-    It cuts what tensor parallelism has left. Its placement says this the other way round, as a strided cut before the
-    other ones, which is the same only if the parts are even.
+    It cuts what tensor parallelism has left, but its placement says the opposite: a strided cut, then the others. Both
+    are the same only if the parts are even.
     """
-    strided = [cut for cut in cuts if cut.stride > 1]
-    plain = [cut for cut in cuts if cut.stride == 1]
-    if any(cut.stride != math.prod(other.pieces for other in plain if other.dim == cut.dim) for cut in strided):
-        return False
-    done = pieces_of(shape, plain + [cut._replace(stride=1) for cut in reversed(strided)])
+    first, last = list(cuts), []
+    for dim in {cut.dim for cut in cuts}:
+        cut, *others = (cut for cut in cuts if cut.dim == dim)
+        plain = all(other.stride == 1 for other in others)
+        if plain and 1 < cut.stride == math.prod(other.pieces for other in others):
+            first.remove(cut)
+            last.append(cut._replace(stride=1))
+    done = pieces_of(shape, first + last)
     return said != done and sizes(said) == sizes(done)
 
 
@@ -112,7 +115,7 @@ def cuts_of(tensor: Any) -> Iterator[Cut]:
             continue
         if placement.is_partial():
             raise ValueError(
-                f"a tensor with the placement {placement} has no values of its own: redistribute it to Shard or "
+                f"a tensor of Partial placement ({placement}) has no values of its own: redistribute it to Shard or "
                 "Replicate first"
             )
         if not isinstance(getattr(placement, "dim", None), int):

@@ -1,0 +1,321 @@
+"""Tensors and models that are sharded over real processes: each holds exactly its part of the unsharded bits."""
+
+import inspect
+import math
+
+import gloo
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyinit import Stream
+
+torch = pytest.importorskip("torch")
+
+import torch.distributed as dist  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.distributed import tensor as distributed  # noqa: E402
+from torch.distributed.device_mesh import init_device_mesh  # noqa: E402
+from torch.distributed.fsdp import CPUOffloadPolicy, fully_shard  # noqa: E402
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor  # noqa: E402
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module  # noqa: E402
+from torch.distributed.tensor.placement_types import _StridedShard  # noqa: E402
+
+from pyinit.adapters import torch as pt  # noqa: E402
+
+MESHES = [(1,), (2,), (3,), (4,), (6,), (2, 2), (3, 2), (2, 2, 2)]
+SCHEMES = {
+    "normal_": {"std": 0.3},
+    "uniform_": {"a": -0.3, "b": 0.7},
+    "kaiming_uniform_": {"a": 0.3, "mode": "fan_out"},
+    "xavier_normal_": {},
+    "orthogonal_": {"gain": 1.3},
+    "sparse_": {"sparsity": 0.3},
+    "eye_": {},
+    "constant_": {"val": 0.1},
+}
+LOCALLY = {"src_data_rank": None} if "src_data_rank" in inspect.signature(distribute_tensor).parameters else {}
+DTYPES = (torch.float32, torch.bfloat16, torch.float64)
+
+
+@pytest.fixture(scope="module")
+def processes():
+    with gloo.pool(8) as pool:
+        yield pool
+
+
+def equal(a, b):
+    """Whether two tensors have the same shape, dtype and bits."""
+    return a.shape == b.shape and a.dtype == b.dtype and torch.equal(a.detach(), b.detach())
+
+
+def shard_of(whole, mesh, placements):
+    """What torch itself gives this process of a tensor that all have; without a word between them, where it can."""
+    return distribute_tensor(whole, mesh, placements, **LOCALLY).to_local()
+
+
+# Placements on a tensor.
+
+
+@st.composite
+def tensors(draw, mesh):
+    shape = tuple(draw(st.lists(st.integers(1, 19), min_size=1, max_size=3)))
+    dims = st.integers(0, len(shape) - 1)
+    kinds = [st.just(("Replicate",)), dims.map(lambda d: ("Shard", d))]
+    if len(mesh) > 1:
+        kinds.append(st.tuples(st.just("_StridedShard"), dims, st.integers(2, 3)))
+    placements = [draw(st.one_of(kinds)) for _ in mesh]
+    name = draw(st.sampled_from(sorted(SCHEMES) if len(shape) == 2 else ["normal_", "uniform_", "constant_"]))
+    return shape, placements, name, draw(st.sampled_from(DTYPES))
+
+
+@st.composite
+def cases(draw):
+    mesh = draw(st.sampled_from(MESHES))
+    return mesh, draw(st.lists(tensors(mesh), min_size=1, max_size=6))
+
+
+def placements_of(named):
+    kinds = {
+        "Replicate": Replicate,
+        "Shard": Shard,
+        "_StridedShard": lambda dim, n: _StridedShard(dim, split_factor=n),
+    }
+    return [kinds[kind](*arguments) for kind, *arguments in named]
+
+
+def fill_all(mesh_shape, tensors):
+    mesh = init_device_mesh("cpu", mesh_shape)
+    for tensor in tensors:
+        fill_one(mesh, *tensor)
+
+
+def fill_one(mesh, shape, named, name, dtype):
+    """Fill a DTensor, and compare its shard with torch's own shard of the whole."""
+    placements = placements_of(named)
+    one, other = Stream(7), Stream(7)
+    one.normal(3)
+    other.normal(3)
+    whole = getattr(pt.init, name)(torch.empty(shape, dtype=dtype), stream=one, **SCHEMES[name])
+    expected = shard_of(whole, mesh, placements)
+    tensor = distributed.zeros(shape, dtype=dtype, device_mesh=mesh, placements=placements)
+    assert getattr(pt.init, name)(tensor, stream=other, **SCHEMES[name]) is tensor
+    assert equal(tensor.to_local(), expected)
+    assert one.state == other.state
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=cases())
+def test_a_shard_has_its_part_of_the_whole(processes, case):
+    processes.run(math.prod(case[0]), fill_all, *case)
+
+
+def randn_one(mesh_shape, shape, named):
+    mesh, placements = init_device_mesh("cpu", mesh_shape), placements_of(named)
+    for draw in (pt.randn, pt.rand):
+        for dtype in (torch.float32, torch.bfloat16, torch.complex64):
+            expected = shard_of(draw(shape, seed=3, dtype=dtype), mesh, placements)
+            tensor = draw(shape, seed=3, dtype=dtype, device_mesh=mesh, placements=placements)
+            assert equal(tensor.to_local(), expected)
+    tensor = distributed.zeros(shape, device_mesh=mesh, placements=placements)
+    assert equal(pt.randn_like(tensor, seed=3).full_tensor(), pt.randn(shape, seed=3))
+    assert equal(pt.rand_like(tensor, seed=3).full_tensor(), pt.rand(shape, seed=3))
+    assert pt.randn(shape, seed=3, device_mesh=mesh).placements == (Replicate(),) * mesh.ndim
+    with pytest.raises(TypeError, match="mesh's device"):
+        pt.randn(shape, seed=3, device_mesh=mesh, device="cpu")
+    with pytest.raises(TypeError, match="placements need a device_mesh"):
+        pt.randn(shape, seed=3, placements=placements)
+    with pytest.raises(ValueError, match="must be Shard or Replicate"):
+        pt.randn(shape, seed=3, device_mesh=mesh, placements=[Partial()] * mesh.ndim)
+
+
+@pytest.mark.parametrize(("mesh", "placements"), [((3,), [("Shard", 1)]), ((2, 2), [("Shard", 0), ("Replicate",)])])
+def test_randn_of_a_mesh(processes, mesh, placements):
+    processes.run(math.prod(mesh), randn_one, mesh, (7, 5), placements)
+
+
+def refuse_one():
+    mesh = init_device_mesh("cpu", (2,))
+    partial = DTensor.from_local(torch.zeros(4, 4), mesh, [Partial()])
+    stream = Stream(0)
+    with pytest.raises(ValueError, match=r"Partial.*redistribute"):
+        pt.init.normal_(partial, stream=stream)
+    wrong = DTensor.from_local(torch.zeros(3, 4), mesh, [Shard(0)], shape=torch.Size((4, 4)), stride=(4, 1))
+    with pytest.raises(ValueError, match=r"has shape \(3, 4\), and its placements .* say \(2, 4\)"):
+        pt.init.normal_(wrong, stream=stream)
+    assert not partial.to_local().any()
+    assert not wrong.to_local().any()
+    assert stream.position == 0
+
+
+def test_what_has_no_values_of_its_own_or_another_shape_is_refused(processes):
+    processes.run(2, refuse_one)
+
+
+def outside_the_mesh():
+    mesh = distributed.DeviceMesh("cpu", [0, 2])
+    tensor = distributed.zeros(5, 4, device_mesh=mesh, placements=[Shard(0)])
+    pt.init.normal_(tensor, stream=Stream(1))
+    whole = Stream(1).normal((5, 4))
+    if mesh.get_coordinate() is not None:
+        first, last = ((0, 3), (3, 5))[mesh.get_local_rank()]
+        assert np.array_equal(tensor.to_local().numpy(), whole[first:last])
+    return tensor.to_local().numel()
+
+
+def test_a_process_outside_the_mesh_has_nothing_to_fill(processes):
+    assert processes.run(3, outside_the_mesh) == [12, 0, 8]
+
+
+# Models.
+
+
+class Net(nn.Module):
+    """Layers of even and uneven sizes, a tie, a padding row, buffers, and a norm whose weight is scaled."""
+
+    def __init__(self, width=12, hidden=18, words=24):
+        super().__init__()
+        self.embed = nn.Embedding(words, width, padding_idx=1)
+        self.up = nn.Linear(width, hidden)
+        self.down = nn.Linear(hidden, width, bias=False)
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, words, bias=False)
+        self.head.weight = self.embed.weight
+        self.turn = nn.Linear(width, width)
+        nn.init.orthogonal_(self.turn.weight)
+        with torch.no_grad():
+            self.norm.weight.mul_(0.5)
+            self.down.weight.mul_(0.25)
+        self.register_buffer("scale", torch.full((width,), 0.5))
+
+    def forward(self, words):
+        x = self.norm(self.embed(words)) * self.scale
+        x = x + self.down(torch.relu(self.up(x)))
+        return self.head(x + self.turn(x))
+
+
+PLAN = {"*.bias": "zeros", "norm.weight": "ones", "turn*": "orthogonal", "*": "xavier_uniform"}
+
+
+def meshes_of(kind):
+    world = dist.get_world_size()
+    if kind in ("fsdp", "offload", "dim 1", "tp"):
+        return init_device_mesh("cpu", (world,), mesh_dim_names=("tp" if kind == "tp" else "dp",))
+    if kind == "hsdp":
+        return init_device_mesh("cpu", (2, world // 2), mesh_dim_names=("replicate", "dp"))
+    if kind == "hsdp+tp":
+        return init_device_mesh("cpu", (2, 2, 2), mesh_dim_names=("replicate", "dp", "tp"))
+    return init_device_mesh("cpu", (world // 2, 2), mesh_dim_names=("dp", "tp"))
+
+
+def sharded(model, kind):
+    """Shard a model as a training program does."""
+    mesh = meshes_of(kind)
+    if "tp" in kind:
+        plan = {"up": ColwiseParallel(), "down": RowwiseParallel()}
+        parallelize_module(model, mesh["tp"] if mesh.ndim > 1 else mesh, plan)
+    if kind == "tp":
+        return model
+    options = {"mesh": mesh}
+    if "tp" in kind:
+        options["mesh"] = mesh["replicate", "dp"] if "hsdp" in kind else mesh["dp"]
+    if kind == "offload":
+        options["offload_policy"] = CPUOffloadPolicy(pin_memory=False)
+    if kind == "dim 1":
+        even = dist.get_world_size()
+        options["shard_placement_fn"] = lambda p: Shard(1) if p.ndim == 2 and p.shape[1] % even == 0 else Shard(0)
+    fully_shard(model.turn, **options)
+    fully_shard(model, **options)
+    return model
+
+
+def gathered(tensor):
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def compare(model, expected):
+    """Compare whole tensors, and what this process holds; say how many DTensors there are."""
+    theirs = dict(expected.named_parameters())
+    found = dict(model.named_parameters())
+    assert found.keys() == theirs.keys()
+    for name, parameter in found.items():
+        assert equal(gathered(parameter), theirs[name]), name
+        assert parameter.requires_grad
+    for name, buffer in model.named_buffers():
+        assert equal(buffer, dict(expected.named_buffers())[name])
+    assert model.head.weight is model.embed.weight
+    return sum(isinstance(p, DTensor) for p in found.values())
+
+
+def step(model, seed=0):
+    """A step of training; every process has the same batch."""
+    words = torch.randint(0, 24, (4, 7), generator=torch.Generator().manual_seed(seed))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loss = nn.functional.cross_entropy(model(words).flatten(0, 1), words.flatten())
+    loss.backward()
+    optimizer.step()
+    return float(loss.detach())
+
+
+def materialize_one(kind):
+    with pt.fast_init(seed=5):
+        expected = Net()
+    with pt.deferred() as recipes:
+        model = Net()
+    sharded(model, kind)
+    pt.materialize(model, recipes, seed=5)
+    assert compare(model, expected) > 0
+    assert pt.verify(model, recipes, seed=5).equal
+    losses = step(expected), step(model)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    for (name, a), b in zip(model.named_parameters(), expected.parameters()):
+        torch.testing.assert_close(gathered(a), b, msg=name, rtol=1e-5, atol=1e-6)
+    rows = {row.name: row for row in pt.verify(model, recipes, seed=5)}
+    assert rows["scale"].verdict == "equal" if "scale" in rows else True
+    assert all(
+        row.verdict == "differs" or 0 in model.get_parameter(name).to_local().shape for name, row in rows.items()
+    )
+
+
+def initialize_one(kind):
+    torch.manual_seed(dist.get_rank())  # whatever was there before
+    with pt.fast_init(seed=1):
+        expected = Net()
+    model = sharded(Net(), kind)
+    for plan in (PLAN, None):
+        if plan is None:
+            # turn's weight and the scaled ones are only set by the constructor, and come back as the modules make them.
+            pt.initialize_module(expected, 9)
+            pt.initialize_module(model, 9)
+        else:
+            pt.initialize_module(expected, 9, plan)
+            table = pt.initialize_module(model, 9, plan)
+            assert (table[0].name, table[0].shape) == ("embed.weight", (24, 12))
+            assert pt.verify(model, plan, 9).equal
+        compare(model, expected)
+
+
+WORLDS = [
+    *(("fsdp", n) for n in (1, 2, 3, 4, 6)),
+    ("offload", 3),
+    ("dim 1", 2),
+    ("dim 1", 3),
+    ("tp", 2),
+    ("tp", 3),
+    ("hsdp", 4),
+    ("hsdp", 6),
+    ("fsdp+tp", 4),
+    ("fsdp+tp", 6),
+    ("hsdp+tp", 8),
+]
+
+
+@pytest.mark.parametrize(("kind", "world"), WORLDS)
+def test_a_sharded_model_has_the_weights_of_the_whole(processes, kind, world):
+    processes.run(world, materialize_one, kind)
+
+
+@pytest.mark.parametrize(("kind", "world"), WORLDS)
+def test_a_sharded_model_is_initialized_in_place(processes, kind, world):
+    processes.run(world, initialize_one, kind)
