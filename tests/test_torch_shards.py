@@ -319,3 +319,189 @@ def test_a_sharded_model_has_the_weights_of_the_whole(processes, kind, world):
 @pytest.mark.parametrize(("kind", "world"), WORLDS)
 def test_a_sharded_model_is_initialized_in_place(processes, kind, world):
     processes.run(world, initialize_one, kind)
+
+
+def uneven_one(rows):
+    mesh = meshes_of("fsdp+tp")
+    with pt.deferred() as recipes:
+        model = nn.Sequential(nn.Linear(4, rows), nn.Linear(4, 4))
+    parallelize_module(model, mesh["tp"], {"0": ColwiseParallel()})
+    fully_shard(model, mesh=mesh["dp"])
+    try:
+        pt.materialize(model, recipes, seed=0)
+    except ValueError as error:
+        assert all(parameter.device.type == "meta" for parameter in model.parameters())
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("rows", [7, 13, 19])
+def test_placements_that_torch_has_wrong_are_an_error(processes, rows):
+    """If it is uneven, fully_shard after tensor parallelism leaves other shards than its placements say."""
+    said = [error for error in processes.run(6, uneven_one, rows) if error]
+    assert said
+    assert all("0.weight" in error and "cut the same dimension unevenly: pad it" in error for error in said)
+
+
+# What others' users have met.
+
+
+def offloaded_one():
+    """torchtitan#3106: with CPU offload all local shards, and all layers, had the same numbers."""
+    mesh = init_device_mesh("cpu", (dist.get_world_size(),))
+    model = nn.Sequential(*(nn.Linear(8, 12) for _ in range(3)))
+    fully_shard(model, mesh=mesh, offload_policy=CPUOffloadPolicy(pin_memory=False))
+    stream = Stream(0)
+    for layer in model:
+        pt.init.trunc_normal_(layer.weight, std=0.02, stream=stream)
+    return [layer.weight.to_local().detach().clone() for layer in model]
+
+
+def test_offloaded_shards_and_layers_differ(processes):
+    shards = processes.run(4, offloaded_one)
+    stream = Stream(0)
+    wholes = [pt.init.trunc_normal_(torch.empty(12, 8), std=0.02, stream=stream) for _ in range(3)]
+    for i, whole in enumerate(wholes):
+        assert equal(torch.cat([of_rank[i] for of_rank in shards]), whole)
+    values = torch.cat([shard.flatten() for of_rank in shards for shard in of_rank])
+    assert len(values.unique()) > 0.99 * len(values)
+
+
+def replicas_one():
+    """OLMo-core#319: replicas of HSDP that were seeded each for itself began with different weights, and trained so."""
+    torch.manual_seed(dist.get_rank())
+    mesh = init_device_mesh("cpu", (2, 2), mesh_dim_names=("replicate", "shard"))
+    model = fully_shard(nn.Linear(6, 10), mesh=mesh)
+    pt.initialize_module(model, 3, {"*": "normal"})
+    with pytest.raises(TypeError, match="a DTensor needs stream="):
+        pt.init.normal_(model.weight)
+    return model.weight.to_local().detach().clone()
+
+
+def test_replicas_are_equal_whatever_torch_was_seeded_with(processes):
+    first, second, third, fourth = processes.run(4, replicas_one)
+    assert equal(first, third)
+    assert equal(second, fourth)
+    assert not equal(first, second)
+
+
+def pooled_one(threads):
+    """pytorch#140301: other numbers for another size of the thread pool."""
+    torch.set_num_threads(threads)
+    try:
+        mesh = init_device_mesh("cpu", (1,))
+        tensor = pt.randn(300_001, seed=4, device_mesh=mesh, placements=[Shard(0)])
+        layer = nn.Linear(700, 500)
+        pt.initialize_module(layer, 2, {"weight": "xavier_normal", "bias": "normal"}, num_threads=threads)
+        return tensor.to_local(), layer.weight.detach().clone()
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_the_size_of_the_thread_pool_does_not_matter(processes):
+    found = [processes.run(1, pooled_one, threads)[0] for threads in (1, 2, 5)]
+    for tensors in zip(*found):
+        assert equal(tensors[0], tensors[1])
+        assert equal(tensors[0], tensors[2])
+
+
+# Parts of a model, under the names of the whole.
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up, self.down, self.norm = nn.Linear(6, 12), nn.Linear(12, 6), nn.LayerNorm(6)
+
+
+class Deep(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(11, 6, padding_idx=0)
+        self.layers = nn.ModuleList(Block() for _ in range(4))
+        self.head = nn.Linear(6, 11)
+
+
+def layers_two_to_three(name):
+    """The names in the whole model of a stage that has the last two layers and the head."""
+    first, _, rest = name.partition(".")
+    return name if first == "head" else f"layers.{int(first) + 2}.{rest}"
+
+
+def stage():
+    made = nn.ModuleDict({"0": Block(), "1": Block(), "head": nn.Linear(6, 11)})
+    return made
+
+
+def same(part, whole, rename):
+    theirs = dict(whole.named_parameters())
+    for name, parameter in part.named_parameters():
+        assert equal(parameter, theirs[rename(name)]), name
+
+
+def test_a_pipeline_stage_has_the_weights_of_the_whole_model():
+    with pt.fast_init(seed=8) as report:
+        whole = Deep()
+    with pt.fast_init(seed=8, prefix="layers.2.") as own:
+        block = Block()
+    same(block, whole, "layers.2.".__add__)
+    assert own.recipes["layers.2.up.weight"] == report.recipes["layers.2.up.weight"]
+    assert pt.verify(block, own).equal
+    assert pt.verify(block, report.recipes, 8, prefix="layers.2.").equal
+    assert not pt.verify(block, report.recipes, 8, prefix="layers.1.").equal
+
+    with pt.fast_init(seed=8, prefix=layers_two_to_three):
+        built = stage()
+    same(built, whole, layers_two_to_three)
+    with pt.deferred(prefix=layers_two_to_three) as recipes:
+        later = stage()
+    assert set(recipes) <= set(report.recipes)
+    same(pt.materialize(later, recipes, 8, prefix=layers_two_to_three), whole, layers_two_to_three)
+    with pt.deferred():
+        later = stage()
+    same(pt.materialize(later, report.recipes, 8, prefix=layers_two_to_three), whole, layers_two_to_three)
+
+    plan = {"embed*": "zeros", "*bias": "zeros", "*norm*": "ones", "*": "kaiming_normal"}
+    pt.initialize_module(whole, 4, plan)
+    pt.initialize_module(built, 4, plan, prefix=layers_two_to_three)
+    same(built, whole, layers_two_to_three)
+    assert pt.verify(built, plan, 4, prefix=layers_two_to_three).equal
+    pt.initialize_module(whole, 4)
+    pt.initialize_module(built, 4, prefix=layers_two_to_three)
+    same(built, whole, layers_two_to_three)
+
+
+class Experts(nn.Module):
+    def __init__(self, count):
+        super().__init__()
+        self.router = nn.Linear(6, 8)
+        self.experts = nn.ModuleList(Block() for _ in range(count))
+
+
+@pytest.mark.parametrize("rank", range(4))
+def test_an_expert_parallel_rank_builds_its_own_experts(rank):
+    def rename(name):
+        first, _, rest = name.partition(".")
+        number, _, inner = rest.partition(".")
+        return f"experts.{int(number) + 2 * rank}.{inner}" if first == "experts" else name
+
+    with pt.fast_init(seed=8):
+        whole = Experts(8)
+    with pt.fast_init(seed=8, prefix=rename):
+        part = Experts(2)
+    same(part, whole, rename)
+
+
+def test_wrong_prefixes():
+    block, plan = Block(), {"*": "normal"}
+    before = [parameter.clone() for parameter in block.parameters()]
+    for prefix, words in (
+        (lambda name: "w", "the same name, 'w'"),
+        (lambda name: None, "must be a str"),
+        (3, "must be a"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=words):
+            pt.initialize_module(block, 0, plan, prefix=prefix)
+    with pytest.raises(ValueError, match=r"no pattern matches 'layers\.0\.norm\.weight'"):
+        pt.initialize_module(block, 0, {"*up*": "ones", "*down*": "ones"}, prefix="layers.0.")
+    assert all(map(equal, before, block.parameters()))

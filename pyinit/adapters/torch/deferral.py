@@ -245,6 +245,11 @@ def check_model_and_seed(model: Any, seed: Any) -> None:
     """Raise TypeError for what is not a model, and for no seed."""
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}")
+    check_seed(seed)
+
+
+def check_seed(seed: Any) -> None:
+    """Raise TypeError for no seed."""
     if seed is None:
         raise TypeError("seed must be an int or a Stream, so that the weights can be made again; got None")
 

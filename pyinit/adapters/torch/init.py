@@ -4,6 +4,9 @@ The random ones also take ``stream=``, a `pyinit.Stream`, and advance it. Withou
 torch's default generator, so `torch.manual_seed` makes them reproducible; inside `fast_init` and `deferred` they are
 recorded instead, like the functions of `torch.nn.init`.
 
+Of a DTensor each process fills its local shard with the values of that part of the whole tensor. Nothing is
+communicated: the streams of all processes must be the same, so a DTensor needs ``stream=``.
+
 Each function fills a tensor in place and returns it. The tensor may be float32, float64, float16, bfloat16 or float8,
 have any strides, be on the CPU or on CUDA, and require gradients. Meta tensors are left unchanged. Wrong types raise
 TypeError, wrong shapes and values ValueError, before anything is written.
@@ -25,7 +28,7 @@ from torch.nn.init import calculate_gain
 
 from pyinit import initializers
 from pyinit.adapters.torch import samplers
-from pyinit.adapters.torch.sharding import fill_held
+from pyinit.adapters.torch.sharding import fill_held, is_distributed
 from pyinit.adapters.torch.watching import active
 from pyinit.arrays import dtype_of_torch
 from pyinit.initializers import Scheme
@@ -308,6 +311,10 @@ def fill(tensor: Tensor, scheme: Scheme, stream: Any, generator: Any = None) -> 
                 tensor.copy_(made)
         return tensor
     if stream is None and scheme.needs_stream:
+        if is_distributed(tensor):
+            raise TypeError(
+                "a DTensor needs stream=, the same in all processes; the states of torch's generators may differ"
+            )
         stream = Stream(drawn_seed())
     return fill_held(tensor, scheme, stream)
 

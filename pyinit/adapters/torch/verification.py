@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
-from pyinit.adapters.torch.deferral import check_model_and_seed
+from pyinit.adapters.torch.checkpoints import stored
+from pyinit.adapters.torch.deferral import check_seed
 from pyinit.adapters.torch.fast import Report
 from pyinit.adapters.torch.initialization import planned
-from pyinit.adapters.torch.modules import Prefix, parameters, places
+from pyinit.adapters.torch.modules import Prefix, parameters, places, renamed
 from pyinit.adapters.torch.playing import Player
 from pyinit.adapters.torch.recipes import Recipe, Recipes
-from pyinit.adapters.torch.sharding import held, why_not_held
+from pyinit.adapters.torch.sharding import held, region_of, why_not_held
 from pyinit.adapters.torch.tables import Table
 from pyinit.adapters.torch.windows import Region, is_divisible, part, regions
 from pyinit.models import Shard
@@ -58,22 +61,24 @@ class Verification(Table[Verified]):
 
 
 def verify(
-    model: torch.nn.Module,
+    model: torch.nn.Module | str | Path,
     recipes: Recipes | Report | Mapping[str, Any],
     seed: int | Stream | None = None,
     *,
     generator: str = "philox",
     prefix: Prefix = "",
+    trust_pickle: bool = False,
     num_threads: int | None = None,
 ) -> Verification:
-    """Compare a model with its initial values, which are made again in windows of at most 64 MB.
+    """Compare a model or a checkpoint with its initial values, which are made again in windows of at most 64 MB.
 
     Of a sharded parameter (a DTensor) each process compares its local shard; nothing is communicated.
 
     Parameters
     ----------
-    model : Module
-        The model to compare. Not changed.
+    model : Module, str or Path
+        The model to compare. Not changed. Or the folder of a distributed checkpoint of PyTorch (DCP), saved by any
+        number of processes. It is read here, by one process without a group, one stored chunk at a time.
     recipes : Recipes, Report, or mapping of str to scheme
         The recipes from `fast_init` or `deferred`; the report of `fast_init`, which has both recipes and seed; or the
         plan that `initialize_module` was called with.
@@ -81,7 +86,9 @@ def verify(
         As for `fast_init`; not needed with a report.
     generator, prefix, num_threads
         As for `fast_init`; a report has its prefix. With a prefix the recipes or the plan may be those of the larger
-        model.
+        model. A function can also turn the names in a checkpoint into those of the recipes.
+    trust_pickle : bool
+        Whether to read a checkpoint's metadata, a pickle, which can run any code.
 
     Returns
     -------
@@ -94,7 +101,8 @@ def verify(
     Raises
     ------
     TypeError, ValueError
-        If `seed` is None or not a seed, or the plan does not match the names.
+        If `seed` is None or not a seed, the plan does not match the names, or a checkpoint cannot be read or must not
+        be.
 
     Notes
     -----
@@ -117,76 +125,116 @@ def verify(
     if isinstance(recipes, Report):
         seed, prefix = recipes.stream if seed is None else seed, prefix or recipes.prefix
         recipes = recipes.recipes
-    check_model_and_seed(model, seed)
+    check_seed(seed)
     assert seed is not None
-    if isinstance(recipes, Recipes):
-        recipes = recipes.of(model)
+    if isinstance(model, torch.nn.Module):
+        tensors = model_tensors(model, prefix)
+        recipes = recipes.of(model) if isinstance(recipes, Recipes) else planned_for(model, recipes, prefix)
+        listed = {name: tensor for name, tensor in tensors.items() if tensor.is_parameter or name in recipes}
+    elif isinstance(model, (str, Path)):
+        if not isinstance(recipes, Recipes):
+            raise TypeError(f"a checkpoint is compared with Recipes or a Report; got {type(recipes).__name__}")
+        tensors = listed = stored_tensors(model, prefix, trust_pickle)
     else:
-        recipes = planned(parameters(model, prefix), recipes, is_part=prefix != "")
+        raise TypeError(f"model must be a torch.nn.Module or the path of a checkpoint; got {type(model).__name__}")
     player = Player.of(seed, generator, num_threads)
-    found = {place.name: place for place in places(model, prefix)}
-    rows: list[Verified] = []
-    done: set[int] = set()
-    for name, place in found.items():
-        if id(place.tensor) in done or not (place.is_parameter or name in recipes):
-            continue
-        done.add(id(place.tensor))
-        recipe = recipes.get(name)
-        if recipe is None:
-            rows.append(Verified(name, "no recipe"))
-        else:
-            rows.append(compare(player, name, recipe, place.tensor))
-    if prefix == "":
-        rows += [Verified(name, "missing") for name in recipes if name not in found]
+    rows = [compare(player, name, recipes.get(name), tensor) for name, tensor in listed.items()]
+    if prefix == "" or not isinstance(model, torch.nn.Module):
+        rows += [
+            Verified(name, "missing") for name in recipes if name not in tensors and recipes[name].name not in tensors
+        ]
     return Verification(Verified, rows)
 
 
+class Compared(NamedTuple):
+    """A tensor to compare: its shape and dtype, its values window by window, and why it has none if it has not."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+    parts: Callable[[], Iterator[tuple[Region, torch.Tensor]]]
+    problem: str | None
+    is_parameter: bool
+
+
+def planned_for(model: torch.nn.Module, plan: Any, prefix: Prefix) -> Recipes:
+    """Return the recipes of a plan for a model."""
+    return planned(parameters(model, prefix), plan, is_part=prefix != "")
+
+
+def model_tensors(model: torch.nn.Module, prefix: Prefix) -> dict[str, Compared]:
+    """Return the parameters and buffers of a model, each under its first name."""
+    found: dict[int, tuple[str, Compared]] = {}
+    for place in places(model, prefix):
+        tensor = place.tensor
+        is_meta = tensor.device.type == "meta"
+        problem = "on the meta device, without values" if is_meta else why_not_held(tensor)
+        parts = functools.partial(local_parts, tensor)
+        row = Compared(tuple(tensor.shape), tensor.dtype, tensor.device, parts, problem, place.is_parameter)
+        found.setdefault(id(tensor), (place.name, row))
+    return dict(found.values())
+
+
+def local_parts(tensor: torch.Tensor) -> Iterator[tuple[Region, torch.Tensor]]:
+    """Yield what this process holds of a tensor."""
+    local, shards = held(tensor)
+    for shard in [Shard(local.shape, (0,) * local.dim())] if shards is None else shards:
+        yield region_of(shard, local), local[shard.where]
+
+
+def stored_tensors(folder: str | Path, prefix: Prefix, trust_pickle: bool) -> dict[str, Compared]:
+    """Return the tensors of a checkpoint by their names in the model."""
+    cpu = torch.device("cpu")
+    return {
+        renamed(tensor.name, prefix): Compared(tensor.shape, tensor.dtype, cpu, tensor.read, None, True)
+        for tensor in stored(folder, trust_pickle)
+    }
+
+
 @torch.no_grad()
-def compare(player: Player, name: str, recipe: Recipe, tensor: torch.Tensor) -> Verified:
+def compare(player: Player, name: str, recipe: Recipe | None, tensor: Compared) -> Verified:
     """Compare a tensor with what its recipe makes."""
-    shape = tuple(tensor.shape)
-    if shape != recipe.shape:
-        return Verified(name, f"shape {shape}, made with {recipe.shape}")
+    if recipe is None:
+        return Verified(name, "no recipe")
+    if tensor.shape != recipe.shape:
+        return Verified(name, f"shape {tensor.shape}, made with {recipe.shape}")
     if tensor.dtype != recipe.dtype:
         return Verified(name, f"dtype {str(tensor.dtype)[6:]}, made as {str(recipe.dtype)[6:]}")
-    if tensor.device.type == "meta":
-        return Verified(name, "on the meta device, without values")
-    if problem := recipe.problem or why_not_held(tensor):
-        return Verified(name, f"not compared: {problem}")
+    if tensor.problem:
+        return Verified(name, tensor.problem)
+    if recipe.problem:
+        return Verified(name, f"not compared: {recipe.problem}")
     first: tuple[int, ...] | None = None
-    different, largest, all_of_it = 0, 0.0, None
-    local, shards = held(tensor)
+    compared, different, largest, all_of_it = 0, 0, 0.0, None
     divisible = is_divisible(recipe.view)
-    for region, there in pieces(local, shards):
+    for region, there in windows(tensor):
         if divisible:
-            expected = player.make(part(recipe.view, region), local.device)
+            expected = player.make(part(recipe.view, region), there.device)
         else:
-            all_of_it = player.make(recipe.view, local.device) if all_of_it is None else all_of_it
+            all_of_it = player.make(recipe.view, there.device) if all_of_it is None else all_of_it
             expected = all_of_it[region]
         unequal = bits(there) != bits(expected.to(tensor.dtype))
-        if tensor.is_complex():
+        if there.is_complex():
             unequal = unequal.any(-1)
         count = int(unequal.sum())
         if count:
-            if first is None:
-                place = int(unequal.flatten().to(torch.uint8).argmax())
-                first = tuple(s.start + i for s, i in zip(region, index(place, tuple(there.shape))))
-            wide = torch.complex128 if tensor.is_complex() else torch.float64
+            place = int(unequal.flatten().to(torch.uint8).argmax())
+            here = tuple(s.start + i for s, i in zip(region, index(place, tuple(there.shape))))
+            first = here if first is None else min(first, here)
+            wide = torch.complex128 if there.is_complex() else torch.float64
             difference = (there.to(wide) - expected.to(tensor.dtype).to(wide)).abs().max()
             largest = max(largest, float(difference)) if not math.isnan(float(difference)) else math.nan
-            different += count
+        compared, different = compared + there.numel(), different + count
     if first is None:
         return Verified(name, "equal")
-    return Verified(name, "differs", first, different / local.numel(), largest)
+    return Verified(name, "differs", first, different / compared, largest)
 
 
-def pieces(local: torch.Tensor, shards: list[Shard] | None) -> Iterator[tuple[Region, torch.Tensor]]:
-    """Yield windows of the tensor that a local shard is of, with their values; each of at most `WINDOW` bytes."""
-    shape = tuple(local.shape)
-    for shard in [Shard(shape, (0,) * len(shape))] if shards is None else shards:
-        block = local[shard.where]
-        for region in regions(tuple(block.shape), max(1, WINDOW // local.element_size())):
-            yield tuple(slice(s.start + o, s.stop + o) for s, o in zip(region, shard.offset)), block[region]
+def windows(tensor: Compared) -> Iterator[tuple[Region, torch.Tensor]]:
+    """Yield windows of a tensor, each of at most `WINDOW` bytes, with the values there."""
+    for around, values in tensor.parts():
+        for region in regions(tuple(values.shape), max(1, WINDOW // values.element_size())):
+            yield tuple(slice(s.start + o.start, s.stop + o.start) for s, o in zip(region, around)), values[region]
 
 
 def bits(tensor: torch.Tensor) -> torch.Tensor:
