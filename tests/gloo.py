@@ -76,12 +76,13 @@ def serve(pipe, rank, path):
     while True:
         try:
             world, where, module, name, args = pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):
             return
         try:
             dist.init_process_group("gloo", init_method=where, rank=rank, world_size=world, timeout=patience)
             try:
                 answer = True, getattr(importlib.import_module(module), name)(*args)
+                dist.barrier()  # one that leaves while others still connect would leave them waiting
             finally:
                 dist.destroy_process_group()
         except BaseException:

@@ -91,6 +91,8 @@ def train_one(name, tensor_parallel, folder):
         assert torch.equal(buffer, dict(expected.named_buffers())[key]), key
     assert pt.verify(model, recipes, 7).equal
     dcp.save({"model": model.state_dict()}, checkpoint_id=folder)
+    if not hasattr(torch.cpu.Stream, "record_event"):  # fully_shard of older versions does not train without a GPU
+        return
     step(expected)
     step(model)
     for key, parameter in model.named_parameters():
