@@ -176,6 +176,13 @@ def pytorch():
     return torch
 
 
+def dask_normal(shape, chunks):
+    """Dask's own array of normal samples, in float32."""
+    import dask.array
+
+    return dask.array.random.default_rng(SEED).standard_normal(shape, chunks=chunks, dtype=np.float32)
+
+
 def torch_loop(memory, dtype, starts, sizes):
     """PyTorch's `normal_` of parts of a buffer of float32, as elements of a dtype; None without PyTorch."""
     torch = pytorch()

@@ -39,6 +39,8 @@ def tables(result):
         parts = gpu_table.tables(result, number, markdown)
     elif "torch" in result:
         parts = [torch_models(result["torch"]), *without_memory(result["without_memory"])]
+    elif "dask" in result:
+        parts = [dask_arrays(result["dask"])]
     elif "calls" in result:
         rows = [[what, number(1e6 * seconds)] for what, seconds in result["calls"].items()]
         parts = [markdown(["what a call costs on the host", "us"], rows)]
@@ -93,6 +95,23 @@ def without_memory(results):
         for r in results
     ]
     return [markdown(header, rows)] if rows else []
+
+
+def dask_arrays(results):
+    """The mean of Dask arrays of normal samples, by pyinit and by Dask's own generator."""
+    ways = list(results[0]["seconds"])
+    header = ["the mean of normal float32, s", "GB", "threads", *ways, "ratio"]
+    rows = [
+        [
+            f"{r['rows']:,} x {r['rows']:,}",
+            number(4e-9 * r["rows"] ** 2),
+            str(r["workers"]),
+            *(number(statistics.median(r["seconds"][way])) for way in ways),
+            f"{r['ratio']:.3f}",
+        ]
+        for r in results
+    ]
+    return markdown(header, rows)
 
 
 def models(result):

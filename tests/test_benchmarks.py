@@ -76,6 +76,18 @@ def test_the_construction_of_models(tmp_path):
     assert "| OPT-175B | 174.6 · 10^9 |" in done.stdout
 
 
+def test_arrays_of_dask(tmp_path):
+    pytest.importorskip("dask.array")
+    command = [sys.executable, ROOT / "benchmarks" / "bench_dask.py", "--rows", "100", "200", "--chunk", "70"]
+    done = subprocess.run(
+        [*command, "--repetitions", "1", "--output", tmp_path / "x.json"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "x.json").read_text())["dask"]
+    assert [(r["rows"], sorted(r["seconds"])) for r in results] == [(n, ["Dask", "ars5", "philox"]) for n in (100, 200)]
+    assert "| 200 x 200 |" in done.stdout
+
+
 @pytest.mark.parametrize("name", peers.PEERS)
 @pytest.mark.filterwarnings("default")  # a peer's own, at its import
 def test_every_case_of_a_peer_writes_its_samples(name):
