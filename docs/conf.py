@@ -1,11 +1,13 @@
 """How Sphinx makes the documentation; `make docs` runs it, with warnings as errors and without a network."""
 
+import os
 import sys
 from pathlib import Path
 
 import pyinit
 
 HERE = Path(__file__).parent
+os.environ.setdefault("KERAS_BACKEND", "torch")
 sys.path.insert(0, str(HERE))  # commands.py and pictures.py
 
 project = "pyinit"

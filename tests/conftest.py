@@ -16,6 +16,7 @@ from pyinit import _core
 
 GENERATORS = tuple(_core.GENERATORS)
 ROOT = Path(__file__).parents[1]
+os.environ.setdefault("KERAS_BACKEND", "jax")  # which the tests need anyhow; Keras reads it when it is imported
 COMPILER = (sysconfig.get_config_var("CC") or "cc").split()[0]
 
 

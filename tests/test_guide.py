@@ -13,11 +13,12 @@ PAGES = sorted(path for path in DOCS.rglob("*.md") if "```python" in path.read_t
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.M | re.S)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # Keras's, of NumPy 2
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_the_code_of_a_page(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    if page.stem == "pytorch":
-        pytest.importorskip("torch")
+    if page.stem in ("pytorch", "keras"):
+        pytest.importorskip({"pytorch": "torch"}.get(page.stem, page.stem))
     text, names = page.read_text(), {"__name__": page.stem}
     for block in BLOCK.finditer(text):
         line = text[: block.start()].count("\n") + 2

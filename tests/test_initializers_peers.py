@@ -1,7 +1,6 @@
 """The initialisers of PyTorch, Keras and JAX beside ours: the same mean, variance and bounds, in their own layouts."""
 
 import math
-import os
 
 import numpy as np
 import pytest
@@ -120,9 +119,6 @@ def test_sparse_as_in_pytorch():
 
 
 def keras_initializers():
-    """Keras on JAX, which the tests need anyhow."""
-    if "KERAS_BACKEND" not in os.environ:
-        os.environ["KERAS_BACKEND"] = "jax"
     return pytest.importorskip("keras").initializers
 
 

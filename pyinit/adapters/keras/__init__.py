@@ -1,0 +1,61 @@
+"""Keras 3: its initializers, under its own names, drawing pyinit's random numbers.
+
+Use them wherever Keras takes an initializer. `FromScheme` makes one of any scheme of `pyinit.initializers`. They work
+with every backend; on PyTorch they fill the tensor where it lies, on JAX each device's part is made by itself if there
+is a layout. Import this module before you load a model that was saved with them.
+"""
+
+try:
+    import keras as _  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "pyinit.adapters.keras needs Keras 3 and a backend: pip install keras, or pyinit with its extra [keras]"
+    ) from error
+
+from pyinit.adapters.keras.classes import (
+    Constant,
+    FromScheme,
+    GlorotNormal,
+    GlorotUniform,
+    HeNormal,
+    HeUniform,
+    Identity,
+    IdentityInitializer,
+    LecunNormal,
+    LecunUniform,
+    Ones,
+    Orthogonal,
+    OrthogonalInitializer,
+    RandomNormal,
+    RandomUniform,
+    TruncatedNormal,
+    VarianceScaling,
+    Zeros,
+)
+from pyinit.adapters.keras.initializer import SchemeInitializer
+
+__all__ = [
+    "Constant",
+    "FromScheme",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "IdentityInitializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "Orthogonal",
+    "OrthogonalInitializer",
+    "RandomNormal",
+    "RandomUniform",
+    "SchemeInitializer",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

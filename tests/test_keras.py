@@ -1,0 +1,33 @@
+"""The Keras adapter on each backend: the cases of keras_cases.py and keras_layouts.py, in processes of their own."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("backend", "cases"), [("torch", "keras_cases.py"), ("jax", "keras_cases.py"), ("jax", "keras_layouts.py")]
+)
+def test_keras(backend, cases, tmp_path):
+    """Keras reads its backend once, when it is imported."""
+    for package in ("keras", backend):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "KERAS_HOME": str(tmp_path),
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": str(HERE.parent),
+    }
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    command += [HERE / cases, f"--basetemp={tmp_path / 'cases'}"]
+    done = subprocess.run(command, env=environment, cwd=HERE.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
