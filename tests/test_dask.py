@@ -1,6 +1,8 @@
 """Dask arrays: the same bits for every chunking and scheduler, arrays larger than any memory, Zarr, and names."""
 
 import math
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -220,3 +222,12 @@ def test_schemes_are_those_of_the_package():
     array = pd.from_scheme(dirac, (6, 4, 3), 0, chunks=(2, 3, 2))
     assert np.array_equal(array.compute(), dirac(np.empty((6, 4, 3), np.float32), None))
     assert math.prod(array.numblocks) > 1
+
+
+def test_without_dask():
+    code = "import sys; sys.modules['dask'] = None; import pyinit.adapters.dask"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip().splitlines()[-1] == (
+        "ImportError: pyinit.adapters.dask needs Dask's arrays: "
+        "pip install 'dask[array]', or pyinit with its extra [dask]"
+    )

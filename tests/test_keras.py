@@ -31,3 +31,12 @@ def test_keras(backend, cases, tmp_path):
     command += [HERE / cases, f"--basetemp={tmp_path / 'cases'}"]
     done = subprocess.run(command, env=environment, cwd=HERE.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_without_keras():
+    code = "import sys; sys.modules['keras'] = None; import pyinit.adapters.keras"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip().splitlines()[-1] == (
+        "ImportError: pyinit.adapters.keras needs Keras 3 and a backend: "
+        "pip install keras, or pyinit with its extra [keras]"
+    )
