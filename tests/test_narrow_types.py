@@ -12,6 +12,7 @@ from evidence import SEED
 from pyinit import Stream, _core
 from pyinit.arrays import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, dtype_of
 from pyinit.distributions import normal, truncated_normal, uniform
+from pyinit.initializers import scheme
 
 ALPHA = 1e-9
 # Whose rounding is compared with: NumPy's and ml_dtypes'.
@@ -248,6 +249,15 @@ def test_ml_dtypes(tier, dtype):
     assert Stream(1).normal((30, 7), dtype).tobytes() == expected.tobytes()
     strided = np.zeros((7, 60), peer)[:, ::2].T
     assert Stream(1).fill_normal(strided).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [d for d in PEERS if d != "float16"])
+@pytest.mark.parametrize("text", ["orthogonal(1.3)", "delta_orthogonal(1.3)", "identity(1.3)", "dirac", "sparse(0.3)"])
+def test_schemes_whose_values_are_encoded(text, dtype):
+    shape = (6, 4, 3) if text in ("delta_orthogonal(1.3)", "dirac") else (6, 4)
+    expected = scheme(text)(np.zeros(shape, np.float32), Stream(1)).astype(PEERS[dtype])
+    for kind in (PEERS[dtype], dtype_of(dtype)):
+        assert scheme(text)(np.zeros(shape, kind), Stream(1)).tobytes() == expected.tobytes()
 
 
 def test_the_records_have_names():
