@@ -11,6 +11,10 @@
 #include "core.h"
 #include "target.h"
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-tree-loop-distribute-patterns") /* or copy_run becomes a call of memcpy */
+#endif
+
 #define TILE_BLOCKS 1024
 #define TILE_COLUMNS 60 /* of runs with gaps: a transposed tile is then about square */
 #define LONG_RUN 256    /* bytes, from which on a run is filled where it lies */
@@ -127,13 +131,35 @@ PYI_COPY_COLUMN(uint16_t)
 PYI_COPY_COLUMN(uint32_t)
 PYI_COPY_COLUMN(uint64_t)
 
+/* Copies a run of less than LONG_RUN bytes: a call for each would cost more than the samples. */
+PYI_INLINE void copy_run(char *to, const char *from, size_t bytes)
+{
+    if (bytes >= 16) {
+        for (size_t i = 0; i < bytes - 16; i += 16)
+            memcpy(to + i, from + i, 16);
+        memcpy(to + bytes - 16, from + bytes - 16, 16);
+    } else if (bytes >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + bytes - 8, from + bytes - 8, 8);
+    } else if (bytes >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + bytes - 4, from + bytes - 4, 4);
+    } else
+        for (size_t i = 0; i < bytes; i++)
+            to[i] = from[i];
+}
+
 /* Copies `rows` x `columns` samples of `size` bytes, a constant, to their places; row i begins at from[i]. */
 PYI_INLINE void copy_tile(const pyi_plan *p, const char *const *from, size_t rows, size_t columns, char *out,
                           const size_t size)
 {
-    if (p->column.stride == (ptrdiff_t)size)
+    const ptrdiff_t stride = p->row.stride; /* a copy, which no store can change */
+    if (columns == 1)
         for (size_t i = 0; i < rows; i++)
-            memcpy(out + (ptrdiff_t)i * p->row.stride, from[i], columns * size);
+            memcpy(out + (ptrdiff_t)i * stride, from[i], size);
+    else if (p->column.stride == (ptrdiff_t)size)
+        for (size_t i = 0; i < rows; i++)
+            copy_run(out + (ptrdiff_t)i * stride, from[i], columns * size);
     else if (p->row.stride == (ptrdiff_t)size)
         for (size_t j = 0; j < columns; j++) {
             char *to = out + (ptrdiff_t)j * p->column.stride;
@@ -167,11 +193,28 @@ static void fill_tile(const pyi_task *task, uint64_t sample, size_t rows, size_t
     const char *from[TILE_BLOCKS];
     size_t count = 0;
 
-    for (size_t i = 0; i < rows; i++, sample += p->row.step) {
-        const uint64_t begin = sample + job->skip, block = begin >> shift, end = ((begin + columns - 1) >> shift) + 1;
-        from[i] = scratch + ((count << shift) + (size_t)(begin - (block << shift))) * size;
-        for (uint64_t b = block; b < end; b++)
-            blocks[count++] = job->block + b;
+    if (p->row.step & (((uint64_t)1 << shift) - 1))
+        for (size_t i = 0; i < rows; i++, sample += p->row.step) {
+            const uint64_t begin = sample + job->skip, block = begin >> shift;
+            const uint64_t end = ((begin + columns - 1) >> shift) + 1;
+            from[i] = scratch + ((count << shift) + (size_t)(begin - (block << shift))) * size;
+            for (uint64_t b = block; b < end; b++)
+                blocks[count++] = job->block + b;
+        }
+    else { /* all rows begin at the same sample of a block, which compilers make loops without branches of */
+        const uint64_t begin = sample + job->skip, block = begin >> shift, step = p->row.step >> shift;
+        const size_t first = (size_t)(begin - (block << shift)), each = ((first + columns - 1) >> shift) + 1;
+        const size_t pitch = (each << shift) * size;
+        for (size_t i = 0; i < rows; i++)
+            from[i] = scratch + first * size + i * pitch;
+        if (each == 1)
+            for (size_t i = 0; i < rows; i++)
+                blocks[i] = job->block + block + i * step;
+        else
+            for (size_t i = 0; i < rows; i++)
+                for (size_t k = 0; k < each; k++)
+                    blocks[i * each + k] = job->block + block + i * step + k;
+        count = rows * each;
     }
     memset(blocks + count, 0, PYI_LARGEST_STEP * sizeof *blocks); /* read, and not used */
     task->kernel(job, &(pyi_part){.blocks = blocks, .listed = count, .scratch = scratch}, NULL);
