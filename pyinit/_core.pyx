@@ -14,6 +14,7 @@ from threading import get_ident, main_thread
 cimport cython
 cimport numpy as cnp
 from cpython.object cimport PyObject, PyTypeObject
+from cpython.pycapsule cimport PyCapsule_New
 from cpython.ref cimport Py_INCREF
 from libc.float cimport DBL_MAX
 from libc.math cimport isnan
@@ -79,6 +80,12 @@ cdef extern from "core.h" nogil:
     pyi_status pyi_fill_checked(const pyi_item *items, size_t n, pyi_place *places, const pyi_options *options)
     int pyi_find_overlap(const pyi_item *items, size_t n, pyi_place *places, size_t *pair)
 
+cdef extern from "xla.h" nogil:
+    ctypedef struct xla_error
+    ctypedef struct xla_call
+    xla_error *pyi_xla_fill(xla_call *call)
+    void pyi_xla_answer(int minor)
+
 include "boundary/tables.pxi"
 include "boundary/streams.pxi"
 include "boundary/distributions.pxi"
@@ -87,4 +94,5 @@ include "boundary/arrays.pxi"
 include "boundary/fills.pxi"
 include "boundary/launches.pxi"
 include "boundary/batches.pxi"
+include "boundary/programs.pxi"
 include "boundary/cython.pxi"

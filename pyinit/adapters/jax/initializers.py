@@ -1,0 +1,328 @@
+"""The functions of `jax.nn.initializers`, with the same names and arguments, drawing pyinit's random numbers.
+
+Each returns an initializer, which is called with ``(key, shape, dtype=None, out_sharding=None)``: for Flax's modules,
+Haiku's, and code of your own, with or without `jax.jit`, `jax.vmap` and shardings. Typed and raw keys are accepted, and
+the key's words are the seed: an initializer's array for ``jax.random.key(7)`` is the one of ``pyinit.Stream(7)``.
+Distributions are those of JAX. `constant`, `ones` and `zeros` are JAX's own functions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+from jax.nn.initializers import constant, ones, zeros
+
+from pyinit import initializers
+from pyinit.adapters.jax.drawing import draw
+from pyinit.initializers import Orthogonal, Scheme, VarianceScaling
+
+__all__ = [
+    "constant",
+    "delta_orthogonal",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "ones",
+    "orthogonal",
+    "truncated_normal",
+    "uniform",
+    "variance_scaling",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]
+
+Axes = int | Sequence[int]
+Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
+Distribution = Literal["truncated_normal", "normal", "uniform"]
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """A function of a key and a shape. It compares and hashes by value, prints and pickles.
+
+    Parameters
+    ----------
+    scheme : Scheme
+    dtype : dtype, optional
+        That of the arrays, unless a call says another; None: JAX's default.
+    """
+
+    scheme: Scheme
+    dtype: Any = None
+
+    def __call__(self, key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> jax.Array:
+        """Return a new array.
+
+        Parameters
+        ----------
+        key : key
+            Typed, such as ``jax.random.key(0)``, or raw.
+        shape : sequence of int
+        dtype : dtype, optional
+            float32, bfloat16, float16, float8_e4m3fn, float8_e5m2, float64 with JAX's 64-bit types, and for normal
+            samples complex.
+        out_sharding : Sharding or PartitionSpec, optional
+            Each device makes its own part, of the same bits.
+
+        Returns
+        -------
+        jax.Array
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument has a wrong type or value, or the initializer does not suit the shape.
+        """
+        scheme, dtype = self.of(tuple(shape)), self.dtype if dtype is None else dtype
+        return draw(scheme, key, shape, dtype, out_sharding=out_sharding)
+
+    def of(self, shape: tuple[int, ...]) -> Scheme:
+        """Return the scheme for a shape."""
+        return self.scheme
+
+
+@dataclass(frozen=True)
+class FanInitializer(Initializer):
+    """One whose variance depends on the fans, which `in_axis`, `out_axis` and `batch_axis` tell."""
+
+    in_axis: tuple[int, ...] = (-2,)
+    out_axis: tuple[int, ...] = (-1,)
+    batch_axis: tuple[int, ...] = ()
+
+    def of(self, shape: tuple[int, ...]) -> Scheme:
+        # A matrix of as many inputs and outputs has the same fans.
+        return self.scheme.resolve(self.fans(shape))
+
+    def fans(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Return fan_in and fan_out of a shape."""
+        for axis in (*self.in_axis, *self.out_axis, *self.batch_axis):
+            if not -len(shape) <= axis < len(shape):
+                raise ValueError(
+                    f"in_axis, out_axis and batch_axis must be axes of the array: of shape {shape} there is no {axis}"
+                )
+        if not (all_ := math.prod(shape)):
+            return 1, 1
+        ins, outs, batch = (
+            math.prod(shape[i] for i in axes) for axes in (self.in_axis, self.out_axis, self.batch_axis)
+        )
+        if all_ % (outs * batch) or all_ % (ins * batch):
+            raise ValueError("batch_axis must not be one of in_axis and out_axis")
+        return all_ // (outs * batch), all_ // (ins * batch)
+
+
+@dataclass(frozen=True)
+class ColumnInitializer(Initializer):
+    """An orthogonal one, whose columns lie along the last axis or the first."""
+
+    scheme: Orthogonal
+    column_axis: int = -1
+
+    def of(self, shape: tuple[int, ...]) -> Scheme:
+        if self.column_axis in (-1, len(shape) - 1):
+            return initializers.orthogonal(self.scheme.gain, "in_out")
+        if self.column_axis in (0, -len(shape)):
+            return self.scheme
+        raise ValueError(f"column_axis must be the last axis or the first; got {self.column_axis} for shape {shape}")
+
+
+def axes(value: Axes) -> tuple[int, ...]:
+    """Return axes as a tuple."""
+    return (value,) if isinstance(value, int) else tuple(value)
+
+
+def normal(stddev: float = 1e-2, dtype: Any = None) -> Initializer:
+    """Return an initializer of normal samples.
+
+    Parameters
+    ----------
+    stddev : float
+        At least 0.
+    dtype : dtype, optional
+        Unless a call says another; None: JAX's default.
+
+    Returns
+    -------
+    callable
+        Of ``(key, shape, dtype=None, out_sharding=None)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number or out of range.
+
+    Examples
+    --------
+    >>> weights = normal(1.0)(jax.random.key(7), (3, 4))
+    >>> bool((weights == pyinit.Stream(7).normal((3, 4))).all())
+    True
+    """
+    return Initializer(initializers.normal(0.0, stddev), dtype)
+
+
+def uniform(scale: float = 1e-2, dtype: Any = None) -> Initializer:
+    """Return an initializer of uniform samples of [0, scale); the rest is as for `normal`.
+
+    Examples
+    --------
+    >>> bool(uniform(2.0)(jax.random.key(0), (1000,)).max() < 2)
+    True
+    """
+    return Initializer(initializers.uniform(0.0, scale), dtype)
+
+
+def truncated_normal(stddev: float = 1e-2, dtype: Any = None, lower: float = -2.0, upper: float = 2.0) -> Initializer:
+    """Return an initializer of normal samples between two bounds; the rest is as for `normal`.
+
+    Parameters
+    ----------
+    stddev : float
+        Of the distribution before it is truncated; that of the samples is smaller.
+    dtype : dtype, optional
+    lower, upper : float
+        In standard deviations.
+
+    Examples
+    --------
+    >>> bool(abs(truncated_normal(0.5)(jax.random.key(0), (1000,))).max() <= 1)
+    True
+    """
+    return Initializer(initializers.truncated_normal(0.0, stddev, lower, upper), dtype)
+
+
+def variance_scaling(
+    scale: float,
+    mode: Mode,
+    distribution: Distribution,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+    dtype: Any = None,
+) -> Initializer:
+    """Return an initializer of a variance of `scale` divided by a fan.
+
+    Parameters
+    ----------
+    scale : float
+        At least 0.
+    mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}
+        What divides: the inputs of a unit, the outputs that an input reaches, or one of their means.
+    distribution : {"truncated_normal", "normal", "uniform"}
+        The truncated one is cut at two standard deviations and made wider, so that its samples have that variance.
+    in_axis, out_axis, batch_axis : int or sequence of int
+        The axes of inputs and outputs, and of arrays that stand side by side. All others are of a kernel.
+    dtype : dtype, optional
+
+    Returns
+    -------
+    callable
+        As of `normal`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type or out of range. The initializer raises ValueError for a shape that lacks
+        one of the axes.
+
+    Examples
+    --------
+    >>> init = variance_scaling(2.0, "fan_in", "normal")
+    >>> init(jax.random.key(0), (800, 100)).std().round(3).item()
+    0.05000000074505806
+    """
+    scheme = VarianceScaling(scale, mode, distribution, layout="in_out")
+    return FanInitializer(scheme, dtype, axes(in_axis), axes(out_axis), axes(batch_axis))
+
+
+def glorot_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: Any = None) -> Initializer:
+    """Return ``variance_scaling(1.0, "fan_avg", "uniform")`` with such axes."""
+    return variance_scaling(1.0, "fan_avg", "uniform", in_axis, out_axis, batch_axis, dtype)
+
+
+def glorot_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: Any = None) -> Initializer:
+    """Return ``variance_scaling(1.0, "fan_avg", "truncated_normal")`` with such axes."""
+    return variance_scaling(1.0, "fan_avg", "truncated_normal", in_axis, out_axis, batch_axis, dtype)
+
+
+def lecun_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: Any = None) -> Initializer:
+    """Return ``variance_scaling(1.0, "fan_in", "uniform")`` with such axes."""
+    return variance_scaling(1.0, "fan_in", "uniform", in_axis, out_axis, batch_axis, dtype)
+
+
+def lecun_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: Any = None) -> Initializer:
+    """Return ``variance_scaling(1.0, "fan_in", "truncated_normal")`` with such axes."""
+    return variance_scaling(1.0, "fan_in", "truncated_normal", in_axis, out_axis, batch_axis, dtype)
+
+
+def he_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: Any = None) -> Initializer:
+    """Return ``variance_scaling(2.0, "fan_in", "uniform")`` with such axes."""
+    return variance_scaling(2.0, "fan_in", "uniform", in_axis, out_axis, batch_axis, dtype)
+
+
+def he_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: Any = None) -> Initializer:
+    """Return ``variance_scaling(2.0, "fan_in", "truncated_normal")`` with such axes."""
+    return variance_scaling(2.0, "fan_in", "truncated_normal", in_axis, out_axis, batch_axis, dtype)
+
+
+def orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """Return an initializer of random orthogonal matrices, uniformly distributed.
+
+    Parameters
+    ----------
+    scale : float
+        A factor on the matrix.
+    column_axis : int
+        The axis along which the columns lie, the last or the first; all others together are the rows.
+    dtype : dtype, optional
+
+    Returns
+    -------
+    callable
+        As of `normal`. The decomposition is NumPy's; inside `jax.jit` it runs in a callback on the host.
+
+    Examples
+    --------
+    >>> w = orthogonal()(jax.random.key(0), (8, 3))
+    >>> bool(abs(w.T @ w - jax.numpy.eye(3)).max() < 1e-5)
+    True
+    """
+    return ColumnInitializer(initializers.orthogonal(scale, "out_in"), dtype, column_axis)
+
+
+def delta_orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """Return an initializer of convolutions' kernels: zeros, and an orthogonal matrix in the middle.
+
+    Parameters
+    ----------
+    scale : float
+        A factor on the matrix.
+    column_axis : int
+        Either axis of the matrix, whose distribution does not depend on it.
+    dtype : dtype, optional
+
+    Returns
+    -------
+    callable
+        As of `normal`, for shapes ``(*kernel, in, out)`` with 1 to 3 axes of the kernel and `in` at most `out`.
+
+    Examples
+    --------
+    >>> w = delta_orthogonal()(jax.random.key(0), (3, 2, 4))
+    >>> bool(abs(w[1] @ w[1].T - jax.numpy.eye(2)).max() < 1e-5), w[0].any().item()
+    (True, False)
+    """
+    return Initializer(initializers.delta_orthogonal(scale, "in_out"), dtype)
+
+
+xavier_uniform, xavier_normal = glorot_uniform, glorot_normal
+kaiming_uniform, kaiming_normal = he_uniform, he_normal

@@ -1,0 +1,95 @@
+"""Random arrays from a key: `normal`, `uniform` and `truncated_normal`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+
+from pyinit import initializers
+from pyinit.adapters.jax.drawing import draw
+
+__all__ = ["normal", "truncated_normal", "uniform"]
+
+
+def normal(
+    key: Any, shape: Any = (), dtype: Any = None, mean: float = 0.0, std: float = 1.0, **placement: Any
+) -> jax.Array:
+    """Return an array of normal samples.
+
+    Parameters
+    ----------
+    key : key
+        Typed, such as ``jax.random.key(0)``, or raw. Its words are the seed.
+    shape : int or sequence of int
+    dtype : dtype, optional
+        float32, bfloat16, float16, float8_e4m3fn, float8_e5m2, or float64 with JAX's 64-bit types. Complex ones too, if
+        the mean is 0: the real and imaginary parts then have half the variance each. None: JAX's default.
+    mean, std : float
+        `std` must be at least 0.
+    out_sharding : Sharding or PartitionSpec, optional
+        Where the array lies; a PartitionSpec is one of the mesh that `jax.set_mesh` set.
+    global_shape : sequence of int, optional
+        The array is a block of a tensor of this shape, and has the bits of that part of it. None: it is the whole.
+    offset : sequence of int, or array of integers, optional
+        Where in the tensor the block begins, in `jax.shard_map` say; it may be traced. None: at its first element.
+    generator : {"philox", "ars5"}
+        Of `pyinit.Stream`.
+
+    Returns
+    -------
+    jax.Array
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has a wrong type or value.
+
+    Examples
+    --------
+    >>> whole = normal(jax.random.key(7), (4, 6))
+    >>> block = normal(jax.random.key(7), (4, 2), global_shape=(4, 6), offset=(0, 3))
+    >>> bool((block == whole[:, 3:5]).all()), bool((whole == pyinit.Stream(7).normal((4, 6))).all())
+    (True, True)
+    """
+    return draw(initializers.normal(mean, std), key, shape, dtype, **placement)
+
+
+def uniform(
+    key: Any, shape: Any = (), dtype: Any = None, low: float = 0.0, high: float = 1.0, **placement: Any
+) -> jax.Array:
+    """Return an array of uniform samples of [low, high); the other arguments are those of `normal`.
+
+    Examples
+    --------
+    >>> uniform(jax.random.key(0), 2, low=-1.0).shape
+    (2,)
+    """
+    return draw(initializers.uniform(low, high), key, shape, dtype, **placement)
+
+
+def truncated_normal(
+    key: Any,
+    shape: Any = (),
+    dtype: Any = None,
+    mean: float = 0.0,
+    std: float = 1.0,
+    lower: float = -2.0,
+    upper: float = 2.0,
+    **placement: Any,
+) -> jax.Array:
+    """Return an array of normal samples between two bounds; the other arguments are those of `normal`.
+
+    Parameters
+    ----------
+    mean, std : float
+        Of the distribution before it is truncated.
+    lower, upper : float
+        In standard deviations from the mean.
+
+    Examples
+    --------
+    >>> bool(abs(truncated_normal(jax.random.key(0), 1000, std=3.0)).max() <= 6)
+    True
+    """
+    return draw(initializers.truncated_normal(mean, std, lower, upper), key, shape, dtype, **placement)
