@@ -14,6 +14,9 @@ import pytest
 import pyinit
 from pyinit import _core
 
+# JAX makes a CPU look like eight devices, for the tests of shardings, if it is told before it starts.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+
 GENERATORS = tuple(_core.GENERATORS)
 ROOT = Path(__file__).parents[1]
 os.environ.setdefault("KERAS_BACKEND", "jax")  # which the tests need anyhow; Keras reads it when it is imported

@@ -82,7 +82,7 @@ def draw(
     words = key_words(key)
     if isinstance(words, jax.core.Tracer) or isinstance(offset, jax.core.Tracer):
         return constrained(traced(Fill(scheme, generator, dtype, shape, whole), words, offset), out_sharding)
-    origin = (0,) * len(shape) if offset is None else checked_shape(np.asarray(offset).tolist())
+    origin = (0,) * len(shape) if offset is None else tuple(check_offset(np.asarray(offset), shape).tolist())
     new = NewArray(shape, dtype, out_sharding)
     fill(new.parameters(None, scheme, whole, origin), stream_of(np.asarray(words), generator))
     return new.array()
@@ -94,9 +94,14 @@ def traced(fill: Fill, words: jax.Array, offset: Any) -> jax.Array:
         vector = Fill(fill.scheme, fill.generator, fill.dtype, (1,), (1,))
         return program(vector)(words, jnp.zeros(1, jnp.uint32)).reshape(())
     start = jnp.zeros(len(fill.shape), jnp.uint32) if offset is None else jnp.asarray(offset).astype(jnp.uint32)
-    if start.shape != (len(fill.shape),):
-        raise ValueError(f"offset must have one number for each dimension of {fill.shape}; got shape {start.shape}")
-    return program(fill)(words, start)
+    return program(fill)(words, check_offset(start, fill.shape))
+
+
+def check_offset(offset: Any, shape: tuple[int, ...]) -> Any:
+    """Return an offset, or raise ValueError if it does not have a number for each dimension."""
+    if offset.shape != (len(shape),):
+        raise ValueError(f"offset must have one number for each dimension of {shape}; got shape {offset.shape}")
+    return offset
 
 
 def constrained(array: jax.Array, out_sharding: Any) -> jax.Array:
