@@ -1,7 +1,6 @@
 /* The fill that a program of XLA's calls, JAX's for instance: see xla.h. */
 #include "xla.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core.h"
@@ -151,26 +150,36 @@ static int is_whole(const pyi_window *window)
     return 1;
 }
 
-static pyi_status fill(const request *r, pyi_item *items, pyi_place *places, pyi_window *windows, size_t *rest)
+/* Elements of the batch that are filled together, and the numbers that their windows may take. */
+#define TOGETHER 64
+#define NUMBERS (TOGETHER * 4 * 16)
+
+/* Fills some elements of the batch, from `first` on. */
+static pyi_status fill(const request *r, size_t first, size_t count)
 {
+    pyi_item items[TOGETHER];
+    pyi_place places[TOGETHER];
+    pyi_window windows[TOGETHER];
+    size_t numbers[NUMBERS];
     const size_t words = (size_t)r->key->dims[r->key->rank - 1];
     const uint32_t *keys = r->key->data, *offsets = r->offset->data;
-    char *out = r->out->data;
-    for (size_t i = 0; i < r->batches; i++) {
+    for (size_t i = 0; i < count; i++) {
+        const size_t element = first + i;
         int is_cut;
-        const size_t bytes = set_window(&windows[i], rest + 4 * i * r->ndim, r, offsets + i * r->ndim, &is_cut);
+        const size_t bytes =
+            set_window(&windows[i], numbers + 4 * i * r->ndim, r, offsets + element * r->ndim, &is_cut);
+        char *out = (char *)r->out->data + element * bytes;
         items[i] = (pyi_item){.distribution = {.sampler = (pyi_sampler)*r->sampler}, .dtype = r->dtype, .out = out};
         memcpy(items[i].distribution.parameters, r->parameters, sizeof items[i].distribution.parameters);
-        set_stream(&items[i].stream, (pyi_generator)*r->generator, keys + i * words, words);
+        set_stream(&items[i].stream, (pyi_generator)*r->generator, keys + element * words, words);
         if (is_cut)
             memset(out, 0, bytes);
         if (!is_cut && is_whole(&windows[i]))
             items[i].count = bytes / pyi_sample_bytes(r->dtype);
         else
             items[i].window = &windows[i];
-        out += bytes;
     }
-    return pyi_fill_many(items, r->batches, places, NULL, NULL);
+    return pyi_fill_many(items, count, places, NULL, NULL);
 }
 
 /* Whether the structures inside a call's have the sizes of those in xla.h. */
@@ -198,16 +207,11 @@ xla_error *pyi_xla_fill(xla_call *call)
     const char *wrong = read_call(call, &r);
     if (wrong)
         return refuse(call, XLA_INVALID_ARGUMENT, wrong);
-    if (!r.batches)
-        return NULL;
-    const size_t each = sizeof(pyi_item) + sizeof(pyi_place) + sizeof(pyi_window) + 4 * r.ndim * sizeof(size_t);
-    pyi_item *items = malloc(r.batches * each);
-    if (!items)
-        return refuse(call, XLA_RESOURCE_EXHAUSTED, "pyinit: no memory for the list of a batch");
-    pyi_place *places = (pyi_place *)(items + r.batches);
-    pyi_window *windows = (pyi_window *)(places + r.batches);
-    const pyi_status status = fill(&r, items, places, windows, (size_t *)(windows + r.batches));
-    free(items);
+    const size_t fitting = r.ndim ? NUMBERS / (4 * r.ndim) : TOGETHER;
+    const size_t together = fitting < TOGETHER ? fitting : TOGETHER;
+    pyi_status status = PYI_OK;
+    for (size_t i = 0; i < r.batches && status == PYI_OK; i += together)
+        status = fill(&r, i, r.batches - i < together ? r.batches - i : together);
     if (status == PYI_BAD_VALUE)
         return refuse(call, XLA_INVALID_ARGUMENT, "pyinit: a parameter or a shape is out of range");
     return status == PYI_OK ? NULL : refuse(call, XLA_INTERNAL, "pyinit: the fill did not end well");

@@ -17,7 +17,7 @@ enum { XLA_BUFFER = 1 }; /* of arguments and results */
 enum { XLA_ARRAY = 1, XLA_SCALAR = 3 };
 enum { XLA_METADATA = 1 };
 enum { XLA_EXECUTE = 3 };
-enum { XLA_INVALID_ARGUMENT = 3, XLA_RESOURCE_EXHAUSTED = 8, XLA_INTERNAL = 13 };
+enum { XLA_INVALID_ARGUMENT = 3, XLA_INTERNAL = 13 };
 
 typedef enum {
     XLA_S64 = 5,

@@ -97,6 +97,16 @@ def test_a_program_makes_the_stream_of_its_key(words, generator, dtype, scheme, 
     assert np.asarray(made).tobytes() == expected[offset[0] :, offset[1] :].tobytes()
 
 
+@pytest.mark.parametrize("ndim", [1, 3, 17, 30])
+def test_batches_of_more_keys_than_are_filled_together(ndim):
+    keys = jax.random.split(jax.random.key(4), 150)
+    shape = (2,) * min(ndim, 3) + (1,) * (ndim - min(ndim, 3))
+    fill = fill_of(initializers.uniform(), shape, whole=(3, *shape[1:]))
+    made = jax.vmap(lambda key: program(fill)(key_words(key), np.array([1] + [0] * (ndim - 1), np.uint32)))(keys)
+    for key, array in zip(keys, np.asarray(made)):
+        assert np.array_equal(array, stream_of(np.asarray(key_words(key))).uniform((3, *shape[1:]))[1:])
+
+
 @pytest.mark.parametrize("impl", ["threefry2x32", "rbg", "unsafe_rbg"])
 def test_a_new_key_is_the_root_stream_of_its_seed(impl):
     for seed in (0, 7, 2**31 - 1):
