@@ -41,6 +41,8 @@ def tables(result):
         parts = [torch_models(result["torch"]), *without_memory(result["without_memory"])]
     elif "dask" in result:
         parts = [dask_arrays(result["dask"])]
+    elif "jax" in result:
+        parts = [jax_arrays(result["jax"])]
     elif "calls" in result:
         rows = [[what, number(1e6 * seconds)] for what, seconds in result["calls"].items()]
         parts = [markdown(["what a call costs on the host", "us"], rows)]
@@ -78,6 +80,22 @@ def torch_models(results):
         not_drawing = f"{100 * none / plain:.1f}% / {100 * built / fast:.0f}%"
         row = [f"{r['parameters'] / 1e6:,.0f} M", number(plain), number(fast), f"{r['ratio']:.3f}", not_drawing]
         rows.append([f"{r['model']}, {r['dtype']}", *row, number(none), number(deferred)])
+    return markdown(header, rows)
+
+
+def jax_arrays(results):
+    """Random arrays in JAX: by its own generators, and by pyinit."""
+    ways = list(results[0]["seconds"])
+    header = ["ms", "elements", *ways, *(f"{way}, times as fast" for way in results[0]["times_as_fast"])]
+    rows = [
+        [
+            r["what"],
+            f"{r['elements']:,}",
+            *(number(1e3 * statistics.median(r["seconds"][way])) for way in ways),
+            *(f"{ratio:.1f}" for ratio in r["times_as_fast"].values()),
+        ]
+        for r in results
+    ]
     return markdown(header, rows)
 
 

@@ -88,6 +88,19 @@ def test_arrays_of_dask(tmp_path):
     assert "| 200 x 200 |" in done.stdout
 
 
+def test_bench_jax(tmp_path):
+    pytest.importorskip("jax", minversion="0.9")
+    command = [sys.executable, ROOT / "benchmarks" / "bench_jax.py", "--elements", "1000", "--layers", "1"]
+    done = subprocess.run(
+        [*command, "--repetitions", "2", "--output", tmp_path / "x.json"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "x.json").read_text())["jax"]
+    assert [r["what"] for r in results][:2] == ["normal float32", "uniform float32"]
+    assert all(len(seconds) == 2 and min(seconds) > 0 for r in results for seconds in r["seconds"].values())
+    assert "| normal bfloat16 | 1,000 |" in done.stdout
+
+
 @pytest.mark.parametrize("name", peers.PEERS)
 @pytest.mark.filterwarnings("default")  # a peer's own, at its import
 def test_every_case_of_a_peer_writes_its_samples(name):

@@ -136,6 +136,18 @@ def test_mpi(tmp_path, mpi, processes):
     assert done.stdout == f"{processes} processes: {digest}\n"
 
 
+def test_jax(tmp_path):
+    pytest.importorskip("jax", minversion="0.9")
+    pytest.importorskip("equinox")
+    folder = shutil.copytree(EXAMPLES / "jax", tmp_path / "jax")
+    done = python(folder, "train.py")
+    assert done.returncode == 0, done.stderr
+    size, loss = done.stdout.strip().splitlines()
+    assert size == "345,168 weights from seed 0"
+    before, after = map(float, re.findall(r"[\d.]+", loss))
+    assert after < 0.2 * before
+
+
 def test_the_folder_of_the_headers():
     assert {"pyinit.h", "philox.h", "simd_scalar.h"} <= set(os.listdir(pyinit.get_include()))
 

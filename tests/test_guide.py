@@ -9,6 +9,8 @@ import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "```python" in path.read_text())
+# What a page needs beyond the packages of the tests.
+PACKAGES = {"pytorch": ["torch"], "jax": ["jax", "flax", "equinox"], "keras": ["keras"]}
 # A block of Python, and the block of text right below it, which is what it prints.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.M | re.S)
 
@@ -17,8 +19,8 @@ BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.M | r
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_the_code_of_a_page(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    if page.stem in ("pytorch", "keras"):
-        pytest.importorskip({"pytorch": "torch"}.get(page.stem, page.stem))
+    for package in PACKAGES.get(page.stem, ()):
+        pytest.importorskip(package)
     text, names = page.read_text(), {"__name__": page.stem}
     for block in BLOCK.finditer(text):
         line = text[: block.start()].count("\n") + 2

@@ -38,7 +38,7 @@ class OnGPU:
     """An array on a GPU of a type that NumPy lacks: integers of its size, under its name."""
 
     def __init__(self, memory: Any, dtype: np.dtype[Any]) -> None:
-        self.memory, self.dtype = memory, dtype.name
+        self.memory, self.dtype, self.shape = memory, dtype.name, memory.shape
         self.__cuda_array_interface__ = memory.__cuda_array_interface__
 
 
@@ -120,9 +120,13 @@ class NewArray:
         self, name: str | None, scheme: Any, whole: tuple[int, ...] | None = None, offset: tuple[int, ...] | None = None
     ) -> Iterator[Parameter]:
         """Yield what is to be filled. The array may itself be a block, at `offset`, of a tensor of shape `whole`."""
+        tensor = whole or self.shape
         for (_, box), buffer in self.buffers.items():
-            start = tuple(begin + first for (begin, _), first in zip(box, offset or (0,) * len(box)))
-            yield Parameter(name, buffer, scheme, whole or self.shape, start)
+            if buffer.shape == tensor and not any(offset or ()):  # which is filled faster if it is not called a block
+                yield Parameter(name, buffer, scheme)
+            else:
+                start = tuple(begin + first for (begin, _), first in zip(box, offset or (0,) * len(box)))
+                yield Parameter(name, buffer, scheme, tensor, start)
 
     def array(self) -> jax.Array:
         """Hand the buffers over to JAX; they must not be written afterwards."""
