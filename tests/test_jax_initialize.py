@@ -80,6 +80,15 @@ def test_torch_has_the_same_weights():
     assert np.array_equal(made["2"]["weight"].astype(np.float32), model[2].weight.detach().float().numpy())
 
 
+def test_64_bit_leaves_are_32_bit_ones_as_elsewhere_in_jax():
+    made = pj.initialize({"w": np.zeros((2, 3)), "n": np.zeros(2, int)}, 5, {"w": "normal", "n": "ones"})
+    assert np.array_equal(made["w"], Stream(5).child("w").normal((2, 3)))
+    assert made["n"].dtype == np.int32
+    with jax.enable_x64(True):
+        wide = pj.initialize({"w": np.zeros((2, 3))}, 5, {"w": "normal"})["w"]
+    assert np.array_equal(wide, Stream(5).child("w").normal((2, 3), np.float64))
+
+
 @pytest.mark.parametrize("spec", [P(), P("x"), P("x", "y"), P(None, ("x", "y")), P("y", "x")], ids=str)
 def test_every_sharding_has_the_same_bits(spec):
     shardings = jax.tree.map(

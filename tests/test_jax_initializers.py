@@ -221,6 +221,7 @@ def test_orthogonal_matrices():
         (lambda key: pj.normal(key, (5,), generator="mt"), ValueError, "generator must be one of philox"),
         (lambda key: pj.normal(key, (5,), global_shape=(4,)), ValueError, "global_shape must contain"),
         (lambda key: pj.normal(key, (5,), global_shape=(8,), offset=(4,)), ValueError, "inside"),
+        (lambda key: jax.eval_shape(lambda k: pj.normal(k, (5,), global_shape=1 << 32), key), ValueError, r"2\*\*32"),
         (lambda key: pj.normal(key, (5,), offset=(1,)), ValueError, "inside"),
         (lambda key: pj.normal(key, (5,), global_shape=(8,), offset=(1, 2)), ValueError, "one number for each"),
         (lambda key: jax.jit(lambda n: pj.normal(key, (5,), offset=n))(jnp.arange(2)), ValueError, "one number for"),

@@ -93,6 +93,8 @@ def traced(fill: Fill, words: jax.Array, offset: Any) -> jax.Array:
     if not fill.shape:  # XLA has no empty attribute
         vector = Fill(fill.scheme, fill.generator, fill.dtype, (1,), (1,))
         return program(vector)(words, jnp.zeros(1, jnp.uint32)).reshape(())
+    if max(fill.global_shape) >= 1 << 32:
+        raise ValueError(f"in a program, an axis must have fewer than 2**32 elements; got {fill.global_shape}")
     start = jnp.zeros(len(fill.shape), jnp.uint32) if offset is None else jnp.asarray(offset).astype(jnp.uint32)
     return program(fill)(words, check_offset(start, fill.shape))
 
@@ -108,8 +110,7 @@ def constrained(array: jax.Array, out_sharding: Any) -> jax.Array:
     """Ask for a sharding of an array in the program that is being traced."""
     if out_sharding is None:
         return array
-    mesh = getattr(out_sharding, "mesh", None) or jax.sharding.get_abstract_mesh()
-    explicit = jax.sharding.AxisType.Explicit in mesh.axis_types if mesh.axis_names else False
-    if explicit:
+    mesh = out_sharding.mesh if hasattr(out_sharding, "mesh") else jax.sharding.get_abstract_mesh()
+    if jax.sharding.AxisType.Explicit in mesh.axis_types:
         return jax.sharding.reshard(array, out_sharding)
     return jax.lax.with_sharding_constraint(array, out_sharding)

@@ -8,17 +8,13 @@ Distributions are those of JAX. `constant`, `ones` and `zeros` are JAX's own fun
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
-import jax
 from jax.nn.initializers import constant, ones, zeros
 
 from pyinit import initializers
-from pyinit.adapters.jax.drawing import draw
-from pyinit.initializers import Orthogonal, Scheme, VarianceScaling
+from pyinit.adapters.jax.kinds import Axes, ColumnInitializer, FanInitializer, Initializer, axes
+from pyinit.initializers import VarianceScaling
 
 __all__ = [
     "constant",
@@ -42,103 +38,8 @@ __all__ = [
     "zeros",
 ]
 
-Axes = int | Sequence[int]
 Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
 Distribution = Literal["truncated_normal", "normal", "uniform"]
-
-
-@dataclass(frozen=True)
-class Initializer:
-    """A function of a key and a shape. It compares and hashes by value, prints and pickles.
-
-    Parameters
-    ----------
-    scheme : Scheme
-    dtype : dtype, optional
-        That of the arrays, unless a call says another; None: JAX's default.
-    """
-
-    scheme: Scheme
-    dtype: Any = None
-
-    def __call__(self, key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> jax.Array:
-        """Return a new array.
-
-        Parameters
-        ----------
-        key : key
-            Typed, such as ``jax.random.key(0)``, or raw.
-        shape : sequence of int
-        dtype : dtype, optional
-            float32, bfloat16, float16, float8_e4m3fn, float8_e5m2, float64 with JAX's 64-bit types, and for normal
-            samples complex.
-        out_sharding : Sharding or PartitionSpec, optional
-            Each device makes its own part, of the same bits.
-
-        Returns
-        -------
-        jax.Array
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument has a wrong type or value, or the initializer does not suit the shape.
-        """
-        scheme, dtype = self.of(tuple(shape)), self.dtype if dtype is None else dtype
-        return draw(scheme, key, shape, dtype, out_sharding=out_sharding)
-
-    def of(self, shape: tuple[int, ...]) -> Scheme:
-        """Return the scheme for a shape."""
-        return self.scheme
-
-
-@dataclass(frozen=True)
-class FanInitializer(Initializer):
-    """One whose variance depends on the fans, which `in_axis`, `out_axis` and `batch_axis` tell."""
-
-    in_axis: tuple[int, ...] = (-2,)
-    out_axis: tuple[int, ...] = (-1,)
-    batch_axis: tuple[int, ...] = ()
-
-    def of(self, shape: tuple[int, ...]) -> Scheme:
-        # A matrix of as many inputs and outputs has the same fans.
-        return self.scheme.resolve(self.fans(shape))
-
-    def fans(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """Return fan_in and fan_out of a shape."""
-        for axis in (*self.in_axis, *self.out_axis, *self.batch_axis):
-            if not -len(shape) <= axis < len(shape):
-                raise ValueError(
-                    f"in_axis, out_axis and batch_axis must be axes of the array: of shape {shape} there is no {axis}"
-                )
-        if not (all_ := math.prod(shape)):
-            return 1, 1
-        ins, outs, batch = (
-            math.prod(shape[i] for i in axes) for axes in (self.in_axis, self.out_axis, self.batch_axis)
-        )
-        if all_ % (outs * batch) or all_ % (ins * batch):
-            raise ValueError("batch_axis must not be one of in_axis and out_axis")
-        return all_ // (outs * batch), all_ // (ins * batch)
-
-
-@dataclass(frozen=True)
-class ColumnInitializer(Initializer):
-    """An orthogonal one, whose columns lie along the last axis or the first."""
-
-    scheme: Orthogonal
-    column_axis: int = -1
-
-    def of(self, shape: tuple[int, ...]) -> Scheme:
-        if self.column_axis in (-1, len(shape) - 1):
-            return initializers.orthogonal(self.scheme.gain, "in_out")
-        if self.column_axis in (0, -len(shape)):
-            return self.scheme
-        raise ValueError(f"column_axis must be the last axis or the first; got {self.column_axis} for shape {shape}")
-
-
-def axes(value: Axes) -> tuple[int, ...]:
-    """Return axes as a tuple."""
-    return (value,) if isinstance(value, int) else tuple(value)
 
 
 def normal(stddev: float = 1e-2, dtype: Any = None) -> Initializer:
@@ -163,6 +64,7 @@ def normal(stddev: float = 1e-2, dtype: Any = None) -> Initializer:
 
     Examples
     --------
+    >>> import jax
     >>> weights = normal(1.0)(jax.random.key(7), (3, 4))
     >>> bool((weights == pyinit.Stream(7).normal((3, 4))).all())
     True
@@ -175,6 +77,7 @@ def uniform(scale: float = 1e-2, dtype: Any = None) -> Initializer:
 
     Examples
     --------
+    >>> import jax
     >>> bool(uniform(2.0)(jax.random.key(0), (1000,)).max() < 2)
     True
     """
@@ -194,6 +97,7 @@ def truncated_normal(stddev: float = 1e-2, dtype: Any = None, lower: float = -2.
 
     Examples
     --------
+    >>> import jax
     >>> bool(abs(truncated_normal(0.5)(jax.random.key(0), (1000,))).max() <= 1)
     True
     """
@@ -236,6 +140,7 @@ def variance_scaling(
 
     Examples
     --------
+    >>> import jax
     >>> init = variance_scaling(2.0, "fan_in", "normal")
     >>> init(jax.random.key(0), (800, 100)).std().round(3).item()
     0.05000000074505806
@@ -292,6 +197,7 @@ def orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: Any = None) -> 
 
     Examples
     --------
+    >>> import jax
     >>> w = orthogonal()(jax.random.key(0), (8, 3))
     >>> bool(abs(w.T @ w - jax.numpy.eye(3)).max() < 1e-5)
     True
@@ -317,6 +223,7 @@ def delta_orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: Any = Non
 
     Examples
     --------
+    >>> import jax
     >>> w = delta_orthogonal()(jax.random.key(0), (3, 2, 4))
     >>> bool(abs(w[1] @ w[1].T - jax.numpy.eye(2)).max() < 1e-5), w[0].any().item()
     (True, False)

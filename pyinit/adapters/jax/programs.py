@@ -69,7 +69,7 @@ def program(fill: Fill) -> Callable[..., jax.Array]:
 
     @custom_vmap
     def run(words: jax.Array, offset: jax.Array) -> jax.Array:
-        if fill.scheme.distribution_in(fill.dtype) is None:
+        if fill.scheme.distribution_in(fill.dtype) is None or not is_registered():
             return call_back(fill, words, offset)
         return jax.lax.platform_dependent(
             words, offset, cpu=partial(on_all_devices, fill), default=partial(call_back, fill)
@@ -87,8 +87,11 @@ def program(fill: Fill) -> Callable[..., jax.Array]:
 
 @cache
 def is_registered() -> bool:
-    """Make the C core known to XLA; False if XLA does not take a version of the interface that the core knows."""
-    jax.local_devices(backend="cpu")  # before which XLA would not yet say what it thinks of the version
+    """Make the C core known to XLA; False if there is no CPU, or XLA takes no version that the core knows."""
+    try:
+        jax.local_devices(backend="cpu")  # before which XLA would not yet say what it thinks of a version
+    except RuntimeError:
+        return False
     for version in VERSIONS:
         try:
             jax.ffi.register_ffi_target(TARGET, _core.xla_handler(version), platform="cpu")
@@ -100,8 +103,6 @@ def is_registered() -> bool:
 
 def call_core(fill: Fill, words: jax.Array, offset: jax.Array) -> jax.Array:
     """Call the C core from the program."""
-    if not is_registered():
-        return call_back(fill, words, offset)
     distribution = fill.scheme.distribution_in(fill.dtype)
     assert distribution is not None
     parameters = np.zeros(4)

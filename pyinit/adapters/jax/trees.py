@@ -39,6 +39,7 @@ def initialize(
         Of ``jax.ShapeDtypeStruct``, as `jax.eval_shape`, ``flax.nnx.eval_shape`` and ``equinox.filter_eval_shape`` give
         it, or of arrays, whose values are not read. Other leaves are returned as they are. A path's keys, joined by
         dots, are the name: ``layers.0.weight``. A ``.value`` at its end, which Flax's variables have, is left out.
+        Types of 64 bits become those of 32 bits, unless JAX has them enabled.
     seed : int, Stream or None
         As for `pyinit.models.fill`.
     plan : mapping of str to scheme
@@ -101,7 +102,7 @@ def new_array(name: str, leaf: Any, sharding: Any) -> NewArray:
     if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.extended):
         raise TypeError(f"{name!r}: pyinit cannot fill {leaf.dtype}; keep such leaves out of the tree")
     try:
-        return NewArray(tuple(leaf.shape), np.dtype(leaf.dtype), sharding)
+        return NewArray(tuple(leaf.shape), jax.dtypes.canonicalize_dtype(leaf.dtype), sharding)
     except ValueError as error:
         raise ValueError(f"{name!r}: {error}") from None
 
@@ -131,4 +132,8 @@ def shardings_of(tree: Any, shardings: Any) -> list[Any]:
 
 def own(leaf: Any) -> Any:
     """Return the sharding that a leaf asks for; None if it would be the default device."""
-    return None if isinstance(leaf, jax.Array) and not leaf.committed else getattr(leaf, "sharding", None)
+    return (
+        None
+        if isinstance(leaf, jax.Array) and not getattr(leaf, "committed", False)
+        else getattr(leaf, "sharding", None)
+    )
