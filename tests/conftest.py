@@ -14,8 +14,9 @@ import pytest
 import pyinit
 from pyinit import _core
 
-# JAX makes a CPU look like eight devices, for the tests of shardings, if it is told before it starts.
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+# JAX makes a CPU look like several devices, for the tests of shardings, if it is told before it starts.
+if "device_count" not in (flags := os.environ.get("XLA_FLAGS", "")):
+    os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count=8"
 
 GENERATORS = tuple(_core.GENERATORS)
 ROOT = Path(__file__).parents[1]
