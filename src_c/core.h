@@ -122,7 +122,10 @@ typedef struct {
     unsigned step;
     uint64_t units;
     size_t unit_bytes;
-    pyi_plan plan; /* of a window alone */
+    int is_run; /* whether the samples follow each other in the tensor and in memory, as all but some windows' do: */
+    uint64_t first; /* of a run, the number of its first sample */
+    size_t count;   /* and how many there are */
+    pyi_plan plan;  /* of what is no run */
 } pyi_task;
 
 /* What a thread takes at once: several times what its start costs. */

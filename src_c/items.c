@@ -45,6 +45,27 @@ static size_t item_bytes(const pyi_item *item)
     return n;
 }
 
+/* Whether an item's samples follow each other, in the tensor and in memory: the first one's number. Of a window that is
+ * so if its last axes are whole, one before them is a part, and those before that have one element. */
+static int is_run(const pyi_item *item, uint64_t *first)
+{
+    const pyi_window *w = item->window;
+    ptrdiff_t stride = (ptrdiff_t)pyi_sample_bytes(item->dtype);
+    uint64_t step = 1;
+    int is_part = 0;
+    *first = 0;
+    for (int i = w ? w->ndim : 0; i-- > 0;) {
+        const size_t length = w->shape[i], whole = w->global_shape ? w->global_shape[i] : length;
+        if (length != 1 && (is_part || (w->strides && w->strides[i] != stride)))
+            return 0;
+        *first += (w->offset ? w->offset[i] : 0) * step;
+        is_part |= length != whole;
+        stride *= (ptrdiff_t)length;
+        step *= whole;
+    }
+    return 1;
+}
+
 void pyi_job_begin(pyi_job *job, const pyi_stream *claimed)
 {
     job->generator = claimed->generator;
@@ -57,10 +78,12 @@ void pyi_job_begin(pyi_job *job, const pyi_stream *claimed)
 
 static void set_units(pyi_task *task, const pyi_item *item)
 {
-    if (item->window) {
+    task->is_run = is_run(item, &task->first);
+    if (!task->is_run) {
         pyi_plan_window(task, item->window);
         return;
     }
+    task->count = item_bytes(item) / pyi_sample_bytes(item->dtype);
     task->units = divide_up(item_bytes(item), UNIT_BYTES);
     task->unit_bytes = UNIT_BYTES;
 }
@@ -73,7 +96,7 @@ static void begin(pyi_task *task, const pyi_item *item, int large)
         pyi_claim(&stream, &claimed, item->distribution.sampler, item->dtype, 1);
     pyi_job_begin(&task->job, &claimed);
     set_units(task, item);
-    task->job.stream = large && item_bytes(item) >= STREAMED_BYTES && (!item->window || task->plan.in_place);
+    task->job.stream = large && item_bytes(item) >= STREAMED_BYTES && (task->is_run || task->plan.in_place);
     task->kernel = pyi_dispatch(&task->job, &task->step);
     task->item = item;
 }
@@ -96,13 +119,14 @@ static void prepare(pyi_task *task, const pyi_item *item, int large)
 static void fill_units(const pyi_task *task, uint64_t first, uint64_t count)
 {
     const pyi_item *item = task->item;
-    if (item->window)
+    if (!task->is_run)
         pyi_fill_tiles(task, first, count);
     else {
         const size_t size = pyi_sample_bytes(item->dtype), per_unit = UNIT_BYTES / size;
-        const size_t sample = (size_t)first * per_unit, left = item->count - sample;
-        const pyi_part part = {
-            .first = sample, .count = count * per_unit < left ? (size_t)count * per_unit : left, .rows = 1};
+        const size_t sample = (size_t)first * per_unit, left = task->count - sample;
+        const pyi_part part = {.first = task->first + sample,
+                               .count = count * per_unit < left ? (size_t)count * per_unit : left,
+                               .rows = 1};
         pyi_fill_rows(task, &part, (char *)item->out + sample * size);
     }
 }
@@ -138,7 +162,7 @@ static void run_chunk(const pyi_work *work, uint64_t first, uint64_t count, pyi_
         const uint64_t last = room >= own->units * bytes ? own->units : divide_up(room, bytes);
         if (from >= last)
             continue;
-        if (l->new && !own->item->window && item_bytes(own->item) >= PYI_LARGE_MEMORY)
+        if (l->new && own->is_run && item_bytes(own->item) >= PYI_LARGE_MEMORY)
             pyi_touch_new_memory((char *)own->item->out + (size_t)(from * bytes), (size_t)((last - from) * bytes),
                                  item_bytes(own->item) - (size_t)(from * bytes), l->seen);
         fill_units(own, from, last - from);
@@ -149,7 +173,8 @@ static void run_chunk(const pyi_work *work, uint64_t first, uint64_t count, pyi_
 static int is_new(const pyi_item *item)
 {
     const size_t bytes = item_bytes(item);
-    return bytes >= PYI_LARGE_MEMORY && !item->window && pyi_take_new_memory(item->out, bytes);
+    uint64_t first;
+    return bytes >= PYI_LARGE_MEMORY && is_run(item, &first) && pyi_take_new_memory(item->out, bytes);
 }
 
 static pyi_status run(list *l, uint64_t bytes, uint64_t phase, int new, pyi_task *own, const pyi_options *options)

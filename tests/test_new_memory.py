@@ -44,6 +44,10 @@ if how == "touched":
 if how == "many":
     pyinit.initialize({"a": array, "b": np.zeros(9)}, 0, {"*": "normal"})
     expected = pyinit.Stream(0).child("a").normal(array.size)
+elif how == "some rows":
+    place = {"global_shape": (size // 1024, 1024), "offset": (333, 0)}
+    pyinit.Stream(3).fill_normal(array.reshape(-1, 1024), **place)
+    expected = pyinit.Stream(3).normal((size // 4096, 1024), **place)
 else:
     pyinit.Stream(3).fill_normal(array)
     expected = pyinit.Stream(3).normal(array.size)
@@ -70,6 +74,7 @@ def test_where_huge_pages_are_asked_for():
     always = {"PYINIT_MADVISE_HUGEPAGE": "1"}  # however slowly they come here
     assert advised(size, **always) == [True] * 3
     assert advised(size, "many", **always) == [True] * 3
+    assert advised(size, "some rows", **always) == [True] * 3
     # Whole huge pages alone: the first one begins further on, and the last one is not full.
     assert advised(size, shift=4096, **always) == [False, True, False]
     assert advised(size, "touched", **always) == [False] * 3

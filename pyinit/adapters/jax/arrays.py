@@ -122,11 +122,8 @@ class NewArray:
         """Yield what is to be filled. The array may itself be a block, at `offset`, of a tensor of shape `whole`."""
         tensor = whole or self.shape
         for (_, box), buffer in self.buffers.items():
-            if buffer.shape == tensor and not any(offset or ()):  # which is filled faster if it is not called a block
-                yield Parameter(name, buffer, scheme)
-            else:
-                start = tuple(begin + first for (begin, _), first in zip(box, offset or (0,) * len(box)))
-                yield Parameter(name, buffer, scheme, tensor, start)
+            start = tuple(begin + first for (begin, _), first in zip(box, offset or (0,) * len(box)))
+            yield Parameter(name, buffer, scheme, tensor, start)
 
     def array(self) -> jax.Array:
         """Hand the buffers over to JAX; they must not be written afterwards."""
