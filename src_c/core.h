@@ -36,6 +36,7 @@ typedef struct {
     const uint64_t *blocks;
     size_t listed;
     char *scratch;
+    int more; /* whether another part follows, of the same thread: stores past the cache need no fence yet */
 } pyi_part;
 
 typedef void pyi_kernel(const pyi_job *job, const pyi_part *part, void *out);

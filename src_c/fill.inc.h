@@ -96,7 +96,7 @@ PYI_INLINE void fill(const pyi_job *given, const pyi_part *part, char *row, cons
             out += PYI_BLOCKS * pyi_sample_bytes(dtype) << pyi_block_shift(dtype);
         }
     }
-    if (streamed)
+    if (streamed && !part->more)
         stream_fence();
 }
 

@@ -21,7 +21,8 @@
 #define HUGE_PAGE_BYTES ((size_t)1 << 21)
 
 /* Beyond the last-level caches of most machines a store that reads no line first saves half of the traffic; not where
- * the system has just cleared the memory, which has left it in the cache, nor in small arrays. */
+ * the system has just cleared the memory, which has left it in the cache, nor in small arrays and short rows, whose
+ * edges are stored as ever. */
 #define LARGE_BYTES ((uint64_t)1 << 26)
 #define STREAMED_BYTES 4096
 
@@ -96,7 +97,8 @@ static void begin(pyi_task *task, const pyi_item *item, int large)
         pyi_claim(&stream, &claimed, item->distribution.sampler, item->dtype, 1);
     pyi_job_begin(&task->job, &claimed);
     set_units(task, item);
-    task->job.stream = large && item_bytes(item) >= STREAMED_BYTES && (task->is_run || task->plan.in_place);
+    const size_t row = task->is_run ? item_bytes(item) : task->plan.tile_columns * pyi_sample_bytes(item->dtype);
+    task->job.stream = large && row >= STREAMED_BYTES && (task->is_run || task->plan.in_place);
     task->kernel = pyi_dispatch(&task->job, &task->step);
     task->item = item;
 }

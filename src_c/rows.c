@@ -70,6 +70,7 @@ void pyi_fill_rows(const pyi_task *task, const pyi_part *given, char *out)
         part.blocks = e.blocks;
         part.listed = e.listed;
         part.scratch = e.scratch;
+        part.more = left != 0;
         task->kernel(job, &part, out);
         for (size_t i = 0; i < e.count; i++)
             memcpy(e.pieces[i].to, e.pieces[i].from, e.pieces[i].bytes);
