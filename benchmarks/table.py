@@ -43,6 +43,8 @@ def tables(result):
         parts = [dask_arrays(result["dask"])]
     elif "jax" in result:
         parts = [jax_arrays(result["jax"])]
+    elif "shards" in result:
+        parts = [matrix_shards(result["shards"]), *ranks(result["ranks"])]
     elif "calls" in result:
         rows = [[what, number(1e6 * seconds)] for what, seconds in result["calls"].items()]
         parts = [markdown(["what a call costs on the host", "us"], rows)]
@@ -130,6 +132,48 @@ def dask_arrays(results):
         for r in results
     ]
     return markdown(header, rows)
+
+
+def matrix_shards(results):
+    """The shards of a matrix together, beside the whole and beside arrays of their sizes."""
+    header = [
+        "shards of a matrix",
+        "shards",
+        "blocks each",
+        "generator",
+        "whole, ms",
+        "shards, ms",
+        "to whole",
+        "to arrays",
+    ]
+    rows = [
+        [
+            r["case"],
+            str(r["shards"]),
+            str(r["blocks"]),
+            r["generator"],
+            *(number(1e3 * statistics.median(r["seconds"][way])) for way in ("whole", "shards")),
+            *(f"{r['ratio'][way]:.2f}" for way in ("whole", "arrays")),
+        ]
+        for r in results
+    ]
+    return markdown(header, rows)
+
+
+def ranks(results):
+    """What one rank of many does: none, or one table."""
+    keys = {"deferred": "deferred", "sharding": "sharding", "materialize": "materialize", "again": "filled again"}
+    header = ["one rank, s", "ranks", "it holds", *keys.values(), "flat fill", "the process"]
+    rows = [
+        [
+            r["model"],
+            f"{r['ranks']}" + (f", {r['tensor_parallel']} of them tensor parallel" if r["tensor_parallel"] > 1 else ""),
+            f"{r['runs'][0]['held'] / 1e6:,.0f} M of {r['runs'][0]['parameters'] / 1e9:,.1f} · 10^9",
+            *(number(r["medians"][key]) for key in (*keys, "flat", "process")),
+        ]
+        for r in results
+    ]
+    return [markdown(header, rows)] if rows else []
 
 
 def models(result):

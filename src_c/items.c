@@ -21,10 +21,11 @@
 #define HUGE_PAGE_BYTES ((size_t)1 << 21)
 
 /* Beyond the last-level caches of most machines a store that reads no line first saves half of the traffic; not where
- * the system has just cleared the memory, which has left it in the cache, nor in small arrays and short rows, whose
- * edges are stored as ever. */
+ * the system has just cleared the memory, which has left it in the cache, nor in small arrays, nor in short rows that
+ * are not whole lines of a cache: their edges, stored as ever, would cost more. */
 #define LARGE_BYTES ((uint64_t)1 << 26)
 #define STREAMED_BYTES 4096
+#define STREAMED_ROW_BYTES 8192
 
 typedef struct {
     const pyi_item *items;
@@ -89,6 +90,15 @@ static void set_units(pyi_task *task, const pyi_item *item)
     task->unit_bytes = UNIT_BYTES;
 }
 
+/* Whether rows that are filled where they lie are worth it. */
+static int streams_rows(const pyi_task *task, const pyi_item *item)
+{
+    const pyi_plan *p = &task->plan;
+    const size_t size = pyi_sample_bytes(item->dtype), bytes = p->tile_columns * size;
+    const uint64_t begins = (uintptr_t)item->out | (uint64_t)p->row.stride | (p->first | p->row.step) * size;
+    return p->in_place && (bytes >= STREAMED_ROW_BYTES || (begins | bytes) % PYI_STREAM_ALIGNMENT == 0);
+}
+
 /* Makes a task, whose job is described, that of an item. */
 static void begin(pyi_task *task, const pyi_item *item, int large)
 {
@@ -97,8 +107,7 @@ static void begin(pyi_task *task, const pyi_item *item, int large)
         pyi_claim(&stream, &claimed, item->distribution.sampler, item->dtype, 1);
     pyi_job_begin(&task->job, &claimed);
     set_units(task, item);
-    const size_t row = task->is_run ? item_bytes(item) : task->plan.tile_columns * pyi_sample_bytes(item->dtype);
-    task->job.stream = large && row >= STREAMED_BYTES && (task->is_run || task->plan.in_place);
+    task->job.stream = large && item_bytes(item) >= STREAMED_BYTES && (task->is_run || streams_rows(task, item));
     task->kernel = pyi_dispatch(&task->job, &task->step);
     task->item = item;
 }
