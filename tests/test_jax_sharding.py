@@ -100,6 +100,18 @@ def test_each_device_of_a_program_makes_its_own_part():
     assert not any(word in compiled.as_text() for word in ("all-gather", "all-reduce", "f32[24,16]"))
 
 
+def test_a_program_takes_no_memory_beside_its_result():
+    """jax#19893: random words of several times the size of the parameters, whatever the sharding."""
+    init = pj.initializers.he_normal()
+    sharding = NamedSharding(mesh_of(8), P("x"))
+    for options in ({}, {"out_shardings": sharding}):
+        used = jax.jit(lambda key: init(key, (2048, 1024)), **options).lower(key()).compile().memory_analysis()
+        assert used.output_size_in_bytes == 2**23 // (8 if options else 1)
+        assert used.temp_size_in_bytes < 10_000
+    theirs = jax.jit(lambda key: jax.nn.initializers.he_normal()(key, (2048, 1024))).lower(key()).compile()
+    assert theirs.memory_analysis().temp_size_in_bytes > 2**23  # the control
+
+
 def test_explicit_and_automatic_axes_of_the_mesh_in_use():
     for kind in (AxisType.Explicit, AxisType.Auto):
         with jax.set_mesh(mesh_of(4, 2, kind=kind)):

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.gpu
 
 torch = pytest.importorskip("torch")
 
+import torch.distributed as dist  # noqa: E402
 from torch import nn  # noqa: E402
 
 from pyinit.adapters import torch as pt  # noqa: E402
@@ -157,3 +158,54 @@ def test_transformers(device):
     same(model, host, ())
     assert pt.verify(model, report.recipes, 4).equal
     assert torch.isfinite(model(torch.arange(6, device=device).view(1, 6)).logits).all()
+
+
+@pytest.fixture
+def group(tmp_path):
+    """A process group of this process alone."""
+    if not (dist.is_available() and dist.is_nccl_available()):
+        pytest.skip("PyTorch has no NCCL here")
+    dist.init_process_group("nccl", init_method=f"file://{tmp_path}/group", rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("offload", [False, True])
+def test_a_mesh_of_one_gpu(device, group, offload):
+    """With CPU offload the mesh is one of CUDA, and the shards lie on the host."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import CPUOffloadPolicy, fully_shard
+
+    with pt.fast_init(4):
+        expected = nn.Sequential(nn.Linear(30, 50), nn.Linear(50, 20))
+    with pt.deferred() as recipes:
+        model = nn.Sequential(nn.Linear(30, 50), nn.Linear(50, 20))
+    options = {"offload_policy": CPUOffloadPolicy()} if offload else {}
+    fully_shard(model, mesh=init_device_mesh("cuda", (1,)), **options)
+    pt.materialize(model, recipes, 4, device="cpu" if offload else device)
+    shards = [parameter.to_local() for parameter in model.parameters()]
+    assert {shard.device.type for shard in shards} == {"cpu" if offload else "cuda"}
+    for shard, parameter in zip(shards, expected.parameters(), strict=True):
+        assert torch.equal(shard.cpu(), parameter)
+    assert pt.verify(model, recipes, 4).equal
+    assert not pt.verify(model, recipes, 5).equal
+    words = torch.randn(8, 30, device=device)
+    assert torch.allclose(model(words).cpu(), expected(words.cpu()), atol=1e-4)
+    pt.initialize_module(model, 6, {"*bias": "zeros", "*": "xavier_uniform"})
+    pt.initialize_module(expected, 6, {"*bias": "zeros", "*": "xavier_uniform"})
+    for parameter, other in zip(model.parameters(), expected.parameters(), strict=True):
+        assert torch.equal(parameter.to_local().cpu(), other)
+
+
+def test_tensors_of_a_cuda_mesh(device, group):
+    from torch.distributed import tensor as distributed
+    from torch.distributed.device_mesh import init_device_mesh
+
+    mesh = init_device_mesh("cuda", (1,))
+    for placement in (distributed.Replicate(), distributed.Shard(0), distributed.Shard(1)):
+        made = pt.randn(31, 17, seed=3, device_mesh=mesh, placements=[placement])
+        assert made.to_local().is_cuda
+        assert torch.equal(made.to_local().cpu(), pt.randn(31, 17, seed=3))
+        pt.init.kaiming_normal_(made, stream=pyinit.Stream(2))
+        expected = pt.init.kaiming_normal_(torch.empty(31, 17), stream=pyinit.Stream(2))
+        assert torch.equal(made.to_local().cpu(), expected)

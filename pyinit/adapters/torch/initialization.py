@@ -15,7 +15,7 @@ from pyinit.adapters.torch.playing import Player
 from pyinit.adapters.torch.recipes import Recipe, Recipes
 from pyinit.adapters.torch.recording import Recorder
 from pyinit.adapters.torch.settling import name_draws, recipes_of
-from pyinit.adapters.torch.sharding import held
+from pyinit.adapters.torch.sharding import held, reshard
 from pyinit.adapters.torch.tables import Table
 from pyinit.adapters.torch.tape import Contents, Draw, Edit, Fill, Geometry, View
 from pyinit.adapters.torch.watching import recording
@@ -91,6 +91,7 @@ def initialize_module(
     1.bias    0.0               (2,)
     """
     check_model_and_seed(model, seed)
+    reshard(model)
     player, found = Player.of(seed, generator, num_threads, progress), parameters(model, prefix)
     if lacking := [p.name for p in found if p.tensor.device.type == "meta"]:
         raise ValueError(

@@ -17,7 +17,7 @@ from pyinit.models import Parameter, fill
 from pyinit.models.sharding import Cut, Shard, blocks, pieces_of
 from pyinit.streams import Stream
 
-__all__ = ["Held", "fill_held", "held", "is_distributed", "region_of", "why_not_held", "with_local"]
+__all__ = ["Held", "fill_held", "held", "is_distributed", "region_of", "reshard", "why_not_held", "with_local"]
 
 
 class Held(NamedTuple):
@@ -121,6 +121,14 @@ def cuts_of(tensor: Any) -> Iterator[Cut]:
         if not isinstance(getattr(placement, "dim", None), int):
             raise ValueError(f"the placement {placement} is not known")
         yield Cut(placement.dim, mesh.size(dim), coordinate[dim], int(getattr(placement, "split_factor", 1)))
+
+
+def reshard(model: torch.nn.Module) -> None:
+    """Put the shards of `fully_shard` back in their modules; a forward pass may have left gathered copies there."""
+    kind = getattr(sys.modules.get("torch.distributed.fsdp"), "FSDPModule", None)
+    for module in model.modules():
+        if kind is not None and isinstance(module, kind):
+            module.reshard()
 
 
 def with_local(tensor: Any, local: torch.Tensor) -> torch.Tensor:
