@@ -113,7 +113,7 @@ def test_the_benchmarks_import_peers_in_few_files():
     scripts = sorted((ROOT / "benchmarks").glob("*.py"))
     known = sys.stdlib_module_names | {"pyinit", "numpy"} | {path.stem for path in scripts}
     users = {path.name for path in scripts for name in imports(path) if name.split(".")[0] not in known}
-    assert users == {"peers.py", "gpu_peers.py", "jax_peers.py", "torch_models.py"}
+    assert users == {"peers.py", "gpu_peers.py", "jax_peers.py", "torch_models.py", "torch_shards.py"}
 
 
 def test_pyproject_lists_every_package():

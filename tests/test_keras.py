@@ -19,6 +19,8 @@ def test_keras(backend, cases, tmp_path):
     for package in ("keras", backend):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
+    if backend == "jax":
+        pytest.importorskip("jax", minversion="0.9")  # the adapter's
     environment = {
         **os.environ,
         "KERAS_BACKEND": backend,
