@@ -125,6 +125,10 @@ typedef struct {
     xla_attributes attributes;
 } xla_call;
 
+#if defined(__ELF__) || defined(__APPLE__)
+#pragma GCC visibility push(hidden) /* from Python its address is asked for */
+#endif
+
 /*
  * Fills a result with samples; the program that XLA compiles calls it. A null pointer means that all went well.
  *
@@ -138,5 +142,9 @@ xla_error *pyi_xla_fill(xla_call *call);
 
 /* Sets the minor version of the interface that pyi_xla_fill says it was made for; the fields above are in each. */
 void pyi_xla_answer(int minor);
+
+#if defined(__ELF__) || defined(__APPLE__)
+#pragma GCC visibility pop
+#endif
 
 #endif
