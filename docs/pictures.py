@@ -1,11 +1,13 @@
 """The guide's pictures, drawn anew by every build from what pyinit computes."""
 
+import hashlib
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from pyinit import Stream, diagnostics, plots
+from pyinit import Stream, diagnostics, initialize, plots
+from pyinit.models import Cut, shards
 from pyinit.plots.canvas import COLOURS, figure, line, style
 
 
@@ -41,6 +43,44 @@ def box_muller(points=1500):
     return drawing
 
 
+# A tensor cut in five ways: into how many parts, and the cuts of part k.
+CUTS = {
+    "rows": (4, lambda k: [Cut(0, 4, k)]),
+    "columns": (4, lambda k: [Cut(1, 4, k)]),
+    "a 2 x 2 mesh": (4, lambda k: [Cut(0, 2, k // 2), Cut(1, 2, k % 2)]),
+    "FSDP2 after\ntensor parallelism": (4, lambda k: [Cut(0, 2, k // 2, stride=2), Cut(0, 2, k % 2)]),
+    "uneven rows": (3, lambda k: [Cut(0, 3, k)]),
+}
+
+
+@style()
+def cuts(size=8):
+    """One tensor, cut in five ways and filled part by part, with the hash of the whole."""
+    drawing = figure(8.0, 2.5)
+    for panel, (title, (parts, cuts_of)) in zip(drawing.subplots(1, len(CUTS)), CUTS.items()):
+        whole, owner = np.empty((size, size), np.float32), np.empty((size, size), int)
+        for k in range(parts):
+            for offset, part in filled((size, size), cuts_of(k)):
+                there = tuple(slice(o, o + n) for o, n in zip(offset, part.shape))
+                whole[there], owner[there] = part, k
+        light = 0.6 * (whole.argsort(axis=None).argsort().reshape(whole.shape) / whole.size)[..., None]
+        colours = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in COLOURS])[owner]
+        panel.pcolormesh(colours + light * (1 - colours), edgecolors="white", linewidth=0.5)
+        panel.set(title=title, xticks=[], yticks=[], aspect="equal")
+        panel.set_xlabel(hashlib.sha256(whole).hexdigest()[:12], family="monospace")
+        panel.invert_yaxis()
+        panel.spines[:].set_visible(False)
+    return drawing
+
+
+def filled(shape, held_by_cuts):
+    """Yield the blocks that one process fills, and where in the tensor they begin."""
+    held = shards(shape, held_by_cuts)
+    local = np.empty([max(shard.where[dim].stop for shard in held) for dim in range(len(shape))], np.float32)
+    initialize({"weight": local}, 7, {"*": "normal"}, shards={"weight": held})
+    yield from ((shard.offset, local[shard.where]) for shard in held)
+
+
 def draw(folder):
     """Draw all pictures into a folder, as SVG."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,6 +93,7 @@ def draw(folder):
         ("spread", plots.spread(activations)),
         ("histograms", plots.histograms(activations)),
         ("gradient_flow", plots.gradient_flow(gradients)),
+        ("cuts", cuts()),
     ):
         plots.save(picture, folder / f"{name}.svg")
 

@@ -10,7 +10,13 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "```python" in path.read_text())
 # What a page needs beyond the packages of the tests.
-PACKAGES = {"pytorch": ["torch"], "jax": ["jax", "flax", "equinox"], "keras": ["keras"]}
+PACKAGES = {
+    "pytorch": ["torch"],
+    "jax": ["jax", "flax", "equinox"],
+    "keras": ["keras"],
+    "many_machines": ["torch", "jax", "dask.array"],
+}
+OLDEST = {"jax": "0.9", "torch": "2.6"}
 # A block of Python, and the block of text right below it, which is what it prints.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.M | re.S)
 
@@ -20,7 +26,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.M | r
 def test_the_code_of_a_page(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for package in PACKAGES.get(page.stem, ()):
-        pytest.importorskip(package)
+        pytest.importorskip(package, minversion=OLDEST.get(package))
     text, names = page.read_text(), {"__name__": page.stem}
     for block in BLOCK.finditer(text):
         line = text[: block.start()].count("\n") + 2
