@@ -7,6 +7,9 @@ BENCH_OUTPUT ?= benchmarks/results/latest.json
 BENCH_INITIALIZE_OUTPUT ?= benchmarks/results/latest-initialize.json
 BENCH_CALLS_OUTPUT ?= benchmarks/results/latest-calls.json
 BENCH_TORCH_OUTPUT ?= benchmarks/results/latest-torch.json
+BENCH_SHARDS_OUTPUT ?= benchmarks/results/latest-shards.json
+BENCH_JAX_OUTPUT ?= benchmarks/results/latest-jax.json
+BENCH_DASK_OUTPUT ?= benchmarks/results/latest-dask.json
 OUT ?= benchmarks/results
 LIB ?= build
 TORCH ?= 2.6.0
@@ -49,6 +52,9 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/bench_initialize.py --output $(BENCH_INITIALIZE_OUTPUT)
 	$(BIN)/python benchmarks/bench_calls.py --output $(BENCH_CALLS_OUTPUT)
 	$(BIN)/python benchmarks/bench_torch.py --output $(BENCH_TORCH_OUTPUT)
+	$(BIN)/python benchmarks/bench_shards.py --output $(BENCH_SHARDS_OUTPUT)
+	$(BIN)/python benchmarks/bench_jax.py --output $(BENCH_JAX_OUTPUT)
+	$(BIN)/python benchmarks/bench_dask.py --output $(BENCH_DASK_OUTPUT)
 
 # For a machine with a GPU, and no network: in place, with what is installed there. No part stops those after it, by
 # failing or by taking long: together they end within six minutes. An interrupted pytest still writes its results.
