@@ -375,6 +375,25 @@ def test_placements_that_torch_has_wrong_are_an_error(processes, rows):
     assert all("0.weight" in error and "cut the same dimension unevenly: pad it" in error for error in said)
 
 
+def elsewhere_one():
+    """A shard that is offloaded lies on another device than its mesh, here one without memory."""
+    with pt.fast_init(0):
+        expected = nn.Linear(4, 6)
+    with pt.deferred() as recipes:
+        model = nn.Linear(4, 6)
+    mesh = distributed.DeviceMesh("meta", list(range(dist.get_world_size())), _init_backend=False)
+    shard = DTensor.from_local(torch.empty(3, 4, device="meta"), mesh, [Shard(0)])
+    model.weight = nn.Parameter(shard, requires_grad=False)
+    pt.materialize(model, recipes, 0)
+    rows = slice(3 * dist.get_rank(), 3 * dist.get_rank() + 3)
+    assert equal(model.weight.to_local(), expected.weight[rows])
+    assert not model.weight.requires_grad
+
+
+def test_a_shard_on_another_device_than_its_mesh(processes):
+    processes.run(2, elsewhere_one)
+
+
 # What others' users have met.
 
 

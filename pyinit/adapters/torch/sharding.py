@@ -19,7 +19,6 @@ from pyinit.streams import Stream
 
 __all__ = ["Held", "fill_held", "held", "is_distributed", "region_of", "reshard", "why_not_held", "with_local"]
 
-
 class Held(NamedTuple):
     """The part of a tensor that this process holds.
 
@@ -132,10 +131,14 @@ def reshard(model: torch.nn.Module) -> None:
 
 
 def with_local(tensor: Any, local: torch.Tensor) -> torch.Tensor:
-    """Return a DTensor like another, with another local shard. Nothing is communicated."""
-    return type(tensor).from_local(
-        local, tensor.device_mesh, tensor.placements, run_check=False, shape=tensor.shape, stride=tensor.stride()
-    )
+    """Return a DTensor like another, with another local shard, which may be offloaded: on another device than the mesh.
+
+    Nothing is communicated.
+    """
+    (name, *others), context = tensor.__tensor_flatten__()
+    inner = {name: local, **{other: getattr(tensor, other) for other in others}}
+    made: torch.Tensor = type(tensor).__tensor_unflatten__(inner, context, tensor.shape, tensor.stride())
+    return made
 
 
 def fill_held(tensor: torch.Tensor, scheme: Scheme, stream: Stream | None) -> torch.Tensor:
