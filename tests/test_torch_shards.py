@@ -375,6 +375,54 @@ def test_placements_that_torch_has_wrong_are_an_error(processes, rows):
     assert all("0.weight" in error and "cut the same dimension unevenly: pad it" in error for error in said)
 
 
+def built_and_sharded(mesh, how, draw=None):
+    """What a block must not do."""
+    model = nn.Sequential(nn.Linear(4, 6, device="meta" if draw else None))
+    if how == "fully_shard":
+        fully_shard(model, mesh=mesh)
+    else:
+        parallelize_module(model, mesh, {"0": ColwiseParallel()})
+    if draw is not None:
+        draw(model[0].weight)
+    return model
+
+
+def sharded_inside_one():
+    """What would be drawn into shards inside a block, the same in all processes, is refused."""
+    mesh = init_device_mesh("cpu", (2,))
+    sharded = fully_shard(nn.Linear(4, 6), mesh=mesh)
+    for block in (lambda: pt.fast_init(0), pt.deferred):
+        value = sharded.weight.to_local().clone()
+        with (
+            pytest.raises(RuntimeError, match=r"^0\.weight, 0\.bias: sharded inside the block; shard a model"),
+            block(),
+        ):
+            _model = built_and_sharded(mesh, "fully_shard")
+        words = r"DTensor cannot be 'weight' of Linear: shard|communicates what is not made yet: shard a model after"
+        with pytest.raises(RuntimeError, match=words), block():
+            _model = built_and_sharded(mesh, "tensor parallel")
+        for draw in (nn.init.normal_, nn.init.trunc_normal_, pt.init.normal_, pt.init.zeros_):
+            with pytest.raises(RuntimeError, match=r"draws into a DTensor at test_torch_shards"), block():
+                draw(sharded.weight)
+            with pytest.raises(RuntimeError, match=r"draws into a DTensor at test_torch_shards"), block():
+                _model = built_and_sharded(mesh, "fully_shard", draw)
+        assert equal(sharded.weight.to_local(), value)
+        with block():  # what is not recorded
+            pt.init.normal_(sharded.weight, stream=Stream(1))
+            sharded.bias.data.zero_()
+            other = nn.Module()
+            other.inner = sharded
+        assert equal(sharded.weight.full_tensor(), pt.init.normal_(torch.empty(6, 4), stream=Stream(1)))
+        assert not sharded.bias.to_local().any()
+        assert other.inner.weight is sharded.weight
+    with pytest.raises(RuntimeError, match="draws into a DTensor"), pt.deferred():
+        pt.init.normal_(fully_shard(nn.Linear(4, 6, device="meta"), mesh=mesh).weight, stream=Stream(1))
+
+
+def test_sharding_inside_a_block_is_refused(processes):
+    processes.run(2, sharded_inside_one)
+
+
 def elsewhere_one():
     """A shard that is offloaded lies on another device than its mesh, here one without memory."""
     with pt.fast_init(0):

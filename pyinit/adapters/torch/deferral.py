@@ -14,7 +14,7 @@ from pyinit.adapters.torch.operators import has_no_memory
 from pyinit.adapters.torch.playing import Player, Playing
 from pyinit.adapters.torch.recipes import Recipe, Recipes
 from pyinit.adapters.torch.recording import Entry, Moved, Recorder
-from pyinit.adapters.torch.settling import known, name_draws, pruned, recipes_of
+from pyinit.adapters.torch.settling import check_unsharded, known, name_draws, pruned, recipes_of
 from pyinit.adapters.torch.sharding import held, is_distributed, region_of, why_not_held, with_local
 from pyinit.adapters.torch.tape import Call, Contents, Draw, Edit, Fill, Geometry, Own, View, draws, storage_of
 from pyinit.adapters.torch.watching import recorders, recording
@@ -72,6 +72,7 @@ def deferred(*, prefix: Prefix = "") -> Iterator[Recipes]:
         if len(roots := found.roots()) > 1:
             kinds = ", ".join(type(root).__name__ for root in roots)
             raise ValueError(f"build one model inside deferred(); got several: {kinds}")
+        check_unsharded(recorder, found.named(recorder))
         held: dict[int, torch.Tensor] = {}
         for _, place in found.named(recorder):
             if id(place.tensor) not in held:
@@ -142,7 +143,7 @@ def settled_place(recorder: Recorder, place: Place) -> torch.Tensor:
 
 def moved_to_meta(recorder: Recorder, tensor: torch.Tensor) -> torch.Tensor:
     """Return a meta tensor to replace a real one, and record what the real one holds."""
-    if has_no_memory(tensor) or torch.nn.parameter.is_lazy(tensor):
+    if has_no_memory(tensor) or torch.nn.parameter.is_lazy(tensor) or is_distributed(tensor):
         return tensor
     with _disable_current_modes(), torch.no_grad():
         values = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")

@@ -14,7 +14,7 @@ from pyinit.adapters.torch.modules import Modules, Place, Prefix
 from pyinit.adapters.torch.playing import Player
 from pyinit.adapters.torch.recipes import Recipes
 from pyinit.adapters.torch.recording import Early, Entry, Recorder
-from pyinit.adapters.torch.settling import SMALL, name_draws, recipes_of
+from pyinit.adapters.torch.settling import SMALL, check_unsharded, name_draws, recipes_of
 from pyinit.adapters.torch.tape import Contents, draws, storage_of
 from pyinit.adapters.torch.watching import recorders, recording
 from pyinit.streams import Stream
@@ -152,6 +152,7 @@ def fast_init(
             report.recipes = Recipes(recipes_of(recorder, named, keep=SMALL), found.prefixes)
             report.early, report.drawn, report.replaced = recorder.early, recorder.drawn, recorder.replaced
         warn_of_early(recorder, named)
+    check_unsharded(recorder, named)
 
 
 def make_pending(recorder: Recorder, player: Player) -> None:

@@ -28,6 +28,7 @@ from torch.nn.init import calculate_gain
 
 from pyinit import initializers
 from pyinit.adapters.torch import samplers
+from pyinit.adapters.torch.recording import check_whole
 from pyinit.adapters.torch.sharding import fill_held, is_distributed
 from pyinit.adapters.torch.watching import active
 from pyinit.arrays import dtype_of_torch
@@ -305,7 +306,9 @@ def fill(tensor: Tensor, scheme: Scheme, stream: Any, generator: Any = None) -> 
     if recorder is not None and recorder.is_whole(tensor):
         recorder.forget(tensor)
     if tensor.device.type == "meta":
-        if recorder is not None:  # the stream advances now, so make the values now and keep them for materialize
+        if recorder is not None:
+            check_whole(tensor)
+            # The stream advances now, so make the values now and keep them for materialize.
             made = scheme(torch.empty(shape, dtype=tensor.dtype, device="cpu"), stream)
             with torch.no_grad():
                 tensor.copy_(made)

@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils.weak import WeakIdKeyDictionary
 
 from pyinit.adapters.torch.recording import Recorder
+from pyinit.adapters.torch.sharding import UNSHARDED, is_distributed
 from pyinit.adapters.torch.tape import draws
 
 __all__ = ["Modules", "Place", "Prefix", "parameters", "places"]
@@ -132,7 +133,11 @@ class Modules:
             for seen in (module, value):
                 if isinstance(seen, torch.nn.Module):
                     self.seen[seen] = None
-            if self.replace is None or not isinstance(value, torch.nn.Parameter):
+            if not isinstance(value, torch.nn.Parameter):
+                return None
+            if is_distributed(value):
+                raise RuntimeError(f"a DTensor cannot be {name!r} of {type(module).__name__}: {UNSHARDED}")
+            if self.replace is None:
                 return None
             if value not in self.replaced:
                 self.replaced[value] = self.replace(value)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -41,6 +42,7 @@ from pyinit.adapters.torch.operators import (
 )
 from pyinit.adapters.torch.playing import Player, is_narrow
 from pyinit.adapters.torch.samplers import Sampler
+from pyinit.adapters.torch.sharding import UNSHARDED, is_distributed
 from pyinit.adapters.torch.tape import (
     Call,
     Contents,
@@ -58,7 +60,7 @@ from pyinit.adapters.torch.tape import (
 )
 from pyinit.initializers import Constant
 
-__all__ = ["Early", "Entry", "Moved", "Recorder"]
+__all__ = ["Early", "Entry", "Moved", "Recorder", "check_whole"]
 
 LARGE = 1 << 26  # bytes; deferred() allocates no larger tensor, as only parameters are so large
 
@@ -141,6 +143,15 @@ def caller() -> str:
     while frame is not None and frame.f_code.co_filename.startswith(ours):
         frame = frame.f_back  # type: ignore[assignment]
     return "" if frame is None else f" at {Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
+def check_whole(tensor: torch.Tensor) -> None:
+    """Raise RuntimeError for a draw into a DTensor: it would be one into the shard, the same in all processes."""
+    if is_distributed(tensor):
+        raise RuntimeError(
+            f"draws into a DTensor{caller()} are not recorded: {UNSHARDED}. To fill a sharded model, use "
+            "initialize_module(), or pyinit.adapters.torch.init with stream="
+        )
 
 
 class Recorder(TorchDispatchMode):
@@ -268,6 +279,7 @@ class Recorder(TorchDispatchMode):
 
     def draw(self, tensor: torch.Tensor, sampler: Any) -> torch.Tensor:
         """Record a draw into a tensor."""
+        check_whole(tensor)
         if isinstance(sampler, Constant):
             self.edit(tensor, filled(sampler.value, tensor.dtype))
             return tensor
@@ -309,7 +321,11 @@ class Recorder(TorchDispatchMode):
         if not isinstance(function, torch._ops.OpOverload):  # one that calls functions, such as torch.cond
             self.make(tensors(args, kwargs), str(function))
             return function(*args, **kwargs)
+        if any(issubclass(t, FakeTensor) for t in types):  # of which a DTensor asks the shape of a result
+            return function(*args, **kwargs)
         if any(t.__torch_dispatch__ is not torch._C._disabled_torch_dispatch_impl for t in types):
+            if function.overloadpacket in IN_PLACE:
+                check_whole(args[0])
             return NotImplemented  # a class of tensors that does it by operations on others, which come here
         of = operator(function)
         if of.is_composite:
@@ -324,6 +340,8 @@ class Recorder(TorchDispatchMode):
         found = tensors(args, kwargs)
         known = [t for t in found if has_no_memory(t) or self.entry(t) is not None]
         to_meta = is_meta(kwargs.get("device"))
+        if self.player is None and known and function.namespace == "c10d":  # in all processes, or some would wait
+            raise RuntimeError(f"{function}{caller()} communicates what is not made yet: {UNSHARDED}")
         if any(t.is_conj() or t.is_neg() for t in known):
             if of.writes and known[0] is args[0] and (known[0].is_conj() or known[0].is_neg()):
                 self.make(known, str(function))

@@ -13,6 +13,7 @@ from pyinit.adapters.torch.operators import filled, has_no_memory
 from pyinit.adapters.torch.playing import Player, Playing
 from pyinit.adapters.torch.recipes import Recipe, Recipes
 from pyinit.adapters.torch.recording import Recorder
+from pyinit.adapters.torch.sharding import UNSHARDED, is_distributed
 from pyinit.adapters.torch.tape import (
     Call,
     Contents,
@@ -30,9 +31,18 @@ from pyinit.adapters.torch.tape import (
 )
 from pyinit.streams import Stream
 
-__all__ = ["SMALL", "known", "name_draws", "pruned", "recipes_of"]
+__all__ = ["SMALL", "check_unsharded", "known", "name_draws", "pruned", "recipes_of"]
 
 SMALL = 1 << 18  # elements; a recipe keeps at most so many computed or loaded values
+
+
+def check_unsharded(recorder: Recorder, named: list[tuple[torch.nn.Module, Place]]) -> None:
+    """Raise RuntimeError if the block has sharded a model: of a shard alone no recipe of the whole can be made."""
+    sharded = [place for _, place in named if is_distributed(place.tensor)]
+    entries = [recorder.entry(place.tensor.to_local()) for place in sharded]
+    drawn = [p.name for p, entry in zip(sharded, entries) if entry is not None and next(draws(entry.contents), None)]
+    if drawn:
+        raise RuntimeError(f"{', '.join(drawn)}: sharded inside the block; {UNSHARDED}")
 
 
 def name_draws(recorder: Recorder, named: list[tuple[torch.nn.Module, Place]]) -> None:
@@ -98,7 +108,12 @@ def folded(view: View) -> View:
 
 
 def known(tensor: torch.Tensor, keep: int | None = None) -> Fill | Given:
-    """Return a tensor's values as a Fill if all are equal, otherwise as a Given, empty above `keep` elements."""
+    """Return a tensor's values as a Fill if all are equal, otherwise as a Given, empty above `keep` elements.
+
+    Those of a DTensor are not gathered.
+    """
+    if is_distributed(tensor):
+        return Given(None)
     values = tensor.detach()
     if values.numel() and not values.is_complex():
         first = values[(0,) * values.dim()]

@@ -17,7 +17,20 @@ from pyinit.models import Parameter, fill
 from pyinit.models.sharding import Cut, Shard, blocks, pieces_of
 from pyinit.streams import Stream
 
-__all__ = ["Held", "fill_held", "held", "is_distributed", "region_of", "reshard", "why_not_held", "with_local"]
+__all__ = [
+    "UNSHARDED",
+    "Held",
+    "fill_held",
+    "held",
+    "is_distributed",
+    "region_of",
+    "reshard",
+    "why_not_held",
+    "with_local",
+]
+
+UNSHARDED = "shard a model after the block that builds it; materialize() then makes the shards of one from deferred()"
+
 
 class Held(NamedTuple):
     """The part of a tensor that this process holds.
