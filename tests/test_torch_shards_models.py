@@ -162,6 +162,46 @@ def test_a_checkpoint_that_differs_or_cannot_be_read(processes, tmp_path):
         pt.verify(folder, recipes, 1, trust_pickle=True)
 
 
+def test_what_a_checkpoint_lacks_is_not_equal(tmp_path):
+    with pt.deferred() as recipes:
+        model = torch.nn.Linear(6, 8)
+    pt.materialize(model, recipes, 1)
+    options = {"trust_pickle": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there is no process group
+        dcp.save(
+            {"model": model.state_dict(), "steps": 3, "optimizer": {"weight": torch.zeros(8, 6)}},
+            checkpoint_id=tmp_path,
+        )
+    verdicts = {row.name: row.verdict for row in pt.verify(tmp_path, recipes, 1, prefix=after_model, **options)}
+    assert verdicts == {"weight": "equal", "bias": "equal", "optimizer.weight": "no recipe"}
+    with pytest.raises(ValueError, match=r"'optimizer\.weight' and another tensor of the checkpoint the name 'weight'"):
+        pt.verify(tmp_path, recipes, 1, prefix=lambda key: key.partition(".")[2], **options)
+
+    file = tmp_path / ".metadata"
+    metadata = pickle.loads(file.read_bytes())
+    places, chunks = dict(metadata.storage_data), metadata.state_dict_metadata["model.weight"].chunks
+    for lost in ("storage", "chunk", "shape"):
+        metadata.storage_data = {k: v for k, v in places.items() if lost != "storage" or k.fqn != "model.weight"}
+        sizes = {"storage": (8, 6), "chunk": (5, 6), "shape": (6, 8)}[lost]
+        metadata.state_dict_metadata["model.weight"].chunks = [type(chunks[0])(chunks[0].offsets, torch.Size(sizes))]
+        file.write_bytes(pickle.dumps(metadata))
+        if lost == "shape":
+            with pytest.raises(ValueError, match=r"must have a chunk of shape \(6, 8\)"):
+                pt.verify(tmp_path, recipes, 1, prefix=after_model, **options)
+        else:
+            rows = {row.name: row.verdict for row in pt.verify(tmp_path, recipes, 1, prefix=after_model, **options)}
+            assert (
+                rows["weight"]
+                == f"not compared: {0 if lost == 'storage' else 30} of its 48 elements are in the checkpoint"
+            )
+            assert rows["bias"] == "equal"
+
+
+def after_model(key):
+    return key.removeprefix("model.")
+
+
 class Attack:
     def __reduce__(self):
         return Path.touch, (Path("attacked"),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,14 @@ from pyinit.adapters.torch.windows import Region
 __all__ = ["Stored", "stored"]
 
 
+class Chunk(NamedTuple):
+    """A block of a tensor that is stored in one piece: where it begins, its shape, and where in the folder it lies."""
+
+    offset: tuple[int, ...]
+    shape: tuple[int, ...]
+    info: Any
+
+
 class Stored(NamedTuple):
     """A tensor in a checkpoint.
 
@@ -22,28 +31,39 @@ class Stored(NamedTuple):
     name : str
     shape : tuple of int
     dtype : torch.dtype
-    chunks : list of (tuple of int, storage information)
-        Where in the tensor each stored chunk begins, and where in the folder it lies.
+    chunks : list of Chunk
     folder : Path
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: torch.dtype
-    chunks: list[tuple[tuple[int, ...], Any]]
+    chunks: list[Chunk]
     folder: Path
+
+    @property
+    def problem(self) -> str | None:
+        """Why it cannot be compared; None if it can."""
+        found = sum(math.prod(chunk.shape) for chunk in self.chunks if chunk.info is not None)
+        size = math.prod(self.shape)
+        return None if found == size else f"not compared: {found} of its {size} elements are in the checkpoint"
 
     def read(self) -> Iterator[tuple[Region, torch.Tensor]]:
         """Yield each chunk and which part of the tensor it is; raise ValueError if it cannot be read."""
-        for offset, info in self.chunks:
-            with open(self.folder / info.relative_path, "rb") as file:
-                file.seek(info.offset)
-                raw = file.read(info.length)
+        for offset, shape, info in self.chunks:
             try:
+                with open(self.folder / info.relative_path, "rb") as file:
+                    file.seek(info.offset)
+                    raw = file.read(info.length)
                 values = torch.load(io.BytesIO(raw), weights_only=True, map_location="cpu")
             except Exception as error:
                 raise ValueError(f"{self.name!r}: {info.relative_path} cannot be read: {error}") from error
-            yield tuple(slice(o, o + n) for o, n in zip(offset, values.shape)), values
+            if (tuple(values.shape), values.dtype) != (shape, self.dtype):
+                raise ValueError(
+                    f"{self.name!r}: {info.relative_path} must have a chunk of shape {shape} and {self.dtype}; got "
+                    f"{tuple(values.shape)} and {values.dtype}"
+                )
+            yield tuple(slice(o, o + n) for o, n in zip(offset, shape)), values
 
 
 def stored(folder: str | Path, trust_pickle: bool) -> list[Stored]:
@@ -55,7 +75,7 @@ def stored(folder: str | Path, trust_pickle: bool) -> list[Stored]:
         If the folder holds no checkpoint, or the pickle in it is not to be trusted.
     """
     from torch.distributed.checkpoint import FileSystemReader
-    from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+    from torch.distributed.checkpoint.metadata import MetadataIndex, TensorStorageMetadata
 
     folder = Path(folder)
     if not (folder / ".metadata").is_file():
@@ -66,11 +86,14 @@ def stored(folder: str | Path, trust_pickle: bool) -> list[Stored]:
             "you trust where it comes from"
         )
     metadata = FileSystemReader(folder).read_metadata()
-    chunks: dict[str, list[tuple[tuple[int, ...], Any]]] = {}
-    for key, info in metadata.storage_data.items():
-        chunks.setdefault(key.fqn, []).append((tuple(key.offset or ()), info))
+    places = metadata.storage_data
+
+    def chunks(name: str, entry: TensorStorageMetadata) -> list[Chunk]:
+        found = [(chunk, places.get(MetadataIndex(name, chunk.offsets))) for chunk in entry.chunks]
+        return [Chunk(tuple(chunk.offsets), tuple(chunk.sizes), info) for chunk, info in found]
+
     return [
-        Stored(name, tuple(entry.size), entry.properties.dtype, chunks.get(name, []), folder)
+        Stored(name, tuple(entry.size), entry.properties.dtype, chunks(name, entry), folder)
         for name, entry in metadata.state_dict_metadata.items()
         if isinstance(entry, TensorStorageMetadata)
     ]

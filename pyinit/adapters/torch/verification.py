@@ -184,11 +184,14 @@ def local_parts(tensor: torch.Tensor) -> Iterator[tuple[Region, torch.Tensor]]:
 
 def stored_tensors(folder: str | Path, prefix: Prefix, trust_pickle: bool) -> dict[str, Compared]:
     """Return the tensors of a checkpoint by their names in the model."""
+    found: dict[str, Compared] = {}
     cpu = torch.device("cpu")
-    return {
-        renamed(tensor.name, prefix): Compared(tensor.shape, tensor.dtype, cpu, tensor.read, None, True)
-        for tensor in stored(folder, trust_pickle)
-    }
+    for tensor in stored(folder, trust_pickle):
+        name = renamed(tensor.name, prefix)
+        if name in found:
+            raise ValueError(f"prefix gives {tensor.name!r} and another tensor of the checkpoint the name {name!r}")
+        found[name] = Compared(tensor.shape, tensor.dtype, cpu, tensor.read, tensor.problem, True)
+    return found
 
 
 @torch.no_grad()
