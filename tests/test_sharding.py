@@ -122,6 +122,8 @@ def test_other_windows_of_one_name_are_refused():
         ([Shard((8, 4), (6, 0), slice(0, 4))], ValueError, "inside"),
         ([], ValueError, "they have 0 elements"),
         ([slice(0, 2)], TypeError, "a shard must be"),
+        ([Shard((8, 4), (0, 0), [0, 1, 2, 3])], TypeError, "'w': where must be a slice or a tuple of slices"),
+        ([Shard((8, 4), (0, 0), (slice(0, 4), [0, 1, 2, 3]))], TypeError, "where must be a slice"),
     ],
 )
 def test_wrong_shards(held, error, words):

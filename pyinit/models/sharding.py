@@ -147,7 +147,11 @@ def read(name: str, given: Any) -> list[Shard]:
                 f"{name!r}: a shard must be (global_shape, offset) or Shard(global_shape, offset, where), or a list of "
                 f"these; got {shard!r}"
             )
-    return [Shard(*shard) for shard in listed]
+    found = [Shard(*shard) for shard in listed]
+    for shard in found:  # an index of another kind may be a copy
+        if not all(isinstance(s, slice) for s in (shard.where if isinstance(shard.where, tuple) else (shard.where,))):
+            raise TypeError(f"{name!r}: where must be a slice or a tuple of slices; got {shard.where!r}")
+    return found
 
 
 def parts_of(name: str, array: Any, given: list[Shard]) -> list[Any]:
