@@ -283,6 +283,15 @@ def test_transformers_21687_large_models_need_no_memory(name, config, parameters
     assert kilobytes * 1024 < (600e6 if torch.version.cuda is None else 800e6)
 
 
+def test_a_model_that_cannot_be_made_stays_as_it_was():
+    with pt.deferred() as recipes:
+        model = nn.Sequential(nn.Linear(2, 3), nn.Linear(1 << 28, 1 << 28, bias=False))
+    for wrong in ({"num_threads": 0}, {"device": "meta"}, {}):  # and there is no such memory
+        with pytest.raises((ValueError, RuntimeError), match=r"num_threads must|device must have memory|memory"):
+            pt.materialize(model, recipes, 0, **wrong)
+        assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
+
+
 def test_what_materialize_refuses():
     model, recipes = deferred()
     for wrong, message in ((None, "NoneType"), ({"*": "ones"}, "a plan goes to initialize_module")):

@@ -222,23 +222,26 @@ def materialize(
         raise ValueError("the model has no tensor on the meta device; initialize_module() fills an existing model")
     check(meta, recipes)
     player = Player.of(seed, generator, num_threads, progress)
+    there = torch.device(device) if device is not None else torch.get_default_device()
+    if there.type == "meta":
+        raise ValueError("device must have memory; got 'meta'")
     made: dict[int, torch.Tensor] = {}
     jobs: list[tuple[Contents, torch.Tensor]] = []
-    device = torch.device(device) if device is not None else torch.get_default_device()
     for place in found:
         tensor = place.tensor
         if id(tensor) not in made:
             if has_no_memory(tensor):
                 local, shards = held(tensor)
-                local = torch.empty_strided(local.shape, local.stride(), dtype=local.dtype, device=device)
+                local = torch.empty_strided(local.shape, local.stride(), dtype=local.dtype, device=there)
                 jobs.append((placed(recipes[place.name].view, local, shards), whole(local)))
                 values = local if shards is None else with_local(tensor, local)
             else:
-                values = tensor.detach() if is_distributed(tensor) else tensor.detach().to(device)
+                values = tensor.detach() if is_distributed(tensor) else tensor.detach().to(there)
             moved = has_no_memory(tensor) or values.device != tensor.device
             made[id(tensor)] = like(tensor, values) if moved else tensor
-        place.put(made[id(tensor)])
     player.play(jobs)
+    for place in found:  # only now: a model whose memory is short, or that Ctrl-C ends, is as it was
+        place.put(made[id(place.tensor)])
     return model
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
+from pyinit import _core
 from pyinit.adapters.torch.samplers import Sampler
 from pyinit.adapters.torch.tape import Call, Contents, Draw, Edit, Fill, Given, Own, Result, View, order
 from pyinit.initializers import Normal, Scheme, constant
@@ -43,7 +44,8 @@ class Player:
     def of(
         cls, seed: int | Stream | None, generator: str, num_threads: int | None = None, progress: bool = False
     ) -> Player:
-        """Make a player of a seed, or of a root stream."""
+        """Make a player of a seed, or of a root stream; raise TypeError or ValueError if it cannot play."""
+        _core.check_threads(num_threads)
         return cls(seed if isinstance(seed, Stream) else Stream(seed, generator), num_threads, progress)
 
     def play(self, jobs: Iterable[tuple[Contents, torch.Tensor]], keys: Mapping[Any, str] = NONE) -> None:
