@@ -16,7 +16,7 @@ import torch.distributed as dist  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.distributed import tensor as distributed  # noqa: E402
 from torch.distributed.device_mesh import init_device_mesh  # noqa: E402
-from torch.distributed.fsdp import CPUOffloadPolicy, fully_shard  # noqa: E402
+from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, fully_shard  # noqa: E402
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard  # noqa: E402
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module  # noqa: E402
 from torch.distributed.tensor.placement_types import _StridedShard  # noqa: E402
@@ -421,6 +421,30 @@ def sharded_inside_one():
 
 def test_sharding_inside_a_block_is_refused(processes):
     processes.run(2, sharded_inside_one)
+
+
+def gathered_one():
+    """fully_shard keeps the gathered parameters of the root after a forward pass."""
+    mesh = init_device_mesh("cpu", (2,))
+    precision = MixedPrecisionPolicy(param_dtype=torch.bfloat16)
+    model = fully_shard(nn.Linear(4, 6), mesh=mesh, mp_policy=precision)
+    expected = nn.Linear(4, 6)
+    plan = {"*": "normal"}
+    pt.initialize_module(expected, 3, plan)
+    for check_first in (False, True):
+        with torch.no_grad():
+            model(torch.ones(2, 4))
+        assert not isinstance(model.weight, DTensor)
+        if check_first:
+            assert pt.verify(model, plan, 3).equal
+        else:
+            pt.initialize_module(model, 3, plan)
+        assert equal(model.weight.full_tensor(), expected.weight)
+
+
+@pytest.mark.skipif(not TRAINS, reason="older versions of fully_shard do not run without a GPU")
+def test_a_model_that_has_been_gathered_is_filled_as_shards(processes):
+    processes.run(2, gathered_one)
 
 
 def elsewhere_one():

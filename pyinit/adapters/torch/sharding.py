@@ -48,10 +48,22 @@ class Held(NamedTuple):
 
 
 def is_distributed(tensor: torch.Tensor) -> bool:
-    """Whether a tensor is a `DTensor`. Nothing is imported for it: that takes longer than building a model."""
-    module = sys.modules.get("torch.distributed.tensor")
-    kind = getattr(module, "DTensor", None)
+    """Whether a tensor is a `DTensor`."""
+    kind = loaded("torch.distributed.tensor", "DTensor")
     return kind is not None and isinstance(tensor, kind)
+
+
+def loaded(module: str, name: str) -> Any:
+    """Return a class if its module is imported; otherwise None: to import it takes longer than to build a model."""
+    return getattr(sys.modules.get(module), name, None)
+
+
+def reshard(model: torch.nn.Module) -> None:
+    """Put the shards in the places of the parameters that `fully_shard` has gathered for a forward pass and kept."""
+    kind = loaded("torch.distributed.fsdp", "FSDPModule")
+    for module in model.modules() if kind is not None else ():
+        if isinstance(module, kind):
+            module.reshard()
 
 
 def held(tensor: Any) -> Held:

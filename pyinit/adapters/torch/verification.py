@@ -17,7 +17,7 @@ from pyinit.adapters.torch.initialization import planned
 from pyinit.adapters.torch.modules import Prefix, parameters, places, renamed
 from pyinit.adapters.torch.playing import Player
 from pyinit.adapters.torch.recipes import Recipe, Recipes
-from pyinit.adapters.torch.sharding import held, region_of, why_not_held
+from pyinit.adapters.torch.sharding import held, region_of, reshard, why_not_held
 from pyinit.adapters.torch.tables import Table
 from pyinit.adapters.torch.windows import Region, is_divisible, part, regions
 from pyinit.models import Shard
@@ -77,8 +77,8 @@ def verify(
     Parameters
     ----------
     model : Module, str or Path
-        The model to compare. Not changed. Or the folder of a distributed checkpoint of PyTorch (DCP), saved by any
-        number of processes. It is read here, by one process without a group, one stored chunk at a time.
+        The model to compare. Its values are not changed. Or the folder of a distributed checkpoint of PyTorch (DCP),
+        saved by any number of processes. It is read here, by one process without a group, one stored chunk at a time.
     recipes : Recipes, Report, or mapping of str to scheme
         The recipes from `fast_init` or `deferred`; the report of `fast_init`, which has both recipes and seed; or the
         plan that `initialize_module` was called with.
@@ -128,6 +128,7 @@ def verify(
     check_seed(seed)
     assert seed is not None
     if isinstance(model, torch.nn.Module):
+        reshard(model)
         tensors = model_tensors(model, prefix)
         recipes = recipes.of(model) if isinstance(recipes, Recipes) else planned_for(model, recipes, prefix)
         listed = {name: tensor for name, tensor in tensors.items() if tensor.is_parameter or name in recipes}
