@@ -22,6 +22,7 @@ from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, 
 from torch.distributed.tensor.placement_types import _StridedShard  # noqa: E402
 
 from pyinit.adapters import torch as pt  # noqa: E402
+from pyinit.adapters.torch.windows import is_divisible  # noqa: E402
 
 MESHES = [(1,), (2,), (3,), (4,), (6,), (2, 2), (3, 2), (2, 2, 2)]
 SCHEMES = {
@@ -373,6 +374,40 @@ def test_placements_that_torch_has_wrong_are_an_error(processes, rows):
     said = [error for error in processes.run(6, uneven_one, rows) if error]
     assert said
     assert all("0.weight" in error and "cut the same dimension unevenly: pad it" in error for error in said)
+
+
+class Kinds(nn.Module):
+    """Parameters of other kinds of numbers, and an empty one."""
+
+    def __init__(self):
+        super().__init__()
+        self.complex_64 = nn.Parameter(torch.randn(7, 5, dtype=torch.complex64))
+        self.complex_128 = nn.Parameter(torch.rand(7, 5, dtype=torch.complex128) * 3)
+        for dtype in (torch.float8_e4m3fn, torch.int32, torch.bool):
+            values = torch.randn(7, 5).mul_(9).to(dtype)
+            setattr(self, f"of_{str(dtype)[6:]}", nn.Parameter(values, requires_grad=False))
+        self.empty = nn.Parameter(torch.zeros(0, 5))
+
+
+def kinds_one():
+    with pt.fast_init(2):
+        expected = Kinds()
+    with pt.deferred() as recipes:
+        model = Kinds()
+    mesh = init_device_mesh("cpu", (3,))
+    fully_shard(model, mesh=mesh)
+    pt.materialize(model, recipes, 2)
+    assert pt.verify(model, recipes, 2).equal
+    for name, whole in expected.named_parameters():
+        assert is_divisible(recipes[name].view)  # so no process makes more than its part
+        shard = model.get_parameter(name).to_local()
+        part = shard_of(whole.detach(), mesh, [Shard(0)])
+        assert shard.dtype == part.dtype
+        assert torch.equal(shard.detach().to(torch.complex128), part.to(torch.complex128)), name
+
+
+def test_shards_of_other_kinds_of_numbers(processes):
+    processes.run(3, kinds_one)
 
 
 def built_and_sharded(mesh, how, draw=None):

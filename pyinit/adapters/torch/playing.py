@@ -147,7 +147,7 @@ class Playing:
         if not target.numel():
             return
         stream = self.player.root.child(self.keys.get(draw.key, draw.key))  # type: ignore[arg-type]
-        placed = {"global_shape": draw.global_shape, "offset": draw.offset}
+        shape, offset = draw.global_shape, draw.offset
         sampler: Any = draw.sampler
         if isinstance(sampler, Sampler):
             sampler.fill(target, stream)
@@ -157,8 +157,11 @@ class Playing:
             return
         if target.is_complex():  # each part is drawn: normal ones with half the variance
             target = torch.view_as_real(target)
+            if shape is not None and offset is not None:
+                shape, offset = (*shape, 2), (*offset, 0)
             if isinstance(sampler, Normal):
                 sampler = Normal(sampler.mean, sampler.std / math.sqrt(2))
+        placed = {"global_shape": shape, "offset": offset}
         if not target.is_floating_point() or draw.double != (target.dtype == torch.float64):
             drawn = torch.empty(
                 target.shape, dtype=torch.float64 if draw.double else torch.float32, device=target.device

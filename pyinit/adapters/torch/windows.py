@@ -91,7 +91,7 @@ def view_divides(view: View) -> bool:
     contents, where = view
     for edit in contents.edits:
         index = where.slices(edit.where)
-        if index is None or not divides(edit, contents):
+        if index is None or not divides(edit):
             return False
         lengths = [n for n in (len(range(s.start, s.stop, s.step)) for s in index) if n != 1]
         if isinstance(edit.what, (Call, Result)) and lengths != [n for n in edit.where.shape if n != 1]:
@@ -99,11 +99,11 @@ def view_divides(view: View) -> bool:
     return True
 
 
-def divides(edit: Edit, contents: Contents) -> bool:
+def divides(edit: Edit) -> bool:
     """Whether each element that an edit writes can be made from its index alone."""
     what = edit.what
     if isinstance(what, Draw):
-        return isinstance(what.sampler, Scheme) and what.sampler.splittable and contents.dtype.is_floating_point
+        return isinstance(what.sampler, Scheme) and what.sampler.splittable
     if isinstance(what, Given):
         return what.tensor is not None and tuple(what.tensor.shape) == edit.where.shape
     if isinstance(what, Fill):
