@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pyinit
-from pyinit.initializers import normal, orthogonal
+from pyinit.initializers import normal, orthogonal, sparse
 from pyinit.models import Cut, Parameter, Shard, fill, shards
 
 SCHEMES = ["normal", "xavier_uniform", "orthogonal", "identity", "sparse(sparsity=0.3)", "truncated_normal(std=0.3)"]
@@ -74,13 +74,24 @@ def test_windows_of_one_tensor_may_lie_in_several_arrays():
     assert np.array_equal(np.block([parts[:2], parts[2:]]), whole)
 
 
-def test_no_name_is_the_stream_itself_from_where_it_stands_on():
+@pytest.mark.parametrize("scheme", [normal(), orthogonal(), sparse(0.3)])
+def test_no_name_is_the_stream_itself_from_where_it_stands_on(scheme):
     stream = pyinit.Stream(3)
     stream.normal(5)
-    expected = stream.copy().normal((6, 4))
+    whole, expected = stream.copy(), np.empty((6, 4), np.float32)
+    scheme(expected, whole)
     parts = np.empty((3, 4), np.float32), np.empty((3, 4), np.float32)
-    fill([Parameter(None, p, normal(), (6, 4), (3 * i, 0)) for i, p in enumerate(parts)], seed=stream)
+    fill([Parameter(None, p, scheme, (6, 4), (3 * i, 0)) for i, p in enumerate(parts)], seed=stream)
     assert np.array_equal(np.concatenate(parts), expected)
+    assert scheme.splittable or stream.state == whole.state
+
+
+def test_windows_of_one_name_may_have_schemes_of_their_own():
+    parts = np.empty((2, 4), np.float64), np.empty((2, 4), np.float64)
+    schemes = orthogonal(), orthogonal(3.0)
+    fill([Parameter("w", p, s, (4, 4), (2 * i, 0)) for i, (p, s) in enumerate(zip(parts, schemes))], seed=1)
+    assert np.allclose(parts[0] @ parts[0].T, np.eye(2))
+    assert np.allclose(parts[1] @ parts[1].T, 9 * np.eye(2))
 
 
 def test_a_matrix_that_is_made_whole_is_made_once_for_all_windows(monkeypatch):

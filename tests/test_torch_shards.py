@@ -16,7 +16,7 @@ import torch.distributed as dist  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.distributed import tensor as distributed  # noqa: E402
 from torch.distributed.device_mesh import init_device_mesh  # noqa: E402
-from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, fully_shard  # noqa: E402
+from torch.distributed.fsdp import CPUOffloadPolicy, FullyShardedDataParallel, MixedPrecisionPolicy, fully_shard  # noqa: E402
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard  # noqa: E402
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module  # noqa: E402
 from torch.distributed.tensor.placement_types import _StridedShard  # noqa: E402
@@ -132,6 +132,8 @@ def randn_one(mesh_shape, shape, named):
         pt.randn(shape, seed=3, device_mesh=mesh, device="cpu")
     with pytest.raises(TypeError, match="placements need a device_mesh"):
         pt.randn(shape, seed=3, placements=placements)
+    with pytest.raises(TypeError, match=r"cannot fill torch.int32"):
+        pt.randn(shape, seed=3, device_mesh=mesh, dtype=torch.int32)
     with pytest.raises(ValueError, match="must be Shard or Replicate"):
         pt.randn(shape, seed=3, device_mesh=mesh, placements=[Partial()] * mesh.ndim)
 
@@ -480,6 +482,26 @@ def gathered_one():
 @pytest.mark.skipif(not TRAINS, reason="older versions of fully_shard do not run without a GPU")
 def test_a_model_that_has_been_gathered_is_filled_as_shards(processes):
     processes.run(2, gathered_one)
+
+
+def flat_one():
+    """The older FullyShardedDataParallel: parts of parameters look like whole ones of another shape."""
+    options = {"device_id": torch.device("cpu"), "use_orig_params": True}
+    model = FullyShardedDataParallel(nn.Sequential(FullyShardedDataParallel(nn.Linear(3, 5), **options)), **options)
+    expected, plan = nn.Sequential(nn.Linear(3, 5)), {"*": "normal"}
+    pt.initialize_module(expected, 3, plan)
+    for use in (pt.initialize_module, lambda model, seed, plan: pt.verify(model, plan, seed)):
+        with pytest.raises(ValueError, match=r"flat parts.*summon_full_params"):
+            use(model, 3, plan)
+    with FullyShardedDataParallel.summon_full_params(model):
+        pt.initialize_module(model, 3, plan)
+    with FullyShardedDataParallel.summon_full_params(model):
+        assert pt.verify(model, plan, 3).equal
+        assert all(map(equal, model.parameters(), expected.parameters()))
+
+
+def test_flat_parts_of_parameters_are_refused(processes):
+    processes.run(2, flat_one)
 
 
 def elsewhere_one():

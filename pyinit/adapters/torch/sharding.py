@@ -59,11 +59,23 @@ def loaded(module: str, name: str) -> Any:
 
 
 def reshard(model: torch.nn.Module) -> None:
-    """Put the shards in the places of the parameters that `fully_shard` has gathered for a forward pass and kept."""
+    """Put the shards in the places of the parameters that `fully_shard` has gathered for a forward pass and kept.
+
+    Raises
+    ------
+    ValueError
+        If the model has flat parts of parameters, as the older `FullyShardedDataParallel` keeps them.
+    """
     kind = loaded("torch.distributed.fsdp", "FSDPModule")
+    older = loaded("torch.distributed.fsdp", "FullyShardedDataParallel")
     for module in model.modules() if kind is not None else ():
         if isinstance(module, kind):
             module.reshard()
+        elif isinstance(module, older) and module.training_state.name != "SUMMON_FULL_PARAMS":
+            raise ValueError(
+                "FullyShardedDataParallel keeps flat parts of the parameters: call this inside its "
+                "summon_full_params(model), or shard the model with fully_shard"
+            )
 
 
 def held(tensor: Any) -> Held:
@@ -180,7 +192,8 @@ def fill_held(tensor: torch.Tensor, scheme: Scheme, stream: Stream | None) -> to
         local, shape = torch.view_as_real(local), (*shape, 2)
         shards = [Shard(shape, (*shard.offset, 0), shard.where) for shard in shards]
     dtype = dtype_of_torch(local.dtype)
-    assert dtype is not None
+    if dtype is None:
+        raise TypeError(f"pyinit cannot fill {local.dtype}")
     if not shards:  # the words are taken all the same
         scheme(np.empty((0,) * len(shape), dtype), stream, global_shape=shape)  # type: ignore[arg-type]
         return tensor
