@@ -336,25 +336,6 @@ def test_a_sharded_model_is_initialized_in_place(processes, kind, world):
     processes.run(world, initialize_one, kind)
 
 
-def gathered_one():
-    mesh = init_device_mesh("cpu", (2,))
-    with pt.fast_init(seed=5):
-        expected, model = Net(18), Net(18)
-    fully_shard(model, mesh=mesh)
-    words = torch.randint(0, 24, (4, 7), generator=torch.Generator().manual_seed(1))
-    model(words)  # without a backward pass: the gathered parameters are still there
-    assert not isinstance(model.up.weight, DTensor)
-    pt.initialize_module(expected, 9, PLAN)
-    pt.initialize_module(model, 9, PLAN)
-    compare(model, expected)
-    torch.testing.assert_close(model(words), expected(words))
-
-
-@pytest.mark.skipif(not TRAINS, reason="older versions of fully_shard do not run without a GPU")
-def test_what_a_forward_pass_has_gathered_is_sharded_again(processes):
-    processes.run(2, gathered_one)
-
-
 def uneven_one(rows):
     mesh = meshes_of("fsdp+tp")
     with pt.deferred() as recipes:

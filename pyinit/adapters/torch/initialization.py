@@ -100,13 +100,11 @@ def initialize_module(
     if plan is None:
         recipes = reset(model, prefix)
         check(found, recipes, "its modules do not set all parameters; give a plan, or build the model inside fast_init")
-    elif isinstance(plan, Recipes):
-        check(found, recipes := plan.of(model))
     else:
-        recipes = planned(found, plan, is_part=prefix != "")
-        warn_of_norms(found, recipes)
-    if plan is not None and not isinstance(plan, Recipes):
+        recipes = plan.of(model) if isinstance(plan, Recipes) else planned(found, plan, is_part=prefix != "")
         check(found, recipes)
+        if not isinstance(plan, Recipes):
+            warn_of_norms(found, recipes)
     parts = [(recipes[place.name].view, *held(place.tensor)) for place in found]
     player.play((placed(view, local, shards), whole(local)) for view, local, shards in parts)
     for place in found:

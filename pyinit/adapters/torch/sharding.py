@@ -159,14 +159,6 @@ def cuts_of(tensor: Any) -> Iterator[Cut]:
         yield Cut(placement.dim, mesh.size(dim), coordinate[dim], int(getattr(placement, "split_factor", 1)))
 
 
-def reshard(model: torch.nn.Module) -> None:
-    """Put the shards of `fully_shard` back in their modules; a forward pass may have left gathered copies there."""
-    kind = getattr(sys.modules.get("torch.distributed.fsdp"), "FSDPModule", None)
-    for module in model.modules():
-        if kind is not None and isinstance(module, kind):
-            module.reshard()
-
-
 def with_local(tensor: Any, local: torch.Tensor) -> torch.Tensor:
     """Return a DTensor like another, with another local shard, which may be offloaded: on another device than the mesh.
 
