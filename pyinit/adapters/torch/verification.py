@@ -130,7 +130,10 @@ def verify(
     if isinstance(model, torch.nn.Module):
         reshard(model)
         tensors = model_tensors(model, prefix)
-        recipes = recipes.of(model) if isinstance(recipes, Recipes) else planned_for(model, recipes, prefix)
+        if isinstance(recipes, Recipes):
+            recipes = recipes.of(model)
+        else:
+            recipes = planned(parameters(model, prefix), recipes, is_part=prefix != "")
         listed = {name: tensor for name, tensor in tensors.items() if tensor.is_parameter or name in recipes}
     elif isinstance(model, (str, Path)):
         if not isinstance(recipes, Recipes):
@@ -152,15 +155,9 @@ class Compared(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: torch.dtype
-    device: torch.device
     parts: Callable[[], Iterator[tuple[Region, torch.Tensor]]]
     problem: str | None
     is_parameter: bool
-
-
-def planned_for(model: torch.nn.Module, plan: Any, prefix: Prefix) -> Recipes:
-    """Return the recipes of a plan for a model."""
-    return planned(parameters(model, prefix), plan, is_part=prefix != "")
 
 
 def model_tensors(model: torch.nn.Module, prefix: Prefix) -> dict[str, Compared]:
@@ -171,7 +168,7 @@ def model_tensors(model: torch.nn.Module, prefix: Prefix) -> dict[str, Compared]
         is_meta = tensor.device.type == "meta"
         problem = "on the meta device, without values" if is_meta else why_not_held(tensor)
         parts = functools.partial(local_parts, tensor)
-        row = Compared(tuple(tensor.shape), tensor.dtype, tensor.device, parts, problem, place.is_parameter)
+        row = Compared(tuple(tensor.shape), tensor.dtype, parts, problem, place.is_parameter)
         found.setdefault(id(tensor), (place.name, row))
     return dict(found.values())
 
@@ -186,12 +183,11 @@ def local_parts(tensor: torch.Tensor) -> Iterator[tuple[Region, torch.Tensor]]:
 def stored_tensors(folder: str | Path, prefix: Prefix, trust_pickle: bool) -> dict[str, Compared]:
     """Return the tensors of a checkpoint by their names in the model."""
     found: dict[str, Compared] = {}
-    cpu = torch.device("cpu")
     for tensor in stored(folder, trust_pickle):
         name = renamed(tensor.name, prefix)
         if name in found:
             raise ValueError(f"prefix gives {tensor.name!r} and another tensor of the checkpoint the name {name!r}")
-        found[name] = Compared(tensor.shape, tensor.dtype, cpu, tensor.read, tensor.problem, True)
+        found[name] = Compared(tensor.shape, tensor.dtype, tensor.read, tensor.problem, True)
     return found
 
 
