@@ -25,7 +25,7 @@ from pyinit.streams import Stream
 
 __all__ = ["Verification", "Verified", "verify"]
 
-WINDOW = 1 << 22  # bytes; fits in cache, and with temporary copies stays far below 64 MB
+WINDOW = 1 << 21  # bytes; fits in cache, and with temporary copies stays far below 64 MB
 
 
 class Verified(NamedTuple):
