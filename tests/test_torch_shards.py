@@ -22,7 +22,9 @@ from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, 
 from torch.distributed.tensor.placement_types import _StridedShard  # noqa: E402
 
 from pyinit.adapters import torch as pt  # noqa: E402
+from pyinit.adapters.torch.sharding import is_ambiguous, sizes, with_local  # noqa: E402
 from pyinit.adapters.torch.windows import is_divisible  # noqa: E402
+from pyinit.models.sharding import Cut, pieces_of  # noqa: E402
 
 MESHES = [(1,), (2,), (3,), (4,), (6,), (2, 2), (3, 2), (2, 2, 2)]
 SCHEMES = {
@@ -347,6 +349,14 @@ def uneven_one(rows):
     except ValueError as error:
         assert all(parameter.device.type == "meta" for parameter in model.parameters())
         return str(error)
+    with pt.fast_init(seed=0):
+        whole = nn.Sequential(nn.Linear(4, rows), nn.Linear(4, 4))
+    for parameter in ("weight", "bias"):
+        held = getattr(whole[0], parameter).detach()
+        for name, cuts in (("tp", 2), ("dp", mesh.size(0))):  # what fully_shard does
+            held = shard_of(held, mesh[name], [Shard(0)])
+            assert mesh[name].size() == cuts
+        assert equal(getattr(model[0], parameter).to_local(), held)
     return None
 
 
@@ -502,6 +512,39 @@ def elsewhere_one():
 
 def test_a_shard_on_another_device_than_its_mesh(processes):
     processes.run(2, elsewhere_one)
+
+
+def test_a_shard_of_the_expected_size_may_be_another_part():
+    """Of 27 rows over 3 x 4 processes one has as many as its placement says, and other ones."""
+    cuts = [Cut(0, 3, 2, 4), Cut(0, 4, 2)]
+    said, done = pieces_of((27,), cuts), pieces_of((27,), [Cut(0, 4, 2), Cut(0, 3, 2)])
+    assert sizes(said) == sizes(done)
+    assert said != done
+    assert is_ambiguous((27,), cuts, said)
+    assert not is_ambiguous((24,), cuts, pieces_of((24,), cuts))
+
+
+def ordered_one():
+    """The dimensions of a mesh may cut a tensor in another order than their own."""
+    from torch.distributed.tensor._dtensor_spec import DTensorSpec, ShardOrderEntry, TensorMeta
+
+    mesh = init_device_mesh("cpu", (2, 2), mesh_dim_names=("a", "b"))
+    whole = pt.randn(7, 3, seed=0)
+    held = shard_of(shard_of(whole, mesh["b"], [Shard(0)]), mesh["a"], [Shard(0)])
+    meta = TensorMeta(whole.shape, whole.stride(), whole.dtype)
+    spec = DTensorSpec(mesh, (Shard(0), Shard(0)), meta, shard_order=(ShardOrderEntry(0, (1, 0)),))
+    tensor = DTensor(torch.zeros_like(held), spec, requires_grad=False)
+    pt.init.normal_(tensor, stream=Stream(0))
+    assert equal(tensor.to_local(), held)
+    assert with_local(tensor, torch.ones_like(held))._spec == spec
+
+
+def test_the_order_in_which_a_mesh_cuts(processes):
+    from torch.distributed.tensor import _dtensor_spec
+
+    if not hasattr(_dtensor_spec, "ShardOrderEntry"):
+        pytest.skip("older versions have one order alone")
+    processes.run(4, ordered_one)
 
 
 # What others' users have met.
