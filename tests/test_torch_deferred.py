@@ -283,6 +283,23 @@ def test_transformers_21687_large_models_need_no_memory(name, config, parameters
     assert kilobytes * 1024 < (600e6 if torch.version.cuda is None else 800e6)
 
 
+class Rows(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(9, 7))
+        with torch.no_grad():
+            self.weight.copy_(torch.randn(7))
+
+
+def test_a_row_that_is_copied_to_all_rows_writes_them():
+    with pt.fast_init(3):
+        expected = Rows()
+    with pt.deferred() as recipes:
+        model = Rows()
+    assert torch.equal(pt.materialize(model, recipes, 3).weight, expected.weight)
+    assert torch.equal(model.weight, model.weight[:1].expand(9, 7))
+
+
 def test_a_model_that_cannot_be_made_stays_as_it_was():
     with pt.deferred() as recipes:
         model = nn.Sequential(nn.Linear(2, 3), nn.Linear(1 << 28, 1 << 28, bias=False))

@@ -473,7 +473,7 @@ class Recorder(TorchDispatchMode):
         if not keeps_shape(function, given, target):
             return False
         call = self.call(function, given, target)
-        rewrites = copies or function._overloadname.endswith("out")
+        rewrites = of.name == "copy_" or function._overloadname.endswith("out")
         self.edit(target, call, rewrites and len(list(parts_of(call, Own))) == 1)
         return True
 
