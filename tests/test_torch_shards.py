@@ -405,6 +405,63 @@ def test_shards_of_other_kinds_of_numbers(processes):
     processes.run(3, kinds_one)
 
 
+class Written(nn.Module):
+    """Parameters that are written in parts, in steps, by operations and from others."""
+
+    def __init__(self):
+        super().__init__()
+        with torch.no_grad():
+            self.steps = nn.Parameter(torch.empty(8, 9))
+            nn.init.normal_(self.steps[::2])
+            nn.init.uniform_(self.steps[1::2])
+            self.columns = nn.Parameter(torch.randn(8, 9))
+            self.columns[:, 1::3] *= 2
+            self.columns[2:7, ::4].zero_()
+            self.blocks = nn.Parameter(torch.empty(12, 6))
+            for i in range(3):
+                nn.init.xavier_uniform_(self.blocks[4 * i : 4 * i + 4])
+            self.scaled = nn.Parameter(torch.randn(7, 5) * 0.02 + torch.randn(7, 5))
+            self.copied = nn.Parameter(torch.empty(7, 5).copy_(self.scaled))
+            self.rows = nn.Parameter(torch.randn(7, 5) + torch.arange(5.0))
+            self.added = nn.Parameter(torch.randn(7, 5) + torch.randn(5))
+            self.masked = nn.Parameter(torch.randn(7, 5) * (torch.arange(35).view(7, 5) % 3))
+            self.split = nn.Parameter((torch.randn(4, 6).view(8, 3) + 1).view(2, 12))
+            self.turned = nn.Parameter(torch.randn(5, 7).t())
+            self.view = nn.Parameter(torch.randn(20, 5)[3:10])
+            self.every = nn.Parameter(torch.randn(7, 10)[:, ::2])
+            self.image = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+            self.normed = nn.utils.parametrizations.weight_norm(nn.Linear(5, 7))
+
+
+def written_one():
+    with pt.fast_init(2):
+        expected = Written()
+    with pt.deferred() as recipes:
+        model = Written()
+    filled = Written()
+    mesh = init_device_mesh("cpu", (3,))
+    for number, (module, inner) in enumerate(zip(model.modules(), filled.modules())):
+        for key, parameter in list(module._parameters.items()):
+            dim = (len(key) + number) % parameter.dim()
+            whole = dict(zip(model.modules(), expected.modules()))[module]._parameters[key].detach()
+            part = shard_of(whole, mesh, [Shard(dim)])
+            options = {"run_check": False, "shape": whole.shape, "stride": whole.stride()}
+            for made, device in ((module, "meta"), (inner, "cpu")):
+                local = torch.empty_like(part, device=device)
+                made._parameters[key] = nn.Parameter(DTensor.from_local(local, mesh, [Shard(dim)], **options))
+    pt.materialize(model, recipes, 2)
+    pt.initialize_module(filled, 2, recipes)
+    for (name, whole), one, other in zip(expected.named_parameters(), model.parameters(), filled.parameters()):
+        part = shard_of(whole.detach(), mesh, one.placements)
+        assert torch.equal(one.to_local(), part), name
+        assert torch.equal(other.to_local(), part), name
+    assert pt.verify(model, recipes, 2).equal
+
+
+def test_shards_of_what_is_written_in_parts(processes):
+    processes.run(3, written_one)
+
+
 def built_and_sharded(mesh, how, draw=None):
     """What a block must not do."""
     model = nn.Sequential(nn.Linear(4, 6, device="meta" if draw else None))
