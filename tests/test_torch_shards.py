@@ -1,6 +1,7 @@
 """Tensors and models that are sharded over real processes: each holds exactly its part of the unsharded bits."""
 
 import math
+from contextlib import contextmanager
 
 import gloo
 import numpy as np
@@ -22,9 +23,9 @@ from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, 
 from torch.distributed.tensor.placement_types import _StridedShard  # noqa: E402
 
 from pyinit.adapters import torch as pt  # noqa: E402
-from pyinit.adapters.torch.sharding import is_ambiguous, sizes, with_local  # noqa: E402
+from pyinit.adapters.torch.sharding import sizes, with_local  # noqa: E402
 from pyinit.adapters.torch.windows import is_divisible  # noqa: E402
-from pyinit.models.sharding import Cut, pieces_of  # noqa: E402
+from pyinit.models.sharding import pieces_of  # noqa: E402
 
 MESHES = [(1,), (2,), (3,), (4,), (6,), (2, 2), (3, 2), (2, 2, 2)]
 SCHEMES = {
@@ -573,14 +574,31 @@ def test_a_shard_on_another_device_than_its_mesh(processes):
     processes.run(2, elsewhere_one)
 
 
+@contextmanager
+def process(rank, world):
+    """One process of many, which are not there: nothing is communicated."""
+    fake = pytest.importorskip("torch.testing._internal.distributed.fake_pg")
+    dist.init_process_group("fake", store=fake.FakeStore(), rank=rank, world_size=world)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
 def test_a_shard_of_the_expected_size_may_be_another_part():
     """Of 27 rows over 3 x 4 processes one has as many as its placement says, and other ones."""
-    cuts = [Cut(0, 3, 2, 4), Cut(0, 4, 2)]
-    said, done = pieces_of((27,), cuts), pieces_of((27,), [Cut(0, 4, 2), Cut(0, 3, 2)])
+    shape = torch.Size((27, 2))
+    said, done = (pieces_of((27,), cuts) for cuts in ([(0, 3, 2, 4), (0, 4, 2)], [(0, 4, 2), (0, 3, 2)]))
     assert sizes(said) == sizes(done)
     assert said != done
-    assert is_ambiguous((27,), cuts, said)
-    assert not is_ambiguous((24,), cuts, pieces_of((24,), cuts))
+    with process(2 * 4 + 2, 12):
+        mesh = init_device_mesh("cpu", (3, 4))
+        placements = [_StridedShard(0, split_factor=4), Shard(0)]
+        local = torch.zeros(*sizes(said), 2)
+        tensor = DTensor.from_local(local, mesh, placements, run_check=False, shape=shape, stride=(2, 1))
+        with pytest.raises(ValueError, match="leave open which part it is"):
+            pt.init.normal_(tensor, stream=Stream(0))
+        assert not local.any()
 
 
 def ordered_one():
