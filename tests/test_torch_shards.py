@@ -731,6 +731,11 @@ def test_a_pipeline_stage_has_the_weights_of_the_whole_model():
     assert pt.verify(block, report.recipes, 8, prefix="layers.2.").equal
     assert not pt.verify(block, report.recipes, 8, prefix="layers.1.").equal
 
+    with pt.fast_init(seed=8, prefix="layers.2.") as own:
+        block, other = Block(), nn.Linear(2, 2)
+    assert pt.verify(block, own).equal
+    assert pt.verify(other, own).equal  # whose names begin with its class
+
     with pt.fast_init(seed=8, prefix=layers_two_to_three):
         built = stage()
     same(built, whole, layers_two_to_three)

@@ -123,7 +123,10 @@ def verify(
     bias    differs  (1,)     0.5      0.5
     """
     if isinstance(recipes, Report):
-        seed, prefix = recipes.stream if seed is None else seed, prefix or recipes.prefix
+        seed = recipes.stream if seed is None else seed
+        is_other = isinstance(model, torch.nn.Module) and recipes.recipes.prefixes.get(model)
+        if not is_other:  # a second model of the block, whose names begin with its class
+            prefix = prefix or recipes.prefix
         recipes = recipes.recipes
     check_seed(seed)
     assert seed is not None
