@@ -203,7 +203,6 @@ def test_a_scheme_that_needs_the_whole_takes_one_chunk(scheme):
         (ValueError, "fans", {"scheme": "xavier", "shape": 5}),
         (TypeError, "unexpected keyword", {"std": 0.1}),
     ],
-    ids=str,
 )
 def test_wrong_arguments_are_errors_before_any_task(error, match, wrong):
     stream = Stream(0)
