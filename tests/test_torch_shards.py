@@ -423,6 +423,8 @@ class Written(nn.Module):
                 nn.init.xavier_uniform_(self.blocks[4 * i : 4 * i + 4])
             self.scaled = nn.Parameter(torch.randn(7, 5) * 0.02 + torch.randn(7, 5))
             self.copied = nn.Parameter(torch.empty(7, 5).copy_(self.scaled))
+            self.first = nn.Parameter(torch.randn(8, 6))
+            self.again = nn.Parameter(self.first.clone().view(-1))
             self.rows = nn.Parameter(torch.randn(7, 5) + torch.arange(5.0))
             self.added = nn.Parameter(torch.randn(7, 5) + torch.randn(5))
             self.masked = nn.Parameter(torch.randn(7, 5) * (torch.arange(35).view(7, 5) % 3))
