@@ -309,5 +309,5 @@ def like(tensor: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
             made.__class__ = type(tensor)
     else:
         made = values.requires_grad_(tensor.requires_grad)
-    made.__dict__.update({k: v for k, v in tensor.__dict__.items() if k not in ("_local_tensor", "_spec")})
+    made.__dict__.update(tensor.__dict__)
     return made
