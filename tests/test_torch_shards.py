@@ -132,6 +132,7 @@ def randn_one(mesh_shape, shape, named):
     tensor = distributed.zeros(shape, device_mesh=mesh, placements=placements)
     assert equal(pt.randn_like(tensor, seed=3).full_tensor(), pt.randn(shape, seed=3))
     assert equal(pt.rand_like(tensor, seed=3).full_tensor(), pt.rand(shape, seed=3))
+    assert pt.randn_like(tensor, seed=3).placements == tuple(placements)
     assert pt.randn(shape, seed=3, device_mesh=mesh).placements == (Replicate(),) * mesh.ndim
     with pytest.raises(TypeError, match="mesh's device"):
         pt.randn(shape, seed=3, device_mesh=mesh, device="cpu")
