@@ -148,6 +148,13 @@ def test_a_checkpoint_that_differs_or_cannot_be_read(processes, tmp_path):
         "2.weight",
         "2.bias",
     ]
+    without_norm = pt.verify(folder, recipes, 1, prefix=lambda key: None if key[0] == "1" else key, trust_pickle=True)
+    assert {row.name: row.verdict for row in without_norm} == {
+        "0.weight": "differs",
+        "0.bias": "equal",
+        "1.weight": "missing",
+        "1.bias": "missing",
+    }
     with pytest.raises(ValueError, match=r"is a pickle, .*trust_pickle=True"):
         pt.verify(folder, recipes, 1)
     with pytest.raises(ValueError, match=r"has no file \.metadata"):

@@ -27,8 +27,8 @@ class Parameter(NamedTuple):
     Parameters
     ----------
     name : str or None
-        Its stream is the root's ``child(name)``. None: the root itself, from where it stands on. Several parameters may
-        have the same name if they are windows of one tensor.
+        Its stream is the root's ``child(name)``. None: the root itself, from where it stands on, which nothing else
+        should use then. Several parameters may have the same name if they are windows of one tensor.
     out : array
         As a scheme takes it.
     scheme : scheme, str, dict or callable

@@ -20,7 +20,7 @@ from pyinit.adapters.torch.tape import draws
 
 __all__ = ["Modules", "Place", "Prefix", "parameters", "places"]
 
-Prefix = str | Callable[[str], str]  # what names begin with in a larger model, or what turns them into its names
+Prefix = str | Callable[[str], str | None]  # what names begin with in a larger model, or what turns them into its names
 
 # The names that wrappers give to the wrapped model: torch.compile, activation checkpointing, FSDP.
 WRAPPED = {"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"}

@@ -86,7 +86,8 @@ def verify(
         As for `fast_init`; not needed with a report.
     generator, prefix, num_threads
         As for `fast_init`; a report has its prefix. With a prefix the recipes or the plan may be those of the larger
-        model. A function can also turn the names in a checkpoint into those of the recipes.
+        model. A function can also turn the names in a checkpoint into those of the recipes; if it returns None, the
+        tensor is left out, such as one of an optimizer.
     trust_pickle : bool
         Whether to read a checkpoint's metadata, a pickle, which can run any code.
 
@@ -187,6 +188,8 @@ def stored_tensors(folder: str | Path, prefix: Prefix, trust_pickle: bool) -> di
     """Return the tensors of a checkpoint by their names in the model."""
     found: dict[str, Compared] = {}
     for tensor in stored(folder, trust_pickle):
+        if callable(prefix) and prefix(tensor.name) is None:
+            continue
         name = renamed(tensor.name, prefix)
         if name in found:
             raise ValueError(f"prefix gives {tensor.name!r} and another tensor of the checkpoint the name {name!r}")
