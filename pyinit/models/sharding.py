@@ -156,6 +156,8 @@ def read(name: str, given: Any) -> list[Shard]:
 
 def parts_of(name: str, array: Any, given: list[Shard]) -> list[Any]:
     """Return the part of an array that each shard is, or raise ValueError if they are not all of it."""
+    if [shard.where for shard in given] == [()]:  # which may have an interface alone, and no shape
+        return [array]
     found = [array if shard.where == () else array[shard.where] for shard in given]
     size, whole = sum(math.prod(part.shape) for part in found), math.prod(array.shape)
     if size != whole:
