@@ -33,7 +33,10 @@ test-slow: $(VENV)/.test
 
 # The adapter's tests with another PyTorch: by default the oldest one that it is written for.
 test-torch: $(VENV)-torch/.$(TORCH) $(VENV)/.built
-	PYTHONPATH="$(CURDIR)" $(VENV)-torch/bin/python -m pytest tests/test_torch_*.py -p no:cacheprovider
+	@for file in tests/test_torch_*.py; do \
+	    PYTHONPATH="$(CURDIR)" $(VENV)-torch/bin/python -m pytest $$file -p no:cacheprovider; \
+	    code=$$?; [ $$code = 0 ] || [ $$code = 5 ] || exit $$code; \
+	done
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

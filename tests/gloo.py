@@ -1,6 +1,6 @@
 """Real processes over gloo that run functions of a test file, for the tests of sharded models.
 
-The processes are started once a file. A world of n is a new process group of the first n of them.
+The processes are started once a file. A world of n is a process group of the first n of them.
 """
 
 import importlib
@@ -30,7 +30,7 @@ class Pool:
     def __init__(self, size):
         context = get_context("spawn")
         self.folder = tempfile.TemporaryDirectory()
-        self.groups = 0
+        self.groups, self.world = 0, None
         self.pipes, self.processes = [], []
         for rank in range(size):
             here, there = context.Pipe()
@@ -41,17 +41,21 @@ class Pool:
 
     def run(self, world, function, *args):
         """Call a function of a test module in the first `world` processes; return what each of them returned."""
-        self.groups += 1
+        if world != self.world:  # a group is kept for the next call of as many processes
+            self.world = world
+            self.groups += 1
         file = Path(self.folder.name, str(self.groups))
         for pipe in self.pipes[:world]:
             pipe.send((world, f"file://{file}", function.__module__, function.__name__, args))
         answers = []
         for rank, pipe in enumerate(self.pipes[:world]):
             if not pipe.poll(120):
+                self.world = None
                 raise ProcessError(f"process {rank} of {world} did not answer within two minutes")
             answers.append(pipe.recv())
         wrong = [f"process {rank} of {world}:\n{said}" for rank, (good, said) in enumerate(answers) if not good]
         if wrong:
+            self.world = None
             raise ProcessError("\n".join(wrong))
         return [value for _, value in answers]
 
@@ -73,18 +77,20 @@ def serve(pipe, rank, path):
 
     torch.set_num_threads(1)
     patience = timedelta(seconds=60)
+    group = None
     while True:
         try:
             world, where, module, name, args = pipe.recv()
         except (EOFError, OSError):
             return
         try:
-            dist.init_process_group("gloo", init_method=where, rank=rank, world_size=world, timeout=patience)
-            try:
-                answer = True, getattr(importlib.import_module(module), name)(*args)
-                dist.barrier()  # one that leaves while others still connect would leave them waiting
-            finally:
-                dist.destroy_process_group()
+            if where != group:
+                if dist.is_initialized():
+                    dist.destroy_process_group()
+                dist.init_process_group("gloo", init_method=where, rank=rank, world_size=world, timeout=patience)
+                group = where
+            answer = True, getattr(importlib.import_module(module), name)(*args)
+            dist.barrier()  # one that leaves while others still connect would leave them waiting
         except BaseException:
             answer = False, traceback.format_exc()
         pipe.send(answer)

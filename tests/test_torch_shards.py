@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import gloo
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pyinit import Stream
@@ -79,12 +79,6 @@ def tensors(draw, mesh):
     return shape, placements, name, draw(st.sampled_from(DTYPES))
 
 
-@st.composite
-def cases(draw):
-    mesh = draw(st.sampled_from(MESHES))
-    return mesh, draw(st.lists(tensors(mesh), min_size=1, max_size=6))
-
-
 def placements_of(named):
     kinds = {
         "Replicate": Replicate,
@@ -116,10 +110,14 @@ def fill_one(mesh, shape, named, name, dtype):
     assert one.state == other.state
 
 
-@settings(max_examples=60, deadline=None)
-@given(case=cases())
-def test_a_shard_has_its_part_of_the_whole(processes, case):
-    processes.run(math.prod(case[0]), fill_all, *case)
+@pytest.mark.parametrize("mesh", MESHES, ids=str)
+def test_a_shard_has_its_part_of_the_whole(processes, mesh):
+    @settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+    @given(st.lists(tensors(mesh), min_size=1, max_size=6))
+    def check(drawn):
+        processes.run(math.prod(mesh), fill_all, mesh, drawn)
+
+    check()
 
 
 def randn_one(mesh_shape, shape, named):
