@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pyinit import _core
 from pyinit.initializers.configuration import scheme
 from pyinit.models.filling import Work
-from pyinit.models.sharding import Shard, parts_of, read
+from pyinit.models.sharding import Shard, read, windows
 from pyinit.streams import Stream
 
 __all__ = ["initialize"]
@@ -70,29 +70,23 @@ def initialize(
     >>> params["fc.bias"]
     array([0., 0.], dtype=float32)
     """
-    windows: Any = {} if shards is None else shards
-    for what, value in (("params", params), ("plan", plan), ("shards", windows)):
+    given: Any = {} if shards is None else shards
+    for what, value in (("params", params), ("plan", plan), ("shards", given)):
         check_mapping(what, value)
-    strangers = [name for name in windows if name not in params]
+    strangers = [name for name in given if name not in params]
     if strangers:
         raise ValueError(f"shards must be of params; got {listed(strangers)}")
     schemes = matched(params, plan)
-    held = {name: read(name, given) for name, given in windows.items()}
+    held = {name: read(name, shard) for name, shard in given.items()}
     work = Work(seed if isinstance(seed, Stream) else Stream(seed, generator))
     _core.check_threads(num_threads)
     work.add(
-        job
+        (name, part, scheme, global_shape, offset)
         for (name, out), scheme in zip(params.items(), schemes)
-        for job in (parts(name, out, scheme, held[name]) if name in held else ((name, out, scheme, None, None),))
+        for part, global_shape, offset in (windows(name, out, held[name]) if name in held else ((out, None, None),))
     )
     work.fill(num_threads, progress)
     return params
-
-
-def parts(name: str, out: Any, scheme: Any, shards: list[Shard]) -> Iterator[tuple[Any, ...]]:
-    """Yield what is to be done for each block that an array holds."""
-    for part, shard in zip(parts_of(name, out, shards), shards):
-        yield name, part, scheme, shard.global_shape, shard.offset
 
 
 def check_mapping(what: str, value: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from operator import index
 from typing import Any, NamedTuple
 
-__all__ = ["Cut", "Shard", "blocks", "parts_of", "pieces_of", "read", "shards"]
+__all__ = ["Cut", "Shard", "blocks", "pieces_of", "read", "shards", "windows"]
 
 
 class Shard(NamedTuple):
@@ -154,12 +154,17 @@ def read(name: str, given: Any) -> list[Shard]:
     return found
 
 
-def parts_of(name: str, array: Any, given: list[Shard]) -> list[Any]:
-    """Return the part of an array that each shard is, or raise ValueError if they are not all of it."""
-    if [shard.where for shard in given] == [()]:  # which may have an interface alone, and no shape
-        return [array]
-    found = [array if shard.where == () else array[shard.where] for shard in given]
-    size, whole = sum(math.prod(part.shape) for part in found), math.prod(array.shape)
-    if size != whole:
-        raise ValueError(f"{name!r}: its shards must be all of it; they have {size} elements, and it has {whole}")
-    return found
+def windows(name: str, array: Any, given: list[Shard]) -> list[tuple[Any, Any, Any]]:
+    """Return the part of an array that each shard is, with its global_shape and offset.
+
+    Raises
+    ------
+    ValueError
+        If the parts are not all of the array.
+    """
+    parts = [array if shard.where == () else array[shard.where] for shard in given]
+    if [shard.where for shard in given] != [()]:  # an array that is one shard may have an interface alone, and no shape
+        size, whole = sum(math.prod(part.shape) for part in parts), math.prod(array.shape)
+        if size != whole:
+            raise ValueError(f"{name!r}: its shards must be all of it; they have {size} elements, and it has {whole}")
+    return [(part, shard.global_shape, shard.offset) for part, shard in zip(parts, given)]
