@@ -15,14 +15,13 @@ from pyinit.adapters.torch.playing import Player, Playing
 from pyinit.adapters.torch.recipes import Recipe, Recipes
 from pyinit.adapters.torch.recording import Entry, Moved, Recorder
 from pyinit.adapters.torch.settling import check_unsharded, known, name_draws, pruned, recipes_of
-from pyinit.adapters.torch.sharding import held, is_distributed, region_of, why_not_held, with_local
-from pyinit.adapters.torch.tape import Call, Contents, Draw, Edit, Fill, Geometry, Own, View, draws, storage_of
+from pyinit.adapters.torch.sharding import held, is_distributed, why_not_held, with_local
+from pyinit.adapters.torch.tape import Contents, Edit, Geometry, View, draws, storage_of
 from pyinit.adapters.torch.watching import recorders, recording
-from pyinit.adapters.torch.windows import part
-from pyinit.models import Shard
+from pyinit.adapters.torch.windows import placed
 from pyinit.streams import Stream
 
-__all__ = ["check", "deferred", "like", "materialize", "placed", "whole"]
+__all__ = ["check", "check_model_and_seed", "check_seed", "deferred", "like", "materialize", "whole"]
 
 
 @contextmanager
@@ -73,12 +72,12 @@ def deferred(*, prefix: Prefix = "") -> Iterator[Recipes]:
             kinds = ", ".join(type(root).__name__ for root in roots)
             raise ValueError(f"build one model inside deferred(); got several: {kinds}")
         check_unsharded(recorder, found.named(recorder))
-        held: dict[int, torch.Tensor] = {}
+        kept: dict[int, torch.Tensor] = {}
         for _, place in found.named(recorder):
-            if id(place.tensor) not in held:
-                held[id(place.tensor)] = settled_place(recorder, place)
-            place.put(held[id(place.tensor)])
-        strangers = unmade.keys() - {storage_of(t)._cdata for t in held.values()} - recorder.moved.keys()
+            if id(place.tensor) not in kept:
+                kept[id(place.tensor)] = settled_place(recorder, place)
+            place.put(kept[id(place.tensor)])
+        strangers = unmade.keys() - {storage_of(t)._cdata for t in kept.values()} - recorder.moved.keys()
         for key, moved in [(key, moved) for key, all_of_it in recorder.moved.items() for moved in all_of_it]:
             follow(recorder, moved, recorder.entries.get(key))
         named = found.named(recorder)
@@ -276,22 +275,6 @@ def check(found: list[Place], recipes: Recipes, hint: str = "the model cannot be
     if complaints:
         said = "; ".join(f"{', '.join(names)}: {problem}" for problem, names in complaints.items())
         raise ValueError(f"{hint}: {said}")
-
-
-def placed(view: View, values: torch.Tensor, shards: list[Shard] | None = None) -> Contents:
-    """Return contents for the storage of `values` that give it the values of a view, or of some blocks of it."""
-    if shards is not None:
-        parts = [(part(view, region_of(shard, values)), values[shard.where]) for shard in shards]
-        edits = tuple(edit for view, values in parts for edit in placed(view, values).edits)
-        return Contents(edits, storage_of(values).nbytes() // values.element_size(), values.dtype)
-    where, size = Geometry.of(values), storage_of(values).nbytes() // values.element_size()
-    edits, contents = view.contents.edits, view.contents
-    if view.geometry == where and (contents.size, contents.dtype) == (size, values.dtype):
-        return contents
-    if len(edits) == 1 and isinstance(edits[0].what, (Draw, Fill)) and edits[0].where.is_like(view.geometry):
-        return Contents((Edit(where, edits[0].what),), size, values.dtype)  # samples are numbered by index
-    copy = Call(torch.ops.aten.copy_.default, (Own(where), view), {})
-    return Contents((Edit(where, copy),), size, values.dtype)
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:

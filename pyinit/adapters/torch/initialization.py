@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from pyinit.adapters.torch.deferral import check, check_model_and_seed, like, placed, whole
+from pyinit.adapters.torch.deferral import check, check_model_and_seed, like, whole
 from pyinit.adapters.torch.modules import Place, Prefix, parameters, places
 from pyinit.adapters.torch.playing import Player
 from pyinit.adapters.torch.recipes import Recipe, Recipes
@@ -19,6 +19,7 @@ from pyinit.adapters.torch.sharding import held, reshard
 from pyinit.adapters.torch.tables import Table
 from pyinit.adapters.torch.tape import Contents, Draw, Edit, Fill, Geometry, View
 from pyinit.adapters.torch.watching import recording
+from pyinit.adapters.torch.windows import placed
 from pyinit.arrays import dtype_of_torch
 from pyinit.initializers import Constant, Scheme
 from pyinit.models.plan import matched

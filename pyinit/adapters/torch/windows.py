@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from pyinit.adapters.torch.sharding import region_of
 from pyinit.adapters.torch.tape import (
     Call,
     Contents,
@@ -22,10 +23,12 @@ from pyinit.adapters.torch.tape import (
     View,
     call_of,
     is_simple,
+    storage_of,
 )
 from pyinit.initializers import Scheme
+from pyinit.models import Shard
 
-__all__ = ["Region", "is_divisible", "part", "regions"]
+__all__ = ["Region", "is_divisible", "part", "placed", "regions"]
 
 Region = tuple[slice, ...]  # steps of 1
 
@@ -50,6 +53,22 @@ def regions(shape: tuple[int, ...], elements: int) -> Iterator[Region]:
             continue
         for start in range(0, shape[axis], rows):
             yield (*fixed, slice(start, min(start + rows, shape[axis])), *rest)
+
+
+def placed(view: View, values: torch.Tensor, shards: list[Shard] | None = None) -> Contents:
+    """Return contents for the storage of `values` that give it the values of a view, or of some blocks of it."""
+    if shards is not None:
+        parts = [(part(view, region_of(shard, values)), values[shard.where]) for shard in shards]
+        edits = tuple(edit for view, values in parts for edit in placed(view, values).edits)
+        return Contents(edits, storage_of(values).nbytes() // values.element_size(), values.dtype)
+    where, size = Geometry.of(values), storage_of(values).nbytes() // values.element_size()
+    edits, contents = view.contents.edits, view.contents
+    if view.geometry == where and (contents.size, contents.dtype) == (size, values.dtype):
+        return contents
+    if len(edits) == 1 and isinstance(edits[0].what, (Draw, Fill)) and edits[0].where.is_like(view.geometry):
+        return Contents((Edit(where, edits[0].what),), size, values.dtype)  # samples are numbered by index
+    copy = Call(torch.ops.aten.copy_.default, (Own(where), view), {})
+    return Contents((Edit(where, copy),), size, values.dtype)
 
 
 def part(view: View, region: Region) -> View:
