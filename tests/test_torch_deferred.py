@@ -18,6 +18,8 @@ from torch import nn  # noqa: E402
 
 import pyinit  # noqa: E402
 from pyinit.adapters import torch as pt  # noqa: E402
+from pyinit.adapters.torch.playing import Player  # noqa: E402
+from pyinit.adapters.torch.verification import Compared, compare  # noqa: E402
 from pyinit.initializers import normal  # noqa: E402
 
 
@@ -624,3 +626,14 @@ def test_tapes_in_json_that_are_wrong_are_refused(change):
     change(found["recipes"]["scaled"]["tape"])
     with pytest.raises(ValueError, match="pyinit recipes 1"):
         pt.Recipes.from_json(json.dumps(found))
+
+
+def test_the_first_difference_is_that_of_the_tensor_whatever_the_order_of_its_parts():
+    with pt.deferred() as recipes:
+        model = nn.Linear(4, 6)
+    found = pt.materialize(model, recipes, 3).weight.detach().clone()
+    found[1:, 2:] += 1
+    parts = [(slice(4, 6), slice(0, 4)), (slice(1, 4), slice(2, 4)), (slice(0, 1), slice(0, 4))]
+    tensor = Compared((6, 4), torch.float32, lambda: ((part, found[part]) for part in parts), None, True)
+    row = compare(Player.of(3, "philox"), "weight", recipes["weight"], tensor)
+    assert (row.verdict, row.first, row.share) == ("differs", (1, 2), 10 / 18)

@@ -291,7 +291,6 @@ def materialize_one(kind):
     for (name, a), b in zip(model.named_parameters(), expected.parameters()):
         torch.testing.assert_close(gathered(a), b, msg=name, rtol=1e-5, atol=1e-6)
     rows = {row.name: row for row in pt.verify(model, recipes, seed=5)}
-    assert rows["scale"].verdict == "equal" if "scale" in rows else True
     assert all(
         row.verdict == "differs" or 0 in model.get_parameter(name).to_local().shape for name, row in rows.items()
     )
