@@ -666,24 +666,27 @@ def test_replicas_are_equal_whatever_torch_was_seeded_with(processes):
     assert not equal(first, second)
 
 
-def pooled_one(threads):
-    """pytorch#140301: other numbers for another size of the thread pool."""
+def whole_one(dim, threads):
     torch.set_num_threads(threads)
     try:
-        mesh = init_device_mesh("cpu", (1,))
-        tensor = pt.randn(300_001, seed=4, device_mesh=mesh, placements=[Shard(0)])
+        mesh = init_device_mesh("cpu", (dist.get_world_size(),))
+        drawn = pt.randn(301, 211, seed=4, device_mesh=mesh, placements=[Shard(dim)])
         layer = nn.Linear(700, 500)
-        pt.initialize_module(layer, 2, {"weight": "xavier_normal", "bias": "normal"}, num_threads=threads)
-        return tensor.to_local(), layer.weight.detach().clone()
+        fully_shard(layer, mesh=mesh)
+        plan = {"weight": "xavier_normal", "bias": "normal"}
+        pt.initialize_module(layer, 2, plan, num_threads=threads)
+        return [tensor.full_tensor().detach().numpy().tobytes() for tensor in (drawn, layer.weight, layer.bias)]
     finally:
         torch.set_num_threads(1)
 
 
-def test_the_size_of_the_thread_pool_does_not_matter(processes):
-    found = [processes.run(1, pooled_one, threads)[0] for threads in (1, 2, 5)]
-    for tensors in zip(*found):
-        assert equal(tensors[0], tensors[1])
-        assert equal(tensors[0], tensors[2])
+def test_weights_depend_neither_on_the_number_of_processes_nor_on_that_of_threads(processes):
+    """pytorch#168058 and #140301: they change with the number of processes, and with the dimension that is cut."""
+    layer = nn.Linear(700, 500)
+    pt.initialize_module(layer, 2, {"weight": "xavier_normal", "bias": "normal"})
+    expected = [t.detach().numpy().tobytes() for t in (pt.randn(301, 211, seed=4), layer.weight, layer.bias)]
+    for world, dim, threads in ((1, 0, 1), (1, 0, 5), (2, 1, 2), (4, 0, 1), (4, 1, 1), (6, 1, 2)):
+        assert processes.run(world, whole_one, dim, threads) == [expected] * world
 
 
 # Parts of a model, under the names of the whole.
