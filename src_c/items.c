@@ -19,11 +19,12 @@
 
 /* Of large fills a thread takes whole huge pages. */
 #define HUGE_PAGE_BYTES ((size_t)1 << 21)
-
-/* Beyond the last-level caches of most machines a store that reads no line first saves half of the traffic; not where
- * the system has just cleared the memory, which has left it in the cache, nor in small arrays, nor in short rows that
- * are not whole lines of a cache: their edges, stored as ever, would cost more. */
 #define LARGE_BYTES ((uint64_t)1 << 26)
+
+/* In fills beyond a core's own cache a store past the caches, which reads no line first, saves half of the traffic; not
+ * where the system has just cleared the memory, which has left it in the cache, nor in small arrays, nor in short rows
+ * that are not whole lines of a cache: their edges, stored as ever, would cost more. */
+#define STREAMED_FILL_BYTES ((uint64_t)1 << 23)
 #define STREAMED_BYTES 4096
 #define STREAMED_ROW_BYTES 8192
 
@@ -31,7 +32,7 @@ typedef struct {
     const pyi_item *items;
     size_t n;
     const pyi_place *places; /* `begin` is where an item begins in the range; null: there is one item, at 0 */
-    int large, new;
+    int streams, new;
     pyi_new_memory *seen;
 } list;
 
@@ -100,14 +101,14 @@ static int streams_rows(const pyi_task *task, const pyi_item *item)
 }
 
 /* Makes a task, whose job is described, that of an item. */
-static void begin(pyi_task *task, const pyi_item *item, int large)
+static void begin(pyi_task *task, const pyi_item *item, int streams)
 {
     pyi_stream stream = item->stream, claimed = stream;
     if (stream.word) /* a whole group begins with each block */
         pyi_claim(&stream, &claimed, item->distribution.sampler, item->dtype, 1);
     pyi_job_begin(&task->job, &claimed);
     set_units(task, item);
-    task->job.stream = large && item_bytes(item) >= STREAMED_BYTES && (task->is_run || streams_rows(task, item));
+    task->job.stream = streams && item_bytes(item) >= STREAMED_BYTES && (task->is_run || streams_rows(task, item));
     task->kernel = pyi_dispatch(&task->job, &task->step);
     task->item = item;
 }
@@ -118,13 +119,13 @@ static int is_described_as(const pyi_item *a, const pyi_item *b)
            !memcmp(a->distribution.parameters, b->distribution.parameters, sizeof a->distribution.parameters);
 }
 
-static void prepare(pyi_task *task, const pyi_item *item, int large)
+static void prepare(pyi_task *task, const pyi_item *item, int streams)
 {
     if (task->item == item)
         return;
     if (!task->item || !is_described_as(task->item, item))
         pyi_describe(&item->distribution, item->dtype, &task->job);
-    begin(task, item, large);
+    begin(task, item, streams);
 }
 
 static void fill_units(const pyi_task *task, uint64_t first, uint64_t count)
@@ -167,7 +168,7 @@ static void run_chunk(const pyi_work *work, uint64_t first, uint64_t count, pyi_
             return;
         if (!item_bytes(&l->items[i]))
             continue;
-        prepare(own, &l->items[i], l->large);
+        prepare(own, &l->items[i], l->streams);
         const uint64_t bytes = own->unit_bytes, room = end - start;
         const uint64_t from = first > start ? divide_up(first - start, bytes) : 0;
         const uint64_t last = room >= own->units * bytes ? own->units : divide_up(room, bytes);
@@ -195,7 +196,7 @@ static pyi_status run(list *l, uint64_t bytes, uint64_t phase, int new, pyi_task
     const size_t chunk = large ? HUGE_PAGE_BYTES : PYI_CHUNK_BYTES;
     const pyi_work work = {
         .run = run_chunk, .bytes = bytes, .chunk = chunk, .phase = large ? (size_t)(phase % chunk) : 0, .plan = l};
-    l->large = large && !new;
+    l->streams = bytes > STREAMED_FILL_BYTES && !new;
     l->seen = &seen;
     return pyi_run(&work, own, options);
 }
@@ -207,7 +208,7 @@ pyi_status pyi_fill_described(pyi_task *task, const pyi_item *item, const pyi_op
     const int new = l.new = is_new(item);
     if (!bytes)
         return PYI_OK;
-    begin(task, item, !new && bytes > LARGE_BYTES);
+    begin(task, item, !new && bytes > STREAMED_FILL_BYTES);
     return run(&l, task->units * task->unit_bytes, (uintptr_t)item->out, new, task, options);
 }
 

@@ -131,7 +131,7 @@ def test_large_arrays_in_any_order(generator, kind, threads):
 
 @pytest.mark.parametrize("shape", [(3, 5_000_000), (5_000_000, 3), (1 << 23, 2), (4100, 4099)])
 def test_larger_than_the_cache(generator, shape):
-    # Above 64 MiB stores go past the cache, where rows are long.
+    # Above 8 MiB stores go past the cache, where rows are long.
     whole = Stream(2, generator, position=3).normal(shape)
     for window in (np.s_[:, 1:], np.s_[1:, :-1]):
         part = np.zeros(whole[window].shape, np.float32)
