@@ -9,7 +9,8 @@ cdef class Batch:
         An array is filled from the child that its name gives, from position 0 on; without a name, from the root itself,
         from where it stands on.
     ids : dict
-        Maps each id in use to a name and, for a window, the shape of its tensor; shared by the batches of one root.
+        Maps each id in use to a name or, for a window, to it and the shape of its tensor; shared by the batches of one
+        root.
     """
     cdef StreamState root
     cdef dict ids
@@ -157,9 +158,10 @@ cdef class Batch:
         self.queues.append(queue)
         self.arrays.append(array)  # which keeps it, and so that no other thread can resize it
         id, known = item.stream.id, len(self.ids)
-        other = self.ids.setdefault(id, (name, whole))
-        if len(self.ids) == known and self.clash is None and (whole is None or other != (name, whole)):
-            self.clash = other[0], name, id
+        entry = name if whole is None else (name, whole)  # a million tuples would keep the garbage collector busy
+        other = self.ids.setdefault(id, entry)
+        if len(self.ids) == known and self.clash is None and (whole is None or other != entry):
+            self.clash = other[0] if isinstance(other, tuple) else other, name, id
         return 0
 
     cdef int append(self, const pyi_item *item) except -1:

@@ -6,6 +6,7 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, TypeVar
 
 from pyinit import _core
@@ -14,7 +15,7 @@ from pyinit.models.filling import Work
 from pyinit.models.sharding import Shard, read, windows
 from pyinit.streams import Stream
 
-__all__ = ["initialize"]
+__all__ = ["first_matches", "initialize", "matched"]
 
 SPECIAL = re.compile(r"[*?\[\]]")  # what a pattern has that is not text
 
@@ -80,11 +81,15 @@ def initialize(
     held = {name: read(name, shard) for name, shard in given.items()}
     work = Work(seed if isinstance(seed, Stream) else Stream(seed, generator))
     _core.check_threads(num_threads)
-    work.add(
-        (name, part, scheme, global_shape, offset)
-        for (name, out), scheme in zip(params.items(), schemes)
-        for part, global_shape, offset in (windows(name, out, held[name]) if name in held else ((out, None, None),))
-    )
+    rows: Iterable[tuple[Any, Any, Any, Any, Any]]
+    rows = zip(params, params.values(), schemes, repeat(None), repeat(None))  # a loop here would cost as much as a fill
+    if held:
+        rows = (
+            (name, part, scheme, global_shape, offset)
+            for name, out, scheme, *_ in rows
+            for part, global_shape, offset in (windows(name, out, held[name]) if name in held else ((out, None, None),))
+        )
+    work.add(rows)
     work.fill(num_threads, progress)
     return params
 
@@ -175,11 +180,10 @@ def matched(names: Iterable[str], plan: Mapping[str, Any], is_part: bool = False
 
     If the names are part of a larger model's, patterns may be left over.
     """
-    rules = rules_of(plan)
-    first = index(rules)
-    found = [first(name) for name in names]
-    taken = {rule.number for rule in found if rule is not None}
-    idle = [rule for rule in rules if rule.number not in taken and rule.pattern != "*" and not is_part]
+    names = list(names)
+    found, idle = first_matches(names, plan)
+    if is_part:
+        idle = []
     matching = {rule.pattern for rule in idle if any(map(rule.match, names))}
     complaints = {
         "no pattern matches": [name for name, rule in zip(names, found) if rule is None],
@@ -190,6 +194,15 @@ def matched(names: Iterable[str], plan: Mapping[str, Any], is_part: bool = False
         said = "; ".join(f"{what} {listed(names)}" for what, names in complaints.items() if names)
         raise ValueError(f"plan and params must fit: {said}")
     return [rule.scheme for rule in found if rule is not None]
+
+
+def first_matches(names: Iterable[str], plan: Mapping[str, Any]) -> tuple[list[Rule | None], list[Rule]]:
+    """Give the first rule that each name matches, and the rules, but for a last "*", that take no name."""
+    rules = rules_of(plan)
+    first = index(rules)
+    found = [first(name) for name in names]
+    taken = {rule.number for rule in found if rule is not None}
+    return found, [rule for rule in rules if rule.number not in taken and rule.pattern != "*"]
 
 
 def listed(names: Sequence[str]) -> str:
