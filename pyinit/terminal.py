@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Output", "Plain", "Rich", "output", "progress"]
+__all__ = ["Output", "Plain", "Rich", "Table", "cell", "lines", "output", "printable", "progress"]
 
 WIDTH = 80
 LEAST = 40  # columns of text. A narrower terminal wraps the lines itself: rich would drop cells that do not fit.
 GAP = 2  # between the columns of a table
+
+
+Row = TypeVar("Row", bound=NamedTuple)
 
 
 class Output(Protocol):
@@ -93,12 +96,55 @@ class Rich:
 
 def lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Write a table as lines of text: words to the left, numbers to the right."""
+    rows = [[printable(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     right = numeric(rows) or [False] * len(columns)
     return [
         (" " * GAP).join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
         for row in (columns, *rows)
     ]
+
+
+class Table(list[Row], Generic[Row]):
+    """A list of rows of one type that prints as a table.
+
+    Parameters
+    ----------
+    kind : type
+        The NamedTuple class of the rows. Its fields are the columns.
+    rows : iterable
+    """
+
+    def __init__(self, kind: type[Row], rows: Iterable[Row] = ()) -> None:
+        super().__init__(rows)
+        self.columns = [name.replace("_", " ") for name in kind._fields]
+
+    def __str__(self) -> str:
+        return "\n".join(lines(self.columns, [[cell(value) for value in row] for row in self]))
+
+    __repr__ = __str__
+
+
+def cell(value: object) -> str:
+    """Format a cell: nothing for None, three digits for a float."""
+    if value is None:
+        return ""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def printable(text: str, most: int = 300) -> str:
+    """Give text that anybody may have chosen as a terminal can show it: in one line, without control characters.
+
+    Examples
+    --------
+    >>> print(printable("\\x1b[31mred"), printable("a" * 1000, 8))
+    \\x1b[31mred aaaaa...
+    """
+    if len(text) > most:
+        text = text[: most - 3] + "..."
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def numeric(rows: Sequence[Sequence[str]]) -> list[bool]:

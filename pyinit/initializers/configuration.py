@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -84,7 +85,9 @@ def scheme(specification: Any) -> Any:
 def parsed(text: str) -> tuple[str, list[Any], dict[Any, Any]]:
     """Read a name, alone or called with literals, without evaluating anything; or raise ValueError."""
     try:
-        node = ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # such as a "\\d" or a 1if: no literal that anybody means
+            node = ast.parse(text.strip(), mode="eval").body
         if isinstance(node, ast.Name):
             return node.id, [], {}
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -107,6 +110,9 @@ def made(name: Any, arguments: list[Any], keywords: dict[Any, Any], specificatio
         last = " or ".join(near[-2:])
         hint = f"; did you mean {', '.join([*near[:-2], last])}?" if near else f"; there are {', '.join(NAMES)}"
         raise ValueError(f"no scheme is called {name!r}{hint}")
+    for key in keywords:
+        if isinstance(key, str) and not key.isidentifier():
+            raise TypeError(f"{specification!r} makes no scheme: {key!r} is not the name of an argument")
     try:
         return NAMES[name](*arguments, **keywords)
     except (TypeError, ValueError) as error:
