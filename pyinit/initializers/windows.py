@@ -13,7 +13,7 @@ from pyinit import _core
 from pyinit.arrays import view
 from pyinit.kernels.device_arrays import DeviceArray
 
-__all__ = ["Window", "encode", "raw_bits"]
+__all__ = ["Window", "decode", "encode", "raw_bits"]
 
 
 class Window(NamedTuple):
@@ -111,3 +111,39 @@ def encode(values: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
     with np.errstate(over="ignore", under="ignore"):
         single = np.asarray(values).astype(np.float32, copy=False)
     return single if dtype == np.float32 else _core.rounded(single, dtype)
+
+
+def decode(array: NDArray[Any]) -> NDArray[Any]:
+    """Give floats of any dtype of the fills as ones that NumPy computes with; those that it has itself as they are.
+
+    Examples
+    --------
+    >>> decode(pyinit.Stream(0).fill_uniform(np.empty(1, pyinit.arrays.BFLOAT16), 1.0, 1.0078125))
+    array([1.], dtype=float32)
+    """
+    if array.dtype.isbuiltin == 1:
+        return array
+    row = _core.dtype_row(array.dtype)
+    if row is None:
+        raise TypeError(f"dtype must be one of the fills; got {array.dtype}")
+    bits = array.view(f"u{array.itemsize}")
+    if row.name == "bfloat16":
+        return (bits.astype(np.uint32) << 16).view(np.float32)
+    if row.name == "float8_e5m2":  # the upper half of a float16
+        return (bits.astype(np.uint16) << 8).view(np.float16)
+    if row.name == "float8_e4m3fn":
+        found: NDArray[np.float32] = E4M3FN[bits]
+        return found
+    raise TypeError(f"{row.name} cannot be read yet")
+
+
+def e4m3fn() -> NDArray[np.float32]:
+    """Give all floats of 4 exponent and 3 mantissa bits by their bits; all bits set is nan, and there is no inf."""
+    bits = np.arange(128)
+    exponent, mantissa = bits >> 3, bits & 7
+    values = np.where(exponent > 0, (8 + mantissa) * 2.0 ** (exponent - 10), mantissa * 2.0**-9)
+    values[127] = np.nan
+    return np.concatenate([values, -values]).astype(np.float32)
+
+
+E4M3FN = e4m3fn()
