@@ -176,7 +176,7 @@ def test_what_is_no_network_is_told(tmp_path):
         load(tmp_path / "cut")
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match="is not a folder"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         save(network(), tmp_path / "nowhere" / "net")
 
 

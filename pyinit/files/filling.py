@@ -1,27 +1,30 @@
-"""One tensor into one file, block by block."""
+"""One tensor into one file, or into a Zarr array: `fill`."""
 
 from __future__ import annotations
 
-import math
 import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any, BinaryIO, SupportsIndex
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from pyinit import __version__, _core, initializers, terminal
 from pyinit.atomic import replacement, target
-from pyinit.files.formats import DTYPES, dtype_name, little_endian, npy_header, safetensors_header
+from pyinit.files import disk, zarr
+from pyinit.files.formats import DTYPES, dtype_name, npy_header, safetensors_header
+from pyinit.files.images import Image
+from pyinit.models.tensors import Tensor, drawn
 from pyinit.streams import Stream, integer
 
-__all__ = ["Filled", "fill"]
+__all__ = ["SUFFIXES", "Filled", "fill"]
 
-CHUNK_BYTES = 1 << 26
-"""What is held in memory at a time: enough that writing it takes much longer than starting to."""
+CHUNK_BYTES = disk.BUFFERS * disk.BUFFER_BYTES
+
+SUFFIXES = (".npy", ".npz", ".safetensors", ".zarr")
 
 
 @dataclass(frozen=True)
@@ -65,25 +68,28 @@ def fill(
     num_threads: SupportsIndex | None = None,
     progress: bool = False,
     chunk_bytes: SupportsIndex = CHUNK_BYTES,
+    chunks: Sequence[int] | None = None,
+    shards: Sequence[int] | None = None,
+    part: tuple[int, int] | None = None,
 ) -> Filled:
     """Write a tensor of initial weights to a file: the bits of ``scheme(out, Stream(seed))`` on one array of its shape.
 
     Parameters
     ----------
     path : str or path-like
-        Ends in .npy or .safetensors, which chooses the format. The file appears there when it is whole.
+        Ends in .npy, .npz, .safetensors or .zarr, which chooses the format. The file appears there when it is whole.
     shape : int or sequence of int
     scheme : scheme, str or dict
         What `pyinit.initializers.scheme` takes, "xavier_normal" or "normal(std=0.02)" say.
     seed : int, optional
         In [0, 2**64). None: the operating system draws one, and what is returned tells it.
     dtype : float32, float64, float16, bfloat16, float8_e4m3fn or float8_e5m2
-        The last three for .safetensors alone.
+        The last three for .safetensors alone; .npy and .npz hold those that NumPy has, and so does .zarr here.
     generator : {"philox", "ars5"}
     child : str, optional
         Fill from ``Stream(seed).child(child)``, as a parameter of that name is.
     name : str
-        The tensor's name in a .safetensors file.
+        The tensor's name in a .safetensors or .npz file.
     overwrite : bool
         Whether a file that is there may be replaced.
     num_threads : int, optional
@@ -91,8 +97,14 @@ def fill(
     progress : bool
         Show a bar on standard error, if that is a terminal.
     chunk_bytes : int
-        At most so much of the tensor is in memory at a time, one element at least; the file does not depend on it. A
-        scheme that needs the whole tensor, such as an orthogonal one, has it.
+        About so much of the tensor is in memory at a time; the file does not depend on it. A scheme that needs the
+        whole tensor, such as an orthogonal one, has it.
+    chunks, shards : sequence of int, optional
+        Of a Zarr array: the shape of what is read at once, and of what one file holds, a multiple of it. Default:
+        shards of about 32 MB, cut into eight.
+    part : (int, int), optional
+        ``(i, n)``: of a Zarr array, write every n-th shard from the i-th on. Each of n processes, on any machines,
+        writes one part of the same array. Values that nobody has written yet are nan.
 
     Returns
     -------
@@ -117,39 +129,82 @@ def fill(
     >>> bool((np.load(path) == whole).all())
     True
     """
-    made, sizes, kind = initializers.scheme(scheme), dimensions(shape), dtype_name(dtype)
-    stream = Stream(seed, generator)
-    told = {"scheme": scheme if isinstance(scheme, str) else repr(made), "seed": str(stream.seed)}
-    told |= {"generator": generator, "pyinit": __version__}
+    sizes, kind = dimensions(shape), dtype_name(dtype)
+    stream, suffix = Stream(seed, generator), Path(path).suffix
+    if suffix not in SUFFIXES:
+        raise ValueError(f"path must end in {', '.join(SUFFIXES)}; got {os.fspath(path)!r}")
+    text = scheme if isinstance(scheme, str) else repr(initializers.scheme(scheme))
+    told = {"scheme": text, "seed": str(stream.seed), "generator": generator, "pyinit": __version__}
     if child is not None:
         stream, told = stream.child(child), told | {"child": child}
-    header = head(path, name, kind, sizes, told)
-    size = math.prod(sizes) * DTYPES[kind].itemsize
+    tensor = drawn(name, sizes, DTYPES[kind], scheme, stream)
     _core.check_threads(num_threads)
+    threads = None if num_threads is None else int(num_threads)
     most = integer("chunk_bytes", chunk_bytes)
     if most < 1:
         raise ValueError(f"chunk_bytes must be at least 1; got {most}")
-    elements = max(1, most // DTYPES[kind].itemsize)
-    if isinstance(made, initializers.Scheme):
-        made.resolve(sizes).check(DTYPES[kind], sizes)
+    if suffix == ".zarr":
+        which = checked_part(part)
+        grid = zarr.Grid.of(sizes, DTYPES[kind], chunks, shards)
+        size = zarr.fill(path, tensor, grid, told, which, overwrite, threads, progress)
+    elif (chunks, shards, part) != (None, None, None):
+        raise ValueError(f"chunks, shards and part are for .zarr; got {os.fspath(path)!r}")
+    else:
+        size = fill_file(path, tensor, told, most, overwrite, threads, progress)
+    return Filled(os.fspath(path), sizes, kind, text, int(told["seed"]), generator, child, size)
+
+
+def fill_file(
+    path: str | os.PathLike[str],
+    tensor: Tensor,
+    metadata: Mapping[str, str],
+    most: int,
+    overwrite: bool,
+    num_threads: int | None,
+    progress: bool,
+) -> int:
+    """Write a tensor to one file, with at most so many bytes of it in memory; return the file's size."""
+    kind, suffix = dtype_name(tensor.dtype), Path(path).suffix
+    if suffix == ".safetensors":
+        image = Image(safetensors_header([(tensor.name, kind, tensor.shape)], metadata), [tensor], num_threads)
+    else:
+        image = Image(npy_header(kind, tensor.shape), [tensor], num_threads)
+    if suffix == ".npz" and not (isinstance(tensor.name, str) and tensor.name):
+        raise ValueError(f"an array in a .npz file must have a name; got {tensor.name!r}")
     file = target(path, overwrite)
-    require_room(file.parent, len(header) + size)
+    disk.require_room(file.parent, image.size)
+    buffer = disk.rounded(most // disk.BUFFERS)
     with (
-        terminal.progress(size, f"filling {file.name}", progress, unit="bytes") as advance,
+        terminal.progress(image.size, f"filling {file.name}", progress, unit="bytes") as advance,
         replacement(file, overwrite) as out,
     ):
-        out.write(header)
-        for block in filled_blocks(made, stream, sizes, DTYPES[kind], elements, num_threads):
-            out.write(little_endian(block).data)
-            advance(block.nbytes)
-    return Filled(os.fspath(path), sizes, kind, told["scheme"], stream.seed, generator, child, len(header) + size)
+        if suffix == ".npz":
+            write_zip(out, tensor.name, image, buffer, advance)
+        else:
+            disk.write(out, image.size, image.fill, advance, buffer)
+        return out.seek(0, os.SEEK_END)
 
 
-def require_room(folder: Path, size: int) -> None:
-    """Raise OSError if a folder's disk has fewer than `size` bytes left."""
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise OSError(f"{size:,} bytes are needed, and the disk of {folder} has {free:,} left")
+def write_zip(out: BinaryIO, name: str, image: Image, buffer_bytes: int, advance: Callable[[int], object]) -> None:
+    """Write a .npy file into an archive, uncompressed, as `numpy.savez` does; of a fixed date, so that bytes repeat."""
+    entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+    memory = np.empty(min(buffer_bytes, image.size), np.uint8)
+    with zipfile.ZipFile(out, "w") as archive, archive.open(entry, "w", force_zip64=True) as member:
+        for begin in range(0, image.size, buffer_bytes):
+            part = memory[: min(buffer_bytes, image.size - begin)]
+            image.fill(begin, part)
+            member.write(part.data)
+            advance(len(part))
+
+
+def checked_part(part: Any) -> tuple[int, int]:
+    """Return which of how many parts is to be written, or raise ValueError."""
+    if part is None:
+        return 0, 1
+    numbers = [integer("part", n) for n in part] if isinstance(part, Sequence) else []
+    if len(numbers) != 2 or not 0 <= numbers[0] < numbers[1]:
+        raise ValueError(f"part must be (i, n) with 0 <= i < n; got {part!r}")
+    return numbers[0], numbers[1]
 
 
 def dimensions(shape: Any) -> tuple[int, ...]:
@@ -158,62 +213,3 @@ def dimensions(shape: Any) -> tuple[int, ...]:
     if any(n < 0 for n in sizes):
         raise ValueError(f"shape must not be negative; got {sizes}")
     return sizes
-
-
-def head(
-    path: str | os.PathLike[str], name: str, dtype: str, shape: Sequence[int], metadata: Mapping[str, str]
-) -> bytes:
-    """Write what stands in the file ahead of the tensor, in the format that the path's suffix chooses."""
-    suffix = Path(path).suffix
-    if suffix == ".npy":
-        return npy_header(dtype, shape)
-    if suffix == ".safetensors":
-        return safetensors_header(name, dtype, shape, metadata)
-    raise ValueError(f"path must end in .npy or .safetensors; got {os.fspath(path)!r}")
-
-
-def filled_blocks(
-    scheme: Any, stream: Stream, shape: tuple[int, ...], dtype: np.dtype[Any], elements: int, num_threads: Any
-) -> Iterator[NDArray[Any]]:
-    """Give a tensor block by block, each in the memory of the one before it."""
-    size = math.prod(shape)
-    if isinstance(scheme, initializers.Scheme):
-        scheme = scheme.resolve(shape)  # with the fans of the whole
-        elements = elements if scheme.splittable else size
-    memory = np.empty(min(elements, size), dtype)
-    for offset, extent in blocks(shape, elements):
-        block = memory[: math.prod(extent)].reshape(extent)
-        scheme(block, stream.copy(), global_shape=shape, offset=offset, num_threads=num_threads)
-        yield block
-
-
-def blocks(shape: Sequence[int], elements: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Cut a tensor into blocks that follow each other in row-major order.
-
-    Parameters
-    ----------
-    shape : sequence of int
-    elements : int
-        At most so many in a block, at least 1.
-
-    Yields
-    ------
-    offset, shape : tuple of int
-        Where a block begins, and its shape: one index of each leading dimension, some of the next, all of the rest.
-
-    Examples
-    --------
-    >>> list(blocks((2, 3, 4), elements=8))
-    [((0, 0, 0), (1, 2, 4)), ((0, 2, 0), (1, 1, 4)), ((1, 0, 0), (1, 2, 4)), ((1, 2, 0), (1, 1, 4))]
-    """
-    if not math.prod(shape):
-        return
-    if not shape:
-        yield (), ()
-        return
-    axis = next(k for k in range(len(shape)) if math.prod(shape[k + 1 :]) <= elements)
-    rest = tuple(shape[axis + 1 :])
-    rows = elements // math.prod(rest)
-    for outer in np.ndindex(*shape[:axis]):
-        for first in range(0, shape[axis], rows):
-            yield (*outer, first, *(0 for _ in rest)), (*(1 for _ in outer), min(rows, shape[axis] - first), *rest)

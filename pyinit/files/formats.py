@@ -1,22 +1,29 @@
-"""The two formats: what stands ahead of a tensor's bytes, which are little-endian and in row-major order."""
+"""What stands ahead of tensors' bytes, which are little-endian and in row-major order, in .npy and .safetensors."""
 
 from __future__ import annotations
 
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pyinit import _core
 from pyinit.arrays import dtype_of
 
-__all__ = ["DTYPES", "dtype_name", "little_endian", "npy_header", "safetensors_header"]
+__all__ = [
+    "DTYPES",
+    "MOST_HEADER",
+    "SAFETENSORS",
+    "dtype_name",
+    "itemsize",
+    "npy_header",
+    "safetensors_header",
+]
 
-SAFETENSORS = {
+FLOATS = {
     "float16": "F16",
     "bfloat16": "BF16",
     "float32": "F32",
@@ -24,7 +31,16 @@ SAFETENSORS = {
     "float8_e4m3fn": "F8_E4M3",
     "float8_e5m2": "F8_E5M2",
 }
-DTYPES = {name: dtype_of(name) for name in SAFETENSORS}
+DTYPES = {name: dtype_of(name) for name in FLOATS}
+"""Those that can be filled."""
+
+INTEGERS = {"bool": "BOOL"} | {
+    f"{sign}int{n}": f"{sign.upper() or 'I'}{n}" for sign in ("", "u") for n in (8, 16, 32, 64)
+}
+SAFETENSORS = FLOATS | INTEGERS
+"""The names of dtypes in .safetensors files. Those that cannot be filled are for constants."""
+
+MOST_HEADER = 100_000_000  # bytes; the readers of safetensors refuse more
 
 
 def dtype_name(dtype: Any) -> str:
@@ -51,14 +67,19 @@ def dtype_name(dtype: Any) -> str:
     ('float32', 'bfloat16')
     """
     try:
-        found = dtype_of(dtype)
+        found = dtype_of(str(dtype).removeprefix("torch.") if str(dtype).startswith("torch.") else dtype)
         row = _core.dtype_row(found)
         name = str(found) if row is None else row.name
-    except TypeError:
+    except (TypeError, ValueError):  # NumPy raises a UnicodeError for half of a surrogate pair
         name = repr(dtype)
     if name not in DTYPES:
         raise TypeError(f"dtype must be {', '.join(DTYPES)}; got {name}")
     return name
+
+
+def itemsize(dtype: str) -> int:
+    """Give the bytes of one element of a dtype, a key of `SAFETENSORS`."""
+    return dtype_of(dtype).itemsize
 
 
 def npy_header(dtype: str, shape: Sequence[int]) -> bytes:
@@ -97,16 +118,13 @@ def npy_header(dtype: str, shape: Sequence[int]) -> bytes:
     return file.getvalue()
 
 
-def safetensors_header(name: str, dtype: str, shape: Sequence[int], metadata: Mapping[str, str]) -> bytes:
-    """Write the head of a .safetensors file of one tensor.
+def safetensors_header(tensors: Iterable[tuple[str, str, Sequence[int]]], metadata: Mapping[str, str]) -> bytes:
+    """Write the head of a .safetensors file.
 
     Parameters
     ----------
-    name : str
-        The tensor's.
-    dtype : str
-        A key of `DTYPES`.
-    shape : sequence of int
+    tensors : iterable of (name, dtype, shape)
+        In the order of their values; a dtype is a key of `SAFETENSORS`.
     metadata : mapping of str to str
 
     Returns
@@ -117,9 +135,10 @@ def safetensors_header(name: str, dtype: str, shape: Sequence[int], metadata: Ma
     Raises
     ------
     TypeError
-        If the name is no str.
+        If a name is no str.
     ValueError
-        If the name is the one that the format keeps for the metadata, or is not to be encoded.
+        If a name is the one that the format keeps for the metadata, is there twice, or is not to be encoded; or if the
+        head would be longer than the format allows.
 
     Source
     ------
@@ -127,21 +146,26 @@ def safetensors_header(name: str, dtype: str, shape: Sequence[int], metadata: Ma
 
     Examples
     --------
-    >>> safetensors_header("w", "float32", (2,), {})[8:].decode().rstrip()
+    >>> safetensors_header([("w", "float32", (2,))], {})[8:].decode().rstrip()
     '{"__metadata__":{},"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
     """
-    if not isinstance(name, str):
-        raise TypeError(f"a tensor's name must be a str; got {name!r}")
-    name.encode()  # raises UnicodeEncodeError for what no reader could decode
-    if name == "__metadata__":
-        raise ValueError("a tensor in a .safetensors file cannot be called __metadata__")
-    size = math.prod(shape) * DTYPES[dtype].itemsize
-    entry = {"dtype": SAFETENSORS[dtype], "shape": list(shape), "data_offsets": [0, size]}
-    text = json.dumps({"__metadata__": dict(metadata), name: entry}, separators=(",", ":")).encode()
+    entries: dict[str, Any] = {"__metadata__": dict(metadata)}
+    begin = 0
+    for name, dtype, shape in tensors:
+        if not isinstance(name, str):
+            raise TypeError(f"a tensor's name must be a str; got {name!r}")
+        name.encode()  # raises UnicodeEncodeError for what no reader could decode
+        if name in entries:
+            raise ValueError(
+                f"a tensor in a .safetensors file cannot be called {name}"
+                if name == "__metadata__"
+                else f"two tensors are called {name!r}"
+            )
+        end = begin + math.prod(shape) * itemsize(dtype)
+        entries[name] = {"dtype": SAFETENSORS[dtype], "shape": list(shape), "data_offsets": [begin, end]}
+        begin = end
+    text = json.dumps(entries, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
+    if len(text) > MOST_HEADER:
+        raise ValueError(f"the names and shapes take {len(text):,} bytes; one file can have {MOST_HEADER:,}")
     return len(text).to_bytes(8, "little") + text
-
-
-def little_endian(block: NDArray[Any]) -> NDArray[Any]:
-    """Give the elements one after the other as little-endian numbers; no copy on a machine that has them so."""
-    return block.reshape(-1).view(f"u{block.itemsize}").astype(f"<u{block.itemsize}", copy=False)

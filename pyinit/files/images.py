@@ -1,0 +1,101 @@
+"""What a file of tensors holds, byte by byte, made when it is needed."""
+
+from __future__ import annotations
+
+import bisect
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyinit.initializers.windows import raw_bits
+from pyinit.models.tensors import Tensor
+
+__all__ = ["Image"]
+
+
+class Image:
+    """A file as a function: what stands at its head, then tensors one after the other, little-endian and row-major.
+
+    Parameters
+    ----------
+    head : bytes
+        A multiple of 8 long.
+    tensors : sequence of Tensor
+        Those of larger elements first, so that all are aligned.
+    num_threads : int, optional
+        How many make a part.
+
+    Attributes
+    ----------
+    size : int
+        Of the file, in bytes.
+
+    Examples
+    --------
+    >>> from pyinit import Stream
+    >>> from pyinit.models.tensors import drawn
+    >>> image = Image(b"the head", [drawn("w", (5,), np.dtype("f4"), "ones", Stream(0))])
+    >>> out = np.empty(12, np.uint8)
+    >>> image.fill(4, out)
+    >>> out.tobytes()[:4], out[4:].view("<f4")
+    (b'head', array([1., 1.], dtype=float32))
+    """
+
+    def __init__(self, head: bytes, tensors: Sequence[Tensor], num_threads: int | None = None) -> None:
+        self.head = head
+        self.tensors = tensors
+        self.num_threads = num_threads
+        self.begins: list[int] = []
+        self.size = len(head)
+        for tensor in tensors:
+            self.begins.append(self.size)
+            self.size += tensor.nbytes
+        self.whole: tuple[Tensor | None, NDArray[Any] | None] = (None, None)
+        self.lock = threading.Lock()
+
+    def fill(self, begin: int, out: NDArray[np.uint8]) -> None:
+        """Write the bytes from `begin` on.
+
+        Parameters
+        ----------
+        begin : int
+        out : ndarray of uint8
+            Contiguous. Where it begins and ends in the file no element may be cut in two.
+        """
+        end = begin + len(out)
+        if begin < len(self.head):
+            part = np.frombuffer(self.head[begin:end], np.uint8)
+            out[: len(part)] = part
+        number = max(0, bisect.bisect_right(self.begins, begin) - 1)
+        while number < len(self.tensors) and self.begins[number] < end:
+            tensor, first = self.tensors[number], self.begins[number]
+            low, high = max(begin, first), min(end, first + tensor.nbytes)
+            if low < high:
+                self.fill_part(tensor, (low - first) // tensor.dtype.itemsize, out[low - begin : high - begin])
+            number += 1
+
+    def fill_part(self, tensor: Tensor, start: int, out: NDArray[np.uint8]) -> None:
+        """Write elements of one tensor."""
+        elements = out.view(tensor.dtype)
+        if tensor.splittable:
+            tensor.fill(elements, start, self.num_threads)
+        else:
+            raw_bits(elements)[...] = self.values(tensor)[start : start + elements.size]
+        if sys.byteorder == "big":
+            elements.view(f"u{elements.itemsize}").byteswap(inplace=True)
+
+    def values(self, tensor: Tensor) -> NDArray[Any]:
+        """Return the bits of all of a tensor that can only be made as a whole; they are kept until the next one."""
+        with self.lock:
+            held, values = self.whole
+            if held is not tensor or values is None:
+                self.whole = (None, None)  # the memory of the one before is free again
+                whole = np.empty(tensor.size, tensor.dtype)
+                tensor.fill(whole, 0, self.num_threads)
+                values = raw_bits(whole)
+                self.whole = (tensor, values)
+            return values
