@@ -18,9 +18,10 @@ from torch import nn  # noqa: E402
 
 import pyinit  # noqa: E402
 from pyinit.adapters import torch as pt  # noqa: E402
-from pyinit.adapters.torch.playing import Player  # noqa: E402
-from pyinit.adapters.torch.verification import Compared, compare  # noqa: E402
+from pyinit.adapters.torch.checkpoints import Chunk, Stored  # noqa: E402
+from pyinit.adapters.torch.tensors import made  # noqa: E402
 from pyinit.initializers import normal  # noqa: E402
+from pyinit.models.comparison import compare  # noqa: E402
 
 
 class Net(nn.Module):
@@ -463,7 +464,7 @@ def test_autograd_notices_that_the_weights_have_changed():
 
 @pytest.mark.parametrize("window", [1, 40, 96, 1 << 20])
 def test_verify_finds_the_first_difference(window, monkeypatch):
-    monkeypatch.setattr("pyinit.adapters.torch.verification.WINDOW", window * 4)
+    monkeypatch.setattr("pyinit.models.comparison.BLOCK_BYTES", window * 4)
     model, recipes = deferred()
     pt.materialize(model, recipes, 2)
     assert pt.verify(model, recipes, 2).equal
@@ -497,7 +498,7 @@ def test_verify_says_what_it_cannot_compare():
     assert found["norm.weight"] == "missing"
     assert found["more.weight"] == "no recipe"
     assert found["head.bias"] == "shape (51,), made with (50,)"
-    assert found["scaled"] == "dtype float16, made as float32"
+    assert found["scaled"] == "equal in float16"
     assert not pt.verify(model, recipes, 2).equal
     with pytest.raises(TypeError, match="seed"):
         pt.verify(model, recipes, None)
@@ -532,7 +533,7 @@ def test_verify_finds_complex_differences():
     assert pt.verify(model, report.recipes, 0).equal
     with torch.no_grad():
         model.weight[2] += 1j
-    assert pt.verify(model, report.recipes, 0)[0][1:] == ("differs", (2,), 0.25, pytest.approx(1))
+    assert pt.verify(model, report.recipes, 0)[0][1:] == ("differs", (2,), 1 / 8, pytest.approx(1))
 
 
 # What a deferred model must not lose
@@ -633,7 +634,17 @@ def test_the_first_difference_is_that_of_the_tensor_whatever_the_order_of_its_pa
         model = nn.Linear(4, 6)
     found = pt.materialize(model, recipes, 3).weight.detach().clone()
     found[1:, 2:] += 1
-    parts = [(slice(4, 6), slice(0, 4)), (slice(1, 4), slice(2, 4)), (slice(0, 1), slice(0, 4))]
-    tensor = Compared((6, 4), torch.float32, lambda: ((part, found[part]) for part in parts), None, True)
-    row = compare(Player.of(3, "philox"), "weight", recipes["weight"], tensor)
+    found[1:4, :2] = 7  # which is not in the checkpoint
+    chunks = [Chunk((4, 0), (2, 4), "a"), Chunk((1, 2), (3, 2), "b"), Chunk((0, 0), (1, 4), "c")]
+
+    class InMemory:
+        def values(self, chunk):
+            return found[tuple(slice(o, o + n) for o, n in zip(chunk.offset, chunk.shape))]
+
+    class Part(Stored):
+        problem = None
+
+    stored = Part("weight", (6, 4), torch.float32, chunks, InMemory())
+    expected = made("weight", recipes["weight"].view, pyinit.Stream(3))
+    [row] = compare({"weight": stored}, {"weight": expected})
     assert (row.verdict, row.first, row.share) == ("differs", (1, 2), 10 / 18)

@@ -18,6 +18,7 @@ from pyinit.adapters.torch.fast import Report, fast_init
 from pyinit.adapters.torch.initialization import initialize_module
 from pyinit.adapters.torch.noise import rand, rand_like, randn, randn_like
 from pyinit.adapters.torch.recipes import Recipe, Recipes
+from pyinit.adapters.torch.tensors import is_model, tensors_of
 from pyinit.adapters.torch.verification import verify
 
 __all__ = [
@@ -28,11 +29,13 @@ __all__ = [
     "fast_init",
     "init",
     "initialize_module",
+    "is_model",
     "materialize",
     "rand",
     "rand_like",
     "randn",
     "randn_like",
+    "tensors_of",
     "verify",
 ]
 

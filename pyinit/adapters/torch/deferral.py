@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils.weak import WeakIdKeyDictionary
 
 from pyinit.adapters.torch.modules import Modules, Place, Prefix, places
 from pyinit.adapters.torch.operators import has_no_memory
@@ -21,7 +22,10 @@ from pyinit.adapters.torch.watching import recorders, recording
 from pyinit.adapters.torch.windows import placed
 from pyinit.streams import Stream
 
-__all__ = ["check", "check_model_and_seed", "check_seed", "deferred", "like", "materialize", "whole"]
+__all__ = ["BUILT", "check", "check_model_and_seed", "check_seed", "deferred", "like", "materialize", "whole"]
+
+# The models that `deferred` has built and that are alive: their recipes, and the prefix of their names there.
+BUILT: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
 @contextmanager
@@ -89,6 +93,8 @@ def deferred(*, prefix: Prefix = "") -> Iterator[Recipes]:
                 f"random tensors of sizes {lost} are neither parameters nor buffers, so materialize could not make "
                 "them: register them, or build the model inside fast_init(seed)"
             )
+        for root in roots:
+            BUILT[root] = recipes, prefix
 
 
 def follow(recorder: Recorder, moved: Moved, entry: Entry | None) -> None:

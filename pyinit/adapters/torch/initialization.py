@@ -16,7 +16,6 @@ from pyinit.adapters.torch.recipes import Recipe, Recipes
 from pyinit.adapters.torch.recording import Recorder
 from pyinit.adapters.torch.settling import name_draws, recipes_of
 from pyinit.adapters.torch.sharding import held, reshard
-from pyinit.adapters.torch.tables import Table
 from pyinit.adapters.torch.tape import Contents, Draw, Edit, Fill, Geometry, View
 from pyinit.adapters.torch.watching import recording
 from pyinit.adapters.torch.windows import placed
@@ -24,6 +23,7 @@ from pyinit.arrays import dtype_of_torch
 from pyinit.initializers import Constant, Scheme
 from pyinit.models.plan import matched
 from pyinit.streams import Stream
+from pyinit.terminal import Table
 
 __all__ = ["Initialized", "initialize_module", "planned"]
 

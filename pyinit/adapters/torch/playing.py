@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from pyinit import _core
 from pyinit.adapters.torch.samplers import Sampler
-from pyinit.adapters.torch.tape import Call, Contents, Draw, Edit, Fill, Given, Own, Result, View, order
+from pyinit.adapters.torch.tape import Call, Contents, Draw, Edit, Fill, Geometry, Given, Own, Result, View, order
 from pyinit.initializers import Normal, Scheme, constant
 from pyinit.models.filling import Work
 from pyinit.streams import Stream
@@ -88,6 +88,14 @@ class Player:
             flat = torch.empty(view.contents.size, dtype=view.contents.dtype, device=device)
             self.play([(view.contents, flat)])
             return view.geometry.on(flat)
+
+    def write(self, view: View, out: torch.Tensor) -> None:
+        """Write the values of a view to a tensor of its shape and dtype, without a copy if that can be."""
+        is_all = view.contents.size == out.numel() and view.geometry == Geometry.whole(tuple(out.shape))
+        if is_all and out.is_contiguous():
+            self.play([(view.contents, out.reshape(-1))])
+        else:
+            out.copy_(self.make(view, out.device))
 
 
 class Job(NamedTuple):

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import torch
 
 from pyinit.adapters.torch.notation import read, write
-from pyinit.adapters.torch.tables import Table
 from pyinit.adapters.torch.tape import Contents, Draw, Fill, Geometry, Given, View, call_of, order, parts_of
 from pyinit.adapters.torch.words import describe
 from pyinit.initializers import Scheme, constant
+from pyinit.terminal import Table
 
 __all__ = ["Recipe", "Recipes"]
 

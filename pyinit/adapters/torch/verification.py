@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from pyinit.adapters.torch.checkpoints import stored
+from pyinit.adapters.torch.checkpoints import numpy_dtype, stored
 from pyinit.adapters.torch.deferral import check_seed
 from pyinit.adapters.torch.fast import Report
 from pyinit.adapters.torch.initialization import planned
@@ -18,46 +21,17 @@ from pyinit.adapters.torch.modules import Prefix, parameters, places, renamed
 from pyinit.adapters.torch.playing import Player
 from pyinit.adapters.torch.recipes import Recipe, Recipes
 from pyinit.adapters.torch.sharding import held, region_of, reshard, why_not_held
-from pyinit.adapters.torch.tables import Table
-from pyinit.adapters.torch.windows import Region, is_divisible, part, regions
+from pyinit.adapters.torch.tensors import made
+from pyinit.adapters.torch.windows import Region, part, regions
+from pyinit.arrays import dtype_of_torch, on_host, view
 from pyinit.models import Shard
+from pyinit.models.comparison import Block, Empty, Held, Verification, Verified, compare, expected_by
+from pyinit.models.tensors import Tensor
 from pyinit.streams import Stream
 
-__all__ = ["Verification", "Verified", "verify"]
+__all__ = ["verify"]
 
-WINDOW = 1 << 21  # bytes; fits in cache, and with temporary copies stays far below 64 MB
-
-
-class Verified(NamedTuple):
-    """A row of the result of `verify`: one tensor.
-
-    Attributes
-    ----------
-    name : str
-    verdict : str
-        "equal", "differs", or the reason why it could not be compared.
-    first : tuple of int or None
-        The index of the first element that differs.
-    share : float or None
-        The fraction of elements that differ.
-    largest : float or None
-        The largest absolute difference.
-    """
-
-    name: str
-    verdict: str
-    first: tuple[int, ...] | None = None
-    share: float | None = None
-    largest: float | None = None
-
-
-class Verification(Table[Verified]):
-    """The result of `verify`: a list with one row for each tensor. Prints as a table."""
-
-    @property
-    def equal(self) -> bool:
-        """Whether every tensor is equal."""
-        return all(row.verdict == "equal" for row in self)
+DEVICE_BYTES = 1 << 24  # what a GPU compares at a time; with what is made there it stays below 64 MB
 
 
 def verify(
@@ -81,7 +55,7 @@ def verify(
         saved by any number of processes. It is read here, by one process without a group, one stored chunk at a time.
     recipes : Recipes, Report, or mapping of str to scheme
         The recipes from `fast_init` or `deferred`; the report of `fast_init`, which has both recipes and seed; or the
-        plan that `initialize_module` was called with.
+        plan that `initialize_module` was called with. Names of a checkpoint that no pattern matches are "unexpected".
     seed : int or Stream, optional
         As for `fast_init`; not needed with a report.
     generator, prefix, num_threads
@@ -95,9 +69,10 @@ def verify(
     -------
     list of (name, verdict, first, share, largest)
         One row for each parameter and each buffer with a recipe, under its first name. Prints as a table; its property
-        `equal` is True if all tensors are equal. If a tensor differs, `first` is the index of the first element that
-        differs in the whole tensor, `share` the fraction of those held that differ, and `largest` the largest absolute
-        difference.
+        `equal` is True if all tensors have their initial values, though perhaps rounded to another dtype. Verdicts are
+        those of `pyinit.checkpoint.verify`, and "no recipe". If a tensor differs, `first` is the index of the first
+        element that differs in the whole tensor, `share` the fraction of those held that differ (of a complex tensor,
+        of real and imaginary parts), and `largest` the largest absolute difference.
 
     Raises
     ------
@@ -131,116 +106,145 @@ def verify(
         recipes = recipes.recipes
     check_seed(seed)
     assert seed is not None
+    player = Player.of(seed, generator, num_threads)
+    tensors: Mapping[str, Held]
+    expected: Mapping[str, Tensor | str]
     if isinstance(model, torch.nn.Module):
         reshard(model)
-        tensors = model_tensors(model, prefix)
         if isinstance(recipes, Recipes):
             recipes = recipes.of(model)
         else:
             recipes = planned(parameters(model, prefix), recipes, is_part=prefix != "")
-        listed = {name: tensor for name, tensor in tensors.items() if tensor.is_parameter or name in recipes}
+        tensors, known = held_by(model, prefix, recipes, player)
+        missing = missing_from(known, recipes) if prefix == "" else []
+        expected = {name: made_by(name, recipes.get(name), player) for name in tensors}
     elif isinstance(model, (str, Path)):
-        if not isinstance(recipes, Recipes):
-            raise TypeError(f"a checkpoint is compared with Recipes or a Report; got {type(recipes).__name__}")
-        tensors = listed = stored_tensors(model, prefix, trust_pickle)
+        tensors = stored_tensors(model, prefix, trust_pickle)
+        if isinstance(recipes, Recipes):
+            missing = missing_from(set(tensors), recipes)
+            expected = {n: there.problem or made_by(n, recipes.get(n), player) for n, there in tensors.items()}
+        elif isinstance(recipes, Mapping):
+            expected, missing = expected_by(recipes, tensors, player.root)
+        else:
+            raise TypeError(f"a checkpoint is compared with Recipes, a Report or a plan; got {type(recipes).__name__}")
     else:
         raise TypeError(f"model must be a torch.nn.Module or the path of a checkpoint; got {type(model).__name__}")
-    player = Player.of(seed, generator, num_threads)
-    rows = [compare(player, name, recipes.get(name), tensor) for name, tensor in listed.items()]
-    if prefix == "" or not isinstance(model, torch.nn.Module):
-        rows += [
-            Verified(name, "missing") for name in recipes if name not in tensors and recipes[name].name not in tensors
-        ]
-    return Verification(Verified, rows)
+    rows = []
+    for row in compare(tensors, expected, num_threads=num_threads):
+        there = tensors[row.name]
+        is_pair = row.first is not None and isinstance(there, Local) and there.tensor.is_complex()
+        rows.append(row._replace(first=row.first[:-1]) if is_pair and row.first else row)
+    return Verification(Verified, [*rows, *(Verified(name, "missing") for name in missing)])
 
 
-class Compared(NamedTuple):
-    """A tensor to compare: its shape and dtype, its values window by window, and why it has none if it has not."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    parts: Callable[[], Iterator[tuple[Region, torch.Tensor]]]
-    problem: str | None
-    is_parameter: bool
+def missing_from(names: set[str], recipes: Recipes) -> list[str]:
+    """Return the names of recipes that no tensor has, nor another name of the same tensor."""
+    return [name for name in recipes if name not in names and recipes[name].name not in names]
 
 
-def model_tensors(model: torch.nn.Module, prefix: Prefix) -> dict[str, Compared]:
-    """Return the parameters and buffers of a model, each under its first name."""
-    found: dict[int, tuple[str, Compared]] = {}
+def made_by(name: str, recipe: Recipe | None, player: Player) -> Tensor | str:
+    """Return the tensor that a recipe makes, or why there is none."""
+    if recipe is None:
+        return "no recipe"
+    return f"not compared: {recipe.problem}" if recipe.problem else made(name, recipe.view, player.root)
+
+
+@dataclass(frozen=True)
+class Local:
+    """What this process holds of a tensor of a model; the parts of a complex number are a last axis of length 2.
+
+    Attributes
+    ----------
+    tensor : Tensor
+    recipe : Recipe or None
+    player : Player
+    lock : Lock
+        Of what uses a device.
+    """
+
+    tensor: torch.Tensor
+    recipe: Recipe | None
+    player: Player
+    lock: threading.Lock
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the whole tensor."""
+        return (*self.tensor.shape, 2) if self.tensor.is_complex() else tuple(self.tensor.shape)
+
+    @property
+    def kind(self) -> np.dtype[Any] | None:
+        """Its dtype; None if NumPy and pyinit have no such type."""
+        return numpy_dtype(self.tensor.dtype.to_real() if self.tensor.is_complex() else self.tensor.dtype)
+
+    @property
+    def problem(self) -> str | None:
+        """Why its values cannot be had; None if they can."""
+        if self.tensor.device.type == "meta":
+            return "on the meta device, without values"
+        return why_not_held(self.tensor)
+
+    def blocks(self, nbytes: int) -> Iterator[Block]:
+        """Yield blocks of what this process holds."""
+        local, shards = held(self.tensor)
+        local = local.resolve_conj().resolve_neg()
+        if local.device.type != "cpu":
+            nbytes = max(nbytes, DEVICE_BYTES)
+        for shard in [Shard(local.shape, (0,) * local.dim())] if shards is None else shards:
+            values, around = local[shard.where], region_of(shard, local)
+            for region in regions(tuple(values.shape), max(1, nbytes // values.element_size())):
+                place = tuple(slice(s.start + o.start, s.stop + o.start) for s, o in zip(region, around))
+                there = values[region]
+                seen = torch.view_as_real(there) if there.is_complex() else there
+                offset = tuple(s.start for s in place) + (0,) * (seen.dim() - there.dim())
+                yield Block(offset, tuple(seen.shape), functools.partial(self.read, there, place))
+
+    def read(self, values: torch.Tensor, place: Region, empty: Empty = np.empty) -> NDArray[Any] | None:
+        """Return values of this tensor on the host; None if they are on a device, and the initial ones."""
+        if values.device.type != "cpu":
+            with self.lock, torch.no_grad():
+                if self.is_equal(values, place):
+                    return None
+                values = values.cpu()
+        values = torch.view_as_real(values) if values.is_complex() else values
+        # Tensor.numpy, for integers, would leave a storage that FSDP cannot free any more.
+        return on_host(values.clone() if dtype_of_torch(values.dtype) is None else view(values))
+
+    def is_equal(self, values: torch.Tensor, place: Region) -> bool:
+        """Whether values on a device are those that the recipe makes there."""
+        if self.recipe is None or self.recipe.dtype != values.dtype:
+            return False
+        return torch.equal(bits(values), bits(self.player.make(part(self.recipe.view, place), values.device)))
+
+
+def held_by(
+    model: torch.nn.Module, prefix: Prefix, recipes: Recipes, player: Player
+) -> tuple[dict[str, Local], set[str]]:
+    """Return the parameters of a model and its buffers with a recipe, by their first names; and those of all."""
+    found: dict[int, tuple[str, Local]] = {}
+    names: set[str] = set()
+    lock, seen = threading.Lock(), set[int]()
     for place in places(model, prefix):
-        tensor = place.tensor
-        is_meta = tensor.device.type == "meta"
-        problem = "on the meta device, without values" if is_meta else why_not_held(tensor)
-        parts = functools.partial(local_parts, tensor)
-        row = Compared(tuple(tensor.shape), tensor.dtype, parts, problem, place.is_parameter)
-        found.setdefault(id(tensor), (place.name, row))
-    return dict(found.values())
+        if id(place.tensor) not in seen:
+            seen.add(id(place.tensor))
+            names.add(place.name)
+            if place.is_parameter or place.name in recipes:
+                recipe = recipes.get(place.name)
+                found[id(place.tensor)] = place.name, Local(place.tensor, recipe, player, lock)
+    return dict(found.values()), names
 
 
-def local_parts(tensor: torch.Tensor) -> Iterator[tuple[Region, torch.Tensor]]:
-    """Yield what this process holds of a tensor."""
-    local, shards = held(tensor)
-    for shard in [Shard(local.shape, (0,) * local.dim())] if shards is None else shards:
-        yield region_of(shard, local), local[shard.where]
-
-
-def stored_tensors(folder: str | Path, prefix: Prefix, trust_pickle: bool) -> dict[str, Compared]:
+def stored_tensors(folder: str | Path, prefix: Prefix, trust_pickle: bool) -> dict[str, Held]:
     """Return the tensors of a checkpoint by their names in the model."""
-    found: dict[str, Compared] = {}
+    found: dict[str, Held] = {}
     for tensor in stored(folder, trust_pickle):
         if callable(prefix) and prefix(tensor.name) is None:
             continue
         name = renamed(tensor.name, prefix)
         if name in found:
             raise ValueError(f"prefix gives {tensor.name!r} and another tensor of the checkpoint the name {name!r}")
-        found[name] = Compared(tensor.shape, tensor.dtype, tensor.read, tensor.problem, True)
+        found[name] = tensor
     return found
-
-
-@torch.no_grad()
-def compare(player: Player, name: str, recipe: Recipe | None, tensor: Compared) -> Verified:
-    """Compare a tensor with what its recipe makes."""
-    if recipe is None:
-        return Verified(name, "no recipe")
-    if tensor.shape != recipe.shape:
-        return Verified(name, f"shape {tensor.shape}, made with {recipe.shape}")
-    if tensor.dtype != recipe.dtype:
-        return Verified(name, f"dtype {str(tensor.dtype)[6:]}, made as {str(recipe.dtype)[6:]}")
-    if tensor.problem:
-        return Verified(name, tensor.problem)
-    if recipe.problem:
-        return Verified(name, f"not compared: {recipe.problem}")
-    first: tuple[int, ...] | None = None
-    compared, different, largest, all_of_it = 0, 0, 0.0, None
-    divisible = is_divisible(recipe.view)
-    for region, there in windows(tensor):
-        if divisible:
-            expected = player.make(part(recipe.view, region), there.device)
-        else:
-            all_of_it = player.make(recipe.view, there.device) if all_of_it is None else all_of_it
-            expected = all_of_it[region]
-        unequal = bits(there) != bits(expected.to(tensor.dtype))
-        if there.is_complex():
-            unequal = unequal.any(-1)
-        count = int(unequal.sum())
-        if count:
-            place = int(unequal.flatten().to(torch.uint8).argmax())
-            here = tuple(s.start + i for s, i in zip(region, index(place, tuple(there.shape))))
-            first = here if first is None else min(first, here)
-            wide = torch.complex128 if there.is_complex() else torch.float64
-            difference = (there.to(wide) - expected.to(tensor.dtype).to(wide)).abs().max()
-            largest = max(largest, float(difference)) if not math.isnan(float(difference)) else math.nan
-        compared, different = compared + there.numel(), different + count
-    if first is None:
-        return Verified(name, "equal")
-    return Verified(name, "differs", first, different / compared, largest)
-
-
-def windows(tensor: Compared) -> Iterator[tuple[Region, torch.Tensor]]:
-    """Yield windows of a tensor, each of at most `WINDOW` bytes, with the values there."""
-    for around, values in tensor.parts():
-        for region in regions(tuple(values.shape), max(1, WINDOW // values.element_size())):
-            yield tuple(slice(s.start + o.start, s.stop + o.start) for s, o in zip(region, around)), values[region]
 
 
 def bits(tensor: torch.Tensor) -> torch.Tensor:
@@ -249,18 +253,3 @@ def bits(tensor: torch.Tensor) -> torch.Tensor:
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor)
     return tensor.contiguous().view(kinds[tensor.element_size()])
-
-
-def index(place: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the index of the element at a flat position.
-
-    Examples
-    --------
-    >>> index(5, (2, 3))
-    (1, 2)
-    """
-    found: list[int] = []
-    for n in reversed(shape):
-        place, i = divmod(place, n)
-        found.insert(0, i)
-    return tuple(found)

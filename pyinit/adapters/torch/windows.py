@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -29,6 +29,17 @@ from pyinit.initializers import Scheme
 from pyinit.models import Shard
 
 __all__ = ["Region", "is_divisible", "part", "placed", "regions"]
+
+# Operations that give an element the same bits wherever it is in a tensor. Others, such as softplus and pow, compute
+# the last few elements of a row without vectors, and round them otherwise.
+STABLE = frozenset(
+    """
+    abs add addcdiv addcmul atan bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp clamp_max clamp_min copy cos
+    div eq erfinv exp expm1 fill floor fmax fmin fmod ge gt le lerp log log1p logical_and logical_not logical_or
+    logical_xor lt masked_fill maximum minimum mul ne neg reciprocal relu remainder round rsqrt rsub sgn sign sin sqrt
+    square sub tanh trunc where zero
+    """.split()  # noqa: SIM905
+)
 
 Region = tuple[slice, ...]  # steps of 1
 
@@ -66,7 +77,11 @@ def placed(view: View, values: torch.Tensor, shards: list[Shard] | None = None) 
     if view.geometry == where and (contents.size, contents.dtype) == (size, values.dtype):
         return contents
     if len(edits) == 1 and isinstance(edits[0].what, (Draw, Fill)) and edits[0].where.is_like(view.geometry):
-        return Contents((Edit(where, edits[0].what),), size, values.dtype)  # samples are numbered by index
+        what, shape = edits[0].what, edits[0].where.shape
+        if isinstance(what, Fill) or what.global_shape is None:
+            return Contents((Edit(where, what),), size, values.dtype)  # samples are numbered by index
+        if without_ones(shape) == without_ones(where.shape):  # of a window, whose axes are those of the draw
+            return Contents((Edit(reshaped(where, shape), what),), size, values.dtype)
     copy = Call(torch.ops.aten.copy_.default, (Own(where), view), {})
     return Contents((Edit(where, copy),), size, values.dtype)
 
@@ -87,35 +102,85 @@ def part(view: View, region: Region) -> View:
         A part of the whole contents if `view` is not divisible; otherwise of contents that hold the window alone.
     """
     contents, where = view
-    if not is_divisible(view):
+    axes = dividing_axes(view) if is_simple(contents) else None
+    if axes is None:
         return View(contents, inside(where, region))
+    ordered = permuted(where, axes)
+    region = tuple(region[axis] for axis in axes)
     target = Geometry.whole(tuple(s.stop - s.start for s in region))
     edits: list[Edit] = []
-    for edit in contents.edits:
-        index = where.slices(edit.where)
-        assert index is not None
-        if (overlap := overlapping(index, region)) is not None:
-            there = inside(target, overlap.inside)
-            edits.append(Edit(there, windowed(edit, there, index, overlap.first), edit.overwrites))
-    return View(Contents(tuple(edits), target.size, contents.dtype), target)
+    for edit in touching(contents, where):
+        overlap = overlap_of(ordered, target, edit, region)
+        if overlap is not None:
+            edits.append(Edit(overlap.there, windowed(edit, overlap), edit.overwrites))
+    found = uncopied(View(Contents(tuple(edits), target.size, contents.dtype), target))
+    back = tuple(axes.index(axis) for axis in range(len(axes)))
+    return View(found.contents, permuted(found.geometry, back))
+
+
+def uncopied(view: View) -> View:
+    """Return what a whole window is a copy of, without a change of dtype, so that it is not made twice; else itself."""
+    edits = view.contents.edits
+    what = edits[0].what if len(edits) == 1 and edits[0].where.size == view.contents.size else None
+    source = what.call.arguments[0] if isinstance(what, Result) and is_plain_copy(what.call) else None
+    if not isinstance(source, View) or source.contents.dtype != view.contents.dtype:
+        return view
+    return View(source.contents, reshaped(source.geometry, view.geometry.shape))
 
 
 def is_divisible(view: View) -> bool:
     """Whether each element can be made from its index alone, and simply."""
-    return is_simple(view.contents) and view_divides(view)
+    return is_simple(view.contents) and dividing_axes(view) is not None
+
+
+def dividing_axes(view: View) -> tuple[int, ...] | None:
+    """Return the order of axes in which each element of a view can be made from its index alone; None if there is none.
+
+    That is their own, or the one in which they lie in memory, as for a transposed part of a matrix.
+    """
+    where = view.geometry
+    axes = tuple(range(len(where.shape)))
+    in_memory = tuple(sorted(axes, key=lambda axis: -where.stride[axis]))
+    for order in (axes, in_memory):
+        if view_divides(View(view.contents, permuted(where, order))):
+            return order
+    return None
 
 
 def view_divides(view: View) -> bool:
     """Whether each element of a view can be made from its index alone."""
     contents, where = view
-    for edit in contents.edits:
+    for edit in touching(contents, where):
         index = where.slices(edit.where)
-        if index is None or not divides(edit):
+        if not divides(edit) or (index is None and part_of(where, edit) is None):
             return False
-        lengths = [n for n in (len(range(s.start, s.stop, s.step)) for s in index) if n != 1]
-        if isinstance(edit.what, (Call, Result)) and lengths != [n for n in edit.where.shape if n != 1]:
+        lengths = None if index is None else without_ones(len(range(s.start, s.stop, s.step)) for s in index)
+        if isinstance(edit.what, (Call, Result)) and lengths not in (None, without_ones(edit.where.shape)):
             return False  # axes that the view has split or joined, and the arguments have not
     return True
+
+
+def touching(contents: Contents, where: Geometry) -> Iterator[Edit]:
+    """Yield the edits that may write an element of a view."""
+    return (edit for edit in contents.edits if edit.where.meets(where))
+
+
+def part_of(where: Geometry, edit: Edit) -> tuple[slice, ...] | None:
+    """Return which part a view is of what an edit writes, axis by axis; None if it is no such part."""
+    index = edit.where.slices(where)
+    if index is None or any(s.step != 1 for s in index):
+        return None
+    return index if without_ones(s.stop - s.start for s in index) == without_ones(where.shape) else None
+
+
+def without_ones(lengths: Iterable[int]) -> list[int]:
+    """Return the lengths of axes that have several elements, or none."""
+    return [n for n in lengths if n != 1]
+
+
+def permuted(where: Geometry, axes: tuple[int, ...]) -> Geometry:
+    """Return a geometry with its axes in another order."""
+    return Geometry(tuple(where.shape[a] for a in axes), tuple(where.stride[a] for a in axes), where.offset)
 
 
 def divides(edit: Edit) -> bool:
@@ -130,7 +195,7 @@ def divides(edit: Edit) -> bool:
     call = call_of(what)
     if call is None or (isinstance(what, Result) and what.index is not None):
         return False
-    if torch.Tag.pointwise not in call.function.tags and not is_plain_copy(call):
+    if call.function.overloadpacket.__name__.rstrip("_") not in STABLE and not is_plain_copy(call):
         return False
     return all(argument_divides(a, edit.where) for a in (*call.arguments, *call.keywords.values()))
 
@@ -146,7 +211,7 @@ def argument_divides(value: Any, where: Geometry) -> bool:
     if isinstance(value, Own):
         return value.geometry == where
     if isinstance(value, View):
-        return value.geometry.shape == where.shape and view_divides(value)
+        return value.geometry.shape == where.shape and dividing_axes(value) is not None
     if isinstance(value, Given):
         return value.tensor is not None and tuple(value.tensor.shape) in (where.shape, ())
     return type(value) not in (list, tuple)
@@ -164,38 +229,51 @@ class Overlap(NamedTuple):
 
     Attributes
     ----------
+    there : Geometry
+        Where they lie in the window's memory.
+    shape : tuple of int
+        Of the tensor that the edit writes.
     first : tuple of slice
-        Their indices in the tensor that the edit writes.
-    inside : tuple of slice
-        Their index in the window.
+        Their indices in that tensor.
     """
 
+    there: Geometry
+    shape: tuple[int, ...]
     first: tuple[slice, ...]
-    inside: tuple[slice, ...]
 
 
-def overlapping(index: tuple[slice, ...], region: Region) -> Overlap | None:
-    """Return the overlap of an edit at `index` and a window; None if they share nothing."""
-    first, places = [], []
+def overlap_of(where: Geometry, target: Geometry, edit: Edit, region: Region) -> Overlap | None:
+    """Return the overlap of an edit and a window, a region of a view that lies at `target`; None if there is none."""
+    index = where.slices(edit.where)
+    if index is None:  # the view is a part of what the edit writes
+        around = part_of(where, edit)
+        assert around is not None
+        taken = iter(s for s, n in zip(region, where.shape) if n != 1)
+        first = tuple(s if s.stop - s.start == 1 else shifted(next(taken), s.start) for s in around)
+        return Overlap(Geometry.whole(tuple(s.stop - s.start for s in first)), edit.where.shape, first)
+    firsts, places = [], []
     for axis, window in zip(index, region):
         length = len(range(axis.start, axis.stop, axis.step))
         low = max(0, -(-(window.start - axis.start) // axis.step))
         high = min(length, -(-(window.stop - axis.start) // axis.step))
         if low >= high:
             return None
-        first.append(slice(low, high))
+        firsts.append(slice(low, high))
         start = axis.start + low * axis.step - window.start
         places.append(slice(start, start + (high - low - 1) * axis.step + 1, axis.step))
-    return Overlap(tuple(first), tuple(places))
-
-
-def windowed(edit: Edit, target: Geometry, index: tuple[slice, ...], first: tuple[slice, ...]) -> Any:
-    """Return the source of what an edit, at `index` of a view, writes to a part of a window.
-
-    `target` is that part, `first` its index in the tensor that the edit writes.
-    """
-    what = edit.what
     shape = tuple(len(range(s.start, s.stop, s.step)) for s in index)
+    return Overlap(inside(target, tuple(places)), shape, tuple(firsts))
+
+
+def shifted(part: slice, by: int) -> slice:
+    """Return a slice that begins and ends later."""
+    return slice(part.start + by, part.stop + by)
+
+
+def windowed(edit: Edit, overlap: Overlap) -> Any:
+    """Return the source of what an edit writes to a part of a window."""
+    what = edit.what
+    there, shape, first = overlap
     if isinstance(what, Draw):
         return Draw(what.sampler, what.double, what.key, shape, tuple(s.start for s in first))
     if isinstance(what, Fill):
@@ -203,19 +281,25 @@ def windowed(edit: Edit, target: Geometry, index: tuple[slice, ...], first: tupl
 
     def argument(value: Any) -> Any:
         if isinstance(value, Own):
-            return Own(target)
+            return Own(there)
         if isinstance(value, View):
             taken = iter(s for s, n in zip(first, shape) if n != 1)
             view = part(value, tuple(slice(0, 1) if n == 1 else next(taken) for n in value.geometry.shape))
-            return View(view.contents, Geometry.whole(target.shape))
+            return View(view.contents, reshaped(view.geometry, there.shape))
         if isinstance(value, Given) and value.tensor is not None and value.tensor.dim():
-            return Given(value.tensor.reshape(shape)[first])
+            return Given(value.tensor.reshape(shape)[first].reshape(there.shape))
         return value
 
     if isinstance(what, Given):
         return argument(what)
     call = call_of(what)
     assert call is not None
-    arguments, keywords = tuple(map(argument, call.arguments)), {k: argument(v) for k, v in call.keywords.items()}
-    windowed_call = Call(call.function, arguments, keywords)
+    keywords = {k: argument(v) for k, v in call.keywords.items() if k != "memory_format"}  # that of another shape
+    windowed_call = Call(call.function, tuple(map(argument, call.arguments)), keywords)
     return Result(windowed_call, None) if isinstance(what, Result) else windowed_call
+
+
+def reshaped(where: Geometry, shape: tuple[int, ...]) -> Geometry:
+    """Return a geometry in another shape, which has the same axes but for those of length 1."""
+    steps = iter(s for n, s in zip(where.shape, where.stride) if n != 1)
+    return Geometry(shape, tuple(1 if n == 1 else next(steps) for n in shape), where.offset)
