@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 
-LATER = ("diagnostics", "files", "network", "plots")  # imported when they are asked for
+LATER = ("checkpoint", "diagnostics", "files", "network", "plots")  # imported when they are asked for
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ FLOORS = [
     {"__main__"},
     {"cli"},
     {"demo", "report"},
+    {"checkpoint"},
     {"bench", "files", "plots"},
     {"diagnostics"},
     {"adapters", "network"},
@@ -26,7 +27,7 @@ FLOORS = [
     {"child_streams", "initializers"},
     {"machine", "streams"},
     {"fills"},
-    {"arrays", "atomic", "distributions", "isa", "terminal"},
+    {"arrays", "atomic", "distributions", "isa", "parallel", "terminal", "untrusted"},
     {"cuda", "opencl"},
     {"kernels"},
     {"_core"},
@@ -113,7 +114,8 @@ def test_the_benchmarks_import_peers_in_few_files():
     scripts = sorted((ROOT / "benchmarks").glob("*.py"))
     known = sys.stdlib_module_names | {"pyinit", "numpy"} | {path.stem for path in scripts}
     users = {path.name for path in scripts for name in imports(path) if name.split(".")[0] not in known}
-    assert users == {"peers.py", "gpu_peers.py", "jax_peers.py", "torch_models.py", "torch_shards.py"}
+    torch = {"checkpoint_files.py", "torch_models.py", "torch_shards.py"}
+    assert users == {"peers.py", "gpu_peers.py", "jax_peers.py", *torch}
 
 
 def test_pyproject_lists_every_package():

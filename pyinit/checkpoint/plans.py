@@ -1,0 +1,155 @@
+"""Plans and shapes in files: JSON, TOML or YAML."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pyinit.untrusted import contents, json_of, shown, text_of, wrong
+
+__all__ = ["SUFFIXES", "load", "planned", "shapes"]
+
+MOST = {".json": 1 << 24, ".toml": 1 << 20, ".yaml": 1 << 20, ".yml": 1 << 20}
+"""Bytes; YAML takes a thousand times as much memory."""
+
+SUFFIXES = tuple(MOST)
+DEEPEST = 8
+MOST_DOTS = 100  # in a line of TOML, whose reader takes the square of a dotted name's length
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a mapping from a .json, .toml, .yaml or .yml file.
+
+    Raises
+    ------
+    ValueError
+        If its name ends in none of these; DamagedError if it does not hold a mapping of str.
+    ImportError
+        If YAML is to be read without PyYAML, or TOML before Python 3.11.
+    OSError
+        If it cannot be read.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"{path} must end in {', '.join(SUFFIXES)}")
+    data = contents(path, MOST[suffix])
+    if suffix == ".json":
+        found = json_of(data, path)
+    else:
+        found = (toml if suffix == ".toml" else yaml)(text_of(data, path), path)
+    if not isinstance(found, dict):
+        raise wrong(path, "it must hold a mapping with names for keys")
+    check(found, path, len(data))
+    return found
+
+
+def toml(text: str, path: Path) -> Any:
+    """Read TOML, or raise DamagedError."""
+    try:
+        tomllib = importlib.import_module("tomllib")
+    except ModuleNotFoundError:
+        raise ImportError("to read TOML pyinit needs Python 3.11 or newer; JSON can be read by all") from None
+    if any(line.count(".") > MOST_DOTS for line in text.splitlines()):
+        raise wrong(path, f"a line has more than {MOST_DOTS} dots")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise wrong(path, "it is nested too deeply") from None
+    except ValueError as error:
+        raise wrong(path, f"it is not valid TOML: {first_line(error)}") from None
+
+
+def yaml(text: str, path: Path) -> Any:
+    """Read YAML, or raise DamagedError."""
+    try:
+        import yaml
+    except ImportError:
+        raise ImportError("to read YAML pyinit needs PyYAML: pip install pyyaml") from None
+    try:
+        return yaml.safe_load(text)
+    except RecursionError:
+        raise wrong(path, "it is nested too deeply") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise wrong(path, f"it is not valid YAML: {first_line(error)}") from None  # `!!bool x` is a KeyError
+
+
+def first_line(error: Exception) -> str:
+    """Say what a reader says, in one line."""
+    return shown(" ".join(str(error).split()), 200)[1:-1]
+
+
+def check(found: Any, path: Path, most: int) -> None:
+    """Raise DamagedError unless all that was read is plain, and has no more values than the file has bytes.
+
+    YAML can repeat a value by its name, and so make a list of 10**9 values in a few lines.
+    """
+    for count, (value, depth) in enumerate(values(found)):
+        if count > most or depth > DEEPEST:
+            raise wrong(path, "it is nested too deeply" if depth > DEEPEST else "it repeats its values too often")
+        if isinstance(value, dict):
+            if not all(isinstance(name, str) and is_text(name) for name in value):
+                raise wrong(path, "it must hold mappings with names for keys")
+        elif isinstance(value, str) and not is_text(value):
+            raise wrong(path, f"it holds half of a surrogate pair: {shown(value)}")
+        elif isinstance(value, int) and abs(value) >= 2**64:
+            raise wrong(path, "it holds an integer that has more than 64 bits")
+        elif value is not None and not isinstance(value, (str, float, int, list)):
+            raise wrong(path, f"it holds a {type(value).__name__}, which no plan has")
+
+
+def values(found: Any, depth: int = 0) -> Iterator[tuple[Any, int]]:
+    """Yield a value, and all that are in it, each with how deep it lies."""
+    yield found, depth
+    if depth <= DEEPEST and isinstance(found, (dict, list)):
+        for inner in found.values() if isinstance(found, dict) else found:
+            yield from values(inner, depth + 1)
+
+
+def is_text(text: str) -> bool:
+    """Whether a text can be encoded: half of a surrogate pair, which JSON can hold, cannot."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def planned(entries: Mapping[str, Any]) -> tuple[dict[str, tuple[int, ...]], dict[str, Any], dict[str, str]]:
+    """Take a plan with shapes apart: into shapes, schemes, and the dtypes of those that have one.
+
+    Parameters
+    ----------
+    entries : mapping of str to mapping
+        Name to ``{"shape": [...], "scheme": ..., "dtype": ...}``; the last may be left out.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an entry is not like that; it is named.
+
+    Examples
+    --------
+    >>> planned({"w": {"shape": [2, 3], "scheme": "zeros"}})
+    ({'w': (2, 3)}, {'w': 'zeros'}, {})
+    """
+    schemes: dict[str, Any] = {}
+    dtypes: dict[str, str] = {}
+    for name, entry in entries.items():
+        if not isinstance(entry, Mapping) or not {"shape", "scheme"} <= set(entry) <= {"shape", "scheme", "dtype"}:
+            hint = "; patterns need shapes of their own (--shapes)" if isinstance(entry, str) else ""
+            raise ValueError(f"{shown(name)} must have shape and scheme, and may have dtype; got {shown(entry)}{hint}")
+        schemes[name] = entry["scheme"]
+        if "dtype" in entry:
+            dtypes[name] = entry["dtype"]
+    return shapes({name: entry["shape"] for name, entry in entries.items()}), schemes, dtypes
+
+
+def shapes(entries: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Read a mapping of names to shapes, or raise ValueError that names the one that is none."""
+    found: dict[str, tuple[int, ...]] = {}
+    for name, shape in entries.items():
+        sizes = [shape] if type(shape) is int else shape
+        if not isinstance(sizes, (list, tuple)) or not all(type(n) is int and n >= 0 for n in sizes):
+            raise ValueError(f"the shape of {shown(name)} must be integers that are not negative; got {shown(shape)}")
+        found[name] = tuple(sizes)
+    return found

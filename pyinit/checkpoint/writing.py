@@ -1,0 +1,240 @@
+"""Write checkpoints of initial weights: `write`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, SupportsIndex
+
+import numpy as np
+
+from pyinit import _core, terminal
+from pyinit.atomic import check_folder, put_in_place, replacement, sole, sync_folder, target
+from pyinit.checkpoint import folders
+from pyinit.checkpoint.sources import source_of
+from pyinit.files import disk
+from pyinit.files.formats import safetensors_header
+from pyinit.files.images import Image
+from pyinit.models.tensors import Tensor
+from pyinit.streams import Stream, integer
+
+__all__ = ["Written", "write"]
+
+SHARD_BYTES = 5 * 10**9
+OURS = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?|\.pyinit-\w+\.tmp")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written, as plain values.
+
+    Attributes
+    ----------
+    path : str
+    files, tensors, bytes : int
+        How many; the bytes are those of the .safetensors files.
+    kept : int
+        How many files an earlier call that was stopped had left behind, whole.
+    seed : int
+    generator : str
+    """
+
+    path: str
+    files: int
+    tensors: int
+    bytes: int
+    kept: int
+    seed: int
+    generator: str
+
+
+def write(
+    source: Any,
+    folder: str | os.PathLike[str],
+    seed: SupportsIndex | None = None,
+    *,
+    plan: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    dtype: Any = None,
+    shard_bytes: SupportsIndex = SHARD_BYTES,
+    names: str = "disk",
+    generator: str = "philox",
+    overwrite: bool = False,
+    num_threads: SupportsIndex | None = None,
+    progress: bool = False,
+) -> Written:
+    """Write a checkpoint of initial weights, of any size in little memory: the same bytes on every machine.
+
+    Parameters
+    ----------
+    source : mapping, path, Module, Recipes or Report
+        What to make:
+
+        - names to ``{"shape": [...], "scheme": ..., "dtype": ...}``, or a .json, .toml or .yaml file of these. With
+          `plan`, names to shapes.
+        - another checkpoint, a folder or a .safetensors file: its names, shapes and dtypes are taken, and its
+          configuration is copied. Floats are drawn by `plan`. Matrices of integers of at most 32 bits, in which
+          quantisers pack weights, get random bits; other tensors, such as tables of positions, are copied.
+        - a model that `pyinit.adapters.torch.deferred` built, its recipes, or the report of `fast_init`. Of a Hugging
+          Face model the configuration is written too.
+    folder : str or path-like
+        Appears when it is whole, with Hugging Face's names: ``model.safetensors``, or several such files and their
+        index. Or the name of one .safetensors file.
+    seed : int, optional
+        In [0, 2**64). None: the operating system draws one, and what is returned tells it.
+    plan : mapping of str to scheme, or path, optional
+        Patterns of names and their schemes, as for `pyinit.initialize`, or a file of these. Default for another
+        checkpoint: ones for norms, zeros for biases, ``normal(std=0.02)``.
+    dtype : dtype, optional
+        Of all floats: float64, float32, float16, bfloat16, float8_e4m3fn or float8_e5m2. None: that of the source.
+    shard_bytes : int
+        The most that one file's tensors take, unless one alone takes more.
+    names : {"disk", "memory"}
+        Of the tensors of a Hugging Face model: those of its checkpoints, which may be parts of a parameter (each
+        expert's, say), or those of its parameters.
+    generator : {"philox", "ars5"}
+    overwrite : bool
+        Whether a checkpoint that is there may be replaced. A folder that holds anything else stays.
+    num_threads, progress
+        As for `pyinit.files.fill`.
+
+    Returns
+    -------
+    Written
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these, a scheme does not suit its tensor, or the plan does not match the names.
+    OSError
+        If the folder exists, or the disk has no room; FileExistsError and FileNotFoundError among them.
+    KeyboardInterrupt
+        On Ctrl-C.
+
+    Notes
+    -----
+    While it is written, the checkpoint is called ``FOLDER.partial``. After an error, Ctrl-C or a power cut it stays
+    there. The next call compares what it finds with what should be there, and writes only what is missing.
+
+    A tensor of a scheme that needs the whole of it, such as an orthogonal one, is made in memory.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp() + "/tiny"
+    >>> pyinit.checkpoint.write({"fc.weight": {"shape": [300, 200], "scheme": "xavier_normal"}}, folder, 7).bytes
+    240280
+    >>> print(pyinit.checkpoint.verify(folder))
+    name       verdict  first  share  largest
+    fc.weight  equal
+    """
+    stream = Stream(seed, generator)
+    _core.check_threads(num_threads)
+    threads = None if num_threads is None else int(num_threads)
+    most = integer("shard_bytes", shard_bytes)
+    if most < 1:
+        raise ValueError(f"shard_bytes must be at least 1; got {most}")
+    found = source_of(source, stream, plan, dtype, names)
+    if not found.tensors:
+        raise ValueError("source has no tensors")
+    path = Path(os.path.abspath(folder))
+    single = path.suffix == ".safetensors"
+    groups = folders.split(found.tensors, sum(t.nbytes for t in found.tensors) if single else most)
+    images = [Image(head(group, stream), group, threads) for group in groups]
+    size = sum(image.size for image in images)
+    if len(images) > 1 and len(folders.index(dict(zip(map(str, range(len(images))), groups)))) > folders.MOST_INDEX:
+        raise ValueError(f"the index of {len(found.tensors):,} tensors would be longer than readers take")
+    with terminal.progress(size, f"writing {path.name}", progress, unit="bytes") as advance:
+        if single:
+            file = target(path, overwrite)
+            disk.require_room(file.parent, size)
+            write_image(images[0], file, overwrite, advance)
+            kept = 0
+        else:
+            kept = write_folder(images, found.beside, path, overwrite, advance)
+    return Written(os.fspath(folder), len(images), len(found.tensors), size, kept, stream.seed, generator)
+
+
+def head(tensors: Sequence[Tensor], stream: Stream) -> bytes:
+    """Write the head of a file: beside the tensors, all that is needed to make them again."""
+    schemes = {tensor.name: tensor.scheme for tensor in tensors if tensor.scheme is not None}
+    metadata = {
+        "format": "pt",  # what transformers asks for
+        "pyinit": f"contract {_core.CONTRACT_VERSION}",
+        "seed": str(stream.seed),
+        "generator": stream.generator,
+        "schemes": json.dumps(schemes, separators=(",", ":")),
+        "shapes": json.dumps({t.name: ",".join(map(str, t.shape)) for t in tensors}, separators=(",", ":")),
+    }
+    entries = [(t.name, dtype_text(t.dtype), t.shape) for t in tensors]
+    return safetensors_header(entries, metadata)
+
+
+def dtype_text(dtype: np.dtype[Any]) -> str:
+    """Give the name of a dtype."""
+    row = _core.dtype_row(dtype)
+    return str(dtype) if row is None else str(row.name)
+
+
+def write_folder(
+    images: Sequence[Image],
+    beside: Mapping[str, bytes | Path],
+    folder: Path,
+    overwrite: bool,
+    advance: Callable[[int], object],
+) -> int:
+    """Write the files of a checkpoint to a folder that then gets its name; return how many were there already."""
+    check_folder(folder, overwrite, lambda file: file.is_file() and is_part(file.name, beside))
+    partial = folder.with_name(folder.name + ".partial")
+    files = dict(zip(folders.file_names(len(images)), images))
+    with sole(partial):
+        clean(partial, {*files, *beside})
+        kept = {name for name, image in files.items() if is_written(image, partial / name, advance)}
+        disk.require_room(folder.parent, sum(image.size for name, image in files.items() if name not in kept))
+        for name, image in files.items():
+            if name not in kept:
+                write_image(image, partial / name, True, advance)
+        for name, content in beside.items():
+            with replacement(partial / name) as out:
+                out.write(content if isinstance(content, bytes) else content.read_bytes())
+        if len(files) > 1:
+            with replacement(partial / folders.INDEX) as out:
+                out.write(folders.index({name: image.tensors for name, image in files.items()}))
+        sync_folder(partial)
+        put_in_place(partial, folder, overwrite)
+    return len(kept)
+
+
+def is_part(name: str, beside: Mapping[str, object]) -> bool:
+    """Whether a file's name is that of a part of a checkpoint."""
+    return bool(OURS.fullmatch(name)) or name in beside or name.endswith(".json")
+
+
+def clean(partial: Path, names: set[str]) -> None:
+    """Remove what an earlier call has left and this one does not need; raise FileExistsError if it is not ours."""
+    there = list(partial.iterdir())
+    for file in there:
+        if file.is_symlink() or not file.is_file() or not (file.name in names or OURS.fullmatch(file.name)):
+            raise FileExistsError(f"{partial} is where the checkpoint is written, and it holds {file.name}: remove it")
+    for file in there:
+        if file.name not in names:
+            file.unlink()
+
+
+def is_written(image: Image, file: Path, advance: Callable[[int], object]) -> bool:
+    """Whether a file holds all of an image, byte for byte; if so, it is on the disk."""
+    if not file.exists() or not disk.matches(file, image.size, Image(image.head, image.tensors, 1).fill):
+        return False
+    with file.open("r+b") as whole:  # Windows syncs no file that is open to read
+        os.fsync(whole.fileno())  # a user may have copied it here
+    advance(image.size)
+    return True
+
+
+def write_image(image: Image, file: Path, overwrite: bool, advance: Callable[[int], object]) -> None:
+    """Write one file; it has its name when it is whole and on the disk."""
+    with replacement(file, overwrite) as out:
+        disk.write(out, image.size, image.fill, advance)
