@@ -101,7 +101,7 @@ def test_what_is_not_understood_exits_with_2(arguments, message, tmp_path, monke
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--shape 3 --scheme zeros nowhere/w.npy", "nowhere is not a folder"),
+        ("--shape 3 --scheme zeros nowhere/w.npy", "nowhere does not exist"),
         ("--shape 1000000000,1000000000 --scheme zeros w.npy", "bytes are needed"),
     ],
 )
@@ -128,7 +128,7 @@ sys.exit(cli.main(sys.argv[1:]))
     arguments = ["fill", "--shape", "1000000", "--scheme", "big", str(tmp_path / "w.npy")]
     program = [sys.executable, "-W", "error", "-c", limited, *arguments]
     result = subprocess.run(program, capture_output=True, text=True, check=False)
-    assert (result.returncode, result.stderr) == (1, f"pyinit: {os.strerror(errno.EFBIG)}\n")
+    assert (result.returncode, result.stderr) == (1, f"pyinit: {tmp_path / 'w.npy'}: {os.strerror(errno.EFBIG)}\n")
     assert os.listdir(tmp_path) == []
 
 

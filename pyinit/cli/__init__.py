@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from pyinit import __version__
-from pyinit.cli import bench, demo, diagnose, fill, info
+from pyinit.cli import bench, checkpoint, demo, diagnose, fill, info, verify
 from pyinit.cli.arguments import EXIT_CODES
+from pyinit.terminal import printable
+from pyinit.untrusted import DamagedError
 
 __all__ = ["main", "parser"]
 
-COMMANDS = (demo, diagnose, fill, bench, info)
+COMMANDS = (demo, diagnose, fill, checkpoint, verify, bench, info)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0; 1 where it cannot be done, for want of a file, of memory or of a package; 130 after Ctrl-C.
+        The exit code: 0; 1 where it cannot be done, for want of a whole file, of memory or of a package; 130 after
+        Ctrl-C.
 
     Raises
     ------
@@ -70,8 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # `pyinit demo | head`: whoever read has seen enough
         return 0
-    except (ImportError, MemoryError, OSError) as error:
-        print(f"pyinit: {sentence(error)}", file=sys.stderr)
+    except (DamagedError, ImportError, MemoryError, OSError) as error:
+        print(f"pyinit: {printable(sentence(error), 1000)}", file=sys.stderr)
         return 1
     finally:
         for stream in (sys.stdout, sys.stderr):
@@ -91,11 +94,11 @@ def run(argv: Sequence[str] | None) -> int:
     return 0
 
 
-def sentence(error: ImportError | MemoryError | OSError) -> str:
+def sentence(error: Exception) -> str:
     """Say what could not be done, without the number that an operating system has for it."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error) or "out of memory"
+    return " ".join(str(error).split("\n")) or "out of memory"
 
 
 def settle(stream: TextIO | None) -> None:

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pyinit.plots import FORMATS
+from pyinit.terminal import printable
+from pyinit.untrusted import DamagedError
 
-__all__ = ["EXIT_CODES", "add_bench_options", "add_command", "add_json", "check_writable", "integer", "picture"]
+__all__ = [
+    "EXIT_CODES",
+    "add_bench_options",
+    "add_command",
+    "add_json",
+    "add_threads",
+    "check_writable",
+    "integer",
+    "picture",
+    "refusing",
+    "unwinding",
+]
 
 EXIT_CODES = """\
 exit codes:
   0    done
-  1    cannot be done: a file, a package, memory or room is missing
+  1    cannot be done: a damaged file; no such file, no package, memory or room
   2    arguments that are not understood
   130  stopped by Ctrl-C"""
 
 
-def add_command(commands: Any, name: str, summary: str, examples: str) -> argparse.ArgumentParser:
+def add_command(
+    commands: Any, name: str, summary: str, examples: str, exit_codes: str = EXIT_CODES
+) -> argparse.ArgumentParser:
     """Add a command whose help ends with examples and the exit codes.
 
     Parameters
@@ -31,6 +48,8 @@ def add_command(commands: Any, name: str, summary: str, examples: str) -> argpar
         One line on what the command does.
     examples : str
         Lines that can be typed as they stand.
+    exit_codes : str
+        What each means.
 
     Returns
     -------
@@ -40,7 +59,7 @@ def add_command(commands: Any, name: str, summary: str, examples: str) -> argpar
         name,
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=f"examples:\n{textwrap.indent(textwrap.dedent(examples).strip(), '  ')}\n\n{EXIT_CODES}",
+        epilog=f"examples:\n{textwrap.indent(textwrap.dedent(examples).strip(), '  ')}\n\n{exit_codes}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     return parser
@@ -49,6 +68,13 @@ def add_command(commands: Any, name: str, summary: str, examples: str) -> argpar
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add `--json` to a command that has something to tell to a program."""
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add `--threads` to a command that fills."""
+    parser.add_argument(
+        "--threads", type=integer(1), metavar="N", help="at most (default: PYINIT_NUM_THREADS, or one a processor)"
+    )
 
 
 def add_bench_options(parser: argparse.ArgumentParser) -> None:
@@ -95,3 +121,35 @@ def check_writable(file: Path | None) -> None:
         file.open("a").close()
         if new:
             file.unlink()
+
+
+@contextmanager
+def refusing(arguments: argparse.Namespace) -> Iterator[None]:
+    """Exit with code 2 if an argument turns out to be wrong; a file that is damaged is no argument."""
+    try:
+        yield
+    except DamagedError:
+        raise
+    except (TypeError, ValueError) as error:
+        arguments.refuse(printable(str(error), 10_000))
+        raise
+
+
+@contextmanager
+def unwinding() -> Iterator[None]:
+    """Leave by an exception on SIGTERM and SIGHUP, with the shell's exit code for them, so that files are removed."""
+
+    def leave(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # the first is enough
+        raise SystemExit(128 + number)
+
+    names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP; nohup ignores it, and so do we then
+    numbers = [number for name in names if (number := getattr(signal, name, None))]
+    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from pyinit import _core, files
-from pyinit.cli.arguments import add_command, add_json, integer
+from pyinit import _core, checkpoint, files
+from pyinit.checkpoint import plans
+from pyinit.cli.arguments import add_command, add_json, add_threads, integer, refusing, unwinding
+from pyinit.cli.checkpoint import tell
 from pyinit.files.formats import DTYPES
 
 __all__ = ["add"]
@@ -20,28 +20,42 @@ EXAMPLES = """
     pyinit fill --shape 5000,10000 --scheme xavier_normal --seed 7 weights.npy
     pyinit fill --shape 4096,4096 --scheme "normal(std=0.02)" --seed 7 --dtype bfloat16 weights.safetensors
     pyinit fill --shape 512,784 --scheme lecun_normal --seed 0 --child fc1.weight --force --json fc1.npy
+    pyinit fill --shape 100000,100000 --scheme normal --seed 0 --part 3/16 noise.zarr
+    pyinit fill --plan plan.toml --shapes shapes.json --seed 0 model.safetensors
 """
+
+ONE = ("shape", "scheme", "child", "name", "part", "chunks", "shards")  # the options for a single tensor
 
 
 def add(commands: Any) -> None:
     """Add `pyinit fill`."""
     parser = add_command(commands, "fill", "write initial weights to a file, larger than memory if need be", EXAMPLES)
-    parser.add_argument("file", metavar="FILE", help="ends in .npy or .safetensors; appears when it is whole")
-    parser.add_argument("--shape", type=shape, required=True, metavar="N,N,...", help="as in 5000,10000: out, in")
-    parser.add_argument("--scheme", required=True, help='as in xavier_normal or "normal(std=0.02)"')
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="ends in .npy, .npz, .safetensors or .zarr; with --plan a folder or .safetensors; appears when whole",
+    )
+    parser.add_argument("--shape", type=shape, metavar="N,N,...", help="as in 5000,10000: out, in")
+    parser.add_argument("--scheme", help='as in xavier_normal or "normal(std=0.02)"')
+    parser.add_argument(
+        "--plan", metavar="FILE", help=f"of many tensors: patterns of names to schemes ({', '.join(plans.SUFFIXES)})"
+    )
+    parser.add_argument("--shapes", metavar="FILE", help="their names to shapes; without it, --plan has names to both")
     parser.add_argument("--seed", type=integer(0, 2**64), help="in [0, 2**64) (default: random; printed)")
     parser.add_argument(
         "--dtype",
         choices=DTYPES,
-        default="float32",
-        help="those that NumPy lacks for .safetensors only (default: %(default)s)",
+        help="those that NumPy lacks for .safetensors only (default: float32, or what the plan says)",
     )
     parser.add_argument("--generator", choices=_core.GENERATORS, default="philox", help="(default: %(default)s)")
     parser.add_argument("--child", metavar="NAME", help="fill from the stream's child of that name")
-    parser.add_argument("--name", default="weights", help="the tensor's, in .safetensors (default: %(default)s)")
+    parser.add_argument("--name", help="the tensor's, in .safetensors and .npz (default: weights)")
+    parser.add_argument("--chunks", type=shape, metavar="N,N,...", help="of a .zarr array: what is read at once")
+    parser.add_argument("--shards", type=shape, metavar="N,N,...", help="of a .zarr array: what one file holds")
     parser.add_argument(
-        "--threads", type=integer(1), metavar="N", help="at most (default: PYINIT_NUM_THREADS, or one a processor)"
+        "--part", type=part, metavar="I/N", help="of a .zarr array: what the I-th of N processes writes"
     )
+    add_threads(parser)
     parser.add_argument("--force", action="store_true", help="replace a file that is there")
     add_json(parser)
     parser.set_defaults(command=run, refuse=parser.error)
@@ -49,24 +63,59 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Fill the file, and tell what is in it."""
-    try:
-        with unwinding():
-            filled = files.fill(
-                arguments.file,
-                arguments.shape,
-                arguments.scheme,
-                arguments.seed,
-                dtype=arguments.dtype,
-                generator=arguments.generator,
-                child=arguments.child,
-                name=arguments.name,
-                overwrite=arguments.force,
-                num_threads=arguments.threads,
-                progress=True,
-            )
-    except (TypeError, ValueError) as error:
-        arguments.refuse(str(error))  # exits with code 2
-        raise
+    with refusing(arguments):
+        if arguments.plan:
+            many(arguments)
+        else:
+            one(arguments)
+
+
+def many(arguments: argparse.Namespace) -> None:
+    """Fill many tensors."""
+    if given := [name for name in ONE if getattr(arguments, name) is not None]:
+        raise ValueError(f"--{given[0]} is for one tensor, --plan for many")
+    if (suffix := Path(arguments.file).suffix) in files.SUFFIXES and suffix != ".safetensors":
+        raise ValueError(f"many tensors go to a folder or a .safetensors file; got {arguments.file}")
+    shapes = plans.load(arguments.shapes) if arguments.shapes else None
+    with unwinding():
+        written = checkpoint.write(
+            arguments.plan if shapes is None else shapes,
+            arguments.file,
+            arguments.seed,
+            plan=None if shapes is None else arguments.plan,
+            dtype=arguments.dtype,
+            generator=arguments.generator,
+            overwrite=arguments.force,
+            num_threads=arguments.threads,
+            progress=True,
+        )
+    tell(written, arguments.json)
+
+
+def one(arguments: argparse.Namespace) -> None:
+    """Fill one tensor."""
+    for name in ("shape", "scheme"):
+        if getattr(arguments, name) is None:
+            raise ValueError(f"--{name} must be given, or --plan for many tensors")
+    if arguments.shapes:
+        raise ValueError("--shapes needs --plan")
+    with unwinding():
+        filled = files.fill(
+            arguments.file,
+            arguments.shape,
+            arguments.scheme,
+            arguments.seed,
+            dtype=arguments.dtype or "float32",
+            generator=arguments.generator,
+            child=arguments.child,
+            name="weights" if arguments.name is None else arguments.name,
+            overwrite=arguments.force,
+            num_threads=arguments.threads,
+            progress=True,
+            chunks=arguments.chunks,
+            shards=arguments.shards,
+            part=arguments.part,
+        )
     if arguments.json:
         print(json.dumps(dataclasses.asdict(filled), indent=1))
         return
@@ -75,6 +124,14 @@ def run(arguments: argparse.Namespace) -> None:
         f"{filled.path}: {' x '.join(map(str, filled.shape))} {filled.dtype}, {filled.scheme}, seed {filled.seed}, "
         f"{filled.generator}{child}; {filled.bytes:,} bytes."
     )
+
+
+def part(text: str) -> tuple[int, int]:
+    """Read which of how many parts, as in 3/16."""
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdigit() and count.isdigit() and int(number) < int(count)):
+        raise argparse.ArgumentTypeError(f"must be I/N, as in 3/16, with I from 0 to N - 1; got {text!r}")
+    return int(number), int(count)
 
 
 def shape(text: str) -> tuple[int, ...]:
@@ -86,23 +143,3 @@ def shape(text: str) -> tuple[int, ...]:
     if not sizes or min(sizes) < 1:
         raise argparse.ArgumentTypeError(f"must be numbers of at least 1 with commas between them; got {text!r}")
     return sizes
-
-
-@contextmanager
-def unwinding() -> Iterator[None]:
-    """Leave by an exception on SIGTERM and SIGHUP, with the shell's exit code for them, so that files are removed."""
-
-    def leave(number: int, frame: object) -> None:
-        signal.signal(number, signal.SIG_IGN)  # the first is enough
-        raise SystemExit(128 + number)
-
-    names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP; nohup ignores it, and so do we then
-    numbers = [number for name in names if (number := getattr(signal, name, None))]
-    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    for number in ours:
-        signal.signal(number, leave)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)

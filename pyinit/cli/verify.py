@@ -1,0 +1,169 @@
+"""`pyinit verify`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pyinit import _core, checkpoint
+from pyinit.checkpoint import Moved
+from pyinit.cli.arguments import EXIT_CODES, add_command, add_json, integer, refusing
+from pyinit.cli.checkpoint import add_source, model_of
+from pyinit.files.formats import DTYPES
+from pyinit.models.comparison import Verified
+from pyinit.terminal import cell, lines
+
+__all__ = ["add"]
+
+EXAMPLES = """
+    pyinit verify OUT
+        a checkpoint that pyinit wrote, against what its files say of themselves
+    pyinit verify CHECKPOINT --seed 0 --plan plan.toml
+    pyinit verify CHECKPOINT --seed 0 --config config.json
+    pyinit verify weights.npy --seed 7 --scheme xavier_normal
+    pyinit verify CHECKPOINT --against EARLIER
+        which tensors moved, and by how much: did all layers train?
+"""
+
+UNEQUAL = 3
+MOST = 16  # lines that are shown of all kinds of verdicts together; but two of each
+
+
+def add(commands: Any) -> None:
+    """Add `pyinit verify`."""
+    parser = add_command(
+        commands,
+        "verify",
+        "compare a checkpoint with its initial weights, or with another checkpoint",
+        EXAMPLES,
+        EXIT_CODES.replace("  130", f"  {UNEQUAL}    done; not all tensors are equal\n  130"),
+    )
+    parser.add_argument(
+        "path", metavar="PATH", help="a folder of .safetensors files, one of them, a .npy file, or PyTorch's DCP"
+    )
+    parser.add_argument("--seed", type=integer(0, 2**64), help="(default: read from the files)")
+    add_source(parser)
+    parser.add_argument("--dtype", choices=DTYPES, help="of the model that --config describes (default: as there)")
+    parser.add_argument("--scheme", help="for a file of one tensor, as in xavier_normal")
+    parser.add_argument("--child", metavar="NAME", help="the name of the stream, for a file of one tensor")
+    parser.add_argument("--generator", choices=_core.GENERATORS, help="(default: read from the files, or philox)")
+    parser.add_argument("--against", metavar="OTHER", help="another checkpoint to compare with; needs no seed")
+    parser.add_argument("--trust-pickle", action="store_true", help="read DCP's metadata, which can run any code")
+    parser.add_argument("--all", action="store_true", help="show every tensor")
+    add_json(parser)
+    parser.set_defaults(command=run, refuse=parser.error)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Compare, say what was found, and exit with 3 if not all is equal."""
+    rows: Sequence[Any]
+    with refusing(arguments):
+        if arguments.against:
+            check_alone(arguments)
+            rows = checkpoint.against(
+                arguments.path, arguments.against, trust_pickle=arguments.trust_pickle, progress=True
+            )
+        else:
+            rows = checkpoint.verify(
+                arguments.path,
+                source_of(arguments),
+                arguments.seed,
+                generator=arguments.generator,
+                child=arguments.child,
+                trust_pickle=arguments.trust_pickle,
+                progress=True,
+            )
+    equal = all(row.equal for row in rows)
+    if arguments.json:
+        print(json.dumps({"path": arguments.path, "equal": equal, "tensors": [plain(row) for row in rows]}, indent=1))
+    elif arguments.all:
+        print(rows)
+    else:
+        print("\n".join(summary(rows)))
+    if not equal:
+        raise SystemExit(UNEQUAL)
+
+
+def check_alone(arguments: argparse.Namespace) -> None:
+    """Raise ValueError if --against stands beside an option that it does not go with."""
+    for name in ("seed", "config", "plan", "scheme", "child", "generator"):
+        if getattr(arguments, name) is not None:
+            raise ValueError(f"--{name} does not go with --against, which compares two checkpoints")
+
+
+def source_of(arguments: argparse.Namespace) -> Any:
+    """Return what the options say that the weights were made from; None if they do not."""
+    given = [name for name in ("config", "plan", "scheme") if getattr(arguments, name)]
+    if len(given) > 1:
+        raise ValueError(f"--{given[0]} and --{given[1]} are two sources: give one")
+    for name in ("arch", "dtype"):
+        if getattr(arguments, name) not in (None, "auto") and not arguments.config:
+            raise ValueError(f"--{name} needs --config")
+    if arguments.config:
+        return model_of(arguments.config, arguments.arch, arguments.dtype)
+    return arguments.plan or arguments.scheme
+
+
+def plain(row: Any) -> dict[str, Any]:
+    """Return a row as JSON has it; what is not finite is null."""
+    return {
+        key: value if not isinstance(value, float) or abs(value) < float("inf") else None
+        for key, value in row._asdict().items()
+    }
+
+
+def summary(rows: Sequence[Verified | Moved]) -> list[str]:
+    """Say in one screen what was found: how many tensors of each verdict, and the numbers of some that differ."""
+    if not rows:
+        return ["There are no tensors."]
+    count = sum(row.equal for row in rows)
+    what = "the same values in both" if isinstance(rows[0], Moved) else "their initial values"
+    rounded = sum(row.verdict.startswith("equal in ") for row in rows)
+    found = [f"{count:,} of {len(rows):,} tensors have {what}{f', {rounded:,} of them rounded' * bool(rounded)}."]
+    groups = grouped(row for row in rows if row.verdict != "equal")
+    if {kind for kind, *_ in groups} <= {"same"}:
+        return found
+    kinds, seen, shown = Counter(kind for kind, *_ in groups), Counter[str](), []
+    for kind, name, of in groups:
+        seen[kind] += 1
+        if seen[kind] <= max(2, MOST // len(kinds)):
+            shown.append([span([row.verdict for row in of]), name, *map(span, list(zip(*of))[2:])])
+    table = [column for column in zip(["verdict", "name", *type(rows[0])._fields[2:]], *shown) if any(column[1:])]
+    columns, *cells = zip(*table)
+    found += ["", *lines(columns, cells)]
+    if len(shown) < len(groups):
+        found.append(f"... and {len(groups) - len(shown):,} more lines; --all shows every tensor")
+    return found
+
+
+def span(values: Sequence[Any]) -> str:
+    """Return what a column says of several tensors: the value that all have, or the smallest and the largest.
+
+    Examples
+    --------
+    >>> span([0.001, 1e-06, 0.01]), span(["differs", "differs"]), span([(0, 1), (2, 0)])
+    ('1e-06 to 0.01', 'differs', '...')
+    """
+    texts = dict.fromkeys(cell(value) for value in values)
+    if len(texts) == 1:
+        return next(iter(texts))
+    if all(isinstance(value, float) for value in values):
+        return f"{cell(min(values))} to {cell(max(values))}"
+    return "..." if not isinstance(values[0], str) else f"{kind_of(values[0])} ..."
+
+
+def kind_of(verdict: str) -> str:
+    """Return the kind of a verdict, without numbers."""
+    return re.split(r" by |:|\(", verdict)[0].strip()
+
+
+def grouped(rows: Iterable[Verified | Moved]) -> list[tuple[str, str, list[Any]]]:
+    """Group rows of one kind whose names differ in numbers only; give each its kind, and a name that says how many."""
+    groups: dict[tuple[str, str], list[Any]] = {}
+    for row in rows:
+        groups.setdefault((kind_of(row.verdict), re.sub(r"\d+", "*", row.name)), []).append(row)
+    return [(kind, of[0].name if len(of) == 1 else f"{name} ({len(of):,})", of) for (kind, name), of in groups.items()]
