@@ -10,6 +10,7 @@ BENCH_TORCH_OUTPUT ?= benchmarks/results/latest-torch.json
 BENCH_SHARDS_OUTPUT ?= benchmarks/results/latest-shards.json
 BENCH_JAX_OUTPUT ?= benchmarks/results/latest-jax.json
 BENCH_DASK_OUTPUT ?= benchmarks/results/latest-dask.json
+BENCH_CHECKPOINT_OUTPUT ?= benchmarks/results/latest-checkpoint.json
 OUT ?= benchmarks/results
 LIB ?= build
 TORCH ?= 2.6.0
@@ -58,6 +59,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/bench_shards.py --output $(BENCH_SHARDS_OUTPUT)
 	$(BIN)/python benchmarks/bench_jax.py --output $(BENCH_JAX_OUTPUT)
 	$(BIN)/python benchmarks/bench_dask.py --output $(BENCH_DASK_OUTPUT)
+	$(BIN)/python benchmarks/bench_checkpoint.py --output $(BENCH_CHECKPOINT_OUTPUT)
 
 # For a machine with a GPU, and no network: in place, with what is installed there. No part stops those after it, by
 # failing or by taking long: together they end within six minutes. An interrupted pytest still writes its results.

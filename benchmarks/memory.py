@@ -124,3 +124,8 @@ def transposed_cases(out):
         for generator in GENERATORS
         for n in thread_counts()
     ]
+
+
+def peak():
+    """The most memory that this process has had, in bytes."""
+    return 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])

@@ -39,6 +39,8 @@ def tables(result):
         parts = gpu_table.tables(result, number, markdown)
     elif "torch" in result:
         parts = [torch_models(result["torch"]), *without_memory(result["without_memory"])]
+    elif "checkpoint" in result:
+        parts = [checkpoints(result["checkpoint"])]
     elif "dask" in result:
         parts = [dask_arrays(result["dask"])]
     elif "jax" in result:
@@ -131,6 +133,25 @@ def dask_arrays(results):
         ]
         for r in results
     ]
+    return markdown(header, rows)
+
+
+def checkpoints(results):
+    """Checkpoints written and read: the speed, the processor's time and the memory of each way."""
+    header = ["", "GB", "s", "GB/s", "to dd", "of it drawing, s", "processor, s a GB", "peak memory, MB"]
+    rows = []
+    for r in results:
+        for way, runs in r["runs"].items():
+            size, seconds = runs[0]["bytes"] / 1e9, statistics.median(run["seconds"] for run in runs)
+            more = [
+                statistics.median(run[key] for run in runs)
+                for key in ("drawing", "processor", "peak_bytes")
+                if key in runs[0]
+            ]
+            row = [way, number(size), number(seconds), number(size / seconds), number(r["to_dd"].get(way))]
+            if more:
+                row += [number(more[0]) if more[0] > 0.01 else "", number(more[1] / size), f"{more[2] / 1e6:,.0f}"]
+            rows.append([*row, *[""] * (len(header) - len(row))])
     return markdown(header, rows)
 
 

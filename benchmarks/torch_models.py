@@ -9,11 +9,11 @@ import os
 import resource
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
+from memory import peak
 from transformers import GPT2Config, LlamaConfig, OPTConfig, ViTConfig
 
 from pyinit.adapters import torch as pt
@@ -93,11 +93,6 @@ def touch(size):
     if size:
         with mmap.mmap(-1, size) as memory:
             np.frombuffer(memory, np.uint8)[::PAGE] = 1
-
-
-def peak():
-    """The most memory that this process has had, in bytes."""
-    return 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 
 
 def main():

@@ -88,6 +88,23 @@ def test_arrays_of_dask(tmp_path):
     assert "| 200 x 200 |" in done.stdout
 
 
+def test_checkpoints_beside_dd(tmp_path):
+    pytest.importorskip("safetensors.torch")
+    command = [sys.executable, ROOT / "benchmarks" / "bench_checkpoint.py", "--gigabytes", "0.5", "--large", "0"]
+    command += ["--folder", tmp_path, "--repetitions", "1", "--output", tmp_path / "x.json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "Invalid argument" in done.stderr:
+        pytest.skip("dd cannot pass the page cache of this file system by")
+    assert done.returncode == 0, done.stderr
+    [found] = json.loads((tmp_path / "x.json").read_text())["checkpoint"]
+    sizes = {way: runs[0]["bytes"] for way, runs in found["runs"].items()}
+    assert sizes["write"] == sizes["verify"] == pytest.approx(5e8, rel=0.01)
+    assert sizes["save_file"] == pytest.approx(sizes["write"], rel=1e-4)
+    assert found["runs"]["write"][0]["peak_bytes"] < 256e6
+    assert set(found["to_dd"]) == {"write", "verify"}
+    assert "| write | 0.50 |" in done.stdout
+
+
 def test_bench_jax(tmp_path):
     pytest.importorskip("jax", minversion="0.9")
     command = [sys.executable, ROOT / "benchmarks" / "bench_jax.py", "--elements", "1000", "--layers", "1"]
