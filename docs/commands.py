@@ -13,9 +13,9 @@ def help_of(command):
     """Give the help of a command, or that of the program for an empty name, in 80 columns and without colours."""
     os.environ |= {"COLUMNS": "80", "NO_COLOR": "1"}  # argparse asks the environment for both
     parser = cli.parser()
-    if command:
+    for name in command.split():
         [choices] = [a.choices for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
-        parser = choices[command]
+        parser = choices[name]
     return parser.format_help()
 
 
@@ -23,6 +23,7 @@ class CommandHelp(Directive):
     """Put the help of the command that is the argument, if there is one, into the page."""
 
     optional_arguments = 1
+    final_argument_whitespace = True
 
     def run(self):
         """Make the block."""

@@ -81,7 +81,19 @@ ROWS = [
         ("torch_shards_models::a_sharded_model_begins_and_trains_as_the_whole_does",),
     ),
     Row("torchrun", "torch", "an example that trains", ("examples::torchrun",)),
-    Row("transformers", "transformers", "models", ("torch_models::transformers",)),
+    Row(
+        "transformers",
+        "transformers",
+        "models; checkpoints from configurations",
+        ("torch_models::transformers", "checkpoint_torch::transformers_loads_what_is_written"),
+    ),
+    Row(
+        "safetensors",
+        "safetensors",
+        "checkpoints, written and verified in every dtype",
+        ("checkpoint_write::safetensors_and_ml_dtypes_read_every_dtype", "reading::what_safetensors_writes_is_read"),
+    ),
+    Row("Zarr", "zarr", "an array that many processes write", ("zarr::processes_at_the_same_time_make_one_array",)),
     Row("timm", "timm", "models", ("torch_models::timm",)),
     Row(
         "JAX",

@@ -17,6 +17,7 @@ PAGES = sorted(path for path in DOCS.rglob("*.md") if "```python" in path.read_t
 PACKAGES = {
     "pytorch": ["torch"],
     "jax": ["jax", "flax", "equinox"],
+    "files": ["transformers"],
     "keras": ["keras"],
     "many_machines": ["torch", "jax", "dask.array"],
 }
