@@ -186,20 +186,12 @@ def expected_of(
     TypeError, ValueError
         If the source is none.
     """
-    expected: dict[str, Tensor | str] = {}
     if isinstance(source, Told):
-        if source.single is not None and len(held) == 1:
-            expected = one(source.single, root, child, held)
-        elif source.schemes:
-            for name, stored in held.items():
-                text, shape = source.schemes.get(name), source.shapes.get(name)
-                expected[name] = drawn_as(name, stored, text, root.child(name)) if text else UNTOLD
-                if shape is not None and shape != ",".join(map(str, stored.shape)):
-                    expected[name] = f"shape {stored.shape}, made with ({shown(shape)[1:-1]})"
-        else:
-            raise ValueError("the files do not tell what made them: give a plan, a scheme or a configuration")
+        told = (
+            one(source.single, root, child, held) if source.single and len(held) == 1 else of_told(source, root, held)
+        )
         missing = [name for name in source.shapes if name not in held]
-        return {name: if_small(tensor) for name, tensor in expected.items()}, missing
+        return {name: if_small(tensor) for name, tensor in told.items()}, missing
     if isinstance(source, (str, os.PathLike)) and Path(source).suffix.lower() in plans.SUFFIXES:
         source = plans.load(source)
     is_scheme = isinstance(source, Mapping) and "name" in source and len(held) == 1 and "name" not in held
@@ -210,6 +202,19 @@ def expected_of(
     if isinstance(source, (str, Scheme)) or is_scheme:
         return one(source, root, child, held), []
     return of_source(source, root, held)
+
+
+def of_told(told: Told, root: Stream, held: Mapping[str, Held]) -> dict[str, Tensor | str]:
+    """Return what the files of a checkpoint say that its tensors are; raise ValueError if they do not."""
+    if not told.schemes and not told.shapes:
+        raise ValueError("the files do not tell what made them: give a plan, a scheme or a configuration")
+    expected: dict[str, Tensor | str] = {}
+    for name, stored in held.items():
+        text, shape = told.schemes.get(name), told.shapes.get(name)
+        expected[name] = drawn_as(name, stored, text, root.child(name)) if text else UNTOLD
+        if shape is not None and shape != ",".join(map(str, stored.shape)):
+            expected[name] = f"shape {stored.shape}, made with ({shown(shape)[1:-1]})"
+    return expected
 
 
 def is_plan(source: Mapping[str, Any]) -> bool:

@@ -18,7 +18,6 @@ __all__ = [
     "MOST_HEADER",
     "SAFETENSORS",
     "dtype_name",
-    "itemsize",
     "npy_header",
     "safetensors_header",
 ]
@@ -75,11 +74,6 @@ def dtype_name(dtype: Any) -> str:
     if name not in DTYPES:
         raise TypeError(f"dtype must be {', '.join(DTYPES)}; got {name}")
     return name
-
-
-def itemsize(dtype: str) -> int:
-    """Give the bytes of one element of a dtype, a key of `SAFETENSORS`."""
-    return dtype_of(dtype).itemsize
 
 
 def npy_header(dtype: str, shape: Sequence[int]) -> bytes:
@@ -161,7 +155,7 @@ def safetensors_header(tensors: Iterable[tuple[str, str, Sequence[int]]], metada
                 if name == "__metadata__"
                 else f"two tensors are called {name!r}"
             )
-        end = begin + math.prod(shape) * itemsize(dtype)
+        end = begin + math.prod(shape) * dtype_of(dtype).itemsize
         entries[name] = {"dtype": SAFETENSORS[dtype], "shape": list(shape), "data_offsets": [begin, end]}
         begin = end
     text = json.dumps(entries, separators=(",", ":")).encode()
