@@ -68,7 +68,9 @@ def yaml(text: str, path: Path) -> Any:
     try:
         import yaml
     except ImportError:
-        raise ImportError("to read YAML pyinit needs PyYAML: pip install pyyaml") from None
+        raise ImportError(
+            "to read YAML pyinit needs PyYAML: pip install pyyaml, or pyinit with its extra [files]"
+        ) from None
     try:
         return yaml.safe_load(text)
     except RecursionError:

@@ -142,7 +142,9 @@ class Encoder:
         try:
             import zarr
         except ImportError:
-            raise ImportError("to write .zarr pyinit needs Zarr 3: pip install zarr") from None
+            raise ImportError(
+                "to write .zarr pyinit needs Zarr 3: pip install zarr, or pyinit with its extra [files]"
+            ) from None
         self.store: dict[str, Any] = {}
         self.array = zarr.create_array(
             zarr.storage.MemoryStore(self.store),
