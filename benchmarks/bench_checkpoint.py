@@ -32,7 +32,9 @@ def dd(source, target, count, *flags):
     """The seconds that dd takes for a number of buffers of pyinit's size."""
     start = time.perf_counter()
     command = ["dd", f"if={source}", f"of={target}", f"bs={BUFFER_BYTES}", f"count={count}", *flags]
-    subprocess.run(command, check=True, capture_output=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"dd: {done.stderr.strip()}")
     return {
         "seconds": time.perf_counter() - start,
         "bytes": Path(source if flags[0][0] == "i" else target).stat().st_size,
