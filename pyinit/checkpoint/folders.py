@@ -14,13 +14,22 @@ from pyinit.files.reading import Stored, safetensors_file
 from pyinit.models.tensors import Tensor
 from pyinit.untrusted import contents, json_of, shown, wrong
 
-__all__ = ["INDEX", "Checkpoint", "file_names", "index", "read", "split"]
+__all__ = ["INDEX", "Checkpoint", "file_names", "index", "is_beside", "read", "split"]
 
 INDEX = "model.safetensors.index.json"
 WHOLE = "model.safetensors"
 OF_SEVERAL = re.compile(r"model-\d{5}-of-(\d{5})\.safetensors")
 MOST_INDEX = 1 << 26  # bytes; that of a model with 140,000 tensors has 12 million
 MOST_OBJECTS = 1000  # in an index: two are needed, and the metadata may have a few more
+
+BESIDE = re.compile(
+    r"""
+    (\w+_)?config\.json | tokenizer[.\w]* | vocab\.(json|txt) | merges\.txt | (spiece|sentencepiece[.\w]*)\.model
+    | (special_tokens_map|added_tokens)\.json | chat_template\.(jinja|json)
+    """,
+    re.VERBOSE,
+)
+"""The small files of a checkpoint: its configuration, and what a tokenizer needs."""
 
 Sized = TypeVar("Sized", bound=Tensor)
 
@@ -54,6 +63,17 @@ def split(tensors: Iterable[Sized], most: int) -> list[list[Sized]]:
         files[-1].append(tensor)
         size, head = size + tensor.nbytes, head + told
     return [sorted(file, key=lambda tensor: -tensor.dtype.itemsize) for file in files]
+
+
+def is_beside(name: str) -> bool:
+    """Whether a file of a checkpoint is one of those beside the weights.
+
+    Examples
+    --------
+    >>> is_beside("generation_config.json"), is_beside("tokenizer.model"), is_beside("notes.txt")
+    (True, True, False)
+    """
+    return BESIDE.fullmatch(name) is not None
 
 
 def file_names(count: int) -> list[str]:

@@ -33,9 +33,6 @@ DUMMY: Mapping[str, Any] = {
 }
 """The plan for a checkpoint whose values do not matter, such as one for a server that is to be tested."""
 
-BESIDE = (".json", ".jinja", ".model", ".txt")
-"""What the files end in that are copied with a checkpoint: its configuration, and what a tokenizer needs."""
-
 PACKED = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
 
 MOST_BESIDE = 1 << 28  # bytes of one such file
@@ -196,7 +193,7 @@ def beside(path: Path) -> dict[str, bytes | Path]:
         return {}
     found: dict[str, bytes | Path] = {}
     for file in sorted(path.iterdir()):
-        if file.suffix in BESIDE and not file.name.endswith(".index.json") and file.is_file():
+        if folders.is_beside(file.name) and file.is_file():
             inside = folders.inside(path, file.name)
             if inside.stat().st_size <= MOST_BESIDE:
                 found[file.name] = inside

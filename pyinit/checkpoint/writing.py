@@ -210,7 +210,7 @@ def write_folder(
 
 def is_part(name: str, beside: Mapping[str, object]) -> bool:
     """Whether a file's name is that of a part of a checkpoint."""
-    return bool(OURS.fullmatch(name)) or name in beside or name.endswith(".json")
+    return bool(OURS.fullmatch(name)) or name in beside or folders.is_beside(name)
 
 
 def clean(partial: Path, names: set[str]) -> None:
