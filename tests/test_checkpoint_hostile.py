@@ -3,7 +3,6 @@
 import faulthandler
 import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,12 @@ from pyinit.checkpoint import folders
 from pyinit.terminal import printable
 from pyinit.untrusted import DamagedError
 
+LIMITED = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]),) * 2)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
 HOSTILE = Path(__file__).with_name("hostile.py")
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(HOSTILE.parents[1]), "PYINIT_NUM_THREADS": "2"}
 
@@ -24,18 +29,17 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(HOSTILE.parents[1]), "PYINIT_NUM_T
 @pytest.fixture(autouse=True)
 def no_waiting():
     """A test that waits, for a pipe say, ends all of them: what waits need not be in the main thread."""
-    faulthandler.dump_traceback_later(100, exit=True)
+    faulthandler.dump_traceback_later(300, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
 
 
 def command(*arguments, memory=None, seconds=60):
     """Run the program; give its exit code, and its lines on standard output and error."""
-    prepare = None if memory is None else lambda: resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "pyinit", *map(str, arguments)],
-        env=ENVIRONMENT, capture_output=True, text=True, timeout=seconds, preexec_fn=prepare,
-    )  # fmt: skip
+    program = [sys.executable, "-W", "error", "-m", "pyinit", *map(str, arguments)]
+    if memory is not None:  # set by the child itself: a process with JAX's threads must not fork
+        program = [sys.executable, "-c", LIMITED, str(memory), *program]
+    ran = subprocess.run(program, env=ENVIRONMENT, capture_output=True, text=True, timeout=seconds, check=False)
     return ran.returncode, ran.stdout.splitlines(), ran.stderr.splitlines()
 
 

@@ -165,7 +165,7 @@ def test_a_checkpoint_that_differs_or_cannot_be_read(processes, tmp_path):
         pt.verify(3, recipes, 1)
     for file in folder.glob("*.distcp"):
         file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(ValueError, match=r"distcp cannot be read"):
+    with pytest.raises(ValueError, match=r"distcp: it cannot be read"):
         pt.verify(folder, recipes, 1, trust_pickle=True)
 
 
