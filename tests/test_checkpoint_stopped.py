@@ -48,8 +48,9 @@ def whole(tmp_path_factory):
 
 
 CHILD = """
-import sys
+import signal, sys
 from pyinit import checkpoint
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests themselves run in the background
 from pyinit.files import disk
 disk.write.__defaults__ = (disk.write.__defaults__[0], 4096)  # many buffers for small files
 entries = {f"layer.{i:02}.weight": {"shape": [100, 90 + i], "scheme": "normal(std=0.02)"} for i in range(30)}

@@ -394,8 +394,9 @@ def test_a_file_that_cannot_be_made_is_told_by_its_own_name(tmp_path):
 
 
 INTERRUPTED = """
-import sys
+import signal, sys
 from pyinit import files
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests themselves run in the background
 def scheme(out, stream, **place):
     print("begun", flush=True)
     return stream.fill_normal(out, **place)
