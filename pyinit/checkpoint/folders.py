@@ -90,10 +90,12 @@ def file_names(count: int) -> list[str]:
 
 
 def index(files: Mapping[str, Sequence[Tensor]]) -> bytes:
-    """Write the index of a checkpoint of several files: which tensor is where."""
+    """Write the index of a checkpoint: which tensor is where; raise ValueError if it is longer than `read` takes."""
     where = {tensor.name: name for name, tensors in files.items() for tensor in tensors}
     size = sum(tensor.nbytes for tensors in files.values() for tensor in tensors)
     text = json.dumps({"metadata": {"total_size": size}, "weight_map": dict(sorted(where.items()))}, indent=2)
+    if len(text) >= MOST_INDEX:
+        raise ValueError(f"the index of {len(where):,} tensors would be longer than readers take")
     return (text + "\n").encode()
 
 

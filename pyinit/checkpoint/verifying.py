@@ -264,6 +264,8 @@ def of_source(source: Any, root: Stream, held: Mapping[str, Held]) -> tuple[dict
         missing = [prefix + name for name, all_of_it in same.items() if not any(prefix + n in held for n in all_of_it)]
         if best is None or len(missing) < len(best[1]):
             best = {prefix + name: tensor for name, tensor in known.items()}, missing
+        if not missing:
+            break
     assert best is not None
     return best
 

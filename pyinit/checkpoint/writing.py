@@ -145,8 +145,6 @@ def write(
     groups = folders.split(found.tensors, sum(t.nbytes for t in found.tensors) if single else most)
     images = [Image(head(group, stream), group, threads) for group in groups]
     size = sum(image.size for image in images)
-    if len(images) > 1 and len(folders.index(dict(zip(map(str, range(len(images))), groups)))) > folders.MOST_INDEX:
-        raise ValueError(f"the index of {len(found.tensors):,} tensors would be longer than readers take")
     with terminal.progress(size, f"writing {path.name}", progress, unit="bytes") as advance:
         if single:
             file = target(path, overwrite)
@@ -190,6 +188,7 @@ def write_folder(
     check_folder(folder, overwrite, lambda file: file.is_file() and is_part(file.name, beside))
     partial = folder.with_name(folder.name + ".partial")
     files = dict(zip(folders.file_names(len(images)), images))
+    index = folders.index({name: image.tensors for name, image in files.items()}) if len(files) > 1 else None
     with sole(partial):
         clean(partial, {*files, *beside})
         kept = {name for name, image in files.items() if is_written(image, partial / name, advance)}
@@ -200,9 +199,9 @@ def write_folder(
         for name, content in beside.items():
             with replacement(partial / name) as out:
                 out.write(content if isinstance(content, bytes) else content.read_bytes())
-        if len(files) > 1:
+        if index is not None:
             with replacement(partial / folders.INDEX) as out:
-                out.write(folders.index({name: image.tensors for name, image in files.items()}))
+                out.write(index)
         sync_folder(partial)
         put_in_place(partial, folder, overwrite)
     return len(kept)

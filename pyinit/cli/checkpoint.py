@@ -16,7 +16,7 @@ from pyinit.cli.arguments import add_command, add_json, add_threads, integer, re
 from pyinit.files.formats import DTYPES
 from pyinit.streams import Stream
 
-__all__ = ["add", "add_source", "model_of", "size"]
+__all__ = ["add", "add_source", "model_of", "size", "write"]
 
 EXAMPLES = """
     pyinit checkpoint write --config config.json --seed 0 --dtype bfloat16 OUT
@@ -76,31 +76,31 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the checkpoint, and tell what it is."""
-    with refusing(arguments), unwinding():
+    with refusing(arguments):
         check_parent(Path(arguments.folder))  # before PyTorch is imported
         source, plan = source_of(arguments)
+        write(arguments, arguments.folder, source, plan, shard_bytes=arguments.shard_size, names=arguments.names)
+
+
+def write(arguments: argparse.Namespace, path: str, source: Any, plan: Any, **options: Any) -> None:
+    """Write a checkpoint with the options that `pyinit checkpoint write` and `pyinit fill` have in common."""
+    with unwinding():
         if arguments.seed is None:
             arguments.seed = Stream(None).seed
             print(f"seed {arguments.seed}", file=sys.stderr, flush=True)  # a call that is stopped needs it to go on
         written = checkpoint.write(
             source,
-            arguments.folder,
+            path,
             arguments.seed,
             plan=plan,
             dtype=arguments.dtype,
-            shard_bytes=arguments.shard_size,
-            names=arguments.names,
             generator=arguments.generator,
             overwrite=arguments.force,
             num_threads=arguments.threads,
             progress=True,
+            **options,
         )
-    tell(written, arguments.json)
-
-
-def tell(written: checkpoint.Written, as_json: bool) -> None:
-    """Say what was written."""
-    if as_json:
+    if arguments.json:
         print(json.dumps(dataclasses.asdict(written), indent=1))
         return
     kept = f", {written.kept} of them from an earlier call" if written.kept else ""

@@ -8,10 +8,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pyinit import _core, checkpoint, files
+from pyinit import _core, files
 from pyinit.checkpoint import plans
 from pyinit.cli.arguments import add_command, add_json, add_threads, integer, refusing, unwinding
-from pyinit.cli.checkpoint import tell
+from pyinit.cli.checkpoint import write
 from pyinit.files.formats import DTYPES
 
 __all__ = ["add"]
@@ -76,20 +76,8 @@ def many(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--{given[0]} is for one tensor, --plan for many")
     if (suffix := Path(arguments.file).suffix) in files.SUFFIXES and suffix != ".safetensors":
         raise ValueError(f"many tensors go to a folder or a .safetensors file; got {arguments.file}")
-    shapes = plans.load(arguments.shapes) if arguments.shapes else None
-    with unwinding():
-        written = checkpoint.write(
-            arguments.plan if shapes is None else shapes,
-            arguments.file,
-            arguments.seed,
-            plan=None if shapes is None else arguments.plan,
-            dtype=arguments.dtype,
-            generator=arguments.generator,
-            overwrite=arguments.force,
-            num_threads=arguments.threads,
-            progress=True,
-        )
-    tell(written, arguments.json)
+    source, plan = (plans.load(arguments.shapes), arguments.plan) if arguments.shapes else (arguments.plan, None)
+    write(arguments, arguments.file, source, plan)
 
 
 def one(arguments: argparse.Namespace) -> None:

@@ -6,13 +6,11 @@ import bisect
 import sys
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyinit.initializers.windows import raw_bits
-from pyinit.models.tensors import Tensor
+from pyinit.models.tensors import Tensor, in_memory
 
 __all__ = ["Image"]
 
@@ -54,7 +52,7 @@ class Image:
         for tensor in tensors:
             self.begins.append(self.size)
             self.size += tensor.nbytes
-        self.whole: tuple[Tensor | None, NDArray[Any] | None] = (None, None)
+        self.whole: tuple[Tensor, Tensor] | None = None
         self.lock = threading.Lock()
 
     def fill(self, begin: int, out: NDArray[np.uint8]) -> None:
@@ -81,21 +79,15 @@ class Image:
     def fill_part(self, tensor: Tensor, start: int, out: NDArray[np.uint8]) -> None:
         """Write elements of one tensor."""
         elements = out.view(tensor.dtype)
-        if tensor.splittable:
-            tensor.fill(elements, start, self.num_threads)
-        else:
-            raw_bits(elements)[...] = self.values(tensor)[start : start + elements.size]
+        source = tensor if tensor.splittable else self.in_memory(tensor)
+        source.fill(elements, start, self.num_threads)
         if sys.byteorder == "big":
             elements.view(f"u{elements.itemsize}").byteswap(inplace=True)
 
-    def values(self, tensor: Tensor) -> NDArray[Any]:
-        """Return the bits of all of a tensor that can only be made as a whole; they are kept until the next one."""
+    def in_memory(self, tensor: Tensor) -> Tensor:
+        """Return a tensor of which only the whole can be made; it is kept until the next one."""
         with self.lock:
-            held, values = self.whole
-            if held is not tensor or values is None:
-                self.whole = (None, None)  # the memory of the one before is free again
-                whole = np.empty(tensor.size, tensor.dtype)
-                tensor.fill(whole, 0, self.num_threads)
-                values = raw_bits(whole)
-                self.whole = (tensor, values)
-            return values
+            if self.whole is None or self.whole[0] is not tensor:
+                self.whole = None  # the memory of the one before is free again
+                self.whole = tensor, in_memory(tensor, self.num_threads)
+            return self.whole[1]

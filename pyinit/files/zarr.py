@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pyinit import _core, terminal
 from pyinit.atomic import check_folder, put_in_place, replacement, sync_folder
 from pyinit.files import disk
-from pyinit.models.tensors import Tensor, kept
+from pyinit.models.tensors import Tensor, in_memory
 from pyinit.streams import integer
 
 __all__ = ["Grid", "fill"]
@@ -105,10 +105,8 @@ def fill(
     encoder = Encoder(tensor, grid, attributes)
     there = folder.with_name(f".pyinit-{secrets.token_hex(8)}.tmp") if alone else folder
     size = 0
-    if not tensor.splittable:  # once, not once a shard
-        values = np.empty(tensor.shape, tensor.dtype)
-        tensor.make_block(values, (0,) * values.ndim, num_threads)
-        tensor = kept(tensor.name, values)
+    if not tensor.splittable:
+        tensor = in_memory(tensor, num_threads)
     try:
         there.mkdir(exist_ok=not alone)
         describe(there, encoder.description)

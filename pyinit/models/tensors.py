@@ -17,7 +17,7 @@ from pyinit.initializers.windows import decode, encode, raw_bits
 from pyinit.models.differences import is_float
 from pyinit.streams import Stream
 
-__all__ = ["Make", "Tensor", "boxes", "convert", "drawn", "drawn_like", "kept"]
+__all__ = ["Make", "Tensor", "boxes", "convert", "drawn", "drawn_like", "in_memory", "kept"]
 
 Make = Callable[[NDArray[Any], tuple[int, ...], "int | None"], object]
 
@@ -170,6 +170,13 @@ def kept(name: str, values: NDArray[Any], dtype: np.dtype[Any] | None = None) ->
             convert(part, out)
 
     return Tensor(name, values.shape, values.dtype if dtype is None else dtype, make, native=values.dtype)
+
+
+def in_memory(tensor: Tensor, num_threads: int | None = None) -> Tensor:
+    """Return a tensor with all its values made, for one of which any block would cost as much as the whole."""
+    values = np.empty(tensor.shape, tensor.dtype)
+    tensor.make_block(values, (0,) * values.ndim, num_threads)
+    return kept(tensor.name, values)
 
 
 def convert(values: NDArray[Any], out: NDArray[Any]) -> None:
