@@ -303,6 +303,28 @@ def test_what_torch_computes_does_not_depend_on_how_it_is_cut(name, transposed):
     assert whole.tobytes() == parts.tobytes()
 
 
+@pytest.mark.parametrize("name", UNARY)
+def test_what_torch_computes_does_not_depend_on_its_threads(name):
+    function = getattr(nn.functional, name, None) or getattr(torch, name)
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(function(torch.rand(3001, 101) + 0.1))
+
+    made, before = [], torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            with pt.fast_init(SEED):
+                model = Model()
+            assert torch.get_num_threads() == threads
+            made.append(model.weight.detach())
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(weight, made[0]) for weight in made)
+
+
 def test_other_parameters_are_written_too(tmp_path):
     with pt.deferred() as recipes:
         model = Odd()

@@ -61,6 +61,17 @@ NEW: dict[Any, Callable[..., tuple[Any, Any]]] = {
 
 LIKE = {aten.randn_like, aten.rand_like, aten.randint_like}
 
+# Operations that give an element the same bits wherever it is in a tensor. Others, such as softplus and pow, compute
+# the last few elements of a row, or of a thread's part, without vectors, and round them otherwise.
+STABLE = frozenset(
+    """
+    abs add addcdiv addcmul atan bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp clamp_max clamp_min copy cos
+    div eq erfinv exp expm1 fill floor fmax fmin fmod ge gt le lerp log log1p logical_and logical_not logical_or
+    logical_xor lt masked_fill maximum minimum mul ne neg reciprocal relu remainder round rsqrt rsub sgn sign sin sqrt
+    square sub tanh trunc where zero
+    """.split()  # noqa: SIM905
+)
+
 
 # These change the size of a storage.
 RESIZES = {"resize_", "resize_as_"}
@@ -194,3 +205,8 @@ def both_float(a: torch.dtype, b: torch.dtype) -> bool:
 def filled(value: Any, dtype: torch.dtype) -> Fill:
     """Return a Fill of a value, as a float if the dtype is floating-point."""
     return Fill(float(value) if dtype.is_floating_point else value)
+
+
+def is_stable(function: Any) -> bool:
+    """Whether an operation gives an element the same bits wherever it is in a tensor."""
+    return function.overloadpacket.__name__.rstrip("_") in STABLE

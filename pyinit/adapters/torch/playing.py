@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
 from pyinit import _core
+from pyinit.adapters.torch.operators import is_stable
 from pyinit.adapters.torch.samplers import Sampler
 from pyinit.adapters.torch.tape import Call, Contents, Draw, Edit, Fill, Geometry, Given, Own, Result, View, order
 from pyinit.initializers import Normal, Scheme, constant
@@ -213,9 +214,24 @@ class Playing:
 
         arguments, keywords = [*map(argument, call.arguments)], {k: argument(v) for k, v in call.keywords.items()}
         try:
-            return call.function(*arguments, **keywords)
+            with one_thread(torch.Tag.pointwise in call.function.tags and not is_stable(call.function)):
+                return call.function(*arguments, **keywords)
         except (IndexError, RuntimeError, TypeError) as error:  # of recipes that someone has written, not recorded
             raise ValueError(f"{call.function} cannot be run as the recipe says: {error}") from error
+
+
+@contextmanager
+def one_thread(is_wanted: bool) -> Iterator[None]:
+    """Let torch compute on one thread, for operations whose bits depend on how many there are."""
+    before = torch.get_num_threads()
+    if not is_wanted or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def split(contents: Contents, flat: torch.Tensor) -> tuple[list[Edit], tuple[Edit, ...]]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from pyinit.adapters.torch.operators import is_stable
 from pyinit.adapters.torch.sharding import region_of
 from pyinit.adapters.torch.tape import (
     Call,
@@ -29,17 +30,6 @@ from pyinit.initializers import Scheme
 from pyinit.models import Shard
 
 __all__ = ["Region", "is_divisible", "part", "placed", "regions"]
-
-# Operations that give an element the same bits wherever it is in a tensor. Others, such as softplus and pow, compute
-# the last few elements of a row without vectors, and round them otherwise.
-STABLE = frozenset(
-    """
-    abs add addcdiv addcmul atan bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp clamp_max clamp_min copy cos
-    div eq erfinv exp expm1 fill floor fmax fmin fmod ge gt le lerp log log1p logical_and logical_not logical_or
-    logical_xor lt masked_fill maximum minimum mul ne neg reciprocal relu remainder round rsqrt rsub sgn sign sin sqrt
-    square sub tanh trunc where zero
-    """.split()  # noqa: SIM905
-)
 
 Region = tuple[slice, ...]  # steps of 1
 
@@ -195,7 +185,7 @@ def divides(edit: Edit) -> bool:
     call = call_of(what)
     if call is None or (isinstance(what, Result) and what.index is not None):
         return False
-    if call.function.overloadpacket.__name__.rstrip("_") not in STABLE and not is_plain_copy(call):
+    if not is_stable(call.function) and not is_plain_copy(call):
         return False
     return all(argument_divides(a, edit.where) for a in (*call.arguments, *call.keywords.values()))
 
