@@ -20,7 +20,7 @@ from torch import nn  # noqa: E402
 from torch_zoo import TRANSFORMERS, transformers_models  # noqa: E402
 
 import pyinit  # noqa: E402
-from pyinit import checkpoint  # noqa: E402
+from pyinit import checkpoint, cli  # noqa: E402
 from pyinit.adapters import torch as pt  # noqa: E402
 from pyinit.adapters.torch import hugging_face  # noqa: E402
 from pyinit.adapters.torch.playing import Player  # noqa: E402
@@ -554,3 +554,46 @@ def test_a_damaged_distributed_checkpoint_is_one_error(tmp_path, file, data):
     (tmp_path / file).write_bytes(data)
     with pytest.raises(DamagedError, match=file):
         checkpoint.verify(tmp_path, {"w": "ones"}, 0, trust_pickle=True)
+
+
+def program(capsys, *words):
+    """Run the program; give its exit code and what it printed."""
+    try:
+        code = cli.main([str(word) for word in words])
+    except SystemExit as stopped:
+        code = stopped.code
+    told = capsys.readouterr()
+    return code, told.out + told.err
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_the_commands_begin_with_a_configuration(tmp_path, capsys, dtype):
+    model, config, out = built("mixtral")[0], tmp_path / "own" / "config.json", tmp_path / "out"
+    checkpoint.write(model, tmp_path / "own", SEED)
+    options = ("--config", config, "--seed", SEED)
+    words = ("checkpoint", "write", *options, "--arch", "auto", "--dtype", dtype, "--shard-size", "200KB", out)
+    code, told = program(capsys, *words)
+    assert (code, "tensors in " in told) == (0, True)
+    again = hugging_face.from_config(config, dtype=dtype)
+    checkpoint.write(again, tmp_path / "same", SEED, shard_bytes=200_000)
+    assert_same(loaded(out), loaded(tmp_path / "same"))
+    assert program(capsys, "verify", out, *options, "--dtype", dtype)[0] == 0
+    assert program(capsys, "verify", out, "--config", config, "--seed", SEED ^ 1)[0] == 3
+    assert program(capsys, "verify", out, *options, "--arch", "Nothing")[0] == 2
+    assert program(capsys, *words[:2], "--config", tmp_path / "nowhere.json", tmp_path / "more")[0] == 1
+
+
+def test_the_command_reads_a_pickle_only_if_it_may(tmp_path, capsys):
+    plan, folder = tmp_path / "plan.json", tmp_path / "saved"
+    plan.write_text('{"w": "normal(std=0.5)"}')
+    weight = torch.empty(20, 30)
+    pyinit.Stream(7).child("w").fill_normal(weight, std=0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dcp.save({"w": weight}, checkpoint_id=folder)
+    words = ("verify", folder, "--plan", plan, "--seed", 7)
+    code, told = program(capsys, *words)
+    assert code == 2
+    assert "--trust-pickle" in told
+    assert program(capsys, *words, "--trust-pickle")[0] == 0
+    assert program(capsys, *words[:-1], 8, "--trust-pickle")[0] == 3
