@@ -149,17 +149,17 @@ def compare(
 
     there, made = Scratch(), Scratch()
 
-    def done(item: tuple[str, Block]) -> tuple[str, Block, Difference]:
+    def done(item: tuple[str, Block]) -> tuple[str, Difference]:
         name, block = item
         values = block.read(there)
         if values is None:
-            return name, block, Difference(math.prod(block.shape), low=1.0, high=1.0)
-        return name, block, comparisons[name].block(values, block.offset, made)
+            return name, Difference(math.prod(block.shape), low=1.0, high=1.0)
+        return name, comparisons[name].block(values, block.offset, made)
 
     found = {name: Difference() for name in comparisons}
     whole = [name for name, comparison in comparisons.items() if not comparison.tensor.splittable]
     alone = (done((name, block)) for name in whole for block in held[name].blocks(MOST_BYTES))  # each may be large
-    for name, _, part in itertools.chain(parallel(done, work(), num_threads), alone):
+    for name, part in itertools.chain(parallel(done, work(), num_threads), alone):
         found[name].add(part)
         advance(part.compared * comparisons[name].dtype.itemsize)
     for name in held:
