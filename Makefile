@@ -3,14 +3,7 @@ PYTHON ?= python3
 CC ?= cc
 VENV := .venv
 BIN := $(VENV)/bin
-BENCH_OUTPUT ?= benchmarks/results/latest.json
-BENCH_INITIALIZE_OUTPUT ?= benchmarks/results/latest-initialize.json
-BENCH_CALLS_OUTPUT ?= benchmarks/results/latest-calls.json
-BENCH_TORCH_OUTPUT ?= benchmarks/results/latest-torch.json
-BENCH_SHARDS_OUTPUT ?= benchmarks/results/latest-shards.json
-BENCH_JAX_OUTPUT ?= benchmarks/results/latest-jax.json
-BENCH_DASK_OUTPUT ?= benchmarks/results/latest-dask.json
-BENCH_CHECKPOINT_OUTPUT ?= benchmarks/results/latest-checkpoint.json
+RESULTS ?= benchmarks/results/latest
 OUT ?= benchmarks/results
 LIB ?= build
 TORCH ?= 2.6.0
@@ -51,15 +44,12 @@ format: $(VENV)/.lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/clang-format -i src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] examples/c/*.c benchmarks/*.c benchmarks/*.cl
 
+# Each result is a file that begins with RESULTS, and RESULTS.html shows them all.
+BENCHES := initialize calls sizes torch shards jax dask checkpoint
 bench: $(VENV)/.bench
-	$(BIN)/python benchmarks/bench_fill.py --peers --output $(BENCH_OUTPUT)
-	$(BIN)/python benchmarks/bench_initialize.py --output $(BENCH_INITIALIZE_OUTPUT)
-	$(BIN)/python benchmarks/bench_calls.py --output $(BENCH_CALLS_OUTPUT)
-	$(BIN)/python benchmarks/bench_torch.py --output $(BENCH_TORCH_OUTPUT)
-	$(BIN)/python benchmarks/bench_shards.py --output $(BENCH_SHARDS_OUTPUT)
-	$(BIN)/python benchmarks/bench_jax.py --output $(BENCH_JAX_OUTPUT)
-	$(BIN)/python benchmarks/bench_dask.py --output $(BENCH_DASK_OUTPUT)
-	$(BIN)/python benchmarks/bench_checkpoint.py --output $(BENCH_CHECKPOINT_OUTPUT)
+	$(BIN)/python benchmarks/bench_fill.py --peers --output $(RESULTS).json
+	for name in $(BENCHES); do $(BIN)/python benchmarks/bench_$$name.py --output $(RESULTS)-$$name.json || exit 1; done
+	$(BIN)/python benchmarks/page.py $(RESULTS)
 
 # For a machine with a GPU, and no network: in place, with what is installed there. No part stops those after it, by
 # failing or by taking long: together they end within six minutes. An interrupted pytest still writes its results.

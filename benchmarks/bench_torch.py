@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import table
-from table import WAYS
+from model_tables import WAYS
 
 from pyinit import bench
 from pyinit.cli import arguments as options

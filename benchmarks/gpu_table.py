@@ -1,8 +1,10 @@
 """The results of bench_gpu.py as Markdown tables, for table.py: of those parts that are there."""
 
+from columns import markdown, number
 
-def tables(result, number, markdown):
-    """All of them, as a list of texts; `number` and `markdown` are table.py's."""
+
+def tables(result):
+    """All of them, as a list of texts."""
     parts = {
         "targets": targets,
         "fills": fills,
@@ -14,10 +16,10 @@ def tables(result, number, markdown):
         "first_fill_ms": first_fills,
         "failed": failed,
     }
-    return [make(result, number, markdown) for name, make in parts.items() if name in result]
+    return [make(result) for name, make in parts.items() if name in result]
 
 
-def targets(result, number, markdown):
+def targets(result):
     """What is asked, and what was measured."""
     rows = [
         [
@@ -32,7 +34,7 @@ def targets(result, number, markdown):
     return markdown(["Target", "at least", "at most", "measured", "reached"], rows)
 
 
-def fills(result, number, markdown):
+def fills(result):
     """Every case: bandwidth and speed on the large buffer, time for the article's weights."""
     weights = {f["name"]: f for f in result.get("weights", ())}
     count = max((f["samples"] for f in weights.values()), default=0)
@@ -55,7 +57,7 @@ def samples(entries, name):
     return entries[name]["samples"] if name in entries else None
 
 
-def kernels(result, number, markdown):
+def kernels(result):
     """What limits each kernel, and how near it comes; why that is not known, where it is not."""
     found = result["kernels_share"]
     if "missing" in found:
@@ -75,7 +77,7 @@ def kernels(result, number, markdown):
     return markdown(header, rows)
 
 
-def article(result, number, markdown):
+def article(result):
     """Its last network: initialised, and trained for ten epochs."""
     rows = [
         [what, number(times["median_ms"]), number(result["article_asked_ms"][what])]
@@ -84,7 +86,7 @@ def article(result, number, markdown):
     return markdown(["10000, 5000, 1000, 10; batch 10000", "ms", "the article's, ms"], rows)
 
 
-def models(result, number, markdown):
+def models(result):
     """Models down, ways across, in ms."""
     times = {tuple(f["name"].rsplit(": ", 1)): 1e3 * f["median_seconds"] for f in result["models"]}
     ways = list(dict.fromkeys(way for _, way in times))
@@ -95,27 +97,27 @@ def models(result, number, markdown):
     return markdown(["A model, ms", *ways], rows)
 
 
-def backends(result, number, markdown):
+def backends(result):
     """Who makes the samples, and the halves of backend="host"."""
     times = {f["name"]: 1e3 * f["median_seconds"] for f in result["backends"]}
-    return pairs(f"backend, {result['backends'][0]['bytes'] / 2**30:.3g} GiB of float32", "ms", times, number, markdown)
+    return pairs(f"backend, {result['backends'][0]['bytes'] / 2**30:.3g} GiB of float32", "ms", times)
 
 
-def calls(result, number, markdown):
+def calls(result):
     """Small arrays."""
-    return pairs("A call, on the host's clock", "us", result["calls_us"], number, markdown)
+    return pairs("A call, on the host's clock", "us", result["calls_us"])
 
 
-def first_fills(result, number, markdown):
+def first_fills(result):
     """With kernels to compile, and with kernels that another process has compiled."""
-    return pairs("The first fill in a process", "ms", result["first_fill_ms"], number, markdown)
+    return pairs("The first fill in a process", "ms", result["first_fill_ms"])
 
 
-def failed(result, number, markdown):
+def failed(result):
     """What could not be measured, and why."""
     return "\n".join(f"- {name} failed: {error}" for name, error in result["failed"].items())
 
 
-def pairs(title, unit, values, number, markdown):
+def pairs(title, unit, values):
     """Names and numbers."""
     return markdown([title, unit], [[name, number(value)] for name, value in values.items()])

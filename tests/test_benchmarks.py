@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import bench_calls
 import bench_load
+import columns
 import generators
 import instructions
 import kernel_limits
@@ -300,7 +301,7 @@ def test_the_shortest_way_through_a_loop_is_counted():
 
 @pytest.mark.parametrize("x", [0.004, 0.5, 9.876, 98.76, 987.6, 9876.0])
 def test_numbers_have_three_digits(x):
-    assert table.number(x) == {0.004: "0.00", 0.5: "0.50", 9.876: "9.88", 98.76: "98.8", 987.6: "988"}.get(x, "9,876")
+    assert columns.number(x) == {0.004: "0.00", 0.5: "0.50", 9.876: "9.88", 98.76: "98.8", 987.6: "988"}.get(x, "9,876")
 
 
 @pytest.mark.parametrize("case", generators.cases(1000), ids=lambda case: case.name)
@@ -344,3 +345,39 @@ def test_the_committed_tables_are_those_of_the_committed_results():
 def test_results_name_their_machine(file):
     machine = json.loads(file.read_text())["machine"]
     assert {"cpu", "compiler", "versions"} <= set(machine)
+
+
+def test_the_page_of_a_machine(tmp_path):
+    newest = RESULTS[-1].name[:10]
+    for path in RESULTS:
+        if path.name.startswith(newest):
+            shutil.copy(path, tmp_path / path.name.replace(newest, "latest"))
+    sizes = [sys.executable, ROOT / "benchmarks" / "bench_sizes.py", "--largest", "20000", "--repetitions", "1"]
+    subprocess.run([*sizes, "--output", tmp_path / "latest-sizes.json"], check=True, capture_output=True)
+    drawn = [sys.executable, ROOT / "benchmarks" / "page.py", tmp_path / "latest"]
+    done = subprocess.run(drawn, capture_output=True, text=True, check=True)
+    assert done.stdout == f"The page of this machine is {tmp_path / 'latest'}.html.\n"
+    page = (tmp_path / "latest.html").read_text(encoding="utf-8")
+    titles = re.findall("<h2>(.*?)</h2>", page)
+    kinds = list(
+        dict.fromkeys(re.match(r"Size|Peers|GPT-2|Building|128 shards|JAX|Dask|A checkpoint|", t)[0] for t in titles)
+    )
+    assert [k for k in kinds if k] == [
+        "Size",
+        "Peers",
+        "GPT-2",
+        "Building",
+        "128 shards",
+        "JAX",
+        "Dask",
+        "A checkpoint",
+    ]
+    assert page.count("<img ") == len(titles)
+    assert "| GB/s, 1 thread | memset |" in page
+
+
+def test_no_page_without_results(tmp_path):
+    drawn = [sys.executable, ROOT / "benchmarks" / "page.py", tmp_path / "latest"]
+    done = subprocess.run(drawn, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "run `make bench`" in done.stderr
