@@ -139,7 +139,7 @@ int main(int argc, char **argv)
         if (!wanted(*tier, argv + (argc > 0)))
             continue;
         pyi_isa_select(*tier);
-        for (pyi_generator g = 0; g <= PYI_ARS4X32_5; g++)
+        for (pyi_generator g = 0; g <= PYI_ARS4X32_7; g++)
             for (const kind *what = KINDS; what < KINDS + sizeof KINDS / sizeof *KINDS; what++) {
                 long n = 0;
                 for (size_t i = 0; i < size; i++)

@@ -12,6 +12,7 @@ cdef extern from "pyinit.h" nogil:
     ctypedef enum pyi_generator:
         PYI_PHILOX4X32_10
         PYI_ARS4X32_5
+        PYI_ARS4X32_7
 
     ctypedef enum pyi_dtype:
         PYI_U32

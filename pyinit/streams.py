@@ -22,9 +22,9 @@ class Stream(Fills):
     ----------
     seed : int, optional
         In [0, 2**64). None: the operating system picks one; `Stream.seed` tells it.
-    generator : {"philox", "ars5"}
-        Philox4x32-10, or ARS4x32-5, which is faster on processors with AES instructions. ARS4x32-5 has the fewest
-        rounds that pass all tests of its authors, without a margin beyond them.
+    generator : {"philox", "ars5", "ars7"}
+        Philox4x32-10, or ARS4x32, which is faster on processors with AES instructions. "ars5" has five rounds, the
+        fewest that pass all tests of its authors, and so no safety margin; "ars7" has the seven that they recommend.
     id : int, keyword only
         In [0, 2**64). 0 is the root stream; `child` makes the others.
     position : int, keyword only
@@ -39,7 +39,8 @@ class Stream(Fills):
 
     Notes
     -----
-    With id 0 the words are those of MKL's VSL_BRNG_PHILOX4X32X10 and VSL_BRNG_ARS5 for the same seed.
+    With id 0 the words of "philox" and "ars5" are those of MKL's VSL_BRNG_PHILOX4X32X10 and VSL_BRNG_ARS5 for the same
+    seed.
     Source: J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11 (2011).
 
     Examples

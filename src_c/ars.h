@@ -1,5 +1,5 @@
 /*
- * ARS4x32-5: a counter of 128 bits through five rounds of AES, the round keys a Weyl sequence.
+ * ARS4x32: a counter of 128 bits through five or seven rounds of AES, the round keys a Weyl sequence.
  *
  * The counter is xored with the key; in each round both 64-bit halves of the key grow by a constant
  * and the state takes an AES round with it, the last one without MixColumns.
@@ -9,51 +9,51 @@
  */
 #define ARS_W64_0 0x9E3779B97F4A7C15u /* golden ratio */
 #define ARS_W64_1 0xBB67AE8584CAA73Bu /* sqrt(3) - 1 */
-#define ARS_ROUNDS 5
+#define ARS_MOST_ROUNDS 7
 
 typedef struct {
     aesv counter[PYI_AES_VECTORS];
-    aesv key[ARS_ROUNDS + 1];
+    aesv key[ARS_MOST_ROUNDS + 1];
 } ars;
 
-PYI_INLINE void ars_init(ars *g, uint64_t seed)
+PYI_INLINE void ars_init(ars *g, uint64_t seed, const int rounds)
 {
-    for (uint64_t i = 0; i <= ARS_ROUNDS; i++)
-        g->key[i] = aes_splat(seed + i * ARS_W64_0, i * ARS_W64_1);
+    for (int i = 0; i <= rounds; i++)
+        g->key[i] = aes_splat(seed + (uint64_t)i * ARS_W64_0, (uint64_t)i * ARS_W64_1);
 }
 
 /* The words of the next PYI_BLOCKS blocks. */
-PYI_INLINE void ars_words(ars *g, u32v out[2 * PYI_PAIR_VECTORS])
+PYI_INLINE void ars_words(ars *g, u32v out[2 * PYI_PAIR_VECTORS], const int rounds)
 {
     aesv state[PYI_AES_VECTORS];
     for (int v = 0; v < PYI_AES_VECTORS; v++)
         state[v] = aes_xor(g->counter[v], g->key[0]);
-    for (int i = 1; i < ARS_ROUNDS; i++)
+    for (int i = 1; i < rounds; i++)
         for (int v = 0; v < PYI_AES_VECTORS; v++)
             state[v] = aesenc(state[v], g->key[i]);
     for (int v = 0; v < PYI_AES_VECTORS; v++)
-        state[v] = aesenclast(state[v], g->key[ARS_ROUNDS]);
+        state[v] = aesenclast(state[v], g->key[rounds]);
     aes_next(g->counter);
     aes_words(state, out);
 }
 
-PYI_INLINE void ars_pairs(ars *g, u32v even[PYI_PAIR_VECTORS], u32v odd[PYI_PAIR_VECTORS])
+PYI_INLINE void ars_pairs(ars *g, u32v even[PYI_PAIR_VECTORS], u32v odd[PYI_PAIR_VECTORS], const int rounds)
 {
     u32v words[2 * PYI_PAIR_VECTORS];
-    ars_words(g, words);
+    ars_words(g, words, rounds);
     unzip_u32(words, even, odd);
 }
 
-PYI_INLINE void ars_words64(ars *g, u64v out[2])
+PYI_INLINE void ars_words64(ars *g, u64v out[2], const int rounds)
 {
     u32v words[2 * PYI_PAIR_VECTORS];
-    ars_words(g, words);
+    ars_words(g, words, rounds);
     words64(words, out);
 }
 
-PYI_INLINE void ars_pairs64(ars *g, u64v *even, u64v *odd)
+PYI_INLINE void ars_pairs64(ars *g, u64v *even, u64v *odd, const int rounds)
 {
     u64v words[2];
-    ars_words64(g, words);
+    ars_words64(g, words, rounds);
     unzip_u64(words, even, odd);
 }

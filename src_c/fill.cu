@@ -182,7 +182,7 @@ PYI_INLINE void fill_tiles(generator_state *g, const pyi_job *job, uint64_t bloc
 
     for (uint32_t tile = team.block; tile < tiles;
          tile += team.blocks, low += step * blocks, p += (uint64_t)step * 16) {
-        if (generator == PYI_ARS4X32_5 || dtype == PYI_F64) { /* long as they are */
+        if (generator != PYI_PHILOX4X32_10 || dtype == PYI_F64) { /* long as they are */
             PYI_NO_UNROLL
             for (uint32_t k = 0; k < stores; k++)
                 fill_store(g, job, high, low + k * apart * blocks, p + k * apart * 16, generator, method, dtype);

@@ -23,12 +23,14 @@ typedef struct {
     ars by_ars;
 } generator_state;
 
+PYI_INLINE int ars_rounds(const pyi_generator generator) { return generator == PYI_ARS4X32_5 ? 5 : 7; }
+
 PYI_INLINE void start(generator_state *g, const pyi_job *job, const pyi_generator generator)
 {
     if (generator == PYI_PHILOX4X32_10)
         philox_init(&g->by_philox, job->round_keys, job->id);
     else
-        ars_init(&g->by_ars, job->seed);
+        ars_init(&g->by_ars, job->seed, ars_rounds(generator));
 }
 /* Makes `block` and those after it the next ones. */
 PYI_INLINE void seek(generator_state *g, const pyi_job *job, uint64_t block, const pyi_generator generator)
@@ -52,14 +54,14 @@ PYI_INLINE void next_words(generator_state *g, u32v w[2 * PYI_PAIR_VECTORS], con
     if (generator == PYI_PHILOX4X32_10)
         philox_words(&g->by_philox, w);
     else
-        ars_words(&g->by_ars, w);
+        ars_words(&g->by_ars, w, ars_rounds(generator));
 }
 PYI_INLINE void next_words64(generator_state *g, u64v w[2], const pyi_generator generator)
 {
     if (generator == PYI_PHILOX4X32_10)
         philox_words64(&g->by_philox, w);
     else
-        ars_words64(&g->by_ars, w);
+        ars_words64(&g->by_ars, w, ars_rounds(generator));
 }
 PYI_INLINE void next_pairs(generator_state *g, u32v even[PYI_PAIR_VECTORS], u32v odd[PYI_PAIR_VECTORS],
                            const pyi_generator generator)
@@ -67,14 +69,14 @@ PYI_INLINE void next_pairs(generator_state *g, u32v even[PYI_PAIR_VECTORS], u32v
     if (generator == PYI_PHILOX4X32_10)
         philox_pairs(&g->by_philox, even, odd);
     else
-        ars_pairs(&g->by_ars, even, odd);
+        ars_pairs(&g->by_ars, even, odd, ars_rounds(generator));
 }
 PYI_INLINE void next_pairs64(generator_state *g, u64v *even, u64v *odd, const pyi_generator generator)
 {
     if (generator == PYI_PHILOX4X32_10)
         philox_pairs64(&g->by_philox, even, odd);
     else
-        ars_pairs64(&g->by_ars, even, odd);
+        ars_pairs64(&g->by_ars, even, odd, ars_rounds(generator));
 }
 
 /* The float sample of one word, for every method but Box-Muller; of a narrower type before it is rounded. */

@@ -7,11 +7,13 @@
 #ifndef PYI_TABLES_H
 #define PYI_TABLES_H
 
-/*  enumerator, number, name. Each gives the words of MKL's VSL_BRNG_PHILOX4X32X10 and VSL_BRNG_ARS5.
- *  Philox4x32 has 10 rounds, ARS4x32 5 rounds of AES. */
+/*  enumerator, number, name. The first two give the words of MKL's VSL_BRNG_PHILOX4X32X10 and VSL_BRNG_ARS5.
+ *  Philox4x32 has 10 rounds. ARS4x32 has 5 rounds of AES, the fewest that pass its authors' tests, or the 7 that they
+ *  recommend. */
 #define PYI_EACH_GENERATOR(X, a, b)         \
     X(a, b, PYI_PHILOX4X32_10, 0, "philox") \
-    X(a, b, PYI_ARS4X32_5, 1, "ars5")
+    X(a, b, PYI_ARS4X32_5, 1, "ars5")       \
+    X(a, b, PYI_ARS4X32_7, 2, "ars7")
 
 /*  enumerator, number, name (NumPy's, ml_dtypes' and PyTorch's), bytes, 32-bit words that a sample takes, significant
  *  bits, exponent of the least subnormal number, largest finite number.

@@ -53,7 +53,7 @@ def aes_round(state, key, last):
     return bytes(a ^ b for a, b in zip(s, key, strict=True))
 
 
-def ars4x32(counter, key, rounds=5):
+def ars4x32(counter, key, rounds):
     """ARS4x32 (Salmon et al. 2011): AES rounds whose keys are a Weyl sequence."""
     low, high = key[0] | key[1] << 32, key[2] | key[3] << 32
     state = b"".join(word.to_bytes(4, "little") for word in counter)
@@ -68,7 +68,11 @@ def _bytes64(low, high):
     return low.to_bytes(8, "little") + high.to_bytes(8, "little")
 
 
-GENERATORS = {"philox": philox4x32, "ars5": lambda counter, key: ars4x32(counter, (*key, 0, 0))}
+GENERATORS = {
+    "philox": philox4x32,
+    "ars5": lambda counter, key: ars4x32(counter, (*key, 0, 0), rounds=5),
+    "ars7": lambda counter, key: ars4x32(counter, (*key, 0, 0), rounds=7),
+}
 
 
 def word(generator, seed, id, position):

@@ -98,7 +98,7 @@ def test_cases_cover_generators_dtypes_tiers_and_peers():
     names = [c.name for c in cases]
     for n in bench.thread_counts():
         on_n = {c.name for c in cases if c.threads == n}
-        for g in ("philox", "ars5"):
+        for g in bench.GENERATORS:
             for what in ("normal float32", "normal float64", "uniform float32", "uniform float64", "bits uint32"):
                 assert f"{g} {what}" in on_n
         assert "memset" in on_n

@@ -229,7 +229,7 @@ def test_as_many_aes_instructions_as_ars_has_rounds(counted):
     for entry in found:
         generator, _, dtype = entry["name"].split()
         blocks = entry["samples"] * (2 if dtype == "float64" else 1) / 4
-        rounds = 5 if generator == "ars5" else 0
+        rounds = {"ars5": 5, "ars7": 7}.get(generator, 0)
         assert entry["kinds"].get("aes", 0) == blocks * rounds / blocks_at_once[entry["tier"]]
         assert sum(entry["kinds"].values()) == entry["instructions"]
     if not found:

@@ -110,7 +110,7 @@ def test_refused_before_a_byte_is_written(case):
         (lambda: Stream(10**5000), ValueError, "seed.*16610 bits"),
         (lambda: Stream(1.5), TypeError, "seed must be an integer; got float"),
         (lambda: Stream("1"), TypeError, "seed.*str"),
-        (lambda: Stream(1, "mt19937"), ValueError, "'philox', 'ars5'; got 'mt19937'"),
+        (lambda: Stream(1, "mt19937"), ValueError, "'philox', 'ars5', 'ars7'; got 'mt19937'"),
         (lambda: Stream(1, 3), TypeError, "generator must be a str"),
         (lambda: Stream(1, id=-1), ValueError, "id"),
         (lambda: Stream(1, position=2**66 + 1), ValueError, r"position must be in \[0, 2\*\*66\]"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference
+from conftest import GENERATORS
 
 from pyinit import Stream
 
@@ -26,14 +27,24 @@ def test_reference_gives_the_published_words(vector):
     assert function(words[:4], words[4:-4], int(rounds)) == words[-4:]
 
 
-@pytest.mark.parametrize("vector", [v for v in VECTORS if v[0] == "philox"], ids=lambda v: v[2])
-def test_stream_gives_the_published_words(tier, vector):
-    c, k, expected = (
-        np.array([int(w, 16) for w in part], np.uint64) for part in (vector[2:6], vector[6:8], vector[8:])
-    )
-    join = lambda low, high: int(low) | int(high) << 32  # noqa: E731
-    stream = Stream(join(*k), id=join(c[2], c[3]), position=4 * join(c[0], c[1]))
-    assert stream.bits(4).tolist() == expected.tolist()
+def of_streams():
+    """The vectors that a seed and an id lead to, with the generator's name: of ARS, whose key has zeros behind them."""
+    for name, rounds, *words in VECTORS:
+        if name == "philox":
+            yield name, words
+        elif set(words[6:8]) == {"00000000"}:
+            yield name + rounds, words
+
+
+@pytest.mark.parametrize(("name", "vector"), [*of_streams()], ids=lambda v: v if isinstance(v, str) else v[0])
+def test_stream_gives_the_published_words(tier, name, vector):
+    words = [int(w, 16) for w in vector]
+    (block, stream, seed), expected = (words[i] | words[i + 1] << 32 for i in (0, 2, 4)), words[-4:]
+    assert Stream(seed, name, id=stream, position=4 * block).bits(4).tolist() == expected
+
+
+def test_streams_of_every_generator_are_compared_with_published_words():
+    assert {name for name, _ in of_streams()} == set(GENERATORS)
 
 
 def test_philox_gives_the_ten_thousandth_output_that_cpp26_asks_for(tier):
@@ -45,7 +56,7 @@ def test_philox_gives_the_ten_thousandth_output_that_cpp26_asks_for(tier):
 class Mkl:
     """The few functions of MKL's vector statistics library that the comparison needs."""
 
-    BRNG = {"ars5": 15 << 20, "philox": 16 << 20}  # noqa: RUF012
+    BRNG = {"philox": 16 << 20, "ars5": 15 << 20}  # noqa: RUF012
 
     def __init__(self, library):
         self.library = ctypes.CDLL(str(library))
@@ -74,6 +85,7 @@ def mkl():
     return Mkl(libraries[0])
 
 
+@pytest.mark.parametrize("generator", Mkl.BRNG)
 @pytest.mark.parametrize("seed", [0, 1, 42, 777, 2**31, 2**32 - 1, 0x123456789ABCDEF0])
 @pytest.mark.parametrize("skip", [0, 1, 2, 3, 5, 1000, 2**32 + 7, 2**34 - 3, 2**40 + 1, 2**62 + 5])
 def test_words_equal_those_of_mkl(mkl, generator, seed, skip):
@@ -81,5 +93,6 @@ def test_words_equal_those_of_mkl(mkl, generator, seed, skip):
     assert np.array_equal(Stream(seed, generator).skip_ahead(skip).bits(n), mkl.words(generator, seed, skip, n))
 
 
+@pytest.mark.parametrize("generator", Mkl.BRNG)
 def test_a_million_words_equal_those_of_mkl(mkl, tier, generator):
     assert np.array_equal(Stream(7, generator).bits(10**6), mkl.words(generator, 7, 0, 10**6))

@@ -50,7 +50,7 @@ def verify(
         scheme for a file of one tensor. None: what the files say of themselves, as those that pyinit writes do.
     seed : int, optional
         None: that which the files tell.
-    generator : {"philox", "ars5"}, optional
+    generator : {"philox", "ars5", "ars7"}, optional
         None: that which the files tell, otherwise "philox".
     child : str, optional
         The name of the stream of a file of one tensor. None: that which the file tells, otherwise the root stream.

@@ -95,7 +95,7 @@ def write(
     names : {"disk", "memory"}
         Of the tensors of a Hugging Face model: those of its checkpoints, which may be parts of a parameter (each
         expert's, say), or those of its parameters.
-    generator : {"philox", "ars5"}
+    generator : {"philox", "ars5", "ars7"}
     overwrite : bool
         Whether a checkpoint that is there may be replaced. A folder that holds anything else stays.
     num_threads, progress

@@ -119,7 +119,7 @@ def diagnose(
         The number of rows.
     seed : int or None
         In [0, 2**64); None has the operating system choose.
-    generator : {"philox", "ars5"}
+    generator : {"philox", "ars5", "ars7"}
     device : {"cpu", "cuda"}
         Where the network is, as for `pyinit.network.Network`.
 

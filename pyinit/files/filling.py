@@ -85,7 +85,7 @@ def fill(
         In [0, 2**64). None: the operating system draws one, and what is returned tells it.
     dtype : float32, float64, float16, bfloat16, float8_e4m3fn or float8_e5m2
         The last three for .safetensors alone; .npy and .npz hold those that NumPy has, and so does .zarr here.
-    generator : {"philox", "ars5"}
+    generator : {"philox", "ars5", "ars7"}
     child : str, optional
         Fill from ``Stream(seed).child(child)``, as a parameter of that name is.
     name : str

@@ -64,7 +64,7 @@ def fill(
     parameters : iterable of Parameter
     seed : int, Stream or None
         Of the root stream, or that stream; None: the operating system picks one.
-    generator : {"philox", "ars5"}
+    generator : {"philox", "ars5", "ars7"}
         Of the root stream where `seed` is none.
     num_threads : int, optional
         As for `Stream.fill`.

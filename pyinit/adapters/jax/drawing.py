@@ -54,7 +54,7 @@ def draw(
         Typed or raw.
     shape : sequence of int
     dtype : dtype, optional
-    generator : {"philox", "ars5"}
+    generator : {"philox", "ars5", "ars7"}
     out_sharding : Sharding or PartitionSpec, optional
     global_shape : sequence of int, optional
         Of the tensor that the array is a block of. None: the array is the whole.

@@ -45,7 +45,7 @@ def stream_of(words: NDArray[np.uint32], generator: str = "philox") -> Stream:
     ----------
     words : numpy.ndarray of uint32, shape (2,) or (4,)
         The first two are the seed. Two more give the id: 0 if they repeat the seed, as in a new key.
-    generator : {"philox", "ars5"}
+    generator : {"philox", "ars5", "ars7"}
 
     Returns
     -------

@@ -39,7 +39,7 @@ class Fill:
     ----------
     scheme : Scheme
         For the tensor's shape.
-    generator : {"philox", "ars5"}
+    generator : {"philox", "ars5", "ars7"}
     dtype : dtype
     shape, global_shape : tuple of int
         Of the block that is made, and of the tensor.

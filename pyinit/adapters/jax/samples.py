@@ -33,7 +33,7 @@ def normal(
         The array is a block of a tensor of this shape, and has the bits of that part of it. None: it is the whole.
     offset : sequence of int, or array of integers, optional
         Where in the tensor the block begins, in `jax.shard_map` say; it may be traced. None: at its first element.
-    generator : {"philox", "ars5"}
+    generator : {"philox", "ars5", "ars7"}
         Of `pyinit.Stream`.
 
     Returns

@@ -94,7 +94,7 @@ def fast_init(
     seed : int, Stream or None
         The seed of the root stream, or the root stream itself. None: the operating system picks a seed; see
         `Report.seed`.
-    generator : {"philox", "ars5"}
+    generator : {"philox", "ars5", "ars7"}
         The generator of the root stream. Unused if `seed` is a Stream.
     prefix : str or callable
         Of a part of a larger model, such as a pipeline stage: what its names begin with there, or a function from the
