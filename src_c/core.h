@@ -14,6 +14,13 @@
 #define PYI_HIDDEN
 #endif
 
+/* Whether the target has vectors of 16 bytes that GCC and clang can use, and whose bits are tested: SSE2, NEON, and
+ * those of z14. Elsewhere their vector types are made of scalars, which is slower than one lane. */
+#if defined(__GNUC__) && (defined(__SSE2__) || (defined(__aarch64__) && !defined(__AARCH64EB__)) || \
+                          (defined(__s390x__) && defined(__VX__) && defined(__ARCH__) && __ARCH__ >= 12))
+#define PYI_HAS_VECTORS
+#endif
+
 /* The methods' enumerators as text, in the order of their numbers. */
 extern const char *const pyi_methods[];
 

@@ -18,7 +18,7 @@
 /* What the files fill_*.c define; pyi_kernels_avx512_bf16 has bfloat16 alone, for jobs of which no float is subnormal.
  */
 extern PYI_HIDDEN const pyi_kernels pyi_kernels_scalar, pyi_kernels_avx2, pyi_kernels_avx512, pyi_kernels_avx512_bf16,
-    pyi_kernels_neon;
+    pyi_kernels_neon, pyi_kernels_vector;
 
 typedef struct {
     const char *name;
@@ -73,6 +73,9 @@ static const tier TIERS[] = {
     {"avx2", has_avx2, &pyi_kernels_avx2, NULL},
 #elif defined(PYI_NEON)
     {"neon", has_neon_aes, &pyi_kernels_neon, NULL},
+#endif
+#if defined(PYI_HAS_VECTORS)
+    {"vector", always, &pyi_kernels_vector, NULL},
 #endif
     {"scalar", always, &pyi_kernels_scalar, NULL},
 };

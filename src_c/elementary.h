@@ -4,6 +4,7 @@
  */
 
 /* p[0] + x (p[1] + x (p[2] + ...)) */
+#if !defined(PYI_OWN_HORNER)
 PYI_INLINE f32v horner_f32(f32v x, const float *p, int degree)
 {
     f32v y = splat_f32(p[degree]);
@@ -11,6 +12,7 @@ PYI_INLINE f32v horner_f32(f32v x, const float *p, int degree)
         y = fma_f32(y, x, splat_f32(p[i]));
     return y;
 }
+#endif
 PYI_INLINE f64v horner_f64(f64v x, const double *p, int degree)
 {
     f64v y = splat_f64(p[degree]);

@@ -45,8 +45,9 @@ def tier(request):
         yield request.param
 
 
-@pytest.fixture(params=GENERATORS)
+@pytest.fixture(params=GENERATORS[:2])
 def generator(request):
+    """Philox and ARS. With more rounds the latter is compared by the tests that list GENERATORS, of bits and quality."""
     return request.param
 
 

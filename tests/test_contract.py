@@ -189,7 +189,6 @@ AT = [(8, 0), (8, 4), (7, 12), (8, 48), (7, 0), (7, 28), (7, 60)]
 LARGE = {("uniform", "float32"): AT, ("normal", "bfloat16"): AT, ("uniform", "float8_e5m2"): AT[:3]}
 
 
-@pytest.mark.parametrize("generator", GENERATORS[:2])  # the third takes the second one's way, for longer
 @pytest.mark.parametrize(
     ("kind", "position", "shift"),
     [pytest.param(k, *at, id=f"{name(k)}-{at}") for k, all_at in LARGE.items() for at in all_at],

@@ -198,6 +198,7 @@ def cases(statistics):
 
 @cases(STATISTICS)
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("generator", GENERATORS)
 def test_samples(generator, dtype, statistic, distribution):
     _, failures = statistic.failures(Sampler(generator, distribution, dtype))
     assert not failures
@@ -206,6 +207,7 @@ def test_samples(generator, dtype, statistic, distribution):
 @pytest.mark.slow
 @cases([s for s in STATISTICS if s.slow])
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("generator", GENERATORS)
 def test_more_samples(generator, dtype, statistic, distribution):
     _, failures = statistic.failures(Sampler(generator, distribution, dtype), **statistic.slow)
     assert not failures
