@@ -1,5 +1,6 @@
 """The children of a stream as a seed sequence of NumPy's, which is how its bit generators spawn others."""
 
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ class ChildStreams(ISpawnableSeedSequence):
             raise TypeError(f"stream must be a pyinit.Stream; got {type(stream).__name__}")
         self.stream = Stream(stream.seed, stream.generator, id=stream.id)
         self.n_children_spawned = _count("n_children_spawned", n_children_spawned)
+        self._lock = Lock()  # two threads that spawn must not get the same children
 
     @property
     def state(self) -> dict[str, Any]:
@@ -68,10 +70,11 @@ class ChildStreams(ISpawnableSeedSequence):
         >>> [np.random.Generator(pyinit.BitGenerator(c)) for c in pyinit.BitGenerator(42).seed_seq.spawn(1)]
         [Generator(BitGenerator) at 0x...]
         """
-        first = self.n_children_spawned
-        self.n_children_spawned += _count("n_children", n_children)
-        numbers = range(first, self.n_children_spawned)
-        return [ChildStreams(self.stream.derived(Stream, str(i), b"pyinit spawn")) for i in numbers]
+        n = _count("n_children", n_children)
+        with self._lock:
+            first = self.n_children_spawned
+            self.n_children_spawned += n
+        return [ChildStreams(self.stream.derived(Stream, str(first + i), b"pyinit spawn")) for i in range(n)]
 
     def generate_state(self, n_words: Any, dtype: DTypeLike = np.uint32) -> NDArray[Any]:
         """Words to seed a bit generator of another kind with: those of a stream of their own.
@@ -102,6 +105,9 @@ class ChildStreams(ISpawnableSeedSequence):
         words = self.stream.derived(Stream, "", b"pyinit state").bits(n * dtype.itemsize // 4)
         # Read as little-endian numbers, whatever the machine's own order.
         return words.astype("<u4").view(dtype.newbyteorder("<")).astype(dtype)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ChildStreams, (self.stream, self.n_children_spawned)
 
     def __repr__(self) -> str:
         return f"ChildStreams({self.stream!r}, n_children_spawned={self.n_children_spawned})"

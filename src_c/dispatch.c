@@ -40,7 +40,7 @@ static int has_avx2(void)
 static int has_avx512(void)
 {
     unsigned a, b, c, d;
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 9 & 1);
 }
@@ -65,7 +65,7 @@ static int has_neon_aes(void)
 }
 #endif
 
-/* Best first; of two of one name, the one that the machine has. */
+/* Best first; of two of one name, the one that the machine has. A machine that has a tier has those behind it. */
 static const tier TIERS[] = {
 #if defined(PYI_X86)
     {"avx512", has_avx512_bf16, &pyi_kernels_avx512, &pyi_kernels_avx512_bf16},
@@ -81,35 +81,44 @@ static const tier TIERS[] = {
 };
 #define TIER_COUNT (sizeof TIERS / sizeof *TIERS)
 
+/* A constant, so that no thread writes what another reads: what a machine has is the end of this list. */
+static const char *const NAMES[] = {
+#if defined(PYI_X86)
+    "avx512", "avx2",
+#elif defined(PYI_NEON)
+    "neon",
+#endif
+    "scalar", NULL};
+
 static const tier *_Atomic active;
 
-const char *const *pyi_isa_available(void)
+/* The tier of that name, or null if this machine does not have it. */
+static const tier *find(const char *name)
 {
-    /* Two threads may fill the list at once: they write the same, and none writes what another has finished. */
-    static const char *names[TIER_COUNT + 1];
-    static atomic_int done;
-    size_t n = 0;
-    if (atomic_load(&done))
-        return names;
 #if defined(PYI_X86)
     __builtin_cpu_init();
 #endif
     for (size_t i = 0; i < TIER_COUNT; i++)
-        if (TIERS[i].available() && (!n || strcmp(names[n - 1], TIERS[i].name)))
-            names[n++] = TIERS[i].name;
-    atomic_store(&done, 1);
+        if (!strcmp(TIERS[i].name, name) && TIERS[i].available())
+            return &TIERS[i];
+    return NULL;
+}
+
+const char *const *pyi_isa_available(void)
+{
+    const char *const *names = NAMES;
+    while (!find(*names))
+        names++;
     return names;
 }
 
 pyi_status pyi_isa_select(const char *name)
 {
-    pyi_isa_available(); /* which asks the processor */
-    for (size_t i = 0; i < TIER_COUNT; i++)
-        if (!strcmp(TIERS[i].name, name) && TIERS[i].available()) {
-            atomic_store(&active, &TIERS[i]);
-            return PYI_OK;
-        }
-    return PYI_UNAVAILABLE;
+    const tier *t = find(name);
+    if (!t)
+        return PYI_UNAVAILABLE;
+    atomic_store(&active, t);
+    return PYI_OK;
 }
 
 pyi_status pyi_isa_init(void)

@@ -48,7 +48,9 @@ pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, pyi_sampler sample
         status = pyi_skip_ahead(&end, 0, -end.word % group);
     if (status == PYI_OK) {
         *claimed = begin;
-        *stream = end;
+        stream->block = end.block; /* the rest never changes, so threads may read it as it is */
+        stream->word = end.word;
+        stream->end = end.end;
     }
     return status;
 }

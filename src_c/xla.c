@@ -1,11 +1,12 @@
 /* The fill that a program of XLA's calls, JAX's for instance: see xla.h. */
 #include "xla.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "core.h"
 
-static int answered_minor;
+static atomic_int answered_minor; /* which XLA's own threads read */
 
 void pyi_xla_answer(int minor) { answered_minor = minor; }
 

@@ -49,8 +49,8 @@ cdef class StreamState:
         if not skip(&s, position):
             got = position if position.bit_length() < 100 else f"a number of {position.bit_length()} bits"
             raise ValueError(f"position must be in [0, 2**66]; got {got}")
-        with cython.critical_section(self):
-            self.stream = s
+        with cython.critical_section(self):  # the rest never changes, so threads may read it as it is
+            self.stream.block, self.stream.word, self.stream.end = s.block, s.word, s.end
 
     def skip_ahead(self, words):
         """Move forward by `words` words."""
