@@ -15,6 +15,7 @@ GPU_TESTS := $(wildcard tests/test_*gpu*.py)
 GPU_PYTEST = $(PYTHON) -m pytest -m gpu $(GPU_TESTS) -p no:cacheprovider -W default --tb=short --maxfail=40
 
 .PHONY: demo test test-slow test-torch lint format bench gpu gpu-build gpu-test gpu-bench gpu-check docs lib clean FORCE
+.PHONY: sanitize sanitize-c sanitize-python sanitize-threads sanitize-valgrind
 
 demo: $(VENV)/.built
 	@$(BIN)/pyinit demo
@@ -82,6 +83,48 @@ gpu-check:
 	        $(GPU_PYTEST) -q -k 'edges and icdf' || failed=1; \
 	    exit $$failed; \
 	fi
+
+# The C programs of the tests, and the Python tests that reach C, with sanitizers; the C programs under valgrind too.
+# tests/test_sanitizers.py holds that each of the three finds faults.
+ADDRESS := -g -fsanitize=address,undefined -fno-sanitize-recover=all
+THREAD := -g -fsanitize=thread
+VALGRIND := valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --fair-sched=yes
+SANITIZED = $(BIN)/pytest -m "c_program and not slow" -p no:cacheprovider
+PROGRAMS := $(addprefix tests/test_,core.py processors.py quota.py threads.py)
+# Not those of Keras, JAX, PyTorch and Ray, whose own libraries do not run with a sanitizer loaded before them.
+REACH_C := $(addprefix tests/test_,bit_generator.py boundary.py checkpoint_write.py distribution.py fill.py files.py \
+    initializers.py interop.py known_answers.py many.py narrow_types.py orthogonal.py plan.py sharding.py storage.py \
+    streams.py tensors.py truncated.py windows.py)
+SHARE := $(addprefix tests/test_,free_threaded.py streams.py bit_generator.py)
+
+sanitize: sanitize-c sanitize-python sanitize-threads sanitize-valgrind
+
+sanitize-c: $(VENV)/.test
+	PYINIT_TEST_CFLAGS="$(ADDRESS)" $(SANITIZED) $(PROGRAMS) tests/test_accuracy.py
+
+sanitize-python: build/address/.built
+	PYTHONPATH=build/address/lib LD_PRELOAD="$(call preloaded,asan)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
+	    PYINIT_TEST_CFLAGS="$(ADDRESS)" $(BIN)/pytest -m "not slow" -p no:cacheprovider $(REACH_C)
+
+sanitize-threads: build/thread/.built
+	$(BIN)/pytest -p no:cacheprovider tests/test_threads.py -k no_races
+	PYTHONPATH=build/thread/lib LD_PRELOAD="$(call preloaded,tsan)" TSAN_OPTIONS=halt_on_error=1 \
+	    $(BIN)/pytest -m "not slow" -p no:cacheprovider $(SHARE) -k "thread or share"
+
+sanitize-valgrind: $(VENV)/.test
+	@command -v valgrind >/dev/null || { echo "There is no valgrind: install the package of that name."; exit 1; }
+	PYINIT_TEST_CFLAGS=-g PYINIT_TEST_UNDER="$(VALGRIND)" $(SANITIZED) $(PROGRAMS)
+
+# The libraries that a Python without sanitizers has to load first.
+preloaded = $(foreach library,lib$(1).so libstdc++.so,$(shell $(CC) -print-file-name=$(library)))
+
+# The package with its extensions built for a sanitizer: a folder beside the sources, which keep those in use.
+build/%/.built: $(VENV)/.test
+	@echo "Building pyinit in build/$* ..."
+	@mkdir -p build
+	@CC="$(CC)" CFLAGS="$(if $(filter address,$*),$(ADDRESS),$(THREAD))" $(BIN)/python -W ignore setup.py -q \
+	    build --debug --build-base build/$* --build-lib build/$*/lib 2>build/$*.log || { cat build/$*.log; exit 1; }
+	@touch $@
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -q -W --keep-going -n docs build/docs

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shlex
 import shutil
 import subprocess
 import sysconfig
@@ -22,6 +23,9 @@ GENERATORS = tuple(_core.GENERATORS)
 ROOT = Path(__file__).parents[1]
 os.environ.setdefault("KERAS_BACKEND", "jax")  # which the tests need anyhow; Keras reads it when it is imported
 COMPILER = (sysconfig.get_config_var("CC") or "cc").split()[0]
+# `make sanitize` sets these: flags to compile the C programs with, and a program, valgrind say, to run them under.
+SANITIZERS = shlex.split(os.environ.get("PYINIT_TEST_CFLAGS", ""))
+UNDER = shlex.split(os.environ.get("PYINIT_TEST_UNDER", ""))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -125,7 +129,7 @@ def core_objects(tmp_path_factory):
         built = folder / "core"
         if not built.exists():
             built.mkdir()
-            command = [COMPILER, "-O3", "-fPIC", *CORE_FLAGS]
+            command = [COMPILER, "-O3", "-fPIC", *CORE_FLAGS, *SANITIZERS]
             _, errors = compile_all(built, (ROOT / "src_c").glob("*.c"), command)
             assert not errors
         return sorted(built.glob("*.o"))
@@ -138,5 +142,5 @@ def core(tmp_path_factory):
     path = tmp_path_factory.mktemp("core") / "core.so"
     flags = ["-std=gnu11", "-O1", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared", f"-I{ROOT / 'src_c'}"]
     sources = [ROOT / "tests" / "words.c", ROOT / "tests" / "parameters.c", ROOT / "src_c" / "tables.c"]
-    subprocess.run([COMPILER, *flags, *sources, "-o", path, "-lm"], check=True)
+    subprocess.run([COMPILER, *flags, *SANITIZERS, *sources, "-o", path, "-lm"], check=True)
     return Core(path)

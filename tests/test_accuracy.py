@@ -7,19 +7,20 @@ import subprocess
 import mpmath
 import numpy as np
 import pytest
-from conftest import COMPILER, ROOT
+from conftest import COMPILER, ROOT, SANITIZERS, UNDER
 from mpmath import mpf
 
 from pyinit import Stream
 
-FLAGS = ["-std=gnu11", "-O2", "-ffp-contract=off", "-fno-math-errno", f"-I{ROOT / 'src_c'}"]
+FLAGS = ["-std=gnu11", "-O2", "-ffp-contract=off", "-fno-math-errno", f"-I{ROOT / 'src_c'}", *SANITIZERS]
 
 
+@pytest.mark.c_program
 @pytest.mark.skipif(not shutil.which(COMPILER), reason=f"no C compiler {COMPILER}")
 def test_elementary_functions_keep_their_stated_errors(tmp_path):
     program = tmp_path / "accuracy"
     subprocess.run([COMPILER, *FLAGS, ROOT / "tests" / "accuracy.c", "-o", program, "-lm"], check=True)
-    result = subprocess.run([program], capture_output=True, text=True, check=False)
+    result = subprocess.run([*UNDER, program], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
 
 
@@ -46,9 +47,10 @@ def walk(tmp_path_factory):
         pytest.skip(f"no C compiler {COMPILER}")
     program = tmp_path_factory.mktemp("quantile") / "quantile"
     subprocess.run([COMPILER, *FLAGS, ROOT / "tests" / "quantile.c", "-o", program, "-lm"], check=True)
-    return lambda stride: subprocess.run([program, str(stride)], capture_output=True, text=True, check=False)
+    return lambda stride: subprocess.run([*UNDER, program, str(stride)], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.c_program
 def test_some_quantiles_keep_their_error_and_their_order(walk):
     result = walk(64)
     assert result.returncode == 0, result.stdout

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import COMPILER, CORE_FLAGS, ROOT, compile_all
+from conftest import COMPILER, CORE_FLAGS, ROOT, SANITIZERS, UNDER, compile_all
 
 SOURCES = ROOT / "src_c"
 
@@ -95,7 +95,7 @@ def test_only_the_tiers_own_files_use_wide_instructions(core_objects):
 @pytest.fixture(scope="module", params=["-O0", pytest.param("-O1", marks=pytest.mark.slow)])
 def fuzz(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("fuzz")
-    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize=alignment", request.param]
+    sanitize = [*(SANITIZERS or ["-fsanitize=address,undefined", "-fno-sanitize=alignment"]), request.param]
     sources = [*SOURCES.glob("*.c"), ROOT / "tests" / "fuzz.c"]
     objects, errors = compile_all(folder, sources, [COMPILER, *CORE_FLAGS, *sanitize])
     assert not errors
@@ -107,9 +107,10 @@ def fuzz(request, tmp_path_factory):
     return folder / "fuzz", 1 if request.param == "-O0" else 10
 
 
+@pytest.mark.c_program
 @pytest.mark.parametrize(("what", "number"), [("jobs", 2000), ("windows", 400), ("items", 200)])
 def test_random_work_under_the_sanitizers(fuzz, what, number):
     program, times = fuzz
-    result = subprocess.run([program, what, str(number * times)], capture_output=True, text=True, check=False)
+    result = subprocess.run([*UNDER, program, what, str(number * times)], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert not result.stderr

@@ -10,7 +10,7 @@ import golden
 import kinds
 import numpy as np
 import pytest
-from conftest import COMPILER, CORE_FLAGS, ROOT, compile_all
+from conftest import COMPILER, CORE_FLAGS, ROOT, SANITIZERS, UNDER, compile_all
 
 from pyinit import distributions
 
@@ -83,8 +83,8 @@ def hashes(program, emulator, tier, cases):
 
 def check(folder, processor, compiler, flags, position, objects=()):
     compilers, emulator, tiers = PROCESSORS[processor]
-    command = [*compilers[compiler], *flags]
-    libraries = [compilers["gcc"][0]] if emulator else []  # clang takes those that come with GCC
+    command, emulator = [*compilers[compiler], *flags, *SANITIZERS], emulator or UNDER
+    libraries = [compilers["gcc"][0]] if processor != "native" else []  # clang takes those that come with GCC
     for name in (command[0], *libraries, *emulator):
         if not shutil.which(name):
             pytest.skip(f"{name} is not installed")
@@ -110,8 +110,9 @@ def configurations():
         for compiler in ("gcc", "clang"):
             for flag in POSITION:
                 quick = flag in NATIVE[compiler] if processor == "native" else compiler + flag in EMULATED
+                marks = [pytest.mark.c_program] if (processor, flag) == ("native", "-O0") else []
                 if processor == "native" or flag.startswith("-O"):
-                    yield pytest.param(processor, compiler, flag, marks=[] if quick else pytest.mark.slow)
+                    yield pytest.param(processor, compiler, flag, marks=marks if quick else pytest.mark.slow)
 
 
 NATIVE = {"gcc": ("-O0", "-O3", "-flto"), "clang": ("-O0", "-O2", "-O3")}

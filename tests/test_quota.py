@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import COMPILER, ROOT
+from conftest import COMPILER, ROOT, SANITIZERS, UNDER
 
 import pyinit
 from pyinit import _core
@@ -25,7 +25,8 @@ def program(tmp_path_factory):
     path = tmp_path_factory.mktemp("quota") / "quota"
     sources = [ROOT / "tests" / "quota.c", ROOT / "src_c" / "processors.c"]
     build = [COMPILER, "-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'src_c'}", *sources, "-o", path]
-    sanitized = subprocess.run([*build, "-fsanitize=address,undefined"], capture_output=True, check=False)
+    sanitizers = SANITIZERS or ["-fsanitize=address,undefined"]
+    sanitized = subprocess.run([*build, *sanitizers], capture_output=True, check=False)
     if sanitized.returncode:
         subprocess.run(build, check=True)
     return path
@@ -34,7 +35,7 @@ def program(tmp_path_factory):
 def run(program, *folders, **environment):
     """The numbers that it prints."""
     env = {**{k: v for k, v in os.environ.items() if k != NUMBER}, **environment}
-    result = subprocess.run([program, *folders], capture_output=True, text=True, check=False, env=env)
+    result = subprocess.run([*UNDER, program, *folders], capture_output=True, text=True, check=False, env=env)
     assert (result.returncode, result.stderr) == (0, "")
     return [int(line) for line in result.stdout.split()]
 
@@ -204,6 +205,7 @@ def grow(folder, cgroup, mountinfo, files):
     return folder
 
 
+@pytest.mark.c_program
 @pytest.mark.parametrize("tree", TREES.values(), ids=TREES.keys())
 def test_the_quota_of_a_tree(program, tmp_path, tree):
     *contents, expected = tree
@@ -214,6 +216,7 @@ def test_a_folder_without_proc_has_no_quota(program, tmp_path):
     assert run(program, tmp_path, tmp_path / "nothing", "") == [0, 0, *run(program, "/")]
 
 
+@pytest.mark.c_program
 def test_files_with_random_bytes_changed_are_read_without_a_wrong_step(program, tmp_path):
     chance, folders = random.Random(0), []
     for *contents, _ in TREES.values():

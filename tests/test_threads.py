@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import COMPILER, ROOT
+from conftest import COMPILER, ROOT, SANITIZERS, UNDER
 
 import pyinit
 from pyinit import Stream
@@ -55,7 +55,7 @@ def build(folder, *flags):
 
 
 def check(program, name):
-    result = subprocess.run([program, name], capture_output=True, text=True, check=False, timeout=120)
+    result = subprocess.run([*UNDER, program, name], capture_output=True, text=True, check=False, timeout=120)
     if "unexpected memory mapping" in result.stderr:
         pytest.skip("ThreadSanitizer does not know this system's layout of memory")
     assert (result.returncode, result.stderr) == (0, "")
@@ -63,9 +63,10 @@ def check(program, name):
 
 @pytest.fixture(scope="module")
 def team(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("team"))
+    return build(tmp_path_factory.mktemp("team"), *SANITIZERS)
 
 
+@pytest.mark.c_program
 @pytest.mark.parametrize("name", CHECKS + FORKING_CHECKS)
 def test_the_team_of_a_fill(team, name):
     check(team, name)
@@ -247,24 +248,40 @@ def test_without_more_threads_a_fill_does_all_itself():
     assert right == ["True", "True"]
 
 
+def without_races(program, **environment):
+    """Run a program that was built with ThreadSanitizer."""
+    env = {**os.environ, **environment}
+    result = subprocess.run([program], env=env, capture_output=True, text=True, check=False)
+    if "unexpected memory mapping" in result.stderr:
+        pytest.skip("ThreadSanitizer does not know this system's layout of memory")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def build_with_sanitizer(program, sources):
+    if sys.platform == "win32" or not shutil.which(COMPILER):
+        pytest.skip("needs POSIX threads and a C compiler")
+    flags = ["-std=gnu11", "-O1", "-g", "-ffp-contract=off", "-fno-math-errno", f"-I{ROOT / 'src_c'}"]
+    command = [COMPILER, *flags, "-fsanitize=thread", *sources, "-o", program, "-lm", "-lpthread"]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    if built.returncode and "tsan" in built.stderr:
+        pytest.skip(f"{COMPILER} has no ThreadSanitizer here")
+    assert built.returncode == 0, built.stderr
+
+
+@LINUX
+def test_first_calls_at_once_have_no_races(tmp_path):
+    """tests/shared.c, without the kernels, which would take a minute to compile."""
+    core = sorted(path for path in (ROOT / "src_c").glob("*.c") if not path.stem.startswith("fill_"))
+    build_with_sanitizer(tmp_path / "shared", [*core, ROOT / "tests" / "shared.c"])
+    for _ in range(3):
+        without_races(tmp_path / "shared")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("tier", ["", "scalar"])
 def test_fills_at_once_have_no_races(tmp_path_factory, tier):
     """All of the core, in tests/concurrent.c: a minute, most of it for the compiler."""
-    if sys.platform == "win32" or not shutil.which(COMPILER):
-        pytest.skip("needs POSIX threads and a C compiler")
     program = tmp_path_factory.getbasetemp() / "concurrent"
     if not program.exists():
-        flags = ["-std=gnu11", "-O1", "-g", "-ffp-contract=off", "-fno-math-errno", f"-I{ROOT / 'src_c'}"]
-        sources = [*sorted((ROOT / "src_c").glob("*.c")), ROOT / "tests" / "concurrent.c"]
-        command = [COMPILER, *flags, "-fsanitize=thread", *sources, "-o", program, "-lm", "-lpthread"]
-        built = subprocess.run(command, capture_output=True, text=True, check=False)
-        if built.returncode and "tsan" in built.stderr:
-            pytest.skip(f"{COMPILER} has no ThreadSanitizer here")
-        assert built.returncode == 0, built.stderr
-    result = subprocess.run(
-        [program], env={**os.environ, "PYINIT_ISA": tier}, capture_output=True, text=True, check=False
-    )
-    if "unexpected memory mapping" in result.stderr:
-        pytest.skip("ThreadSanitizer does not know this system's layout of memory")
-    assert (result.returncode, result.stderr) == (0, "")
+        build_with_sanitizer(program, [*sorted((ROOT / "src_c").glob("*.c")), ROOT / "tests" / "concurrent.c"])
+    without_races(program, PYINIT_ISA=tier)
