@@ -88,6 +88,9 @@ static const char *const NAMES[] = {
 #elif defined(PYI_NEON)
     "neon",
 #endif
+#if defined(PYI_HAS_VECTORS)
+    "vector",
+#endif
     "scalar", NULL};
 
 static const tier *_Atomic active;
