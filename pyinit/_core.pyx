@@ -41,6 +41,7 @@ cdef extern from "numpy/arrayobject.h":
         void *data, int flags, PyObject *owner)
     object PyArray_View(cnp.ndarray array, void *dtype, PyTypeObject *type)
     void *PyArray_DESCR(cnp.ndarray array)  # borrowed
+    PyObject *PyArray_BASE(cnp.ndarray array)  # borrowed
 
 cdef extern from "core.h" nogil:
     ctypedef struct pyi_job:

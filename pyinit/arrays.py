@@ -116,13 +116,18 @@ def _tensor_on_host(out: Any) -> NDArray[Any] | None:
             return None
     except AttributeError:  # of a module that is still being imported
         return None
-    dtype = dtype_of_torch(out.dtype)
-    if dtype is None or out.layout is not torch.strided or out.is_neg():
+    # The class's methods: the tensor itself may have attributes of the same names.
+    tensor, dtype = torch.Tensor, dtype_of_torch(out.dtype)
+    if dtype is None or out.layout is not torch.strided or tensor.is_neg(out):
         return None
-    storage = out.untyped_storage()  # which keeps the memory, whatever happens to the tensor
-    if not storage.data_ptr() and out.numel():
-        raise ValueError("out must have memory; got a tensor whose storage has none, as FSDP leaves some")
-    return _core.array_at(out.data_ptr(), out.shape, out.stride(), dtype, True, storage, dtype.itemsize)
+    address, strides = tensor.data_ptr(out), tensor.stride(out)
+    return _core.array_at(address, out.shape, strides, dtype, True, _lent(torch, out), dtype.itemsize)
+
+
+def _lent(torch: Any, tensor: Any) -> _core.Lent:
+    """Give the memory of a tensor, which is kept whatever happens to the tensor, but which can be resized."""
+    storage = torch.UntypedStorage
+    return _core.Lent(torch.Tensor.untyped_storage(tensor), storage.data_ptr, storage.nbytes)
 
 
 def _is_a(out: Any, module: str, name: str) -> bool:
@@ -152,5 +157,10 @@ def _from_torch(tensor: Any) -> NDArray[Any]:
     torch, values = sys.modules["torch"], tensor.detach() if tensor.requires_grad else tensor
     record = _core.RECORDS.get(str(values.dtype).removeprefix("torch."))
     if record is None:
-        return values.numpy()  # type: ignore[no-any-return]
-    return values.view(torch.uint8 if record.itemsize == 1 else torch.int16).numpy().view(record)  # type: ignore[no-any-return]
+        seen = values.numpy()
+    else:
+        seen = values.view(torch.uint8 if record.itemsize == 1 else torch.int16).numpy().view(record)
+    with torch._C.DisableTorchFunctionSubclass():  # a subclass may say what it likes, but its memory is the storage's
+        memory = _lent(torch, tensor)
+    address, writeable = seen.__array_interface__["data"][0], seen.flags.writeable
+    return _core.array_at(address, seen.shape, seen.strides, seen.dtype, writeable, memory)

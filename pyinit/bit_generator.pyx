@@ -8,11 +8,11 @@ import numpy as np
 from libc.stdint cimport uint32_t, uint64_t
 from numpy.random cimport BitGenerator as NumPyBitGenerator
 
-from pyinit._core cimport pyi_options, pyi_stream, fill_bits_u32, skip_ahead, stream_new
+from pyinit._core cimport StreamState, pyi_options, pyi_stream, fill_bits_u32, skip_ahead, stream_new
 
 from pyinit._core import END, GENERATORS
 from pyinit.child_streams import ChildStreams
-from pyinit.streams import Stream, integer
+from pyinit.streams import Stream, integer, listed
 
 # NumPy's object is the head of ours. Cython itself would only warn of a longer one, and then overwrite its end.
 if NumPyBitGenerator.__basicsize__ != sizeof(NumPyBitGenerator):
@@ -70,6 +70,18 @@ def jumped_stream(origin, jumps):
     return origin.derived(Stream, str(jumps), b"pyinit jump") if jumps else origin
 
 
+class Unready:
+    """The lock of a bit generator whose `__init__` has not been called: it cannot be held."""
+
+    def __enter__(self):
+        raise TypeError("a subclass of pyinit.BitGenerator must call its __init__")
+
+    def __exit__(self, *error):
+        pass
+
+    acquire = release = __enter__
+
+
 cdef class BitGenerator(NumPyBitGenerator):
     # The head of the docstring is what `inspect.signature` reads.
     """BitGenerator(stream=None)
@@ -117,6 +129,9 @@ cdef class BitGenerator(NumPyBitGenerator):
     cdef object origin  # the id that it was jumped from,
     cdef object jumps  # and how often, modulo 2^64
 
+    def __cinit__(self, *arguments, **keywords):
+        self.lock = Unready()
+
     def __init__(self, stream=None):
         if isinstance(stream, ChildStreams):
             children, stream = stream, stream.stream
@@ -136,14 +151,16 @@ cdef class BitGenerator(NumPyBitGenerator):
         self._bitgen.next_double = next_double
         self._bitgen.next_raw = next_uint64
 
-    cdef int seat(self, stream) except -1:
+    cdef int seat(self, StreamState stream) except -1:
         """Make the word at which `stream` stands the next to be used."""
-        cdef object position = stream.position % END
         cdef Words *words = &self.words
-        stream_new(&words.stream, GENERATORS[stream.generator], stream.seed, stream.id)
-        skip_ahead(&words.stream, position // BUFFER * (BUFFER // 4), 0)
+        cdef pyi_stream *s = &stream.stream  # read here: of a subclass the properties may say anything
+        cdef uint64_t block = 0 if s.end else s.block
+        cdef uint32_t word = 0 if s.end else s.word
+        stream_new(&words.stream, s.generator, s.seed, s.id)
+        skip_ahead(&words.stream, block - block % (BUFFER // 4), 0)
         refill(words)
-        words.next = position % BUFFER
+        words.next = 4 * (block % (BUFFER // 4)) + word
         return 0
 
     @property
@@ -177,8 +194,8 @@ cdef class BitGenerator(NumPyBitGenerator):
         if state.get("bit_generator") != type(self).__name__:
             raise ValueError(f"state must be of a {type(self).__name__}; got {state.get('bit_generator')!r}")
         keys = ("bit_generator", "state", "n_children_spawned", "origin", "jumps")
-        if sorted(map(str, state)) != sorted(keys):
-            raise ValueError(f"state must have the keys {', '.join(keys)}; got {', '.join(map(str, state))}")
+        if set(state) != set(keys):
+            raise ValueError(f"state must have the keys {', '.join(keys)}; got {listed(state)}")
         stream = Stream.from_state(state["state"])
         children = ChildStreams(stream, state["n_children_spawned"])
         origin = Stream(stream.seed, stream.generator, id=state["origin"])
@@ -258,7 +275,7 @@ cdef class BitGenerator(NumPyBitGenerator):
             found = jumped_stream(Stream(stream.seed, stream.generator, id=self.origin), jumps)
             found.position = stream.position
             made = type(self)(found)
-            (<BitGenerator>made).origin, (<BitGenerator>made).jumps = self.origin, jumps
+            (<BitGenerator?>made).origin, (<BitGenerator?>made).jumps = self.origin, jumps
         return made
 
     def spawn(self, n_children):

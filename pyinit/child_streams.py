@@ -7,6 +7,7 @@ import numpy as np
 from numpy.random.bit_generator import ISpawnableSeedSequence
 from numpy.typing import DTypeLike, NDArray
 
+from pyinit._core import text_of
 from pyinit.streams import Stream, integer
 
 
@@ -116,5 +117,5 @@ class ChildStreams(ISpawnableSeedSequence):
 def _count(name: str, value: Any) -> int:
     number = integer(name, value)
     if number < 0:
-        raise ValueError(f"{name} must be non-negative; got {number}")
+        raise ValueError(f"{name} must be non-negative; got {text_of(number)}")
     return number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import secrets
+from collections.abc import Iterable
 from typing import Any, SupportsIndex
 
 from pyinit import _core
@@ -131,8 +132,8 @@ class Stream(Fills):
         """
         if not isinstance(state, dict):
             raise TypeError(f"state must be a dict; got {type(state).__name__}")
-        if sorted(map(str, state)) != sorted(_STATE_KEYS):
-            raise ValueError(f"state must have the keys {', '.join(_STATE_KEYS)}; got {', '.join(map(str, state))}")
+        if set(state) != set(_STATE_KEYS):
+            raise ValueError(f"state must have the keys {', '.join(_STATE_KEYS)}; got {listed(state)}")
         return cls(**state)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -148,6 +149,11 @@ class Stream(Fills):
         return f"Stream(seed={self.seed}, generator={self.generator!r}{child}, position={self.position})"
 
 
+def listed(keys: Iterable[Any]) -> str:
+    """Keys for a message, whatever they are."""
+    return ", ".join(key if isinstance(key, str) else _core.text_of(key) for key in keys)
+
+
 def integer(name: str, value: Any) -> int:
     """`value` as an int, or a TypeError that names it."""
     try:
@@ -160,6 +166,5 @@ def _integer(name: str, value: Any, largest: int) -> int:
     number = integer(name, value)
     if not 0 <= number <= largest:
         above = "2**66]" if largest == _core.END else "2**64)"
-        got = number if number.bit_length() < 100 else f"a number of {number.bit_length()} bits"
-        raise ValueError(f"{name} must be in [0, {above}; got {got}")
+        raise ValueError(f"{name} must be in [0, {above}; got {_core.text_of(number)}")
     return number

@@ -12,7 +12,8 @@
 #include "core.h"
 #include "xla.h"
 
-const pyi_kernels pyi_kernels_scalar, pyi_kernels_avx2, pyi_kernels_avx512, pyi_kernels_avx512_bf16, pyi_kernels_neon;
+const pyi_kernels pyi_kernels_scalar, pyi_kernels_avx2, pyi_kernels_avx512, pyi_kernels_avx512_bf16, pyi_kernels_neon,
+    pyi_kernels_vector;
 
 #define THREADS 8
 #define ROUNDS 30

@@ -5,6 +5,42 @@ cdef cnp.ndarray plain(cnp.ndarray out):
     return out if type(out) is cnp.ndarray else PyArray_View(out, NULL, <PyTypeObject *>cnp.ndarray)
 
 
+@cython.final
+cdef class Lent:
+    """Memory that its owner can give up while an array over it lives, as torch's storages can.
+
+    Parameters
+    ----------
+    owner : object
+    address, size : callable
+        Give, of `owner`, where its memory begins and how many bytes it has. They must run nobody else's code.
+    """
+    cdef object owner, address, size
+    cdef size_t begin, end
+
+    def __init__(self, owner, address, size):
+        self.owner, self.address, self.size = owner, address, size
+        self.begin = address(owner)
+        self.end = self.begin + <size_t>size(owner)
+
+    cdef int check(self) except -1:
+        """Raise ValueError if the memory is not there any more."""
+        cdef size_t begin = self.address(self.owner)
+        if begin != self.begin or begin + <size_t>self.size(self.owner) < self.end:
+            raise ValueError("out must keep its memory while it is filled; its storage has been resized")
+        return 0
+
+
+cdef int check_lent(cnp.ndarray out) except -1:
+    """Raise ValueError if an array is over memory that its owner has given up."""
+    cdef PyObject *base = PyArray_BASE(out)
+    while base != NULL and type(<object>base) is cnp.ndarray:
+        base = PyArray_BASE(<cnp.ndarray><object>base)
+    if base != NULL and type(<object>base) is Lent:
+        (<Lent><object>base).check()
+    return 0
+
+
 cdef bint overlaps(cnp.ndarray out) except -1:
     """Whether two elements of a plain array share memory."""
     cdef object array = out, extent = out.itemsize
@@ -24,10 +60,14 @@ cdef bint overlaps(cnp.ndarray out) except -1:
 
 
 def array_at(size_t address, shape, strides, cnp.dtype dtype not None, bint writeable, owner, size_t unit=1):
-    """An array over memory that `owner` keeps; the strides are in units of so many bytes, such as elements."""
+    """An array over memory that `owner` keeps; the strides are in units of so many bytes, such as elements.
+
+    ValueError if the owner is `Lent` and has less memory than that.
+    """
     cdef cnp.npy_intp[PYI_MAX_DIMS] lengths
     cdef cnp.npy_intp[PYI_MAX_DIMS] steps
     cdef int i, n = len(shape)
+    cdef size_t low, high
     cdef object array
     if n > PYI_MAX_DIMS or len(strides) != n:
         raise ValueError(f"out must have at most {PYI_MAX_DIMS} dimensions, each with a stride; got {shape}, {strides}")
@@ -38,6 +78,12 @@ def array_at(size_t address, shape, strides, cnp.dtype dtype not None, bint writ
         <PyTypeObject *>cnp.ndarray, dtype, n, lengths, steps, <void *>address,
         cnp.NPY_ARRAY_WRITEABLE if writeable else 0, NULL)
     cnp.PyArray_UpdateFlags(array, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED)
+    if type(owner) is Lent and cnp.PyArray_SIZE(array):
+        low, high = extent(array)
+        if not (<Lent>owner).begin <= low <= high <= (<Lent>owner).end:
+            raise ValueError(
+                f"out must have memory for all of its elements; got shape {shape} with {(<Lent>owner).end - (<Lent>owner).begin}"
+                " bytes of it, as FSDP leaves some")
     if owner is not None:
         cnp.set_array_base(array, owner)
     return array
@@ -50,7 +96,7 @@ cdef int check_plain(cnp.ndarray out) except -1:
         raise ValueError(
             f"out must have no two elements in one place; got shape {(<object>out).shape} "
             f"with strides {(<object>out).strides}")
-    return 0
+    return check_lent(out)
 
 
 def check_memory(cnp.ndarray out not None):
@@ -96,8 +142,10 @@ cdef int set_window(
     return 0
 
 
-cdef tuple window_tuples(global_shape, offset):
-    """Both as tuples of int, None where `offset` is; this alone runs a caller's code."""
+def window_tuples(global_shape, offset):
+    """Both as tuples of int, None where one is: of a window all that runs a caller's code."""
+    if global_shape is None and offset is None:
+        return None, None
     if global_shape is None:
         raise ValueError("offset needs global_shape, the shape of the tensor that it is an offset in")
     return (index_tuple("global_shape", global_shape), None if offset is None else index_tuple("offset", offset))
@@ -107,10 +155,10 @@ cdef tuple index_tuple(str name, value):
     try:
         numbers = tuple([index(n) for n in value]) if hasattr(value, "__iter__") else (index(value),)
     except TypeError:
-        raise TypeError(f"{name} must be an int or a sequence of int; got {value!r}") from None
+        raise TypeError(f"{name} must be an int or a sequence of int; got {text_of(value)}") from None
     for n in numbers:
         if not 0 <= n < 1 << 63:
-            raise ValueError(f"{name} must not be negative, nor 2**63 or above; got {numbers}")
+            raise ValueError(f"{name} must not be negative, nor 2**63 or above; got {text_of(numbers)}")
     return numbers
 
 

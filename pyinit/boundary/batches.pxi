@@ -19,6 +19,7 @@ cdef class Batch:
     cdef list names, arrays, queues, skipped
     cdef uint64_t elements
     cdef object clash
+    cdef bint elsewhere  # the arrays lie on a device
     # What the last array had, so that it need not be checked again.
     cdef Distribution described
     cdef object descr
@@ -138,7 +139,9 @@ cdef class Batch:
         if name is not None:
             item.stream.block = item.stream.word = item.stream.end = 0
             item.stream.id = child_id(self.root.stream.id, name, b"")
-        item.out = cnp.PyArray_DATA(array) if address is None else <void *><size_t>address
+        item.out = cnp.PyArray_DATA(array)
+        if address is not None:
+            item.out, self.elsewhere = <void *><size_t>address, True
         item.window = NULL
         if distribution is None:
             self.skipped.append(self.count)
@@ -182,8 +185,24 @@ cdef class Batch:
             raise MemoryError(f"no memory for a list of {self.count} arrays")
         return places
 
+    cdef int check_unchanged(self) except -1:
+        """Raise ValueError if an array of the host has other memory than when it was added, or is read-only now.
+
+        Between the two a caller's code can run: what gives the parameters, a scheme, a function that fills others.
+        """
+        cdef size_t i
+        cdef cnp.ndarray array
+        for i in range(0 if self.elsewhere else self.count):
+            array, item = <cnp.ndarray>self.arrays[i], &self.items[i]
+            if item.count and (
+                    cnp.PyArray_DATA(array) != item.out or not cnp.PyArray_ISWRITEABLE(array)
+                    or <size_t>cnp.PyArray_NBYTES(array) != item.count * pyi_dtypes[<int>item.dtype].bytes):
+                raise ValueError(f"{self.names[i]!r} must not be resized, given other memory or made read-only meanwhile")
+            check_lent(array)
+        return 0
+
     def check(self):
-        """Raise ValueError if two arrays have one stream, or share memory."""
+        """Raise ValueError if two arrays have one stream, or share memory, or one has been changed since it was added."""
         cdef size_t[2] pair
         cdef pyi_place *places
         cdef int found
@@ -192,6 +211,7 @@ cdef class Batch:
         if self.clash is not None:
             raise ValueError(
                 "{!r} and {!r} must have streams of their own; both have id {:#x}".format(*self.clash))
+        self.check_unchanged()
         places = self.places()
         with nogil:
             found = pyi_find_overlap(self.items, self.count, places, pair)
@@ -258,6 +278,7 @@ cdef class Batch:
             free(<void *>self.items[<size_t>i].window)
             self.items[<size_t>i].window = NULL
             self.items[<size_t>i].count = 0
+        self.check_unchanged()
         places = self.places()
         with nogil:
             status = pyi_fill_checked(self.items, self.count, places, &options)

@@ -246,3 +246,5 @@ cdef double real(str name, value) except? -1.0:
         raise TypeError(f"{name} must be a real number; got {type(value).__name__}") from None
     except OverflowError:
         raise ValueError(f"{name} must be finite; got an integer beyond all doubles") from None
+    except (RuntimeError, ValueError) as error:  # a tensor of several numbers, say
+        raise TypeError(f"{name} must be a real number; got {type(value).__name__}: {error}") from error

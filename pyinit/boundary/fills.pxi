@@ -18,7 +18,7 @@ cdef int thread_count(num_threads) except -1:
         raise TypeError(f"num_threads must be an int or None; got {type(num_threads).__name__}")
     threads = index(num_threads)
     if threads < 1:
-        raise ValueError(f"num_threads must be at least 1; got {threads}")
+        raise ValueError(f"num_threads must be at least 1; got {text_of(threads)}")
     return min(threads, 1 << 16)
 
 
@@ -128,7 +128,8 @@ cdef int write_array(
     cdef pyi_status status
     cdef pyi_window window
     cdef size_t[4 * PYI_MAX_DIMS] numbers
-    cdef cnp.ndarray out, held
+    cdef cnp.ndarray out = given
+    cdef cnp.dtype descr
     cdef tuple whole = None, where = None
     cdef size_t n, claim
     # First all that can run a caller's code.
@@ -138,9 +139,15 @@ cdef int write_array(
     options.interrupted = NULL
     options.arg = NULL
 
-    out = plain(given)
+    # Then the array, as a view that nobody else has: so that no other thread can resize it, and nothing that the
+    # garbage collector runs can change its fields. Where no object is made from here to the write it is not needed.
+    descr = <cnp.dtype>PyArray_DESCR(given)
+    if (type(given) is not cnp.ndarray or whole is not None or cnp.PyArray_SIZE(given) > GIL_COUNT
+            or not cnp.PyArray_IS_C_CONTIGUOUS(given) or descr.type_num >= cnp.NPY_VOID):
+        out = PyArray_View(given, NULL, <PyTypeObject *>cnp.ndarray)
+        descr = <cnp.dtype>PyArray_DESCR(out)
     item.distribution = distribution.c
-    item.dtype = <pyi_dtype>describe(distribution, <cnp.dtype>PyArray_DESCR(out), &task.job)
+    item.dtype = <pyi_dtype>describe(distribution, descr, &task.job)
     check_plain(out)
     n = claim = cnp.PyArray_SIZE(out)
     if whole is not None:
@@ -155,7 +162,6 @@ cdef int write_array(
     if n <= GIL_COUNT:
         status = pyi_fill_described(&task, &item, &options)
     else:
-        held = PyArray_View(out, NULL, <PyTypeObject *>cnp.ndarray)  # so that no other thread can resize `out`
         if takes_signals():
             options.interrupted = interrupted
         with nogil:

@@ -47,8 +47,7 @@ cdef class StreamState:
         except TypeError:
             raise TypeError(f"position must be an integer; got {type(position).__name__}") from None
         if not skip(&s, position):
-            got = position if position.bit_length() < 100 else f"a number of {position.bit_length()} bits"
-            raise ValueError(f"position must be in [0, 2**66]; got {got}")
+            raise ValueError(f"position must be in [0, 2**66]; got {text_of(position)}")
         with cython.critical_section(self):  # the rest never changes, so threads may read it as it is
             self.stream.block, self.stream.word, self.stream.end = s.block, s.word, s.end
 
@@ -98,9 +97,12 @@ cdef class StreamState:
             backend="device"):
         """Claim the words that `out` takes and write its samples; returns `out`.
 
-        What is no NumPy array, or asks for another backend, goes to `write_elsewhere`, which a subclass has.
+        What is no NumPy array, or asks for another backend, goes to `write_elsewhere`, which a subclass has, with the
+        other arguments as plain values.
         """
         if not isinstance(out, cnp.ndarray) or backend != "device":
+            num_threads = thread_count(num_threads) or None
+            global_shape, offset = window_tuples(global_shape, offset)
             return self.write_elsewhere(out, distribution, global_shape, offset, num_threads, backend)
         write_array(self, <cnp.ndarray>out, distribution, global_shape, offset, num_threads)
         return out

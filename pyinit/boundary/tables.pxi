@@ -28,6 +28,16 @@ JOB_BYTES = sizeof(pyi_job)
 END = 1 << 66  # no stream has a word at or beyond this position
 
 
+def text_of(value):
+    """`repr` of a value for a message, also where Python has no text for an integer of so many digits."""
+    if isinstance(value, int) and value.bit_length() >= 100:
+        return f"a number of {value.bit_length()} bits"
+    try:
+        return repr(value)
+    except ValueError:
+        return f"a {type(value).__name__} that has no text"
+
+
 def processors():
     """The processors that this process may use, by its affinity mask and its container's quota."""
     return pyi_processors()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyinit._core import DTYPES, RECORDS
+from pyinit._core import DTYPES, RECORDS, extent
 from pyinit.cuda.arrays import CudaArray
 from pyinit.kernels.device_arrays import geometry
 
@@ -54,13 +54,18 @@ def view(out: Any) -> CudaArray | None:
 def of_tensor(tensor: Any) -> CudaArray:
     """See a tensor of torch: what its interface says in microseconds, and refuses of one that asks for gradients."""
     dtype = named(tensor.dtype)
-    if tensor.numel() and not tensor.untyped_storage().data_ptr():
-        raise ValueError("out must have memory; got a tensor whose storage has none, as FSDP leaves some")
     if tensor.is_neg():
         raise TypeError("out must hold its own values; got a tensor that negates those in its memory")
     stream = sys.modules["torch"].cuda.current_stream(tensor.device).cuda_stream
     seen = geometry(tensor.shape, tensor.stride(), dtype, unit=dtype.itemsize)
-    return CudaArray(seen, tensor.data_ptr(), stream, tensor.get_device())
+    pointer, storage = tensor.data_ptr(), tensor.untyped_storage()
+    low, high = extent(seen) if seen.size else (0, 0)
+    if not 0 <= pointer - storage.data_ptr() <= storage.nbytes() - (high - low) and seen.size:
+        raise ValueError(
+            f"out must have memory for all of its elements; got shape {seen.shape} with {storage.nbytes()} bytes of it, "
+            "as FSDP leaves some"
+        )
+    return CudaArray(seen, pointer, stream, tensor.get_device())
 
 
 def of_cupy(array: Any) -> CudaArray:

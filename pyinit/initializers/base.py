@@ -88,7 +88,7 @@ class Scheme(ABC):
         """
         if self.needs_stream and not isinstance(stream, Stream):
             raise TypeError(f"stream must be a pyinit.Stream; got {type(stream).__name__}")
-        _core.check_threads(num_threads)
+        num_threads = _core.check_threads(num_threads) or None
         window = Window.of(out, global_shape, offset)
         scheme = self.resolve(window.shape)
         scheme.check(window.array.dtype, window.shape)
@@ -125,6 +125,8 @@ def real(name: str, value: Any) -> float:
         return float(value)
     except OverflowError:
         raise ValueError(f"{name} must be a number that a float can hold; got a larger one") from None
+    except (RuntimeError, TypeError, ValueError) as error:  # an array or a tensor of several numbers, say
+        raise TypeError(f"{name} must be a real number; got {type(value).__name__}: {error}") from error
 
 
 def literal(value: Any) -> str:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pyinit._core import text_of
 from pyinit.initializers import depth_and_width, distributions, haar, kaiming, lecun, scaling, structured, xavier
 from pyinit.initializers.base import Scheme
 
@@ -64,13 +65,13 @@ def scheme(specification: Any) -> Any:
     if isinstance(specification, Mapping):
         keywords = dict(specification)
         if "name" not in keywords:
-            raise ValueError(f"a scheme's mapping needs its name as 'name'; got {specification!r}")
+            raise ValueError(f"a scheme's mapping needs its name as 'name'; got {text_of(specification)}")
         return made(keywords.pop("name"), [], keywords, specification)
     if isinstance(specification, Scheme):
         return specification
     what = getattr(specification, "__name__", repr(specification))
     if not callable(specification):
-        raise TypeError(f"a scheme must be a string, a mapping, or one of pyinit.initializers; got {specification!r}")
+        raise TypeError(f"a scheme must be a string, a mapping, or one of pyinit.initializers; got {text_of(specification)}")
     try:
         if specification in NAMES.values():
             raise TypeError
@@ -112,8 +113,8 @@ def made(name: Any, arguments: list[Any], keywords: dict[Any, Any], specificatio
         raise ValueError(f"no scheme is called {name!r}{hint}")
     for key in keywords:
         if isinstance(key, str) and not key.isidentifier():
-            raise TypeError(f"{specification!r} makes no scheme: {key!r} is not the name of an argument")
+            raise TypeError(f"{text_of(specification)} makes no scheme: {key!r} is not the name of an argument")
     try:
         return NAMES[name](*arguments, **keywords)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{specification!r} makes no scheme: {error}") from None
+        raise type(error)(f"{text_of(specification)} makes no scheme: {error}") from None

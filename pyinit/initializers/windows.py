@@ -32,13 +32,14 @@ class Window(NamedTuple):
         >>> Window.of(np.zeros(2), global_shape=(5,), offset=(3,)).region
         (slice(3, 5, None),)
         """
+        whole, where = _core.window_tuples(global_shape, offset)  # first what runs a caller's code
         array = view(out)
-        if isinstance(array, np.ndarray) and type(array) is not np.ndarray:  # whose methods may do something else
+        if isinstance(array, np.ndarray):  # nobody can change this view, and no subclass has methods of its own
             array = np.ndarray.view(array, np.ndarray)
-        if global_shape is None and offset is None:
+        if whole is None:
             return cls(array, array.shape, None)
         geometry = array if isinstance(array, np.ndarray) else array.geometry
-        return cls(array, *_core.checked_window(geometry, global_shape, offset))
+        return cls(array, *_core.checked_window(geometry, whole, where))
 
     @property
     def geometry(self) -> NDArray[Any]:

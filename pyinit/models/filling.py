@@ -93,7 +93,7 @@ def fill(
     array([0., 0.], dtype=float32)
     """
     work = Work(seed if isinstance(seed, Stream) else Stream(seed, generator))
-    _core.check_threads(num_threads)
+    num_threads = _core.check_threads(num_threads) or None
     work.add(parameters)
     work.fill(num_threads, progress)
 
@@ -116,6 +116,7 @@ class Other(NamedTuple):
 
     def fill(self, num_threads: int | None) -> None:
         """Fill it."""
+        _core.check_memory(self.window.geometry)  # the functions before it are their callers' code
         if self.filler.scheme is None:
             self.filler.function(self.out, self.stream, **self.window.placement)
         else:

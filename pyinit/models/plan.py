@@ -80,7 +80,7 @@ def initialize(
     schemes = matched(params, plan)
     held = {name: read(name, shard) for name, shard in given.items()}
     work = Work(seed if isinstance(seed, Stream) else Stream(seed, generator))
-    _core.check_threads(num_threads)
+    num_threads = _core.check_threads(num_threads) or None
     rows: Iterable[tuple[Any, Any, Any, Any, Any]]
     rows = zip(params, params.values(), schemes, repeat(None), repeat(None))  # a loop here would cost as much as a fill
     if held:
@@ -101,7 +101,7 @@ def check_mapping(what: str, value: Any) -> None:
         raise TypeError(f"{what} must be a mapping; got {type(value).__name__}{hint}")
     for key in value:
         if not isinstance(key, str):
-            raise TypeError(f"{what} must have str for keys; got {key!r}")
+            raise TypeError(f"{what} must have str for keys; got {_core.text_of(key)}")
 
 
 @dataclass(frozen=True, slots=True)

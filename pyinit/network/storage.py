@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pyinit import initializers
 from pyinit.atomic import replacement
+from pyinit.network.checks import count
 from pyinit.network.devices import namespace, on_host
 from pyinit.network.layers import Dense
 from pyinit.network.network import Network
@@ -118,22 +119,34 @@ def load(path: str | os.PathLike[str], device: str = "cpu") -> Network:
         if architecture["version"] != 1:
             raise ValueError(f"version {architecture['version']} is not 1")
         layers = [Dense(**{k: v for k, v in layer.items() if v is not None}) for layer in architecture["layers"]]
-        net = Network(architecture["inputs"], layers, architecture["dtype"], device)
+        inputs, dtype = count(architecture["inputs"], 1, "inputs"), np.dtype(architecture["dtype"])
+        Network(1, [Dense(1) for _ in layers[:1]], dtype, device)  # raises what is wrong with these
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{os.fspath(path)} has an architecture that cannot be read: {error!r}") from error
-    parameters = dict(net.parameters())
-    if parameters.keys() != tensors.keys():
-        differing = ", ".join(sorted(parameters.keys() ^ tensors.keys()))
+    shapes = shapes_of(inputs, layers)
+    if shapes.keys() != tensors.keys():
+        differing = ", ".join(sorted(shapes.keys() ^ tensors.keys()))
         raise ValueError(f"{os.fspath(path)} has other tensors than its architecture: {differing}")
-    for name, array in parameters.items():
+    for name, shape in shapes.items():
         tensor = tensors[name]
-        if (tensor.shape, tensor.dtype) != (array.shape, array.dtype):
+        if (tensor.shape, tensor.dtype) != (shape, dtype):
             raise ValueError(
-                f"{os.fspath(path)}: {name} must be {array.dtype} of shape {array.shape};"
+                f"{os.fspath(path)}: {name} must be {dtype} of shape {shape};"
                 f" got {tensor.dtype} of shape {tensor.shape}"
             )
-        array[...] = xp.asarray(tensor)
+    net = Network(inputs, layers, dtype, device)  # now that its size is known to be that of the file
+    for name, array in net.parameters():
+        array[...] = xp.asarray(tensors[name])
     return net
+
+
+def shapes_of(inputs: int, layers: list[Dense]) -> dict[str, tuple[int, ...]]:
+    """Give the shape of each parameter of a network, by name."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for i, layer in enumerate(layers):
+        shapes[f"layers.{i}.weights"], shapes[f"layers.{i}.bias"] = (layer.units, inputs), (layer.units,)
+        inputs = layer.units
+    return shapes
 
 
 def content(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Array]]:
