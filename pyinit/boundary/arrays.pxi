@@ -31,13 +31,23 @@ cdef class Lent:
         return 0
 
 
-cdef int check_lent(cnp.ndarray out) except -1:
-    """Raise ValueError if an array is over memory that its owner has given up."""
+cdef int check_owner(cnp.ndarray out) except -1:
+    """Raise ValueError if an array is a view of memory that its owner has given up: by `resize(refcheck=False)`, say."""
     cdef PyObject *base = PyArray_BASE(out)
+    cdef cnp.ndarray owner = out
+    cdef size_t low, high, begin
+    if base == NULL or cnp.PyArray_SIZE(out) == 0:
+        return 0
     while base != NULL and type(<object>base) is cnp.ndarray:
-        base = PyArray_BASE(<cnp.ndarray><object>base)
+        owner = <cnp.ndarray><object>base
+        base = PyArray_BASE(owner)
     if base != NULL and type(<object>base) is Lent:
         (<Lent><object>base).check()
+    elif base == NULL and cnp.PyArray_CHKFLAGS(owner, cnp.NPY_ARRAY_OWNDATA):
+        span(out, &low, &high)
+        begin = <size_t>cnp.PyArray_DATA(owner)
+        if not begin <= low <= high <= begin + <size_t>cnp.PyArray_NBYTES(owner):
+            raise ValueError("out must lie in the memory of the array that it is a view of, which has been resized")
     return 0
 
 
@@ -79,7 +89,7 @@ def array_at(size_t address, shape, strides, cnp.dtype dtype not None, bint writ
         cnp.NPY_ARRAY_WRITEABLE if writeable else 0, NULL)
     cnp.PyArray_UpdateFlags(array, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED)
     if type(owner) is Lent and cnp.PyArray_SIZE(array):
-        low, high = extent(array)
+        span(array, &low, &high)
         if not (<Lent>owner).begin <= low <= high <= (<Lent>owner).end:
             raise ValueError(
                 f"out must have memory for all of its elements; got shape {shape} with {(<Lent>owner).end - (<Lent>owner).begin}"
@@ -92,11 +102,13 @@ def array_at(size_t address, shape, strides, cnp.dtype dtype not None, bint writ
 cdef int check_plain(cnp.ndarray out) except -1:
     if not cnp.PyArray_ISWRITEABLE(out):
         raise ValueError("out must be writable; got a read-only array")
+    if cnp.PyArray_DATA(out) == NULL and cnp.PyArray_SIZE(out):  # which some interface claims
+        raise ValueError("out must have memory; got an array at address 0")
     if not cnp.PyArray_IS_C_CONTIGUOUS(out) and overlaps(out):
         raise ValueError(
             f"out must have no two elements in one place; got shape {(<object>out).shape} "
             f"with strides {(<object>out).strides}")
-    return check_lent(out)
+    return check_owner(out)
 
 
 def check_memory(cnp.ndarray out not None):
@@ -104,17 +116,24 @@ def check_memory(cnp.ndarray out not None):
     check_plain(plain(out))
 
 
-def extent(cnp.ndarray out not None):
+cdef void span(cnp.ndarray out, size_t *low, size_t *high) noexcept:
     """The address of the first byte of an array that is not empty, and of the one behind its last."""
-    cdef size_t low = <size_t>cnp.PyArray_DATA(out), high = low + cnp.PyArray_ITEMSIZE(out)
     cdef ptrdiff_t reach
     cdef int i
+    low[0] = <size_t>cnp.PyArray_DATA(out)
+    high[0] = low[0] + cnp.PyArray_ITEMSIZE(out)
     for i in range(cnp.PyArray_NDIM(out)):
         reach = cnp.PyArray_STRIDES(out)[i] * (cnp.PyArray_DIMS(out)[i] - 1)
         if reach > 0:
-            high += reach
+            high[0] += reach
         else:
-            low += reach
+            low[0] += reach
+
+
+def extent(cnp.ndarray out not None):
+    """The address of the first byte of an array that is not empty, and of the one behind its last."""
+    cdef size_t low, high
+    span(out, &low, &high)
     return low, high
 
 

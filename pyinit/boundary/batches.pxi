@@ -198,7 +198,7 @@ cdef class Batch:
                     cnp.PyArray_DATA(array) != item.out or not cnp.PyArray_ISWRITEABLE(array)
                     or <size_t>cnp.PyArray_NBYTES(array) != item.count * pyi_dtypes[<int>item.dtype].bytes):
                 raise ValueError(f"{self.names[i]!r} must not be resized, given other memory or made read-only meanwhile")
-            check_lent(array)
+            check_owner(array)
         return 0
 
     def check(self):

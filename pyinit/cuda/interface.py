@@ -62,8 +62,8 @@ def of_tensor(tensor: Any) -> CudaArray:
     low, high = extent(seen) if seen.size else (0, 0)
     if not 0 <= pointer - storage.data_ptr() <= storage.nbytes() - (high - low) and seen.size:
         raise ValueError(
-            f"out must have memory for all of its elements; got shape {seen.shape} with {storage.nbytes()} bytes of it, "
-            "as FSDP leaves some"
+            f"out must have memory for all of its elements; got shape {seen.shape} with {storage.nbytes()} bytes of "
+            "it, as FSDP leaves some"
         )
     return CudaArray(seen, pointer, stream, tensor.get_device())
 
@@ -118,4 +118,6 @@ def of_interface(interface: Any, owner: Any) -> CudaArray:
     if strides is None:
         strides = [math.prod(shape[i + 1 :]) * dtype.itemsize for i in range(len(shape))]
     seen = aligned(geometry(shape, strides, dtype, read_only), pointer or 0)
+    if not pointer and seen.size:
+        raise ValueError("out must have memory; got an array at address 0")
     return CudaArray(seen, pointer or 0, interface.get("stream"))

@@ -71,7 +71,9 @@ def scheme(specification: Any) -> Any:
         return specification
     what = getattr(specification, "__name__", repr(specification))
     if not callable(specification):
-        raise TypeError(f"a scheme must be a string, a mapping, or one of pyinit.initializers; got {text_of(specification)}")
+        raise TypeError(
+            f"a scheme must be a string, a mapping, or one of pyinit.initializers; got {text_of(specification)}"
+        )
     try:
         if specification in NAMES.values():
             raise TypeError

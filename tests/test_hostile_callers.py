@@ -1,0 +1,108 @@
+"""No code of a caller's makes pyinit write where it must not: `hostile_callers.py`, plain and under a sanitizer."""
+
+import inspect
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+
+import hostile_callers
+import pytest
+from conftest import COMPILER, ROOT
+
+import pyinit
+from pyinit import Stream
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="guards pages by mprotect, of Linux's C library")
+PROGRAM = ROOT / "tests" / "hostile_callers.py"
+
+
+def run(first, step, **environment):
+    """Do cases in a process of their own; returns how many, and in how many of them a caller's code was run."""
+    env = {**os.environ, "PYINIT_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1", **environment}
+    command = [sys.executable, PROGRAM, str(first), str(step)]
+    result = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    cases = [line for line in result.stderr.splitlines() if " | " in line]
+    assert result.returncode == 0, f"after {cases[-1:]}: {result.stderr[-3000:]}"
+    return [int(number) for number in result.stdout.split()]
+
+
+def test_a_callers_code_cannot_make_a_fill_write_elsewhere():
+    """Every case there is: 19,000 with PyTorch."""
+    count, reached = run(0, 1)
+    assert count == len(list(hostile_callers.cases()))
+    assert reached > 0.85 * count
+
+
+@pytest.mark.parametrize("name", [name for name in dir(Stream) if name.startswith("fill")])
+def test_every_parameter_of_a_fill_has_cases(name):
+    parameters = set(inspect.signature(getattr(Stream, name)).parameters)
+    assert parameters - {"self", "out", "distribution", "method"} <= set(hostile_callers.FILLS[name])
+
+
+def test_a_fill_beyond_its_array_would_be_found():
+    """The program itself: a write beyond the array ends the process, and says in which case."""
+    code = """
+        import sys, ctypes
+        sys.path.insert(0, sys.argv[1])
+        from hostile_arrays import Target
+        target = Target("plain/small")
+        ctypes.memset(target.begin, 0, target.out.nbytes)
+        print("inside", flush=True)
+        ctypes.memset(target.begin, 0, target.out.nbytes + 1)
+        print("beyond")
+    """
+    command = [sys.executable, "-c", inspect.cleandoc(code), str(ROOT / "tests")]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert result.returncode < 0
+    assert result.stdout.split() == ["inside"]
+
+
+@pytest.fixture(scope="module")
+def sanitized(tmp_path_factory):
+    """A copy of the package whose extensions are built with AddressSanitizer, and what has to be loaded before."""
+    found = (
+        shutil.which(COMPILER)
+        and subprocess.run(
+            [COMPILER, "-print-file-name=libasan.so"], capture_output=True, text=True, check=False
+        ).stdout.strip()
+    )
+    if not found or not os.path.isabs(found):
+        pytest.skip(f"{COMPILER} has no AddressSanitizer that can be loaded here")
+    folder = tmp_path_factory.mktemp("sanitized")
+    ignored = shutil.ignore_patterns(f"*{sysconfig.get_config_var('SHLIB_SUFFIX')}", "*.c", "__pycache__")
+    shutil.copytree(ROOT / "pyinit", folder / "pyinit", ignore=ignored)
+    for name in ("src_c", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        (folder / name).symlink_to(ROOT / name)
+    env = {**os.environ, "PYTHONPATH": str(folder), "CFLAGS": "-fsanitize=address -fno-omit-frame-pointer -g"}
+    command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
+    built = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    return folder, found
+
+
+@pytest.mark.slow
+def test_no_case_touches_memory_that_is_not_its_own(sanitized):
+    folder, library = sanitized
+    options = "detect_leaks=0:allocator_may_return_null=1:handle_segv=1:detect_odr_violation=0"
+    count, _ = run(0, 1, PYTHONPATH=str(folder), LD_PRELOAD=library, ASAN_OPTIONS=options, PYTHONMALLOC="malloc")
+    assert count == len(list(hostile_callers.cases()))
+
+
+def test_bad_numbers_have_a_text():
+    """Python has no text for integers of more than 4,300 digits."""
+    huge = 10**5000
+    calls = [
+        lambda: Stream(1).normal(3, num_threads=-huge),
+        lambda: Stream(1).normal(3, global_shape=huge),
+        lambda: Stream(1).normal(3, global_shape=(-huge,)),
+        lambda: Stream.from_state({huge: 1}),
+        lambda: pyinit.initialize({huge: 0}, 1, {}),
+        lambda: pyinit.initializers.scheme({"name": "normal", "std": huge}),
+        lambda: pyinit.BitGenerator(1).spawn(-huge),
+    ]
+    for call in calls:
+        with pytest.raises((TypeError, ValueError), match=r"a number of 1661[01] bits|that has no text"):
+            call()
