@@ -228,5 +228,5 @@ def test_without_dask():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip().splitlines()[-1] == (
         "ImportError: pyinit.adapters.dask needs Dask's arrays: "
-        "pip install 'dask[array]', or pyinit with its extra [dask]"
+        "pip install 'dask[array]', or pip install 'pyinit-weights[dask]'"
     )

@@ -40,5 +40,5 @@ def test_without_keras():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip().splitlines()[-1] == (
         "ImportError: pyinit.adapters.keras needs Keras 3 and a backend: "
-        "pip install keras, or pyinit with its extra [keras]"
+        "pip install keras, or pip install 'pyinit-weights[keras]'"
     )

@@ -64,7 +64,7 @@ def test_without_torch_one_sentence_says_what_to_install():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "ImportError: pyinit.adapters.torch needs PyTorch: pip install torch, or pyinit with its extra [torch]"
+        "ImportError: pyinit.adapters.torch needs PyTorch: pip install torch, or pip install 'pyinit-weights[torch]'"
     )
 
 

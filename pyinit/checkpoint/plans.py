@@ -69,7 +69,7 @@ def yaml(text: str, path: Path) -> Any:
         import yaml
     except ImportError:
         raise ImportError(
-            "to read YAML pyinit needs PyYAML: pip install pyyaml, or pyinit with its extra [files]"
+            "to read YAML pyinit needs PyYAML: pip install pyyaml, or pip install 'pyinit-weights[files]'"
         ) from None
     try:
         return yaml.safe_load(text)

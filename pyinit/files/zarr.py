@@ -141,7 +141,7 @@ class Encoder:
             import zarr
         except ImportError:
             raise ImportError(
-                "to write .zarr pyinit needs Zarr 3: pip install zarr, or pyinit with its extra [files]"
+                "to write .zarr pyinit needs Zarr 3: pip install zarr, or pip install 'pyinit-weights[files]'"
             ) from None
         self.store: dict[str, Any] = {}
         self.array = zarr.create_array(

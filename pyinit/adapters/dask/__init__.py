@@ -8,7 +8,7 @@ try:
     import dask.array as _  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        "pyinit.adapters.dask needs Dask's arrays: pip install 'dask[array]', or pyinit with its extra [dask]"
+        "pyinit.adapters.dask needs Dask's arrays: pip install 'dask[array]', or pip install 'pyinit-weights[dask]'"
     ) from error
 
 from pyinit.adapters.dask.arrays import from_scheme, normal, truncated_normal, uniform

@@ -7,7 +7,7 @@
 try:
     import jax as _
 except ImportError as error:
-    raise ImportError("pyinit.adapters.jax needs JAX: pip install jax, or pyinit with its extra [jax]") from error
+    raise ImportError("pyinit.adapters.jax needs JAX: pip install jax, or pip install 'pyinit-weights[jax]'") from error
 
 if _.__version_info__ < (0, 9):
     raise ImportError(f"pyinit.adapters.jax needs JAX 0.9 or newer; got {_.__version__}")

@@ -9,7 +9,7 @@ try:
     import keras as _  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        "pyinit.adapters.keras needs Keras 3 and a backend: pip install keras, or pyinit with its extra [keras]"
+        "pyinit.adapters.keras needs Keras 3 and a backend: pip install keras, or pip install 'pyinit-weights[keras]'"
     ) from error
 
 from pyinit.adapters.keras.classes import (

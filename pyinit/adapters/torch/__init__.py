@@ -9,7 +9,7 @@ try:
     import torch as _  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        "pyinit.adapters.torch needs PyTorch: pip install torch, or pyinit with its extra [torch]"
+        "pyinit.adapters.torch needs PyTorch: pip install torch, or pip install 'pyinit-weights[torch]'"
     ) from error
 
 from pyinit.adapters.torch import init
