@@ -14,8 +14,8 @@ CFLAGS ?= -O3
 GPU_TESTS := $(wildcard tests/test_*gpu*.py)
 GPU_PYTEST = $(PYTHON) -m pytest -m gpu $(GPU_TESTS) -p no:cacheprovider -W default --tb=short --maxfail=40
 
-.PHONY: demo test test-slow test-torch lint format bench gpu gpu-build gpu-test gpu-bench gpu-check docs lib clean FORCE
-.PHONY: sanitize sanitize-c sanitize-python sanitize-threads sanitize-valgrind
+.PHONY: demo test test-slow test-torch lint format bench gpu gpu-build gpu-test gpu-bench gpu-check docs lib install
+.PHONY: sanitize sanitize-c sanitize-python sanitize-threads sanitize-valgrind clean FORCE
 
 demo: $(VENV)/.built
 	@$(BIN)/pyinit demo
@@ -130,19 +130,52 @@ docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -q -W --keep-going -n docs build/docs
 	@echo "The documentation is in build/docs/index.html."
 
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include/pyinit
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' pyinit/__init__.py)
+# The version of the library's binary interface; docs/versions.md says when it goes up.
+ABI := 1
+ifeq ($(shell uname -s),Darwin)
+SHARED := libpyinit.$(ABI).dylib
+LINK := libpyinit.dylib
+SONAME := $(LIBDIR)/$(SHARED)
+SHARED_FLAGS := -dynamiclib -install_name $(SONAME) -compatibility_version $(ABI) -current_version $(VERSION)
+else
+SHARED := libpyinit.so.$(ABI)
+LINK := libpyinit.so
+SONAME := $(SHARED)
+# Never unloaded: a thread that was started for a fill, and that a busy machine ran late, ends in the library's code.
+SHARED_FLAGS := -shared -Wl$(,)-soname$(,)$(SONAME) $(if $(filter Linux,$(shell uname -s)),-Wl$(,)-z$(,)nodelete)
+endif
+
 # The C core for programs of other languages: src_c/pyinit.h and one of these.
-lib: $(LIB)/libpyinit.a $(LIB)/libpyinit.so
+lib: $(LIB)/libpyinit.a $(LIB)/$(LINK)
+
+# Installs them with what pkg-config and CMake look for: make install PREFIX=/usr/local [DESTDIR=/tmp/stage].
+install: lib
+	install -d $(addprefix "$(DESTDIR)",$(LIBDIR)/pkgconfig $(LIBDIR)/cmake/pyinit $(INCLUDEDIR))
+	install -m 644 src_c/pyinit.h src_c/tables.h "$(DESTDIR)$(INCLUDEDIR)"
+	install -m 644 $(LIB)/libpyinit.a "$(DESTDIR)$(LIBDIR)"
+	install -m 755 $(LIB)/$(SHARED) "$(DESTDIR)$(LIBDIR)"
+	ln -sf $(SHARED) "$(DESTDIR)$(LIBDIR)/$(LINK)"
+	$(FILL_IN) packaging/pyinit.pc.in >"$(DESTDIR)$(LIBDIR)/pkgconfig/pyinit.pc"
+	for file in pyinit-config pyinit-config-version; do \
+	    $(FILL_IN) packaging/$$file.cmake.in >"$(DESTDIR)$(LIBDIR)/cmake/pyinit/$$file.cmake" || exit 1; \
+	done
+FILL_IN = sed $(foreach name,PREFIX LIBDIR INCLUDEDIR VERSION SHARED SONAME,-e 's|@$(name)@|$($(name))|g')
 
 $(LIB)/c/%.o: src_c/%.c $(wildcard src_c/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(CFLAGS) -ffp-contract=off -fno-math-errno -fPIC -Wall -Wextra -c $< -o $@
 
 $(LIB)/libpyinit.a: $(patsubst src_c/%.c,$(LIB)/c/%.o,$(wildcard src_c/*.c))
+	rm -f $@
 	$(AR) rcs $@ $^
 
-# Never unloaded: a thread that was started for a fill, and that a busy machine ran late, ends in the library's code.
-$(LIB)/libpyinit.so: $(patsubst src_c/%.c,$(LIB)/c/%.o,$(wildcard src_c/*.c))
-	$(CC) -shared $(if $(filter Linux,$(shell uname -s)),-Wl$(,)-z$(,)nodelete) $(LDFLAGS) $^ -o $@ -lm -lpthread
+$(LIB)/$(LINK): $(patsubst src_c/%.c,$(LIB)/c/%.o,$(wildcard src_c/*.c))
+	$(CC) $(SHARED_FLAGS) $(LDFLAGS) $^ -o $(LIB)/$(SHARED) -lm -lpthread
+	ln -sf $(SHARED) $@
 
 clean:
 	rm -rf $(VENV) $(VENV)-torch build dist *.egg-info pyinit/*.so pyinit/*.c

@@ -61,4 +61,10 @@ def extension(name: str, sources: list[str]) -> Extension:
 
 extensions = [extension("_core", sorted(glob("src_c/*.c"))), extension("bit_generator", [])]
 
-setup(ext_modules=cythonize(extensions), cmdclass={"build_ext": BuildCore})
+setup(
+    ext_modules=cythonize(extensions),
+    cmdclass={"build_ext": BuildCore},
+    # An editable install is an entry of sys.path. Python looks there before it takes a folder called pyinit, which the
+    # one above a checkout may hold, for the package; setuptools' other ways come too late for that.
+    options={"editable_wheel": {"mode": "compat"}},
+)

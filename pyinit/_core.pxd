@@ -97,6 +97,7 @@ cdef extern from "pyinit.h" nogil:
     ctypedef struct pyi_place:
         pass
 
+    const char *pyi_strerror(pyi_status status)
     pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id)
     pyi_status pyi_child(pyi_stream *child, const pyi_stream *parent, const char *name)
     pyi_status pyi_skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words)
@@ -130,6 +131,7 @@ cdef class StreamState:
 
 # The core for other Cython modules, which reach it through the loaded `_core` and do not link it. Each function is
 # the one of pyinit.h with pyi_ before its name.
+cdef const char *strerror(pyi_status status) noexcept nogil
 cdef pyi_status stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id) noexcept nogil
 cdef pyi_status child(pyi_stream *child, const pyi_stream *parent, const char *name) noexcept nogil
 cdef pyi_status skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words) noexcept nogil

@@ -6,6 +6,15 @@
 
 #include "job.h"
 
+/* Which fast tiers there are: those of compilers with GCC's vectors, which clang has as clang-cl too, though it does
+ * not define __GNUC__ then. GCC for Windows keeps vectors of 32 bytes at addresses that are multiples of 16 alone,
+ * which ends the process: its bugs 49001 and 54412. */
+#if defined(__x86_64__) && (defined(__clang__) || (defined(__GNUC__) && !defined(_WIN32)))
+#define PYI_X86
+#elif defined(__aarch64__) && (defined(__clang__) || defined(__GNUC__)) && !defined(__AARCH64EB__)
+#define PYI_NEON
+#endif
+
 /* A shared library exports what is in pyinit.h, and nothing else. */
 #if defined(__ELF__) || defined(__APPLE__)
 #pragma GCC visibility push(hidden)

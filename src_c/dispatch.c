@@ -5,14 +5,10 @@
 
 #include "core.h"
 
-#if defined(__aarch64__) && defined(__GNUC__) && !defined(__AARCH64EB__)
-#define PYI_NEON
-#if defined(__linux__) || defined(__FreeBSD__) || defined(__OpenBSD__)
-#include <sys/auxv.h>
-#endif
-#elif defined(__x86_64__) && defined(__GNUC__)
-#define PYI_X86
+#if defined(PYI_X86)
 #include <cpuid.h>
+#elif defined(PYI_NEON) && (defined(__linux__) || defined(__FreeBSD__) || defined(__OpenBSD__))
+#include <sys/auxv.h>
 #endif
 
 /* What the files fill_*.c define; pyi_kernels_avx512_bf16 has bfloat16 alone, for jobs of which no float is subnormal.
@@ -29,26 +25,43 @@ typedef struct {
 static int always(void) { return 1; }
 
 #if defined(PYI_X86)
-/* __builtin_cpu_supports asks the processor and the operating system, which must save the registers. That of clang 14
- * does not know "f16c", leaf 1, ECX bit 29, nor "vaes", leaf 7, ECX bit 9. */
-static int has_avx2(void)
+/* Bits of what cpuid gives: of leaf 1, ECX; of leaf 7, EBX and ECX; of leaf 7.1, EAX. */
+#define FMA (1u << 12)
+#define AES (1u << 25)
+#define OSXSAVE (1u << 27)
+#define AVX (1u << 28)
+#define F16C (1u << 29)
+#define AVX2 (1u << 5)
+#define AVX512 (1u << 16 | 1u << 17 | 1u << 30 | 1u << 31) /* F, DQ, BW, VL */
+#define VAES (1u << 9)
+#define AVX512_BF16 (1u << 5)
+/* Of the register XCR0: what the operating system saves, XMM and YMM; and the masks and ZMM, of which macOS says so
+ * only once a thread has used them. */
+#define YMM 0x06u
+#if defined(__APPLE__)
+#define ZMM YMM
+#else
+#define ZMM 0xe6u
+#endif
+
+/* By hand: clang-cl links nothing that __builtin_cpu_supports could ask, and that of clang 14 does not know all bits.
+ */
+static int has(unsigned leaf_7_ebx, unsigned leaf_7_ecx, unsigned leaf_7_1_eax, unsigned saved)
 {
-    unsigned a, b, c, d;
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("aes") &&
-           __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
+    const unsigned needed = FMA | AES | OSXSAVE | AVX | F16C;
+    unsigned a, b, c, d, low, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & needed) != needed)
+        return 0;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    (void)high;
+    if ((low & saved) != saved || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || (b & leaf_7_ebx) != leaf_7_ebx ||
+        (c & leaf_7_ecx) != leaf_7_ecx)
+        return 0;
+    return !leaf_7_1_eax || (__get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & leaf_7_1_eax) == leaf_7_1_eax);
 }
-static int has_avx512(void)
-{
-    unsigned a, b, c, d;
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-           __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 9 & 1);
-}
-static int has_avx512_bf16(void)
-{
-    unsigned a, b, c, d; /* leaf 7.1, EAX bit 5 */
-    return has_avx512() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);
-}
+static int has_avx2(void) { return has(AVX2, 0, 0, YMM); }
+static int has_avx512(void) { return has(AVX2 | AVX512, VAES, 0, ZMM); }
+static int has_avx512_bf16(void) { return has(AVX2 | AVX512, VAES, AVX512_BF16, ZMM); }
 #elif defined(PYI_NEON)
 static int has_neon_aes(void)
 {
@@ -98,9 +111,6 @@ static const tier *_Atomic active;
 /* The tier of that name, or null if this machine does not have it. */
 static const tier *find(const char *name)
 {
-#if defined(PYI_X86)
-    __builtin_cpu_init();
-#endif
     for (size_t i = 0; i < TIER_COUNT; i++)
         if (!strcmp(TIERS[i].name, name) && TIERS[i].available())
             return &TIERS[i];

@@ -353,6 +353,8 @@ static pyi_status describe(const pyi_distribution *distribution, pyi_dtype dtype
         job->f64.base = a;
         job->method = PYI_METHOD_CONSTANT;
         break;
+    case PYI_SAMPLERS: /* which pyi_describe refuses */
+        break;
     }
     if (!valid)
         return PYI_BAD_VALUE;

@@ -1,7 +1,7 @@
 #include "core.h"
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
+#if defined(PYI_X86)
+#include "intrinsics.h"
 #include <string.h>
 
 #include "target.h"

@@ -1,8 +1,8 @@
 /* The bfloat16 kernels of the AVX-512 tier for processors that convert by themselves, which flushes subnormals. */
 #include "core.h"
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
+#if defined(PYI_X86)
+#include "intrinsics.h"
 #include <string.h>
 
 #include "target.h"

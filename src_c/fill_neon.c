@@ -1,6 +1,6 @@
 #include "core.h"
 
-#if defined(__aarch64__) && defined(__GNUC__) && !defined(__AARCH64EB__)
+#if defined(PYI_NEON)
 #if defined(__clang__) && __clang_major__ < 16 && !defined(__ARM_FEATURE_AES)
 #define __ARM_FEATURE_AES 1 /* or its header declares the AES intrinsics only if all of the file may use them */
 #endif

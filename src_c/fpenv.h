@@ -19,7 +19,7 @@ static inline pyi_fpenv pyi_fpenv_enter(void)
 }
 static inline void pyi_fpenv_leave(pyi_fpenv saved) { _mm_setcsr(saved); }
 
-#elif defined(__aarch64__) && defined(__GNUC__)
+#elif defined(__aarch64__) && (defined(__clang__) || defined(__GNUC__))
 typedef struct {
     uint64_t control, status;
 } pyi_fpenv;

@@ -5,18 +5,6 @@
 #include "pyinit.h"
 #include "target.h"
 
-/* How many there are of each. */
-#define PYI_ONE_GENERATOR(a, b, enumerator, number, name) +1
-#define PYI_ONE_DTYPE(a, b, enumerator, number, name, bytes, words, digits, least, largest) +1
-#define PYI_ONE_SAMPLER(a, b, enumerator, number, name, parameters, together) +1
-#define PYI_ONE_METHOD(a, enumerator, number) +1
-enum {
-    PYI_GENERATORS = PYI_EACH_GENERATOR(PYI_ONE_GENERATOR, , ),
-    PYI_DTYPES = PYI_EACH_DTYPE(PYI_ONE_DTYPE, , ),
-    PYI_SAMPLERS = PYI_EACH_SAMPLER(PYI_ONE_SAMPLER, , ),
-    PYI_METHODS = PYI_EACH_METHOD(PYI_ONE_METHOD, )
-};
-
 /* Bytes of a sample, and how many words it takes: constants where the type is one. */
 #define PYI_ADD_BYTES(a, b, enumerator, number, name, bytes, words, digits, least, largest) \
     +((a) == (enumerator)) * bytes

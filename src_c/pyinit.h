@@ -33,6 +33,12 @@
 extern "C" {
 #endif
 
+/* The version of pyinit. */
+#define PYI_VERSION_MAJOR 0
+#define PYI_VERSION_MINOR 1
+#define PYI_VERSION_PATCH 0
+#define PYI_VERSION "0.1.0"
+
 /*
  * The version of the stream contract: which bits a seed stands for. What a version gives, it gives for ever.
  */
@@ -94,6 +100,9 @@ typedef struct {
     const size_t *global_shape; /* null: the array is the whole tensor */
     const size_t *offset;       /* null: all zeros */
 } pyi_window;
+
+/* What a status means, in English: a static string, also for numbers that are no status. */
+const char *pyi_strerror(pyi_status status);
 
 /* A new stream at position 0. */
 pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id);

@@ -54,13 +54,14 @@
     X(a, PYI_METHOD_TRUNCATED_NARROW, 6) \
     X(a, PYI_METHOD_CONSTANT, 7)
 
+/* The last enumerator of each is how many there are. */
 #define PYI_GENERATOR_ENUMERATOR(a, b, enumerator, number, name) enumerator = number,
-typedef enum { PYI_EACH_GENERATOR(PYI_GENERATOR_ENUMERATOR, , ) } pyi_generator;
+typedef enum { PYI_EACH_GENERATOR(PYI_GENERATOR_ENUMERATOR, 0, 0) PYI_GENERATORS } pyi_generator;
 #define PYI_DTYPE_ENUMERATOR(a, b, enumerator, number, name, bytes, words, digits, least, largest) enumerator = number,
-typedef enum { PYI_EACH_DTYPE(PYI_DTYPE_ENUMERATOR, , ) } pyi_dtype;
+typedef enum { PYI_EACH_DTYPE(PYI_DTYPE_ENUMERATOR, 0, 0) PYI_DTYPES } pyi_dtype;
 #define PYI_SAMPLER_ENUMERATOR(a, b, enumerator, number, name, parameters, together) enumerator = number,
-typedef enum { PYI_EACH_SAMPLER(PYI_SAMPLER_ENUMERATOR, , ) } pyi_sampler;
+typedef enum { PYI_EACH_SAMPLER(PYI_SAMPLER_ENUMERATOR, 0, 0) PYI_SAMPLERS } pyi_sampler;
 #define PYI_METHOD_ENUMERATOR(a, enumerator, number) enumerator = number,
-typedef enum { PYI_EACH_METHOD(PYI_METHOD_ENUMERATOR, ) } pyi_method;
+typedef enum { PYI_EACH_METHOD(PYI_METHOD_ENUMERATOR, 0) PYI_METHODS } pyi_method;
 
 #endif

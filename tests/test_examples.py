@@ -150,34 +150,3 @@ def test_jax(tmp_path):
 
 def test_the_folder_of_the_headers():
     assert {"pyinit.h", "philox.h", "simd_scalar.h"} <= set(os.listdir(pyinit.get_include()))
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    """The folder of libpyinit.a and libpyinit.so."""
-    if not (shutil.which("make") and shutil.which(COMPILER)):
-        pytest.skip(f"no make, or no compiler {COMPILER}")
-    folder = tmp_path_factory.mktemp("library")
-    command = ["make", "-C", ROOT, "-j", "lib", f"LIB={folder}", f"CC={COMPILER}", "CFLAGS=-O1"]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert made.returncode == 0, made.stdout + made.stderr
-    return folder
-
-
-@pytest.mark.parametrize("name", ["libpyinit.a", "libpyinit.so"])
-def test_c(library, tmp_path, name):
-    program = tmp_path / "article"
-    command = [COMPILER, "-Wall", "-Wextra", "-Werror", f"-I{pyinit.get_include()}", EXAMPLES / "c" / "article.c"]
-    subprocess.run([*command, library / name, f"-Wl,-rpath,{library}", "-lm", "-lpthread", "-o", program], check=True)
-    printed = subprocess.run([program], capture_output=True, text=True, check=True).stdout
-    mean, std, xavier = map(float, re.findall(r"-?0\.\d+", printed))
-    assert abs(mean) < 1e-4
-    assert std == pytest.approx(xavier, rel=2e-3)
-
-
-@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("nm"), reason="reads ELF libraries with nm")
-def test_the_c_library_exports_its_public_functions_alone(library):
-    command = ["nm", "-D", "--defined-only", library / "libpyinit.so"]
-    listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    declared = re.findall(r"\b(pyi_\w+)(?:\(|\[\];)", (ROOT / "src_c" / "pyinit.h").read_text())
-    assert sorted(line.split()[-1] for line in listing.splitlines()) == sorted(set(declared))

@@ -19,16 +19,8 @@
 
 static void check(pyi_status status)
 {
-    static const char *const WORDS[] = {
-        [PYI_OK] = "done",
-        [PYI_BAD_VALUE] = "an argument is outside its valid range",
-        [PYI_EXHAUSTED] = "the stream has no more words",
-        [PYI_INTERRUPTED] = "interrupted",
-        [PYI_UNAVAILABLE] = "this machine does not have that instruction set",
-        [PYI_OVERLAP] = "two arrays share memory",
-    };
     if (status != PYI_OK) {
-        fprintf(stderr, "%s\n", WORDS[status]);
+        fprintf(stderr, "%s\n", pyi_strerror(status));
         exit(1);
     }
 }

@@ -1,5 +1,9 @@
 # What _core.pxd offers other Cython modules.
 
+cdef const char *strerror(pyi_status status) noexcept nogil:
+    return pyi_strerror(status)
+
+
 cdef pyi_status stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id) noexcept nogil:
     return pyi_stream_new(stream, generator, seed, id)
 

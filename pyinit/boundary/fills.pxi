@@ -115,7 +115,7 @@ cdef int check_status(pyi_status status) except -1:
     if status == PYI_INTERRUPTED:
         raise_pending()
     if status != PYI_OK:
-        raise RuntimeError(f"the core refused a fill that was checked: status {status}")
+        raise RuntimeError(f"the core refused a fill that was checked: {pyi_strerror(status).decode()}")
     return 0
 
 
