@@ -134,7 +134,7 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include/pyinit
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' pyinit/__init__.py)
-# The version of the library's binary interface; docs/versions.md says when it goes up.
+# The version of the library's binary interface; docs/reference/versions.md says when it goes up.
 ABI := 1
 ifeq ($(shell uname -s),Darwin)
 SHARED := libpyinit.$(ABI).dylib

@@ -1,6 +1,9 @@
 """Builds the extensions: the boundary over the C core, and what reaches the core through it. Else: pyproject.toml."""
 
+import gzip
 import os
+import shutil
+import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 from pathlib import Path
@@ -10,11 +13,13 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
 
 # -ffp-contract=off: the bits are defined by the operations as written. -fno-math-errno: sqrt as an instruction.
 # gnu11, since GCC in standard C evaluates floats as doubles on some processors.
 UNIX_FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra"]
 MSVC_FLAGS = ["/std:c11", "/experimental:c11atomics", "/O2", "/fp:precise"]
+CLANG_CL_FLAGS = ["/std:c11", "/O2", "/fp:precise", "/clang:-ffp-contract=off", "/clang:-fno-math-errno"]
 # What Cython writes of the boundary runs once a call, and -O1 makes it no slower; bit_generator's runs once a number.
 BOUNDARY, BOUNDARY_FLAGS = "pyinit/_core.c", ["-O1"]
 
@@ -24,7 +29,7 @@ class BuildCore(build_ext):
 
     def build_extensions(self) -> None:
         unix = self.compiler.compiler_type != "msvc"
-        flags = UNIX_FLAGS if unix else MSVC_FLAGS
+        flags = UNIX_FLAGS if unix else self.use_clang_cl() or MSVC_FLAGS
         if unix:
             # Of the symbols that Python's own flags ask for, the compiler takes as long as of the code; and of code
             # with a sanitizer's checks, which is built with --debug, 20 times as long with -O1.
@@ -48,6 +53,47 @@ class BuildCore(build_ext):
             self.compiler.compile = compile_at_once
             super().build_extensions()
 
+    def use_clang_cl(self) -> list[str]:
+        """Has clang-cl compile in place of cl, which knows no vectors of GCC's and so builds the scalar tier alone."""
+        clang = shutil.which("clang-cl")
+        if not clang:
+            return []
+        if not self.compiler.initialized:
+            self.compiler.initialize(self.plat_name)
+        self.compiler.cc = clang
+        self.compiler.compile_options = [flag for flag in self.compiler.compile_options if flag != "/GL"]
+        return CLANG_CL_FLAGS
+
+
+ZIPS_FIRST_DAY = 315532800  # in 1980: a zip, such as a wheel made of these files, knows no earlier date
+
+
+class Sdist(sdist):
+    """The same files give the same bytes, wherever and whenever: sorted, with one date, and without owners."""
+
+    def make_archive(
+        self, base_name: str, format: str, root_dir: Any = None, base_dir: Any = None, **owner: Any
+    ) -> str:
+        if format != "gztar":
+            return super().make_archive(base_name, format, root_dir, base_dir, **owner)
+        date = int(os.environ.get("SOURCE_DATE_EPOCH", ZIPS_FIRST_DAY))
+
+        def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+            member.mtime, member.mode = date, 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+            member.uid = member.gid = 0
+            member.uname = member.gname = ""
+            return member
+
+        path = f"{base_name}.tar.gz"
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with (
+            open(path, "wb") as file,
+            gzip.GzipFile("", "wb", fileobj=file, mtime=date) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            archive.add(base_dir, filter=plain)
+        return path
+
 
 def extension(name: str, sources: list[str]) -> Extension:
     return Extension(
@@ -63,7 +109,7 @@ extensions = [extension("_core", sorted(glob("src_c/*.c"))), extension("bit_gene
 
 setup(
     ext_modules=cythonize(extensions),
-    cmdclass={"build_ext": BuildCore},
+    cmdclass={"build_ext": BuildCore, "sdist": Sdist},
     # An editable install is an entry of sys.path. Python looks there before it takes a folder called pyinit, which the
     # one above a checkout may hold, for the package; setuptools' other ways come too late for that.
     options={"editable_wheel": {"mode": "compat"}},

@@ -11,7 +11,8 @@ import pytest
 
 import pyinit
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 MODULES = [
     "pyinit",
     *(m.name for m in pkgutil.walk_packages(pyinit.__path__, "pyinit.") if not m.name.endswith("__main__")),
@@ -70,6 +71,22 @@ def test_readme_blocks(code, tmp_path, monkeypatch):
         if re.search(rf"\bimport {package}\b", code):
             pytest.importorskip(package, minversion=oldest)
     exec(compile(code, "README.md", "exec"), {})
+
+
+def test_the_citation_names_this_version():
+    text = (ROOT / "CITATION.cff").read_text()
+    assert re.findall(r"^version: (.+)$", text, re.M) == [pyinit.__version__]
+    assert re.findall(r"^license: (.+)$", text, re.M) == re.findall(
+        r'^license = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.M
+    )
+
+
+def test_what_is_to_be_installed_is_pyinit_weights():
+    """Of messages and pages alike: on PyPI pyinit is another project."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "pyinit").rglob("*.py")]
+    told = [(path.name, text) for path in pages for text in re.findall(r"pip install [^\n]*", path.read_text())]
+    assert any("'pyinit-weights[torch]'" in text for _, text in told)
+    assert not [(name, text) for name, text in told if re.search(r"install '?pyinit(?!-weights)\b", text)]
 
 
 def test_readme_has_blocks():

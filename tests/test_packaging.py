@@ -1,5 +1,9 @@
 """The sdist, and the wheel built of it, installed into a fresh environment and used away from the source tree."""
 
+import hashlib
+import importlib.metadata
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +14,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+import pyinit
 
 ROOT = Path(__file__).parents[1]
 USE = """
@@ -29,8 +35,8 @@ net.initialize(seed=0)
 """
 
 
-def run(*command):
-    result = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, check=False)
+def run(*command, **options):
+    result = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, check=False, **options)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -54,7 +60,7 @@ def test_installs_and_runs_outside_the_tree(distributions, tmp_path):
     version = subprocess.run(
         [python, "-m", "pyinit", "--version"], capture_output=True, text=True, check=True, cwd=tmp_path
     )
-    assert version.stdout.split()[-1] == "0.1.0"
+    assert version.stdout.split()[-1] == pyinit.__version__
 
 
 COMPILER = (sysconfig.get_config_var("CC") or "cc").split()[0]
@@ -73,11 +79,69 @@ def test_a_c_program_is_built_from_what_the_wheel_holds(distributions, tmp_path)
 def test_the_sdist_holds_what_a_developer_needs(distributions):
     with tarfile.open(distributions["sdist"]) as archive:
         names = {"/".join(n.split("/")[1:]) for n in archive.getnames()}
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
-    if tracked.returncode:
+    expected = {n for n in tracked() if not n.startswith(".") and not n.startswith("benchmarks/results")}
+    assert not expected - names
+
+
+def tracked():
+    """The files that git has, by their paths in the checkout."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
         pytest.skip("not a git checkout: nothing to compare the sdist with")
-    left_out = {n for n in tracked.stdout.split() if not n.startswith(".") and not n.startswith("benchmarks/results")}
-    assert not left_out - names
+    return listed.stdout.strip("\0").split("\0")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="gives files modes and a time")
+def test_an_sdist_has_the_same_bytes_wherever_and_whenever_it_is_made(tmp_path):
+    """Of two copies of the checkout that differ in place, time, modes and the order in which files were made."""
+    names, hashes = tracked(), []
+    for copy, mode, time, order in (("a", 0o644, 10**9, 1), ("elsewhere/b", 0o600, 15 * 10**8, -1)):
+        root = tmp_path / copy
+        for name in names[::order]:
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, path)
+            path.chmod(mode | (ROOT / name).stat().st_mode & 0o100)
+            os.utime(path, (time, time))
+        for made in ("_core.c", "bit_generator.c"):  # newer than their sources: not made again
+            if (ROOT / "pyinit" / made).exists():
+                shutil.copyfile(ROOT / "pyinit" / made, root / "pyinit" / made)
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+        run("build", "--sdist", "--no-isolation", "--outdir", tmp_path / f"dist{mode}", root, env=environment)
+        [sdist] = (tmp_path / f"dist{mode}").iterdir()
+        hashes.append(hashlib.sha256(sdist.read_bytes()).hexdigest())
+        with tarfile.open(sdist) as archive:
+            assert {member.mtime for member in archive} == {1700000000}
+    assert hashes[0] == hashes[1]
+
+
+def test_the_distribution_is_pyinit_weights(distributions):
+    assert distributions["sdist"].name == f"pyinit_weights-{pyinit.__version__}.tar.gz"
+    assert distributions["wheel"].name.startswith(f"pyinit_weights-{pyinit.__version__}-")
+    with zipfile.ZipFile(distributions["wheel"]) as wheel:
+        [metadata] = [n for n in wheel.namelist() if n.endswith(".dist-info/METADATA")]
+        lines = wheel.read(metadata).decode().splitlines()
+    assert "Name: pyinit-weights" in lines
+    assert f"Version: {pyinit.__version__}" in lines
+    assert not [line for line in lines if line.startswith("Requires-Dist: pyinit[")]
+
+
+def test_an_editable_install_is_found_from_the_folder_above_a_checkout(tmp_path):
+    """There, a folder called pyinit is no package, and must not be taken for one without an __init__.py."""
+    try:
+        url = importlib.metadata.distribution("pyinit-weights").read_text("direct_url.json") or "{}"
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("pyinit-weights is not installed")
+    if not json.loads(url).get("dir_info", {}).get("editable"):
+        pytest.skip("the installed pyinit-weights is not an editable one")
+    (tmp_path / "pyinit").symlink_to(ROOT, target_is_directory=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    code = "import pyinit; print(pyinit.Stream(0).bits(1)[0])"
+    assert run_python(code, cwd=tmp_path, env=environment) == "1713891541\n"
+
+
+def run_python(code, **options):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, **options).stdout
 
 
 def test_the_wheel_holds_the_sources_of_the_core_and_no_others(distributions):
