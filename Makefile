@@ -37,6 +37,10 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/stubtest pyinit._core pyinit.bit_generator --mypy-config-file pyproject.toml --ignore-disjoint-bases \
+	    --allowlist tests/stubtest_allowlist.txt
+	@if command -v pyright >/dev/null; then pyright --pythonpath $(BIN)/python; else echo "There is no pyright."; fi
+	@if command -v actionlint >/dev/null; then actionlint; else echo "There is no actionlint."; fi
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint pyinit examples
 	$(BIN)/clang-format --dry-run --Werror src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] examples/c/*.c benchmarks/*.c benchmarks/*.cl
 

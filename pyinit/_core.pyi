@@ -1,5 +1,5 @@
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, NamedTuple, SupportsFloat, SupportsIndex, TypeVar
+from typing import Any, NamedTuple, SupportsFloat, SupportsIndex, TypeVar, final
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -36,6 +36,7 @@ SAMPLERS: dict[str, Sampler]
 KERNELS: tuple[tuple[int, int, int], ...]
 RECORDS: dict[str, np.dtype[Any]]
 
+@final
 class Distribution:
     def __init__(self, sampler: str, *parameters: SupportsFloat) -> None: ...
     @property
@@ -79,7 +80,7 @@ class StreamState:
     ) -> NDArray[Any]: ...
 
 class Arguments:
-    def __init__(self, *values: bytes | int) -> None: ...
+    def __new__(cls, *values: bytes | int) -> Arguments: ...
     @property
     def address(self) -> int: ...
 

@@ -7,13 +7,15 @@ import difflib
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from pyinit._core import text_of
 from pyinit.initializers import depth_and_width, distributions, haar, kaiming, lecun, scaling, structured, xavier
 from pyinit.initializers.base import Scheme
 
 __all__ = ["scheme"]
+
+Given = TypeVar("Given", bound=Callable[..., Any])
 
 ALIASES = {
     "xavier": "xavier_normal",
@@ -28,6 +30,10 @@ NAMES: dict[str, Callable[..., Scheme]] = {name: getattr(module, name) for modul
 NAMES |= {alias: NAMES[name] for alias, name in ALIASES.items()}
 
 
+@overload
+def scheme(specification: str | Mapping[str, Any]) -> Scheme: ...
+@overload
+def scheme(specification: Given) -> Given: ...
 def scheme(specification: Any) -> Any:
     """Make a scheme of a string, a dict, or a scheme itself.
 

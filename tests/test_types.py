@@ -1,0 +1,8 @@
+"""The program that type checkers are given does run. Whether its types are right, `make lint` says."""
+
+import runpy
+from pathlib import Path
+
+
+def test_the_typed_program_runs():
+    runpy.run_path(str(Path(__file__).parent / "typed_surface.py"), run_name="__main__")
