@@ -14,8 +14,8 @@ CFLAGS ?= -O3
 GPU_TESTS := $(wildcard tests/test_*gpu*.py)
 GPU_PYTEST = $(PYTHON) -m pytest -m gpu $(GPU_TESTS) -p no:cacheprovider -W default --tb=short --maxfail=40
 
-.PHONY: demo test test-slow test-torch lint format bench gpu gpu-build gpu-test gpu-bench gpu-check docs lib install
-.PHONY: sanitize sanitize-c sanitize-python sanitize-threads sanitize-valgrind clean FORCE
+.PHONY: demo test test-slow test-torch lint format bench gpu gpu-build gpu-test gpu-bench gpu-check docs lib
+.PHONY: install sanitize sanitize-c sanitize-python sanitize-threads sanitize-valgrind quality clean FORCE
 
 demo: $(VENV)/.built
 	@$(BIN)/pyinit demo
@@ -129,6 +129,11 @@ build/%/.built: $(VENV)/.test
 	@CC="$(CC)" CFLAGS="$(if $(filter address,$*),$(ADDRESS),$(THREAD))" $(BIN)/python -W ignore setup.py -q \
 	    build --debug --build-base build/$* --build-lib build/$*/lib 2>build/$*.log || { cat build/$*.log; exit 1; }
 	@touch $@
+
+# Statistical tests of all samplers, with controls that have to fail: an hour at most on two processors.
+quality: $(VENV)/.test
+	@mkdir -p "$(OUT)"
+	$(BIN)/python benchmarks/quality.py --output "$(OUT)/quality.json"
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -q -W --keep-going -n docs build/docs

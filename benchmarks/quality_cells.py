@@ -1,4 +1,4 @@
-"""The 2^16 cells of quality_gpu.py, with the probability of each: exact, or to 10^-10 of it.
+"""The 2^16 cells of quality.py and quality_gpu.py, with the probability of each: exact, or to 10^-10 of it.
 
 A cell is an interval of samples: the cell of x is the number of edges that are not above x. Samples are mapped to
 unsigned integers in the same order, their *keys*. The leading 13 bits of a key choose one of 8192 *buckets*. A bucket
@@ -15,6 +15,8 @@ from pyinit import distributions
 
 CELLS, BUCKETS, KEY_BITS = 2**16, 2**13, 19
 WORDS = 2**32
+DF = CELLS - 1
+SIGMA = math.sqrt(2 * DF)  # of the statistic
 WINDOW = 256  # words on either side of an edge's first word that may lie on the wrong side of the edge
 
 
@@ -178,6 +180,23 @@ def probabilities_of_words(cells, samples_of):
         passed = np.where(words < 0, True, passed & (words < WORDS))
         below[part] = low[part] - WINDOW + passed.sum(axis=1)
     return np.diff(below, prepend=0, append=WORDS) / WORDS
+
+
+def noncentrality(true, assumed):
+    """What each sample adds to the expected statistic when the assumed probabilities are not the true ones."""
+    return float(((true - assumed) ** 2 / assumed).sum())
+
+
+def statistic(counts, probabilities):
+    """Pearson's chi-squared."""
+    expected = counts.sum() * probabilities
+    return float(((counts - expected) ** 2 / expected).sum())
+
+
+def p_value(chi2, df=DF):
+    """Both tails, by Wilson and Hilferty's cube root, which is normal to three digits of p for so many degrees."""
+    spread = 2 / (9 * df)
+    return math.erfc(abs((chi2 / df) ** (1 / 3) - (1 - spread)) / math.sqrt(2 * spread))
 
 
 TAIL = {"lower": 1.0, "upper": math.inf}

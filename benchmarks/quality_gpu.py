@@ -29,7 +29,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from quality_cells import CELLS, LAWS, Cells, Normal, cells_for, probabilities_of_words
+from quality_cells import (
+    CELLS,
+    DF,
+    LAWS,
+    SIGMA,
+    Cells,
+    Normal,
+    cells_for,
+    noncentrality,
+    p_value,
+    probabilities_of_words,
+    statistic,
+)
 from quality_devices import DEVICES
 
 import pyinit
@@ -41,8 +53,6 @@ from pyinit.terminal import output
 HERE = Path(__file__).parent
 SAMPLES, LEAST = 10**12, 2**22  # LEAST: 25 samples expected in the least likely cell
 ALPHA = 1e-3  # the probability that a run of perfect samplers has one that fails
-DF = CELLS - 1
-SIGMA = math.sqrt(2 * DF)  # of the statistic
 CONTROL = 40  # by how many SIGMA a flaw raises the statistic, about
 # sum (own - ideal)^2 / ideal of Box-Muller. Both samples of a pair are exactly 0 with probability 2^-25, which gives
 # 5.7e-11. The smallest radii are sqrt(2 k) 2^-12 for whole k, few to a cell, which gives 2.2e-11. A test computes both.
@@ -100,23 +110,6 @@ class Result:
     ideal_seen_from: float | None
     seconds: float
     good: bool
-
-
-def noncentrality(true, assumed):
-    """What each sample adds to the expected statistic when the assumed probabilities are not the true ones."""
-    return float(((true - assumed) ** 2 / assumed).sum())
-
-
-def statistic(counts, probabilities):
-    """Pearson's chi-squared."""
-    expected = counts.sum() * probabilities
-    return float(((counts - expected) ** 2 / expected).sum())
-
-
-def p_value(chi2, df=DF):
-    """Both tails, by Wilson and Hilferty's cube root, which is normal to three digits of p for so many degrees."""
-    spread = 2 / (9 * df)
-    return math.erfc(abs((chi2 / df) ** (1 / 3) - (1 - spread)) / math.sqrt(2 * spread))
 
 
 def sampler_case(name, device):

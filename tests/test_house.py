@@ -115,7 +115,7 @@ def test_the_benchmarks_import_peers_in_few_files():
     known = sys.stdlib_module_names | {"pyinit", "numpy"} | {path.stem for path in scripts}
     users = {path.name for path in scripts for name in imports(path) if name.split(".")[0] not in known}
     torch = {"checkpoint_files.py", "torch_models.py", "torch_shards.py"}
-    assert users == {"peers.py", "gpu_peers.py", "jax_peers.py", *torch}
+    assert users == {"peers.py", "gpu_peers.py", "jax_peers.py", "evidence.py", *torch}
 
 
 def test_pyproject_lists_every_package():

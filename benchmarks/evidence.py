@@ -1,7 +1,7 @@
 """Statistics of a sampler: each gives named p-values, tiny where the samples are not what they should be.
 
 All p-values are two-sided: samples that fit too well are no better than samples that do not fit. A statistic
-that looks in many places at once multiplies its smallest p-value by their number (Bonferroni).
+that looks in many places at once gives the probability that the smallest of so many is as small (Sidak).
 """
 
 from collections.abc import Callable
@@ -75,7 +75,7 @@ def of_z(z):
 
 
 def of_many_z(z):
-    return min(1.0, np.size(z) * of_z(np.max(np.abs(z))))
+    return float(-np.expm1(np.size(z) * np.log1p(-min(of_z(np.max(np.abs(z))), 1 - 1e-16))))
 
 
 def of_poisson(count, expected):
@@ -84,19 +84,24 @@ def of_poisson(count, expected):
     return float(min(1, 2 * min(below, above)))
 
 
+def of_chi2(chi2, df):
+    return float(min(1, 2 * min(special.chdtr(df, chi2), special.chdtrc(df, chi2))))
+
+
 def of_cells(counts):
     """Pearson's chi-squared for cells of equal probability."""
     expected = counts.sum() / counts.size
-    chi2 = np.sum((counts - expected) ** 2) / expected
-    below, above = special.chdtr(counts.size - 1, chi2), special.chdtrc(counts.size - 1, chi2)
-    return float(min(1, 2 * min(below, above)))
+    return of_chi2(np.sum((counts - expected) ** 2) / expected, counts.size - 1)
+
+
+def of_gap(gap, count):
+    """Kolmogorov's limit law of the largest gap between the empirical and the true distribution function."""
+    return float(special.kolmogorov(np.sqrt(count) * gap))
 
 
 def of_ks(probabilities):
-    """Kolmogorov's limit law of the largest gap between the empirical and the true distribution function."""
     p, n = np.sort(probabilities), len(probabilities)
-    gap = max(np.max(np.arange(1, n + 1) / n - p), np.max(p - np.arange(n) / n))
-    return float(special.kolmogorov(np.sqrt(n) * gap))
+    return of_gap(max(np.max(np.arange(1, n + 1) / n - p), np.max(p - np.arange(n) / n)), n)
 
 
 def cell_counts(phases, cells):
