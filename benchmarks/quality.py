@@ -234,8 +234,8 @@ def by_dieharder(sizes):
     if dieharder.missing():
         print(f"Without {dieharder.missing()} there is no dieharder part.", file=sys.stderr)
         return
-    for source, generator in dieharder.sources():
-        for number in dieharder.TESTS:
+    for number in dieharder.TESTS:
+        for source, generator in dieharder.sources():
             yield Job(1, partial(one_test, source, generator, number))
 
 
@@ -316,8 +316,8 @@ class Verdict:
 
 
 def verdicts(document):
-    """Judge each family of a run, and all together."""
-    entries = [entry for part in document["parts"].values() for entry in part["entries"]]
+    """Judge each family of a run, and all together; not the generators beside ours."""
+    entries = [entry for part in document["parts"].values() for entry in part["entries"] if entry["generator"]]
     right, flawed = defaultdict(dict), defaultdict(list)
     for i, entry in enumerate(entries):
         for family, p in entry["p"].items():
@@ -366,7 +366,7 @@ def written(document):
         entries = ",\n".join("   " + json.dumps(shortened(entry)) for entry in part["entries"])
         head = json.dumps({key: value for key, value in part.items() if key != "entries"})[1:-1]
         parts.append(f'  "{name}": {{{head}, "entries": [\n{entries}\n  ]}}')
-    head = json.dumps({key: value for key, value in document.items() if key != "parts"}, indent=1)[1:-2]
+    head = json.dumps(shortened({key: value for key, value in document.items() if key != "parts"}), indent=1)[1:-2]
     return f"{{{head},\n" + ' "parts": {\n' + ",\n".join(parts) + "\n }\n}\n"
 
 
@@ -374,6 +374,8 @@ def shortened(x):
     """The same with floats of five digits."""
     if isinstance(x, dict):
         return {key: shortened(value) for key, value in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [shortened(value) for value in x]
     return float(f"{x:.5g}") if isinstance(x, float) else x
 
 
@@ -396,6 +398,8 @@ def main():
     for part in arguments.only:
         made(part, Sizes(arguments.samples), partial(save, part))
     found = verdicts(document)
+    document["verdicts"] = [asdict(v) for v in found]
+    arguments.output.write_text(written(document))
     output().table(COLUMNS, list(rows(found)))
     output().text(f"All figures are in {arguments.output}.")
     unfinished = [part for part in PARTS if not parts.get(part, {}).get("finished")]

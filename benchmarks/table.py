@@ -1,7 +1,8 @@
 """Prints the results of the bench_*.py scripts but bench_load.py, and of kernel_limits.py, as README.md's tables.
 
 Usage: python benchmarks/table.py results/FILE.json
-       python benchmarks/table.py --readme       puts them into README.md, between the comments that name the file
+       python benchmarks/table.py --readme       puts them into README.md, and those of quality.py into
+                                                 docs/quality.md, between the comments that name the file
 """
 
 import json
@@ -13,10 +14,11 @@ from pathlib import Path
 
 import gpu_table
 import model_tables
+import quality_table
 from columns import markdown, number, of_bytes
 
 HERE = Path(__file__).parent
-README = HERE / "README.md"
+README, QUALITY = HERE / "README.md", HERE.parent / "docs" / "quality.md"
 PLACE = re.compile(r"(<!-- table\.py (\S+) -->\n)(.*?)(<!-- end -->)", re.S)
 FRACTIONS = {0.5: "half as many", 2: "twice as many"}
 
@@ -38,6 +40,8 @@ def tables(result):
     )
     if "device" in result:
         parts = gpu_table.tables(result)
+    elif "parts" in result:
+        parts = quality_table.tables(result)
     elif "torch" in result:
         parts = [model_tables.torch_models(result["torch"]), *model_tables.without_memory(result["without_memory"])]
     elif "checkpoint" in result:
@@ -154,7 +158,7 @@ def kinds(result):
 
 
 def filled(text):
-    """A README with its tables made anew from the files that they name."""
+    """A page with its tables made anew from the files that they name."""
     return PLACE.sub(lambda m: m[1] + "\n" + tables(json.loads((HERE / m[2]).read_text())) + "\n" + m[4], text)
 
 
@@ -162,6 +166,7 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     if sys.argv[1] == "--readme":
-        README.write_text(filled(README.read_text()))
+        for page in (README, QUALITY):
+            page.write_text(filled(page.read_text()))
     else:
         print(tables(json.loads(Path(sys.argv[1]).read_text())), end="")

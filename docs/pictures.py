@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+import quality_table
+
 from pyinit import Stream, diagnostics, initialize, plots
 from pyinit.models import Cut, shards
 from pyinit.plots.canvas import COLOURS, figure, line, style
@@ -81,12 +84,47 @@ def filled(shape, held_by_cuts):
     yield from ((shard.offset, local[shard.where]) for shard in held)
 
 
+@style()
+def quality_together(p):
+    """The share of a family's p-values that are below each number: a diagonal, if they are uniform."""
+    drawing = figure(8.0, 4.2)
+    left, right = drawing.subplots(1, 2)
+    families = [name for name in p if len(p[name]) >= 20]
+    for panel, names in ((left, families[: len(families) // 2]), (right, families[len(families) // 2 :])):
+        panel.plot([0, 1], [0, 1], color="#888888", linewidth=1)
+        for i, name in enumerate(names):
+            x = np.sort(p[name])
+            curve = line(i) | {"marker": None, "linewidth": 1.2}
+            panel.step(x, np.arange(1, len(x) + 1) / len(x), where="post", label=name.replace("_", " "), **curve)
+        panel.set(xlabel="p", ylabel="share of the p-values below", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        panel.legend(fontsize=8)
+    return drawing
+
+
+@style()
+def quality_controls(right, flawed):
+    """The smallest p-value of each family, of right samples and of each control, to 10^-40."""
+    drawing = figure(8.0, 4.2)
+    panel = drawing.subplots()
+    names = [name for name in right if name in flawed]
+    for i, name in enumerate(names):
+        numbers = np.maximum(flawed[name], 1e-40)
+        controls = panel.semilogx(numbers, np.full(len(numbers), i), "x", color=COLOURS[1])[0]
+        ours = panel.semilogx(min(right[name]), i, "o", color=COLOURS[0])[0]
+    panel.set(xlabel="smallest p-value (those below 1e-40 at 1e-40)", yticks=range(len(names)))
+    panel.set_yticklabels([name.replace("_", " ") for name in names])
+    panel.invert_yaxis()
+    panel.legend([ours, controls], ["right samples", "a flaw each"], loc="upper center")
+    return drawing
+
+
 def draw(folder):
     """Draw all pictures into a folder, as SVG."""
     folder.mkdir(parents=True, exist_ok=True)
     diagnoses = {name: diagnostics.diagnose(scheme=name, seed=0) for name in ("small", "big", "xavier")}
     activations = {name: diagnosis.activations for name, diagnosis in diagnoses.items()}
     gradients = {name: diagnosis.gradients for name, diagnosis in diagnoses.items()}
+    right, flawed = quality_table.p_values(quality_table.newest())
     for name, picture in (
         ("saturation", saturation()),
         ("box_muller", box_muller()),
@@ -94,6 +132,8 @@ def draw(folder):
         ("histograms", plots.histograms(activations)),
         ("gradient_flow", plots.gradient_flow(gradients)),
         ("cuts", cuts()),
+        ("quality_together", quality_together(right)),
+        ("quality_controls", quality_controls(right, flawed)),
     ):
         plots.save(picture, folder / f"{name}.svg")
 

@@ -11,6 +11,8 @@ import quality_dieharder
 import quality_host
 import quality_statistics
 import quality_streams
+import quality_table
+import table
 from quality_laws import SAMPLERS, law_of
 
 import pyinit
@@ -126,6 +128,7 @@ def test_verdicts():
     assert not judged(part_of(EVEN | {"0": 1e-5}), FLAWED).good
     assert judged(part_of(EVEN | {"0": 1e-4}), FLAWED).good  # one of 40
     assert not judged(part_of(EVEN | {"0": float("nan")}), FLAWED).good
+    assert judged(part_of(EVEN), FLAWED, part_of({"a": 0.0}) | {"generator": ""}).good  # none of ours
     assert not judged(part_of({name: 0.5 + p / 2 for name, p in EVEN.items()}), FLAWED).good  # too good
 
 
@@ -217,3 +220,36 @@ def test_tests_of_one_source_are_joined():
     ]
     joined = quality.joined(entries)
     assert [entry["p"]["dieharder"] for entry in joined] == [{"x": 0.1, "y": 0.3}, {"x": 0.2}]
+
+
+# The page.
+
+
+def test_the_tables(document):
+    """A line for each family, and one for each sampler, with the verdict and the figures that were written."""
+    written = document[1]
+    run, verdicts, laws = quality_table.tables(written, table.markdown)
+    assert run.startswith("Seed 42. The parts took: cells ")
+    lines = verdicts.splitlines()[2:]
+    assert len(lines) == len(written["verdicts"])
+    assert all(line.endswith("| passes |") for line in lines)
+    assert lines[0].startswith("| cells | 26 | " if len(_core.GENERATORS) == 2 else "| cells | ")
+    entries = [entry for entry in written["parts"]["cells"]["entries"] if not entry["control"]]
+    assert len(laws.splitlines()) == 2 + len(entries)
+    assert f"| philox bits, uint32 | 2 · 10^6 | {entries[0]['more']['z']:+.2f} |" in laws
+
+
+def test_what_is_drawn(document):
+    right, flawed = quality_table.p_values(document[1])
+    assert set(right) == set(flawed) == {v["family"] for v in document[1]["verdicts"]} - {"all but dieharder"}
+    counts = {v["family"]: v["count"] for v in document[1]["verdicts"]}
+    assert all(len(p) == counts[family] for family, p in right.items() if family != "tails")
+    assert max(max(p) for p in flawed.values()) < 1e-6
+
+
+@pytest.mark.skipif(not list(quality_table.RESULTS.glob("*.json")), reason="results are in the repository alone")
+def test_the_page_shows_the_newest_results():
+    text = table.QUALITY.read_text()
+    assert table.PLACE.search(text)
+    assert table.filled(text) == text
+    assert json.loads((table.HERE / table.PLACE.search(text)[2]).read_text()) == quality_table.newest()

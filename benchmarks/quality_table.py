@@ -1,0 +1,101 @@
+"""The results of quality.py as Markdown tables, for table.py, and what docs/pictures.py draws of them."""
+
+import json
+import math
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+RETRY = 1e-4  # below it a test of dieharder is made again, and then fails
+
+
+def newest():
+    """The results that the documentation shows: those of the last date."""
+    return json.loads(sorted(RESULTS.glob("20*-quality.json"))[-1].read_text())
+
+
+def tables(result, markdown):
+    """All of them, as a list of texts."""
+    parts = result["parts"]
+    made = [verdicts(result, markdown)]
+    made += [laws(parts["cells"]["entries"], markdown)] if "cells" in parts else []
+    made += [dieharder(parts["dieharder"]["entries"], markdown)] if "dieharder" in parts else []
+    return [run(result), *made]
+
+
+def run(result):
+    """How much was made, and how long it took."""
+    names = [
+        f"{name}{'' if part['finished'] else ' (not to the end)'} {part['seconds'] / 60:,.0f} min"
+        for name, part in result["parts"].items()
+    ]
+    return f"Seed {result['seed']}. The parts took: {', '.join(names)}."
+
+
+def power(samples):
+    """A number of samples: 10^9, 2 * 10^8."""
+    exponent = int(math.log10(samples)) if samples else 0
+    digits = f"{samples / 10**exponent:.2g}"
+    return f"10^{exponent}" if digits == "1" else f"{digits} · 10^{exponent}"
+
+
+def verdicts(result, markdown):
+    """A line for each family of p-values."""
+    rows = [
+        [
+            v["family"].replace("_", " "),
+            f"{v['count']:,}",
+            f"{v['smallest']:.2g}",
+            f"{v['corrected']:.2g}",
+            "" if v["uniform"] is None else f"{v['uniform']:.2g}",
+            f"{v['noticed']} of {v['controls']}" if v["controls"] else "",
+            "passes" if v["good"] else "**fails**",
+        ]
+        for v in result["verdicts"]
+    ]
+    header = ["family", "p-values", "smallest", "corrected", "all together", "flaws noticed", "verdict"]
+    return markdown(header, rows)
+
+
+def laws(entries, markdown):
+    """Chi-squared in 2^16 cells: samples, deviations from the sampler's own law and from the ideal one."""
+    rows = [
+        [
+            f"{entry['generator']} {entry['what']}, {entry['dtype']}",
+            power(entry["samples"]),
+            f"{entry['more']['z']:+.2f}",
+            f"{entry['more']['z_ideal']:+.2f}",
+            f"{entry['more']['z_ideal_expected']:.2f}",
+        ]
+        for entry in entries
+        if not entry["control"]
+    ]
+    header = ["sampler", "samples", "z, its own law", "z, the ideal law", "expected of that"]
+    return markdown(header, rows)
+
+
+def dieharder(entries, markdown):
+    """A line for each source of words."""
+    rows = []
+    for entry in entries:
+        p = entry["p"]["dieharder"]
+        failed = sum(value < RETRY for value in p.values())
+        name = f"{entry['generator']}, {entry['what']}" if entry["generator"] else entry["what"]
+        kind = "a control" if entry["control"] else "beside ours" if not entry["generator"] else "ours"
+        rows.append([name, kind, str(len(p)), f"{min(p.values()):.2g}", str(len(entry["more"])), str(failed)])
+    header = ["words", "", "p-values", "smallest", "made again", "failed"]
+    return markdown(header, rows)
+
+
+def p_values(result):
+    """The p-values of right samples, by family, and of controls the smallest that a family gave each."""
+    right, flawed = {}, {}
+    for part in result["parts"].values():
+        for entry in part["entries"]:
+            for family, p in entry["p"].items() if entry["generator"] else ():
+                if not entry["control"]:
+                    right.setdefault(family, []).extend(
+                        value for name, value in p.items() if not name.endswith("(few expected)")
+                    )
+                elif family in entry["noticed_by"]:
+                    flawed.setdefault(family, []).append(min(p.values()))
+    return right, flawed
