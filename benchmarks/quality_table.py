@@ -19,16 +19,16 @@ def tables(result, markdown):
     made = [verdicts(result, markdown)]
     made += [laws(parts["cells"]["entries"], markdown)] if "cells" in parts else []
     made += [dieharder(parts["dieharder"]["entries"], markdown)] if "dieharder" in parts else []
-    return [run(result), *made]
+    return [run(result, markdown), *made]
 
 
-def run(result):
+def run(result, markdown):
     """How much was made, and how long it took."""
-    names = [
-        f"{name}{'' if part['finished'] else ' (not to the end)'} {part['seconds'] / 60:,.0f} min"
+    rows = [
+        [name, power(part["samples"]), f"{part['seconds'] / 60:,.1f}", "" if part["finished"] else "**no**"]
         for name, part in result["parts"].items()
     ]
-    return f"Seed {result['seed']}. The parts took: {', '.join(names)}."
+    return markdown(["part", "`--samples`", "minutes", "to the end"], rows)
 
 
 def power(samples):
