@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict
 
 import evidence_flaws
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import quality
 import quality_dieharder
 import quality_host
+import quality_parts
 import quality_statistics
 import quality_streams
 import quality_table
@@ -63,7 +65,7 @@ def document(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         arguments = ["--samples", "2e6", "--only", "cells", "values", "streams", "--output", str(file)]
         patch.setattr("sys.argv", ["quality.py", *arguments])
-        patch.setattr(quality.Sizes, "controls", 2**23)
+        patch.setattr(quality_parts.Sizes, "controls", 2**23)
         code = quality.main()
     return code, json.loads(file.read_text())
 
@@ -105,8 +107,8 @@ def test_every_method_makes_samples_of_some_sampler():
 
 
 def part_of(p, control="", noticed_by=("cells",)):
-    entry = quality.Entry("cells", "philox", "normal", "float32", 1, {"cells": p}, control, noticed_by)
-    return quality.asdict(entry)
+    entry = quality_parts.Entry("cells", "philox", "normal", "float32", 1, {"cells": p}, control, noticed_by)
+    return asdict(entry)
 
 
 def judged(*entries):
@@ -158,11 +160,11 @@ def test_each_flipped_bit_is_looked_at():
 # The statistics of evidence.py.
 
 
-@pytest.mark.parametrize("name", quality.EVIDENCE)
+@pytest.mark.parametrize("name", quality_parts.EVIDENCE)
 def test_the_samples_part_has_flaws_for_each_statistic(name):
     statistic = next(s for s in evidence_flaws.STATISTICS if s.measure.__name__ == name)
-    jobs = [job for job in quality.samples(quality.Sizes(2**20)) if job.make.args[0] is statistic]
-    assert len(jobs) == len(statistic.distributions) * (2 * len(quality.GENERATORS) + len(statistic.flaws))
+    jobs = [job for job in quality_parts.samples(quality_parts.Sizes(2**20)) if job.make.args[0] is statistic]
+    assert len(jobs) == len(statistic.distributions) * (2 * len(quality_parts.GENERATORS) + len(statistic.flaws))
     told = []
     flaw = next(job for job in jobs if len(job.make.args) == 4 and job.make.args[2] <= 2**25)
     (entry,) = flaw.make(tell=told.append)
