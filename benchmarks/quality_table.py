@@ -4,6 +4,8 @@ import json
 import math
 from pathlib import Path
 
+from columns import markdown
+
 RESULTS = Path(__file__).parent / "results"
 RETRY = 1e-4  # below it a test of dieharder is made again, and then fails
 
@@ -13,16 +15,16 @@ def newest():
     return json.loads(sorted(RESULTS.glob("20*-quality.json"))[-1].read_text())
 
 
-def tables(result, markdown):
+def tables(result):
     """All of them, as a list of texts."""
     parts = result["parts"]
-    made = [verdicts(result, markdown)]
-    made += [laws(parts["cells"]["entries"], markdown)] if "cells" in parts else []
-    made += [dieharder(parts["dieharder"]["entries"], markdown)] if "dieharder" in parts else []
-    return [run(result, markdown), *made]
+    made = [verdicts(result)]
+    made += [laws(parts["cells"]["entries"])] if "cells" in parts else []
+    made += [dieharder(parts["dieharder"]["entries"])] if "dieharder" in parts else []
+    return [run(result), *made]
 
 
-def run(result, markdown):
+def run(result):
     """How much was made, and how long it took."""
     rows = [
         [
@@ -43,7 +45,7 @@ def power(samples):
     return f"10^{exponent}" if digits == "1" else f"{digits} · 10^{exponent}"
 
 
-def verdicts(result, markdown):
+def verdicts(result):
     """A line for each family of p-values."""
     rows = [
         [
@@ -61,7 +63,7 @@ def verdicts(result, markdown):
     return markdown(header, rows)
 
 
-def laws(entries, markdown):
+def laws(entries):
     """Chi-squared in 2^16 cells: samples, deviations from the sampler's own law and from the ideal one."""
     rows = [
         [
@@ -78,7 +80,7 @@ def laws(entries, markdown):
     return markdown(header, rows)
 
 
-def dieharder(entries, markdown):
+def dieharder(entries):
     """A line for each source of words."""
     rows = []
     for entry in entries:
