@@ -1,4 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
+# cython: subinterpreters_compatible=no
 """The boundary to the C core: convert what is given, read the array once, check, release the GIL, call C.
 
 Nothing that can run a caller's code comes between the reading of an array and the write: parameters, shapes and numbers

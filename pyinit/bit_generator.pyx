@@ -1,4 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
+# cython: subinterpreters_compatible=no
 """Streams as bit generators of NumPy's, so that each of its distributions can be drawn from a stream."""
 
 from threading import RLock
