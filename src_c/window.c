@@ -217,7 +217,7 @@ static void fill_tile(const pyi_task *task, uint64_t sample, size_t rows, size_t
         count = rows * each;
     }
     memset(blocks + count, 0, PYI_LARGEST_STEP * sizeof *blocks); /* read, and not used */
-    task->kernel(job, &(pyi_part){.blocks = blocks, .listed = count, .scratch = scratch}, NULL);
+    task->kernel(job, &(pyi_part){.blocks = blocks, .listed = count, .scratch = scratch}, scratch);
     if (size == 1)
         copy_tile(p, from, rows, columns, out, 1);
     else if (size == 2)
