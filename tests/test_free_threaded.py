@@ -4,7 +4,6 @@ once. And the interpreters of one process: the core is of the first one alone.""
 import random
 import subprocess
 import sys
-import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -43,11 +42,11 @@ def test_the_extensions_leave_the_gil_as_it_was():
 
 
 def test_fills_of_one_stream_share_no_word(generator):
-    stream, sizes = Stream(3, generator), (1, 7, 64, 5000)
-    total = THREADS * ROUNDS // len(sizes) * sum(sizes)
+    stream, sizes, n = Stream(3, generator), (1, 7, 64, 1, 3, 5000, 2, 1), 5 * ROUNDS
+    total = THREADS * n // len(sizes) * sum(sizes)
 
     def work(number):
-        return [stream.bits(sizes[(number + i) % len(sizes)]) for i in range(ROUNDS // len(sizes) * len(sizes))]
+        return [stream.bits(sizes[(number + i) % len(sizes)]) for i in range(n)]
 
     found = np.concatenate([part for parts in at_once(work) for part in parts])
     assert stream.position == total
@@ -152,7 +151,7 @@ def test_distributions_and_dtypes_are_made_and_used_at_once():
     at_once(work)
 
 
-# In an interpreter of its own, by the module that this Python has for it; prints the error.
+# Loads both extensions in an interpreter of its own, by the module that this Python has for it; prints the errors.
 INSIDE = """
 import sys
 try:
@@ -163,7 +162,7 @@ import pyinit
 before = pyinit.BitGenerator(1).random_raw()
 code = '''
 import importlib.machinery, importlib.util
-for name, path in {paths!r}:
+for name, path in PATHS:
     loader = importlib.machinery.ExtensionFileLoader(name, path)
     try:
         importlib.util.module_from_spec(importlib.util.spec_from_file_location(name, path, loader=loader))
@@ -171,7 +170,9 @@ for name, path in {paths!r}:
     except ImportError as error:
         print("ImportError:", error)
 '''
-for arguments in ARGUMENTS:
+names = "pyinit._core", "pyinit.bit_generator"
+code = code.replace("PATHS", repr([(name, sys.modules[name].__file__) for name in names]))
+for arguments in [(), ("legacy",)] if sys.version_info >= (3, 13) else [()]:
     failed = interpreters.run_string(interpreters.create(*arguments), code)
     assert failed is None, failed
 assert pyinit.BitGenerator(1).random_raw() == before
@@ -180,14 +181,8 @@ assert pyinit.BitGenerator(1).random_raw() == before
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="of CPython")
 def test_another_interpreter_of_the_process_is_refused_the_core():
-    paths = [
-        ("pyinit._core", pyinit._core.__file__),
-        ("pyinit.bit_generator", sys.modules["pyinit.bit_generator"].__file__),
-    ]
-    kinds = [(), ("legacy",)] if sys.version_info >= (3, 13) else [()]
-    code = textwrap.dedent(INSIDE).replace("{paths!r}", repr(paths)).replace("ARGUMENTS", repr(kinds))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", INSIDE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == 2 * len(kinds), done.stdout
+    assert len(lines) == (4 if sys.version_info >= (3, 13) else 2), done.stdout
     assert all(line.startswith("ImportError:") and "interpreter" in line for line in lines), done.stdout
