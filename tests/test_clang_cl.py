@@ -1,0 +1,47 @@
+"""The core as clang-cl compiles it for Windows, with its fast tiers. What it calls there is declared in clang_cl/, so
+this needs no Windows; whether the code runs, only Windows can tell."""
+
+import os
+import re
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from conftest import ROOT
+
+TIERS = {
+    "x86_64": {b"pyi_kernels_avx512_bf16", b"pyi_kernels_avx512", b"pyi_kernels_avx2", b"pyi_kernels_scalar"},
+    "aarch64": {b"pyi_kernels_neon", b"pyi_kernels_scalar"},
+}
+
+
+def flags():
+    """Those of setup.py, which builds extensions where it is imported."""
+    return re.findall(r'"(.+?)"', re.search(r"^CLANG_CL_FLAGS = \[(.+)\]$", (ROOT / "setup.py").read_text(), re.M)[1])
+
+
+def compiled(processor, source, *more):
+    if not shutil.which("clang"):
+        pytest.skip("no clang")
+    command = ["clang", "--driver-mode=cl", f"--target={processor}-pc-windows-msvc19.38", "/nologo", "/W4", "/WX"]
+    command += [*flags(), f"/imsvc{ROOT / 'tests' / 'clang_cl'}", *more, "/c", "--", source]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("processor", TIERS)
+def test_the_core_is_clean(processor):
+    sources = sorted((ROOT / "src_c").glob("*.c"))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda source: compiled(processor, source, "/clang:-fsyntax-only"), sources))
+
+
+@pytest.mark.parametrize("processor", TIERS)
+def test_there_are_fast_tiers_to_choose_from(processor, tmp_path):
+    path = tmp_path / "dispatch.obj"
+    compiled(processor, ROOT / "src_c" / "dispatch.c", f"/Fo{path}")
+    names = set(re.findall(rb"pyi_kernels_\w+|__cpu_\w+", path.read_bytes()))
+    assert (
+        names == TIERS[processor]
+    )  # and nothing of clang's own library, __cpu_model say, which clang-cl does not link
