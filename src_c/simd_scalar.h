@@ -62,6 +62,10 @@ PYI_INLINE f32v f32_from_i32(u32v x) { return (f32v)(i32v)x; }
 PYI_INLINE f64v f64_from_u64(u64v x) { return (f64v)x; }
 PYI_INLINE f64v f64_from_i64(u64v x) { return (f64v)(i64v)x; }
 
+/* Of the C library, unless the compiler has an instruction. MinGW's rounds twice. */
+#if defined(__MINGW32__) && !(defined(__FMA__) && defined(__OPTIMIZE__)) && !defined(__aarch64__)
+#error "MinGW's fma is not exact, so bits would differ: compile with -O2 -mfma, or for Windows with clang-cl"
+#endif
 PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c) { return fmaf(a, b, c); }
 PYI_INLINE f64v fma_f64(f64v a, f64v b, f64v c) { return fma(a, b, c); }
 #if defined(__CUDA_ARCH__)
