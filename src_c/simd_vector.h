@@ -96,12 +96,19 @@ PYI_INLINE u64v mul_low32(u64v a, u64v b) { return (a & splat_u64(0xffffffffu)) 
 #if defined(__SSE2__) && !defined(__FMA__)
 /*
  * Without an instruction, by doubles: a product of floats is exact as a double, and its sum with a third is rounded
- * twice, to 53 bits and to 24. That is one rounding too many only where the first one ends on a tie of the second:
- * halfway between two floats, or anywhere that floats are subnormal. Such sums are seldom, and are made again.
+ * twice, to 53 bits and to 24. The second rounding is one too many only where the first one, itself inexact, ends on a
+ * tie of the second. Halfway between two floats the last 29 bits tell. Where the result is a subnormal float any sum
+ * may be a tie; but there the first rounding is exact unless the addend is subnormal: for others, the two cancel. Such
+ * sums are seldom, and are made again.
  */
 typedef struct {
     f64v low, high;
 } doubles;
+PYI_INLINE doubles splat_doubles(double x)
+{
+    const doubles r = {splat_f64(x), splat_f64(x)};
+    return r;
+}
 PYI_INLINE doubles widen(f32v x)
 {
     const doubles r = {_mm_cvtps_pd(x), _mm_cvtps_pd(_mm_movehl_ps(x, x))};
@@ -113,16 +120,8 @@ PYI_INLINE doubles multiply_add(doubles a, doubles b, doubles c)
     const doubles r = {a.low * b.low + c.low, a.high * b.high + c.high};
     return r;
 }
-/* All ones in every half of a double whose second rounding is right: the low half has no tie, the high one an exponent
- * that normal floats have. */
-PYI_INLINE u32v is_sure(f64v x)
-{
-    const u32v read = {0x1fffffffu, 0x7fffffffu, 0x1fffffffu, 0x7fffffffu}, tie = {0x10000000u, 0, 0x10000000u, 0};
-    const i32v above = {0, 0x380fffff, 0, 0x380fffff};
-    return (u32v)((i32v)(((u32v)x & read) ^ tie) > above);
-}
-PYI_INLINE u32v are_sure(doubles x) { return is_sure(x.low) & is_sure(x.high); }
-PYI_INLINE int all_sure(u32v sure) { return __builtin_expect(_mm_movemask_epi8((__m128i)sure) == 0xffff, 1); }
+/* Whether any lane is not 0. */
+PYI_INLINE int any_u32(u32v x) { return __builtin_expect(_mm_movemask_epi8((__m128i)x), 0); }
 
 /* A sum rounded to odd: towards 0, and then up to an odd last bit unless it is exact. A second rounding is then right
  * (S. Boldo, G. Melquiond, "When double rounding is odd", IMACS 2005). The error is that of Knuth's two-sum. */
@@ -141,15 +140,37 @@ static __attribute__((noinline, cold, unused)) f32v fma_to_odd(f32v a, f32v b, f
 }
 PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c)
 {
-    const doubles r = multiply_add(widen(a), widen(b), widen(c));
-    return all_sure(are_sure(r)) ? narrow(r) : fma_to_odd(a, b, c);
+    const doubles sum = multiply_add(widen(a), widen(b), widen(c));
+    const u32v ends = PYI_SHUFFLE32((u32v)sum.low, (u32v)sum.high, 0, 2, 4, 6);
+    const u32v ties = (u32v)((ends << 3) == splat_u32(0x80000000u));
+    const u32v magnitude = (u32v)c & splat_u32(0x7fffffffu);
+    const u32v subnormal = (u32v)(magnitude != splat_u32(0)) & (u32v)((i32v)magnitude < (i32v)splat_u32(0x00800000u));
+    return any_u32(ties | subnormal) ? fma_to_odd(a, b, c) : narrow(sum);
 }
 
-/* Polynomials stay doubles from one rounding to the next, and ask at the end whether all of them were right. */
-PYI_INLINE doubles round_f32(doubles x)
+/*
+ * A polynomial's steps stay doubles, rounded to 24 bits as integers: up from halfway, since ties are noted in `ties`,
+ * in the low half of each double, and then the whole is made again. Valid range: coefficients of 0, or of 2^-60 and
+ * above; beside these it makes no difference how a step is rounded that is a subnormal float. The last one is rounded
+ * as a float.
+ */
+PYI_INLINE f64v round_to_24_bits(f64v x, u32v *ties)
 {
-    const doubles r = {_mm_cvtps_pd(_mm_cvtpd_ps(x.low)), _mm_cvtps_pd(_mm_cvtpd_ps(x.high))};
-    return r;
+    const u64v up = (u64v)x + splat_u64(0x10000000u), r = up & splat_u64(0xffffffffe0000000u);
+    *ties =
+        (u32v)_mm_or_ps((f32v)*ties, (f32v)((u32v)up == (u32v)r)); /* by name: of `|`, GCC would keep all for later */
+    return (f64v)r;
+}
+PYI_INLINE doubles polynomial_step(doubles y, doubles x, doubles coefficient, u32v *ties)
+{
+    const doubles r = {round_to_24_bits(y.low, ties), round_to_24_bits(y.high, ties)};
+    return multiply_add(r, x, coefficient);
+}
+PYI_INLINE int polynomial_is_sure(doubles y, u32v ties)
+{
+    round_to_24_bits(y.low, &ties);
+    round_to_24_bits(y.high, &ties);
+    return !any_u32(ties & (u32v){0xffffffffu, 0, 0xffffffffu, 0});
 }
 static __attribute__((noinline, cold, unused)) f32v horner_to_odd(f32v x, const float *p, int degree)
 {
@@ -162,14 +183,11 @@ static __attribute__((noinline, cold, unused)) f32v horner_to_odd(f32v x, const 
 PYI_INLINE f32v horner_f32(f32v x, const float *p, int degree)
 {
     const doubles by = widen(x);
-    doubles y = widen(splat_f32(p[degree]));
-    u32v sure = splat_u32(0xffffffffu);
-    for (int i = degree - 1; i >= 0; i--) {
-        y = multiply_add(y, by, widen(splat_f32(p[i])));
-        sure &= are_sure(y);
-        y = round_f32(y);
-    }
-    return all_sure(sure) ? narrow(y) : horner_to_odd(x, p, degree);
+    doubles y = multiply_add(splat_doubles(p[degree]), by, splat_doubles(p[degree - 1]));
+    u32v ties = splat_u32(0);
+    for (int i = degree - 2; i >= 0; i--)
+        y = polynomial_step(y, by, splat_doubles(p[i]), &ties);
+    return polynomial_is_sure(y, ties) ? narrow(y) : horner_to_odd(x, p, degree);
 }
 #define PYI_OWN_TABLE_POLYNOMIAL
 #else
@@ -195,7 +213,7 @@ PYI_INLINE f32v look_up(table_index i, const float table[16])
 }
 
 PYI_INLINE u64v high32(u64v x) { return x >> 32; }
-PYI_INLINE u64v xor3(u64v a, u64v b, u64v c) { return a ^ b ^ c; }
+PYI_INLINE u64v xor3(u64v a, u64v b, u64v c) { return a ^ (b ^ c); }
 
 PYI_INLINE u64v block_numbers(uint64_t first) { return (u64v){first, first + 1}; }
 PYI_INLINE u64v load_block_numbers(const uint64_t *blocks) { return (u64v){blocks[0], blocks[1]}; }
@@ -306,14 +324,12 @@ table_polynomial_to_odd(f32v x, table_index i, const float table[PYI_QUANTILE_TE
 PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[PYI_QUANTILE_TERMS][PYI_QUANTILE_OCTAVES])
 {
     const doubles by = widen(x);
-    doubles y = widen(look_up(i, table[PYI_QUANTILE_TERMS - 1]));
-    u32v sure = splat_u32(0xffffffffu);
-    for (int k = PYI_QUANTILE_TERMS - 2; k >= 0; k--) {
-        y = multiply_add(y, by, widen(look_up(i, table[k])));
-        sure &= are_sure(y);
-        y = round_f32(y);
-    }
-    return all_sure(sure) ? narrow(y) : table_polynomial_to_odd(x, i, table);
+    doubles y = multiply_add(widen(look_up(i, table[PYI_QUANTILE_TERMS - 1])), by,
+                             widen(look_up(i, table[PYI_QUANTILE_TERMS - 2])));
+    u32v ties = splat_u32(0);
+    for (int k = PYI_QUANTILE_TERMS - 3; k >= 0; k--)
+        y = polynomial_step(y, by, widen(look_up(i, table[k])), &ties);
+    return polynomial_is_sure(y, ties) ? narrow(y) : table_polynomial_to_odd(x, i, table);
 }
 #endif
 

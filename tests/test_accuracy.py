@@ -24,6 +24,14 @@ def test_elementary_functions_keep_their_stated_errors(tmp_path):
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.skipif(not shutil.which(COMPILER), reason=f"no C compiler {COMPILER}")
+def test_the_vector_tier_rounds_a_product_and_a_sum_once(tmp_path):
+    program = tmp_path / "vector_fma"
+    subprocess.run([COMPILER, *FLAGS, ROOT / "tests" / "vector_fma.c", "-o", program, "-lm"], check=True)
+    result = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+
+
 @pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="long double is no wider than double here")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_normals_are_those_of_the_formula(generator, dtype):

@@ -23,12 +23,33 @@ PROCESSORS = {
     "aarch64": (
         {"gcc": ["aarch64-linux-gnu-gcc", "-static"], "clang": ["clang", "--target=aarch64-linux-gnu", "-static"]},
         ["qemu-aarch64-static"],
-        ["neon", "scalar"],
+        ["neon", "vector", "scalar"],
     ),
     "s390x": (  # big-endian
         {"gcc": ["s390x-linux-gnu-gcc", "-static"], "clang": ["clang", "--target=s390x-linux-gnu", "-static"]},
         ["qemu-s390x-static"],
         ["scalar"],
+    ),
+    "z14": (  # s390x with vectors of floats
+        {
+            "gcc": ["s390x-linux-gnu-gcc", "-static", "-march=z14"],
+            "clang": ["clang", "--target=s390x-linux-gnu", "-static", "-march=z14"],
+        },
+        ["qemu-s390x-static"],
+        ["vector", "scalar"],
+    ),
+    "riscv64": (
+        {"gcc": ["riscv64-linux-gnu-gcc", "-static"], "clang": ["clang", "--target=riscv64-linux-gnu", "-static"]},
+        ["qemu-riscv64-static"],
+        ["scalar"],
+    ),
+    "i686": (  # sizes and pointers of 32 bits; most x86-64 run it themselves, but their system may not
+        {
+            "gcc": ["i686-linux-gnu-gcc", "-static", "-msse2", "-mfpmath=sse"],
+            "clang": ["clang", "--target=i686-linux-gnu", "-static", "-msse2", "-mfpmath=sse"],
+        },
+        ["qemu-i386-static"],
+        ["vector", "scalar"],
     ),
 }
 
@@ -109,14 +130,20 @@ def configurations():
     for processor in PROCESSORS:
         for compiler in ("gcc", "clang"):
             for flag in POSITION:
-                quick = flag in NATIVE[compiler] if processor == "native" else compiler + flag in EMULATED
+                quick = compiler + flag in QUICK[processor]
                 marks = [pytest.mark.c_program] if (processor, flag) == ("native", "-O0") else []
                 if processor == "native" or flag.startswith("-O"):
                     yield pytest.param(processor, compiler, flag, marks=marks if quick else pytest.mark.slow)
 
 
-NATIVE = {"gcc": ("-O0", "-O3", "-flto"), "clang": ("-O0", "-O2", "-O3")}
-EMULATED = ("gcc-O3", "clang-O0", "clang-O2")
+QUICK = {
+    "native": ("gcc-O0", "gcc-O3", "gcc-flto", "clang-O0", "clang-O2", "clang-O3"),
+    "aarch64": ("gcc-O3", "clang-O0", "clang-O2"),
+    "s390x": ("gcc-O3", "clang-O0", "clang-O2"),
+    "z14": ("clang-O2",),
+    "riscv64": ("gcc-O3",),
+    "i686": ("gcc-O2",),
+}
 # One each, so that all have their turn; the Python tests try them all on the processor at hand.
 POSITION = dict(zip(("-O0", "-O1", "-O2", "-O3", "-Os", "-flto", "-march=native"), golden.POSITIONS * 2))
 
