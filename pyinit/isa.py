@@ -12,7 +12,7 @@ def available() -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Some of "avx512", "avx2", "neon", and always "scalar".
+        Some of "avx512", "avx2", "neon" and "vector", and always "scalar".
 
     Examples
     --------

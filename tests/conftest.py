@@ -51,7 +51,7 @@ def tier(request):
 
 @pytest.fixture(params=GENERATORS[:2])
 def generator(request):
-    """Philox and ARS. With more rounds the latter is compared by the tests that list GENERATORS, of bits and quality."""
+    """Philox, and ARS of five rounds. Tests of bits and of quality list GENERATORS, and so take that of seven too."""
     return request.param
 
 
