@@ -24,8 +24,9 @@ class Stream(Fills):
     seed : int, optional
         In [0, 2**64). None: the operating system picks one; `Stream.seed` tells it.
     generator : {"philox", "ars5", "ars7"}
-        Philox4x32-10, the default, or ARS4x32, which is faster on processors with AES instructions. "ars5" has five rounds, the
-        fewest that pass all tests of its authors, and so no safety margin; "ars7" has the seven that they recommend.
+        Philox4x32-10, the default, or ARS4x32, which is faster on processors with AES instructions. "ars5" has five
+        rounds, the fewest that pass all tests of its authors, and so no safety margin; "ars7" has the seven that they
+        recommend.
     id : int, keyword only
         In [0, 2**64). 0 is the root stream; `child` makes the others.
     position : int, keyword only
