@@ -32,7 +32,7 @@ cdef class Lent:
 
 
 cdef int check_owner(cnp.ndarray out) except -1:
-    """Raise ValueError if an array is a view of memory that its owner has given up: by `resize(refcheck=False)`, say."""
+    """Raise ValueError if an array is a view of memory that its owner has given up, by `resize` say."""
     cdef PyObject *base = PyArray_BASE(out)
     cdef cnp.ndarray owner = out
     cdef size_t low, high, begin
@@ -81,8 +81,12 @@ def array_at(size_t address, shape, strides, cnp.dtype dtype not None, bint writ
     cdef object array
     if n > PYI_MAX_DIMS or len(strides) != n:
         raise ValueError(f"out must have at most {PYI_MAX_DIMS} dimensions, each with a stride; got {shape}, {strides}")
-    for i in range(n):
-        lengths[i], steps[i] = shape[i], strides[i] * <cnp.npy_intp>unit
+    try:
+        for i in range(n):
+            lengths[i], steps[i] = shape[i], strides[i] * <object>unit
+    except OverflowError:
+        raise ValueError(
+            f"out must have lengths and strides below 2**63; got shape {shape} with strides {strides}") from None
     Py_INCREF(dtype)  # which the next line gives away
     array = PyArray_NewFromDescr(
         <PyTypeObject *>cnp.ndarray, dtype, n, lengths, steps, <void *>address,
@@ -92,8 +96,8 @@ def array_at(size_t address, shape, strides, cnp.dtype dtype not None, bint writ
         span(array, &low, &high)
         if not (<Lent>owner).begin <= low <= high <= (<Lent>owner).end:
             raise ValueError(
-                f"out must have memory for all of its elements; got shape {shape} with {(<Lent>owner).end - (<Lent>owner).begin}"
-                " bytes of it, as FSDP leaves some")
+                f"out must have memory for all of its elements; got shape {tuple(shape)} with "
+                f"{(<Lent>owner).end - (<Lent>owner).begin} bytes of it, as FSDP leaves some")
     if owner is not None:
         cnp.set_array_base(array, owner)
     return array

@@ -197,12 +197,13 @@ cdef class Batch:
             if item.count and (
                     cnp.PyArray_DATA(array) != item.out or not cnp.PyArray_ISWRITEABLE(array)
                     or <size_t>cnp.PyArray_NBYTES(array) != item.count * pyi_dtypes[<int>item.dtype].bytes):
-                raise ValueError(f"{self.names[i]!r} must not be resized, given other memory or made read-only meanwhile")
+                raise ValueError(
+                    f"{self.names[i]!r} must not be resized, given other memory or made read-only meanwhile")
             check_owner(array)
         return 0
 
     def check(self):
-        """Raise ValueError if two arrays have one stream, or share memory, or one has been changed since it was added."""
+        """Raise ValueError if two arrays have one stream, or share memory, or one has changed since it was added."""
         cdef size_t[2] pair
         cdef pyi_place *places
         cdef int found
