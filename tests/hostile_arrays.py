@@ -5,12 +5,12 @@ Right behind an array of NumPy's lies a page that nothing may touch, and before 
 
 import ctypes
 import gc
-import mmap
 import threading
 from contextlib import suppress
 from functools import partial
 
 import numpy as np
+from guarded import CANARY, Guarded
 
 import pyinit
 from pyinit import Stream
@@ -19,8 +19,6 @@ torch = None
 with suppress(ImportError):
     import torch
 
-PAGE = mmap.PAGESIZE
-CANARY = 0xA5
 SMALL, LARGE = 24, 12_000  # elements: with the GIL, and without; multiples of 4
 HUGE = 1 << 15  # elements whose memory goes back to the system when it is freed: see `keep_no_memory`
 
@@ -34,25 +32,6 @@ def keep_no_memory():
 
 class ToldError(Exception):
     """What a caller's code raises."""
-
-
-class Guarded:
-    """Memory that ends where a page begins that nothing may touch."""
-
-    def __init__(self, size):
-        self.size = -(-size // PAGE) * PAGE
-        self.pages = mmap.mmap(-1, self.size + PAGE)
-        address = ctypes.addressof(ctypes.c_char.from_buffer(self.pages))
-        if ctypes.CDLL(None, use_errno=True).mprotect(ctypes.c_void_p(address + self.size), PAGE, 0):
-            raise OSError(ctypes.get_errno(), "mprotect")
-        self.bytes = np.frombuffer(self.pages, np.uint8, self.size)
-
-    def array(self, shape, dtype):
-        """Give an array that ends at the page; all bytes are CANARY."""
-        self.bytes[:] = CANARY
-        dtype = np.dtype(dtype)
-        begin = self.size - int(np.prod(shape)) * dtype.itemsize
-        return np.ndarray(shape, dtype, self.bytes, begin)
 
 
 ROOM = {SMALL: Guarded(2 * SMALL * 8), LARGE: Guarded(2 * LARGE * 8)}
@@ -236,7 +215,8 @@ def release(target):
 
 
 def resize_storage(size, target):
-    target.out.untyped_storage().resize_(size)
+    with torch._C.DisableTorchFunctionSubclass():  # a subclass of ours lies
+        torch.Tensor.untyped_storage(target.out).resize_(size)
 
 
 def swap_storage(target):
@@ -249,7 +229,7 @@ def set_storage(target):
 
 def shrink_tensor(target):
     target.out.resize_(0)
-    target.out.untyped_storage().resize_(0)
+    resize_storage(0, target)
 
 
 def complain(target):

@@ -1,5 +1,6 @@
-"""The examples in the README and in the docstrings, run as they stand."""
+"""The examples in the README and in the docstrings, run as they stand; the tests that docs/reliability.md names."""
 
+import ast
 import doctest
 import importlib
 import pkgutil
@@ -87,6 +88,28 @@ def test_what_is_to_be_installed_is_pyinit_weights():
     told = [(path.name, text) for path in pages for text in re.findall(r"pip install [^\n]*", path.read_text())]
     assert any("'pyinit-weights[torch]'" in text for _, text in told)
     assert not [(name, text) for name, text in told if re.search(r"install '?pyinit(?!-weights)\b", text)]
+
+
+FAULTS = (ROOT / "docs" / "reliability.md").read_text()
+ROWS = [line for line in FAULTS.splitlines() if line.startswith("| ") and not line.startswith("| what ")]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=range(len(ROWS)))
+def test_each_fault_has_tests(row):
+    what, happens, tests, *_ = (cell.strip() for cell in row.strip("|").split(" | "))
+    assert what
+    assert happens
+    named = tests.rstrip(" |").split()
+    assert named
+    for test in named:
+        file, function = re.fullmatch(r"`(tests/test_\w+\.py)::(test_\w+)`", test).groups()
+        tree = ast.parse((README.parent / file).read_text())
+        assert function in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, test
+
+
+def test_all_faults_are_checked():
+    assert len(ROWS) >= 25
+    assert sum(row.count("::test_") for row in ROWS) == FAULTS.count("::test_")
 
 
 def test_readme_has_blocks():

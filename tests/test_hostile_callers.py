@@ -60,16 +60,19 @@ def test_a_fill_beyond_its_array_would_be_found():
     assert result.stdout.split() == ["inside"]
 
 
+def library_of(name):
+    """Where the compiler finds a library; the name alone if it does not."""
+    if not shutil.which(COMPILER):
+        return name
+    command = [COMPILER, f"-print-file-name={name}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 @pytest.fixture(scope="module")
 def sanitized(tmp_path_factory):
     """A copy of the package whose extensions are built with AddressSanitizer, and what has to be loaded before."""
-    found = (
-        shutil.which(COMPILER)
-        and subprocess.run(
-            [COMPILER, "-print-file-name=libasan.so"], capture_output=True, text=True, check=False
-        ).stdout.strip()
-    )
-    if not found or not os.path.isabs(found):
+    libraries = [library_of("libasan.so"), library_of("libstdc++.so.6")]  # which throws what PyTorch raises
+    if not all(map(os.path.isabs, libraries)):
         pytest.skip(f"{COMPILER} has no AddressSanitizer that can be loaded here")
     folder = tmp_path_factory.mktemp("sanitized")
     ignored = shutil.ignore_patterns(f"*{sysconfig.get_config_var('SHLIB_SUFFIX')}", "*.c", "__pycache__")
@@ -80,7 +83,7 @@ def sanitized(tmp_path_factory):
     command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
     built = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
-    return folder, found
+    return folder, " ".join(libraries)
 
 
 @pytest.mark.slow
@@ -89,6 +92,27 @@ def test_no_case_touches_memory_that_is_not_its_own(sanitized):
     options = "detect_leaks=0:allocator_may_return_null=1:handle_segv=1:detect_odr_violation=0"
     count, _ = run(0, 1, PYTHONPATH=str(folder), LD_PRELOAD=library, ASAN_OPTIONS=options, PYTHONMALLOC="malloc")
     assert count == len(list(hostile_callers.cases()))
+
+
+@pytest.mark.parametrize("kind", ["tensor", "parameter", "half_tensor", "tensor_subclass"])
+@pytest.mark.parametrize("size", [0, 16])
+def test_a_storage_that_is_too_small_is_refused(kind, size):
+    pytest.importorskip("torch")
+    target = hostile_callers.Target(f"{kind}/small")
+    hostile_callers.KINDS[target.kind][f"storage to {'little' if size else 'nothing'}"](target)
+    with pytest.raises((TypeError, ValueError), match="out must have memory for all of its elements"):
+        Stream(1).fill_normal(target.out)
+    with pytest.raises((TypeError, ValueError), match="out must have memory for all of its elements"):
+        pyinit.initialize({"a": target.out}, 1, {"*": "normal(std=1)"})
+
+
+def test_a_parameter_of_several_numbers_is_named():
+    torch = pytest.importorskip("torch")
+    for value in (torch.tensor([1.0, 2.0]), torch.empty((), device="meta")):
+        with pytest.raises(TypeError, match="mean must be a real number; got Tensor"):
+            Stream(1).normal(3, mean=value)
+        with pytest.raises(TypeError, match="mean must be a real number; got Tensor"):
+            pyinit.initializers.normal(mean=value)
 
 
 def test_bad_numbers_have_a_text():

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -184,3 +185,13 @@ def test_a_pickled_network_is_not_a_file_of_ours(tmp_path):
     (tmp_path / "pickle").write_bytes(pickle.dumps(network()))
     with pytest.raises(ValueError, match="is not a safetensors file"):
         load(tmp_path / "pickle")
+
+
+def test_a_file_that_claims_a_large_network_takes_no_memory(tmp_path):
+    path = written(tmp_path / "net.safetensors", lambda a, t: a.update(inputs=2**31))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"layers.0.weights must be float32 of shape \(5, 2147483648\)"):
+        load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 << 20  # for NumPy tells tracemalloc what it allocates
