@@ -8,6 +8,8 @@ OUT ?= benchmarks/results
 LIB ?= build
 TORCH ?= 2.6.0
 CFLAGS ?= -O3
+TARGET ?= core
+SECONDS ?= 3600
 , := ,
 
 # Alone, since others import what such a machine may not have.
@@ -15,7 +17,8 @@ GPU_TESTS := $(wildcard tests/test_*gpu*.py)
 GPU_PYTEST = $(PYTHON) -m pytest -m gpu $(GPU_TESTS) -p no:cacheprovider -W default --tb=short --maxfail=40
 
 .PHONY: demo test test-slow test-torch lint format bench gpu gpu-build gpu-test gpu-bench gpu-check docs lib
-.PHONY: install sanitize sanitize-c sanitize-python sanitize-threads sanitize-valgrind quality clean FORCE
+.PHONY: install sanitize sanitize-c sanitize-python sanitize-threads sanitize-valgrind quality fuzz mutation clean
+.PHONY: FORCE
 
 demo: $(VENV)/.built
 	@$(BIN)/pyinit demo
@@ -33,6 +36,27 @@ test-torch: $(VENV)-torch/.$(TORCH) $(VENV)/.built
 	    code=$$?; [ $$code = 0 ] || [ $$code = 5 ] || exit $$code; \
 	done
 
+# Inputs that reach new code, from those of tests/fuzzing/corpus on: TARGET=core, with clang, streams or readers. What
+# fails, and what was found on the way, is in build/fuzzing/.
+FUZZ_FLAGS = -std=gnu11 -O1 -g -fno-math-errno -ffp-contract=off -Isrc_c -fno-sanitize=alignment
+FUZZ_OPTIONS = -max_total_time=$(SECONDS) -timeout=120 -rss_limit_mb=3000 -artifact_prefix=build/fuzzing/$(TARGET)-
+fuzz: build/fuzzing/$(TARGET)
+	@mkdir -p build/fuzzing/corpus-$(TARGET)
+	PYTHONPATH=tests $< $(FUZZ_OPTIONS) $(FUZZ_OPTIONS_$(TARGET)) build/fuzzing/corpus-$(TARGET) tests/fuzzing/corpus/$(TARGET)
+
+FUZZ_OPTIONS_core := -len_control=0 -max_len=400
+build/fuzzing/core: tests/fuzzing/core.c $(wildcard tests/fuzz_*.h) $(wildcard src_c/*.[ch])
+	@mkdir -p $(@D)
+	clang -fsanitize=fuzzer,address,undefined $(FUZZ_FLAGS) $(filter %.c,$^) -o $@ -lm -lpthread
+
+build/fuzzing/streams build/fuzzing/readers: $(VENV)/.fuzz
+	@mkdir -p $(@D)
+	@printf '#!/bin/sh\nexec $(BIN)/python -m fuzzing $(@F) "$$@"\n' >$@ && chmod +x $@
+
+# Faults put into the code, one at a time: hours, most of it for the tests that have to notice them.
+mutation: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m mutation
+
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,12 +66,12 @@ lint: $(VENV)/.lint
 	@if command -v pyright >/dev/null; then pyright --pythonpath $(BIN)/python; else echo "There is no pyright."; fi
 	@if command -v actionlint >/dev/null; then actionlint; else echo "There is no actionlint."; fi
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint pyinit examples
-	$(BIN)/clang-format --dry-run --Werror src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] examples/c/*.c benchmarks/*.c benchmarks/*.cl
+	$(BIN)/clang-format --dry-run --Werror src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] tests/fuzzing/*.c examples/c/*.c benchmarks/*.c benchmarks/*.cl
 
 format: $(VENV)/.lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] examples/c/*.c benchmarks/*.c benchmarks/*.cl
+	$(BIN)/clang-format -i src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] tests/fuzzing/*.c examples/c/*.c benchmarks/*.c benchmarks/*.cl
 
 # Each result is a file that begins with RESULTS, and RESULTS.html shows them all.
 BENCHES := initialize calls sizes torch shards jax dask checkpoint
@@ -227,6 +251,10 @@ $(VENV)-torch/.$(TORCH): Makefile
 
 $(VENV)/.bench: $(VENV)/.built
 	@$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[bench]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.test
+	@$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[fuzz]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.built

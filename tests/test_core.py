@@ -99,11 +99,14 @@ def fuzz(request, tmp_path_factory):
     sources = [*SOURCES.glob("*.c"), ROOT / "tests" / "fuzz.c"]
     objects, errors = compile_all(folder, sources, [COMPILER, *CORE_FLAGS, *sanitize])
     assert not errors
-    link = [COMPILER, *sanitize, *objects, "-o", folder / "fuzz", "-lm", "-lpthread"]
-    linked = subprocess.run(link, capture_output=True, text=True, check=False)
-    if linked.returncode and "asan" in linked.stderr:
-        pytest.skip(f"{COMPILER} has no sanitizers here")
-    assert linked.returncode == 0, linked.stderr
+    core = [path for path in objects if path.stem != "fuzz"]
+    replay = [f"-I{SOURCES}", "-DREPLAY", ROOT / "tests" / "fuzzing" / "core.c"]
+    for name, of_program in (("fuzz", [folder / "fuzz.o"]), ("replay", replay)):
+        link = [COMPILER, *sanitize, *of_program, *core, "-o", folder / name, "-lm", "-lpthread"]
+        linked = subprocess.run(link, capture_output=True, text=True, check=False)
+        if linked.returncode and "asan" in linked.stderr:
+            pytest.skip(f"{COMPILER} has no sanitizers here")
+        assert linked.returncode == 0, linked.stderr
     return folder / "fuzz", 1 if request.param == "-O0" else 10
 
 
@@ -114,3 +117,10 @@ def test_random_work_under_the_sanitizers(fuzz, what, number):
     result = subprocess.run([*UNDER, program, what, str(number * times)], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert not result.stderr
+
+
+def test_what_the_fuzzer_of_the_core_found_of_use(fuzz):
+    corpus = sorted((ROOT / "tests" / "fuzzing" / "corpus" / "core").iterdir())
+    result = subprocess.run([fuzz[0].with_name("replay"), *corpus], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert int(result.stdout) == len(corpus) > 50
