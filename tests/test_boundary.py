@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 
 import pyinit
 from pyinit import Stream, distributions, initializers
+from pyinit._core import array_at
 
 
 def f32(*shape):
@@ -299,6 +300,12 @@ def test_distributions_are_values():
         assert pickle.loads(pickle.dumps(distribution)) == distribution
         assert eval(repr(distribution), {**vars(distributions), "inf": np.inf}) == distribution
     assert len({*shown, *shown}) == 3
+
+
+@pytest.mark.parametrize(("shape", "strides"), [((1,) * 65, (1,) * 65), ((2, 3), (3,)), ((3,), (3, 1))])
+def test_arrays_at_an_address_have_a_stride_for_each_of_at_most_64_dimensions(shape, strides):
+    with pytest.raises(ValueError, match="at most 64 dimensions, each with a stride"):
+        array_at(64, shape, strides, np.dtype(np.float32), True, None)
 
 
 def test_a_mask_does_not_keep_a_scheme_from_the_array():

@@ -1,0 +1,80 @@
+"""The mutants: what the operators change, and that the table of those that were tried explains each survivor."""
+
+import json
+import random
+from collections import Counter
+
+import pytest
+from conftest import ROOT
+from mutation.__main__ import EXPLAINED, QUOTAS, SEED, rows
+from mutation.operators import chosen, mutants_of
+
+CODE = {
+    "a.c": """
+/* 1 < 2 */
+static int f(const char *text, int n)
+{
+    int m = 0x10u; // n + 1
+    if (n < 3 && m >> 1)
+        m += n - 1;
+    puts("n == 1");
+    return g(n, m) + 1.5f;
+}
+""",
+    "b.pxi": """
+cdef int f(a, b):
+    '''Whether a < b.'''
+    if a <= 2 and b:  # or not
+        a.c = f"{a == b}"
+    g(a, b)
+""",
+}
+NEW_LINES = {
+    "a.c": {
+        "if (n <= 3 && m >> 1)",
+        "if (n < 3 || m >> 1)",
+        "if (n < 3 && m << 1)",
+        "m += n + 1;",
+        ";",
+        "return g(m, n) + 1.5f;",
+        "return g(n, m) - 1.5f;",
+        "return g(n, m) + 1.6f;",
+    },
+    "b.pxi": {"if a < 2 and b:  # or not", "if a <= 2 or b:  # or not", "pass", "g(b, a)"},
+}
+
+
+@pytest.mark.parametrize("file", CODE)
+def test_each_operator_changes_one_place_outside_comments_and_texts(file):
+    text = CODE[file].replace("'''", '"""')
+    found = mutants_of(file, text, random.Random(0))
+    assert {kind for _, kind, *_ in found} >= {"comparison", "operation", "order", "statement", "constant"}
+    changed = {mutant.row(text)["new"] for mutant in found}
+    assert NEW_LINES[file] <= changed
+    for mutant in found:
+        old, new = text.splitlines(), mutant.applied(text).splitlines()
+        assert len(old) == len(new)
+        assert sum(a != b for a, b in zip(old, new)) == 1
+        for untouched in ("1 < 2", "// n + 1", "Whether a < b", "# or not"):
+            assert (untouched in mutant.applied(text)) == (untouched in text)
+
+
+def test_the_choice_is_always_the_same_and_spread_over_files_and_kinds():
+    some = {file: QUOTAS[file] for file in ("src_c/window.c", "pyinit/boundary/arrays.pxi")}
+    mutants = chosen(ROOT, some, SEED)
+    assert mutants == chosen(ROOT, some, SEED)
+    assert Counter(mutant.file for mutant in mutants) == some
+    assert len({mutant.kind for mutant in mutants}) == 5
+    assert all((ROOT / file).exists() for file in QUOTAS)
+
+
+def test_each_mutant_of_the_table_was_noticed_or_is_explained():
+    table = [row for row in rows() if "invalid" not in row]
+    explained = json.loads(EXPLAINED.read_text())
+    assert len({row["key"] for row in table}) == len(table)
+    for row in table:
+        assert {"key", "file", "line", "kind", "old", "new"} <= row.keys()
+        assert row["old"] != row["new"]
+        assert row["file"] in QUOTAS
+        assert bool(row.get("killed_by")) != bool(explained.get(row["key"])), row
+    assert explained.keys() <= {row["key"] for row in table}
