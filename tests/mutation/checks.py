@@ -98,7 +98,8 @@ class Checks:
         }
         self.sound: set[str] = set()  # tests that pass without a fault
         self.users = {name: self.included(name) for name in self.c_files()}
-        sources = "".join(path.read_text() for path in sorted(folder.rglob("*")) if path.suffix in SOURCES)
+        files = [path for name in ("src_c", "pyinit", "tests") for path in sorted((folder / name).rglob("*"))]
+        sources = "".join(path.read_text() for path in files if path.suffix in SOURCES)
         key, made = hashlib.sha256(sources.encode()).hexdigest(), folder / "stock" / "key"
         if not made.exists() or made.read_text() != key:
             self.compile(self.c_files(), "stock", "-O1")
