@@ -121,6 +121,18 @@ static random_window new_window(size_t size)
     return w;
 }
 
+/* A generator, a dtype and a sampler of the first number that there is none of. */
+static int claims_unknown(void)
+{
+    pyi_stream stream, unknown, claimed;
+    pyi_stream_new(&stream, PYI_PHILOX4X32_10, 1, 0);
+    unknown = stream;
+    unknown.generator = (pyi_generator)PYI_GENERATORS;
+    return pyi_claim(&unknown, &claimed, PYI_NORMAL, PYI_F32, 4) != PYI_BAD_VALUE ||
+           pyi_claim(&stream, &claimed, PYI_NORMAL, (pyi_dtype)PYI_DTYPES, 4) != PYI_BAD_VALUE ||
+           pyi_claim(&stream, &claimed, (pyi_sampler)PYI_SAMPLERS, PYI_F32, 4) != PYI_BAD_VALUE || stream.block;
+}
+
 /* Windows that are not inside their tensor, and tensors that are too large. */
 static int refused(void)
 {
@@ -147,7 +159,7 @@ static int refused(void)
 
 static int windows(int number)
 {
-    if (refused())
+    if (refused() || claims_unknown())
         return 4;
     for (int i = 0; i < number; i++) {
         const pyi_distribution distribution = random_distribution();
