@@ -5,6 +5,7 @@ cdef cnp.ndarray plain(cnp.ndarray out):
     return out if type(out) is cnp.ndarray else PyArray_View(out, NULL, <PyTypeObject *>cnp.ndarray)
 
 
+@cython.auto_pickle(False)
 @cython.final
 cdef class Lent:
     """Memory that its owner can give up while an array over it lives, as torch's storages can.

@@ -197,8 +197,8 @@ def truncated_normal(mean=0.0, std=1.0, lower=-2.0, upper=2.0):
 
     Notes
     -----
-    A sample is the inverse of the truncated distribution function: nothing is rejected, so each takes one word, and a
-    larger word never gives a smaller sample. No sample passes a bound, in any dtype.
+    A sample is the inverse of the truncated distribution function: nothing is rejected, so each takes one word, and
+    samples rise with the word, but for rounding in the last digits. No sample passes a bound, in any dtype.
 
     Examples
     --------
