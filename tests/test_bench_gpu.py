@@ -130,7 +130,7 @@ def test_kernels_beside_their_limits():
 
 def test_every_case_has_its_kernel():
     keys = bench_gpu.keys()
-    assert len(set(keys.values())) == len(keys) == 2 * len(bench_gpu.FILLS)
+    assert len(set(keys.values())) == len(keys) == len(bench.GENERATORS) * len(bench_gpu.FILLS)
     assert keys["ars5 normal_icdf float64"] == (1, 3, 2, "run")
 
 

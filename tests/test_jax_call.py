@@ -50,7 +50,7 @@ def test_an_unknown_version_of_the_interface_is_refused_and_a_known_one_taken():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"generator": np.int64(2)}, "unknown generator"),
+        ({"generator": np.int64(len(_core.GENERATORS))}, "unknown generator"),
         ({"sampler": np.int64(-1)}, "unknown generator or sampler"),
         ({"sampler": np.int32(2)}, "has the attributes"),
         ({"parameters": np.zeros(3)}, "has the attributes"),

@@ -236,7 +236,7 @@ def test_tests_of_one_source_are_joined():
 def test_the_tables(document):
     """A line for each family, and one for each sampler, with the verdict and the figures that were written."""
     written = document[1]
-    run, verdicts, laws = quality_table.tables(written, table.markdown)
+    run, verdicts, laws = quality_table.tables(written)
     assert [line.split(" | ")[:2] for line in run.splitlines()[2:]] == [
         [f"| {part}", "2 · 10^6"] for part in ("cells", "values", "streams")
     ]

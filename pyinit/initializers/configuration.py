@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
+import threading
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
@@ -16,6 +17,10 @@ from pyinit.initializers.base import Scheme
 __all__ = ["scheme"]
 
 Given = TypeVar("Given", bound=Callable[..., Any])
+
+# One thread at a time: in CPython 3.11 two that parse at once can meet a SystemError ("recursion depth mismatch"), and
+# before 3.14 they share the filters of warnings.
+PARSING = threading.Lock()
 
 ALIASES = {
     "xavier": "xavier_normal",
@@ -94,7 +99,7 @@ def scheme(specification: Any) -> Any:
 def parsed(text: str) -> tuple[str, list[Any], dict[Any, Any]]:
     """Read a name, alone or called with literals, without evaluating anything; or raise ValueError."""
     try:
-        with warnings.catch_warnings():
+        with PARSING, warnings.catch_warnings():
             warnings.simplefilter("error")  # such as a "\\d" or a 1if: no literal that anybody means
             node = ast.parse(text.strip(), mode="eval").body
         if isinstance(node, ast.Name):
