@@ -16,7 +16,7 @@ SECONDS ?= 3600
 GPU_TESTS := $(wildcard tests/test_*gpu*.py)
 GPU_PYTEST = $(PYTHON) -m pytest -m gpu $(GPU_TESTS) -p no:cacheprovider -W default --tb=short --maxfail=40
 
-.PHONY: demo test test-slow test-torch lint format bench gpu gpu-build gpu-test gpu-bench gpu-check docs lib
+.PHONY: demo test test-free-threaded test-slow test-torch lint format bench gpu gpu-build gpu-test gpu-bench gpu-check docs lib
 .PHONY: install sanitize sanitize-c sanitize-python sanitize-threads sanitize-valgrind quality fuzz mutation clean
 .PHONY: FORCE
 
@@ -25,6 +25,13 @@ demo: $(VENV)/.built
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
+
+# The tests of what threads share on a Python without a GIL: PYTHON_T, or one that is built from Debian's source.
+PYTHON_T ?= $(CURDIR)/build/python-t/bin/python3.13t
+UNLOCKED := $(addprefix tests/test_,free_threaded.py bit_generator.py boundary.py fill.py known_answers.py many.py models.py \
+    narrow_types.py plan.py streams.py threads.py windows.py)
+test-free-threaded: $(VENV)-t/.built
+	PYTHON_GIL=0 PYTHONPATH="$(CURDIR)" $(VENV)-t/bin/python -m pytest -m "not slow" -p no:cacheprovider $(UNLOCKED)
 
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -m slow
@@ -213,7 +220,7 @@ $(LIB)/$(LINK): $(patsubst src_c/%.c,$(LIB)/c/%.o,$(wildcard src_c/*.c))
 	ln -sf $(SHARED) $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-torch build dist *.egg-info pyinit/*.so pyinit/*.c
+	rm -rf $(VENV) $(VENV)-t $(VENV)-torch build dist *.egg-info pyinit/*.so pyinit/*.c
 
 # The package, built in place, with what the demo draws with.
 $(VENV)/.built: $(VENV)/.tools setup.py $(wildcard src_c/*) $(wildcard pyinit/*.pyx pyinit/*.pxd pyinit/boundary/*)
@@ -247,6 +254,14 @@ $(VENV)-torch/.$(TORCH): Makefile
 	@$(PYTHON) -m venv $(VENV)-torch
 	@$(VENV)-torch/bin/pip install -q --disable-pip-version-check 'torch==$(TORCH)' 'transformers==5.24.0' numpy scipy \
 	    matplotlib rich ml_dtypes hypothesis pytest
+	@touch $@
+
+$(VENV)-t/.built: setup.py $(wildcard src_c/*) $(wildcard pyinit/*.pyx pyinit/*.pxd pyinit/boundary/*)
+	@[ -x "$(PYTHON_T)" ] || tests/free_threaded_python.sh "$(CURDIR)/build/python-t"
+	@[ -d $(VENV)-t ] || $(PYTHON_T) -m venv $(VENV)-t
+	@$(VENV)-t/bin/pip install -q --disable-pip-version-check --only-binary :all: 'setuptools>=77' 'cython>=3.1' \
+	    'numpy>=2.0' hypothesis ml_dtypes pytest rich
+	@$(VENV)-t/bin/python setup.py -q build_ext --inplace
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.built
