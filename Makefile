@@ -260,7 +260,7 @@ $(VENV)-t/.built: setup.py $(wildcard src_c/*) $(wildcard pyinit/*.pyx pyinit/*.
 	@[ -x "$(PYTHON_T)" ] || tests/free_threaded_python.sh "$(CURDIR)/build/python-t"
 	@[ -d $(VENV)-t ] || $(PYTHON_T) -m venv $(VENV)-t
 	@$(VENV)-t/bin/pip install -q --disable-pip-version-check --only-binary :all: 'setuptools>=77' 'cython>=3.1' \
-	    'numpy>=2.0' hypothesis ml_dtypes pytest rich
+	    'numpy>=2.0' hypothesis ml_dtypes pytest rich scipy
 	@$(VENV)-t/bin/python setup.py -q build_ext --inplace
 	@touch $@
 
