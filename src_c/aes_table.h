@@ -59,3 +59,8 @@ PYI_INLINE aesv aes_splat(uint64_t low, uint64_t high)
     aesv r = {{(uint32_t)low, (uint32_t)(low >> 32), (uint32_t)high, (uint32_t)(high >> 32)}};
     return r;
 }
+
+/* So many instructions that the kernels call one function; on a GPU each has its own. */
+#if defined(__GNUC__) && !defined(__CUDACC__) && !defined(__OPENCL_VERSION__)
+#define PYI_ARS_INLINE static __attribute__((noinline, unused))
+#endif

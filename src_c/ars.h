@@ -22,8 +22,11 @@ PYI_INLINE void ars_init(ars *g, uint64_t seed, const int rounds)
         g->key[i] = aes_splat(seed + (uint64_t)i * ARS_W64_0, (uint64_t)i * ARS_W64_1);
 }
 
+#if !defined(PYI_ARS_INLINE)
+#define PYI_ARS_INLINE PYI_INLINE
+#endif
 /* The words of the next PYI_BLOCKS blocks. */
-PYI_INLINE void ars_words(ars *g, u32v out[2 * PYI_PAIR_VECTORS], const int rounds)
+PYI_ARS_INLINE void ars_words(ars *g, u32v out[2 * PYI_PAIR_VECTORS], const int rounds)
 {
     aesv state[PYI_AES_VECTORS];
     for (int v = 0; v < PYI_AES_VECTORS; v++)

@@ -20,7 +20,7 @@ typedef struct {
  */
 PYI_INLINE void box_muller_f32(u32v even, u32v odd, const normal_f32 *d, f32v *first, f32v *second)
 {
-    f32v u = fma_f32(f32_from_u32(even), splat_f32(0x1p-32f), splat_f32(0x1p-33f));
+    f32v u = exact_product_fma_f32(f32_from_u32(even), splat_f32(0x1p-32f), splat_f32(0x1p-33f));
     f32v cosine, sine;
     u32v sign;
     f32v square = minus_two_log_f32(u);

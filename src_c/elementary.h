@@ -3,7 +3,7 @@
  * fixed order, so that every tier computes the same bits. src_c/tools/coefficients.py prints the coefficients.
  */
 
-/* p[0] + x (p[1] + x (p[2] + ...)) */
+/* p[0] + x (p[1] + x (p[2] + ...)). That of simd_vector.h is for sums of about p[0], of about p[1], and so on. */
 #if !defined(PYI_OWN_HORNER)
 PYI_INLINE f32v horner_f32(f32v x, const float *p, int degree)
 {
@@ -34,7 +34,7 @@ PYI_INLINE f32v minus_two_log_f32(f32v u)
                                   -0x1.9789ecp-2f, 0x1.6142b2p-2f, -0x1.4c565p-2f,  0x1.9e6b62p-3f};
     u32v e = (bits_f32(u) - splat_u32(0x3f3504f3u)) & splat_u32(0xff800000u);
     f32v f = f32_from_bits(bits_f32(u) - e) - splat_f32(1.0f);
-    return fma_f32(f32_from_i32(e), splat_f32(-0x1.62e43p-23f), f * horner_f32(f, P, 7));
+    return exact_sum_fma_f32(f32_from_i32(e), splat_f32(-0x1.62e43p-23f), f * horner_f32(f, P, 7));
 }
 
 /*
@@ -73,7 +73,7 @@ PYI_INLINE void cos_sin_f32(u32v w, f32v *cosine, f32v *sine, u32v *sign)
     u32v doubled = w + w;
     f32v x = f32_from_i32(doubled) * splat_f32(0x1p-32f);
     f32v y = x * x;
-    *cosine = horner_f32(y, C, 4);
+    *cosine = fma_f32(horner_f32(y, C + 1, 3), y, splat_f32(C[0]));
     *sine = x * horner_f32(y, S, 4);
     *sign = w ^ doubled;
 }

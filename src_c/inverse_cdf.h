@@ -103,8 +103,8 @@ PYI_INLINE f32v normal_icdf_f32(u32v w, const normal_f32 *d)
 {
     const u32v i = w ^ splat_u32(0x80000000u); /* negative below the median */
     const u32v from_median = i ^ sign_u32(i), from_end = from_median ^ splat_u32(0x7fffffffu);
-    const f32v v = fma_f32(f32_from_i32(from_end), splat_f32(0x1p-29f), splat_f32(0x1p-30f));
-    const f32v t = fma_f32(f32_from_i32(from_median), splat_f32(0x1p-29f), splat_f32(0x1p-30f));
+    const f32v v = exact_product_fma_f32(f32_from_i32(from_end), splat_f32(0x1p-29f), splat_f32(0x1p-30f));
+    const f32v t = exact_product_fma_f32(f32_from_i32(from_median), splat_f32(0x1p-29f), splat_f32(0x1p-30f));
     const u32v z = bits_f32(quantile_f32(v, t)) ^ (i & splat_u32(0x80000000u));
     return fma_f32(f32_from_bits(z), d->std, d->mean);
 }

@@ -9,6 +9,12 @@ PYI_INLINE f32v negate_where_f32(mask32v m, f32v x)
     return f32_from_bits(bits_f32(x) ^ select_u32(m, splat_u32(0x80000000u), splat_u32(0)));
 }
 
+/* fma_f32 where the product is exact as a float, or the sum as a double: without an instruction these are simpler. */
+#if !defined(PYI_OWN_EXACT_FMAS)
+PYI_INLINE f32v exact_product_fma_f32(f32v a, f32v b, f32v c) { return fma_f32(a, b, c); }
+PYI_INLINE f32v exact_sum_fma_f32(f32v a, f32v b, f32v c) { return fma_f32(a, b, c); }
+#endif
+
 /* The root of a number that is not 0, which on CUDA is simpler. */
 #if !defined(PYI_OWN_SQRT_ABOVE_0)
 PYI_INLINE f32v sqrt_above_0_f32(f32v x) { return sqrt_f32(x); }

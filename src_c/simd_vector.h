@@ -148,11 +148,44 @@ PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c)
     return any_u32(ties | subnormal) ? fma_to_odd(a, b, c) : narrow(sum);
 }
 
+#define PYI_OWN_EXACT_FMAS
+PYI_INLINE f32v exact_product_fma_f32(f32v a, f32v b, f32v c) { return a * b + c; }
+PYI_INLINE f32v exact_sum_fma_f32(f32v a, f32v b, f32v c) { return narrow(multiply_add(widen(a), widen(b), widen(c))); }
+
 /*
- * A polynomial's steps stay doubles, rounded to 24 bits as integers: up from halfway, since ties are noted in `ties`,
- * in the low half of each double, and then the whole is made again. Valid range: coefficients of 0, or of 2^-60 and
- * above; beside these it makes no difference how a step is rounded that is a subnormal float. The last one is rounded
- * as a float.
+ * A double to add to a product and c, so that the last bit of the sum is worth what a float's is: 2^29 - 1 times B,
+ * the power of 2 nearest to c, with c's sign. A result below B then leaves the sum below 2^29 B, where the last bit is
+ * worth half as much as above.
+ */
+PYI_INLINE double float_rounder(float c)
+{
+    uint32_t bits;
+    memcpy(&bits, &c, sizeof bits);
+    bits = (bits + 0x004afb0du) & 0xff800000u; /* up from sqrt(2) on */
+    memcpy(&c, &bits, sizeof bits);
+    return (double)c * (0x1p29 - 1);
+}
+/* Each step is rounded once, as a float, though its sum is a double. Valid range: the result of a step with the
+ * coefficient c has c's sign, and is at least B / 2 and less than 2 B. */
+#define PYI_OWN_HORNER
+PYI_INLINE f32v horner_f32(f32v x, const float *p, int degree)
+{
+    const doubles by = widen(x);
+    doubles y = splat_doubles(p[degree]);
+    for (int i = degree - 1; i >= 0; i--) {
+        const double rounder = float_rounder(p[i]);
+        y = multiply_add(y, by, splat_doubles(p[i] + rounder));
+        y.low -= splat_f64(rounder);
+        y.high -= splat_f64(rounder);
+    }
+    return narrow(y);
+}
+
+/*
+ * A table's polynomials go through 0. Their steps are rounded to 24 bits as integers: up from halfway, since ties are
+ * noted in `ties`, in the low half of each double, and then the whole is made again. Valid range: coefficients of 0, or
+ * of 2^-60 and above; beside these it makes no difference how a step is rounded that is a subnormal float. The last one
+ * is rounded as a float.
  */
 PYI_INLINE f64v round_to_24_bits(f64v x, u32v *ties)
 {
@@ -171,23 +204,6 @@ PYI_INLINE int polynomial_is_sure(doubles y, u32v ties)
     round_to_24_bits(y.low, &ties);
     round_to_24_bits(y.high, &ties);
     return !any_u32(ties & (u32v){0xffffffffu, 0, 0xffffffffu, 0});
-}
-static __attribute__((noinline, cold, unused)) f32v horner_to_odd(f32v x, const float *p, int degree)
-{
-    f32v y = splat_f32(p[degree]);
-    for (int i = degree - 1; i >= 0; i--)
-        y = fma_to_odd(y, x, splat_f32(p[i]));
-    return y;
-}
-#define PYI_OWN_HORNER
-PYI_INLINE f32v horner_f32(f32v x, const float *p, int degree)
-{
-    const doubles by = widen(x);
-    doubles y = multiply_add(splat_doubles(p[degree]), by, splat_doubles(p[degree - 1]));
-    u32v ties = splat_u32(0);
-    for (int i = degree - 2; i >= 0; i--)
-        y = polynomial_step(y, by, splat_doubles(p[i]), &ties);
-    return polynomial_is_sure(y, ties) ? narrow(y) : horner_to_odd(x, p, degree);
 }
 #define PYI_OWN_TABLE_POLYNOMIAL
 #else

@@ -334,6 +334,17 @@ def test_a_larger_word_gives_a_larger_sample(core, lower, upper, dtype):
         assert falls.max() <= 8 * unit * np.abs(x).max()
 
 
+def test_coefficients_of_tails_are_far_from_subnormal(core):
+    """simd_vector.h: those that are not 0 are at least 2**-60; the least of these intervals' is 2**-20.3."""
+    rng = np.random.default_rng(4)
+    near = rng.uniform(0.5, 35, 20_000)
+    width = np.exp(rng.uniform(-12, 6, near.size))
+    least = [core.call("least_coefficient", a, a + w) for a, w in zip(near, width, strict=True)]
+    least += [core.call("least_coefficient", -INF, -a) for a in near[:2000]]
+    assert 2.0**-60 < min(least) < 2.0**-15
+    assert np.isfinite(least).sum() > 10_000
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("interval", [(1, INF), (20, 20.006), (0.5, 2.5), (-INF, -3)])
 def test_no_word_of_all_gives_less_than_the_one_before(core, interval):

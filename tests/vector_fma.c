@@ -1,5 +1,5 @@
-/* Compares the vector tier's fma of floats, and its polynomials, with the C library's fmaf, where roundings are hard.
- */
+/* Compares the vector tier's fma of floats, and its polynomials, with the C library's fmaf, where roundings are hard;
+ * and the functions of elementary.h with those of one lane, which use fmaf. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +12,10 @@
 #include "elementary.h"
 
 #define CASES 1000000
-#define DEGREE 5
+#define DEGREE (PYI_QUANTILE_TERMS - 1)
+
+float scalar_log(float u);
+void scalar_cos_sin(uint32_t w, float *cosine, float *sine);
 
 static uint64_t state = 88172645463325252u;
 /* xorshift64* of S. Vigna. */
@@ -41,35 +44,96 @@ static int differ(f32v a, f32v b)
     return 0;
 }
 
+/* A polynomial by fmaf, of coefficients that lanes have each their own of. */
+static f32v by_steps(f32v x, const f32v *p)
+{
+    f32v y = p[DEGREE];
+    for (int k = DEGREE - 1; k >= 0; k--)
+        for (int i = 0; i < 4; i++)
+            y[i] = fmaf(y[i], x[i], p[k][i]);
+    return y;
+}
+
+/* Of a polynomial that each lane chooses; and one for horner_f32, with coefficients from 1 to 2 and x below 1/8, so
+ * that steps begin and end on either side of a power of 2. Bit 0 and bit 1. */
+static long wrong_polynomials(void)
+{
+    float table[PYI_QUANTILE_TERMS][PYI_QUANTILE_OCTAVES], p[DEGREE + 1];
+    f32v chosen[DEGREE + 1], same[DEGREE + 1];
+    const f32v x = some_floats(110, 20), small = some_floats(100, 24);
+    u32v index;
+    for (int i = 0; i < 4; i++)
+        index[i] = next() % PYI_QUANTILE_OCTAVES;
+    for (int k = 0; k <= DEGREE; k++) {
+        const f32v c = some_floats(127, 1);
+        for (int i = 0; i < PYI_QUANTILE_OCTAVES; i++)
+            table[k][i] = some_floats(110, 20)[0];
+        for (int i = 0; i < 4; i++)
+            chosen[k][i] = table[k][index[i]];
+        p[k] = c[0];
+        same[k] = splat_f32(p[k]);
+    }
+    return differ(table_polynomial(x, index, table), by_steps(x, chosen)) |
+           differ(horner_f32(small, p, DEGREE), by_steps(small, same)) << 1;
+}
+
+/* Of -2 ln u, all fractions of an octave, and some of the others. */
+static long wrong_logarithms(void)
+{
+    long wrong = 0;
+    for (uint32_t bits = 0x2f000000u; bits < 0x3f800000u; bits += bits < 0x3f000000u ? 53 * 4 : 4) {
+        const u32v u = splat_u32(bits) + (u32v){0, 1, 2, 3};
+        f32v expected;
+        for (int i = 0; i < 4; i++)
+            expected[i] = scalar_log(f32_from_bits(u)[i]);
+        wrong += differ(minus_two_log_f32(f32_from_bits(u)), expected);
+    }
+    return wrong;
+}
+
+/* Of cosine and sine, all words next to a quarter turn and to none, and some of the others. */
+static long wrong_directions(void)
+{
+    long wrong = 0;
+    for (uint32_t n = 0; n < 6000000; n++) {
+        const uint32_t from = n < 500000 ? 4 * n - 1000000 : n < 1000000 ? 4 * n + 0x3fd00000u : 715 * n;
+        const u32v w = splat_u32(from) + (u32v){0, 1, 2, 3};
+        f32v cosine, sine, expected_cosine, expected_sine;
+        u32v sign;
+        cos_sin_f32(w, &cosine, &sine, &sign);
+        for (int i = 0; i < 4; i++) {
+            float c, s;
+            scalar_cos_sin(w[i], &c, &s);
+            expected_cosine[i] = c, expected_sine[i] = s;
+        }
+        wrong += differ(cosine, expected_cosine) | differ(sine, expected_sine);
+    }
+    return wrong;
+}
+
 int main(void)
 {
     /* Of every size; about 1; such that results, or the addend too, are subnormal; such that they overflow. */
     static const uint32_t RANGES[][4] = {{0, 255, 0, 255}, {103, 48, 100, 48}, {60, 8, 0, 3},
                                          {55, 12, 0, 1},   {48, 8, 0, 1},      {185, 10, 250, 5}};
-    long fmas = 0, polynomials = 0;
+    long fmas = 0, by_table = 0, by_constants = 0;
 
     for (long n = 0; n < CASES; n++) {
         const uint32_t *range = RANGES[n % 6];
         const f32v a = some_floats(range[0], range[1]), c = some_floats(range[2], range[3]);
-        const f32v x = some_floats(110, 20);
         f32v b = some_floats(range[0], range[1]);
         if (n % 6 == 4) /* a product next to 2^-150, half of the least float, but seldom equal to it */
             b = splat_f32(0x1p-75f) / a * splat_f32(0x1p-75f);
-        float p[DEGREE + 1];
         f32v expected;
         for (int i = 0; i < 4; i++)
             expected[i] = fmaf(a[i], b[i], c[i]);
         fmas += differ(fma_f32(a, b, c), expected);
-        for (int k = 0; k <= DEGREE; k++)
-            p[k] = some_floats(110, 20)[0];
-        for (int i = 0; i < 4; i++) {
-            float y = p[DEGREE];
-            for (int k = DEGREE - 1; k >= 0; k--)
-                y = fmaf(y, x[i], p[k]);
-            expected[i] = y;
-        }
-        polynomials += differ(horner_f32(x, p, DEGREE), expected);
+        const long wrong = wrong_polynomials();
+        by_table += wrong & 1, by_constants += wrong >> 1;
     }
-    printf("of %d, other than the C library's: %ld fmas, %ld polynomials\n", CASES, fmas, polynomials);
-    return fmas || polynomials;
+    const long logarithms = wrong_logarithms(), directions = wrong_directions();
+    printf("other than the C library's or one lane's: %ld fmas, %ld polynomials by table, %ld by constants, "
+           "%ld logarithms, %ld directions\n",
+           fmas, by_table, by_constants, logarithms, directions);
+    return fmas || by_table || by_constants || logarithms || directions;
 }
