@@ -3,7 +3,7 @@
  * fixed order, so that every tier computes the same bits. src_c/tools/coefficients.py prints the coefficients.
  */
 
-/* p[0] + x (p[1] + x (p[2] + ...)). That of simd_vector.h is for sums of about p[0], of about p[1], and so on. */
+/* p[0] + x (p[1] + x (p[2] + ...)). That of simd_vector_fma.h is for sums of about p[0], of about p[1], and so on. */
 #if !defined(PYI_OWN_HORNER)
 PYI_INLINE f32v horner_f32(f32v x, const float *p, int degree)
 {

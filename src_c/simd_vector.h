@@ -94,118 +94,7 @@ PYI_INLINE u64v mul_low32(u64v a, u64v b) { return (a & splat_u64(0xffffffffu)) 
 #endif
 
 #if defined(__SSE2__) && !defined(__FMA__)
-/*
- * Without an instruction, by doubles: a product of floats is exact as a double, and its sum with a third is rounded
- * twice, to 53 bits and to 24. The second rounding is one too many only where the first one, itself inexact, ends on a
- * tie of the second. Halfway between two floats the last 29 bits tell. Where the result is a subnormal float any sum
- * may be a tie; but there the first rounding is exact unless the addend is subnormal: for others, the two cancel. Such
- * sums are seldom, and are made again.
- */
-typedef struct {
-    f64v low, high;
-} doubles;
-PYI_INLINE doubles splat_doubles(double x)
-{
-    const doubles r = {splat_f64(x), splat_f64(x)};
-    return r;
-}
-PYI_INLINE doubles widen(f32v x)
-{
-    const doubles r = {_mm_cvtps_pd(x), _mm_cvtps_pd(_mm_movehl_ps(x, x))};
-    return r;
-}
-PYI_INLINE f32v narrow(doubles x) { return _mm_movelh_ps(_mm_cvtpd_ps(x.low), _mm_cvtpd_ps(x.high)); }
-PYI_INLINE doubles multiply_add(doubles a, doubles b, doubles c)
-{
-    const doubles r = {a.low * b.low + c.low, a.high * b.high + c.high};
-    return r;
-}
-/* Whether any lane is not 0. */
-PYI_INLINE int any_u32(u32v x) { return __builtin_expect(_mm_movemask_epi8((__m128i)x), 0); }
-
-/* A sum rounded to odd: towards 0, and then up to an odd last bit unless it is exact. A second rounding is then right
- * (S. Boldo, G. Melquiond, "When double rounding is odd", IMACS 2005). The error is that of Knuth's two-sum. */
-PYI_INLINE f64v add_to_odd(f64v a, f64v b)
-{
-    const f64v sum = a + b, b_rounded = sum - a, error = (a - (sum - b_rounded)) + (b - b_rounded);
-    const u64v inexact = (u64v)(error != splat_f64(0.0));
-    const u64v too_far = inexact & (((u64v)error ^ (u64v)sum) >> 63);
-    return (f64v)(((u64v)sum - too_far) | (inexact & splat_u64(1)));
-}
-static __attribute__((noinline, cold, unused)) f32v fma_to_odd(f32v a, f32v b, f32v c)
-{
-    const doubles x = widen(a), y = widen(b), z = widen(c);
-    const doubles r = {add_to_odd(x.low * y.low, z.low), add_to_odd(x.high * y.high, z.high)};
-    return narrow(r);
-}
-PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c)
-{
-    const doubles sum = multiply_add(widen(a), widen(b), widen(c));
-    const u32v ends = PYI_SHUFFLE32((u32v)sum.low, (u32v)sum.high, 0, 2, 4, 6);
-    const u32v ties = (u32v)((ends << 3) == splat_u32(0x80000000u));
-    const u32v magnitude = (u32v)c & splat_u32(0x7fffffffu);
-    const u32v subnormal = (u32v)(magnitude != splat_u32(0)) & (u32v)((i32v)magnitude < (i32v)splat_u32(0x00800000u));
-    return any_u32(ties | subnormal) ? fma_to_odd(a, b, c) : narrow(sum);
-}
-
-#define PYI_OWN_EXACT_FMAS
-PYI_INLINE f32v exact_product_fma_f32(f32v a, f32v b, f32v c) { return a * b + c; }
-PYI_INLINE f32v exact_sum_fma_f32(f32v a, f32v b, f32v c) { return narrow(multiply_add(widen(a), widen(b), widen(c))); }
-
-/*
- * A double to add to a product and c, so that the last bit of the sum is worth what a float's is: 2^29 - 1 times B,
- * the power of 2 nearest to c, with c's sign. A result below B then leaves the sum below 2^29 B, where the last bit is
- * worth half as much as above.
- */
-PYI_INLINE double float_rounder(float c)
-{
-    uint32_t bits;
-    memcpy(&bits, &c, sizeof bits);
-    bits = (bits + 0x004afb0du) & 0xff800000u; /* up from sqrt(2) on */
-    memcpy(&c, &bits, sizeof bits);
-    return (double)c * (0x1p29 - 1);
-}
-/* Each step is rounded once, as a float, though its sum is a double. Valid range: the result of a step with the
- * coefficient c has c's sign, and is at least B / 2 and less than 2 B. */
-#define PYI_OWN_HORNER
-PYI_INLINE f32v horner_f32(f32v x, const float *p, int degree)
-{
-    const doubles by = widen(x);
-    doubles y = splat_doubles(p[degree]);
-    for (int i = degree - 1; i >= 0; i--) {
-        const double rounder = float_rounder(p[i]);
-        y = multiply_add(y, by, splat_doubles(p[i] + rounder));
-        y.low -= splat_f64(rounder);
-        y.high -= splat_f64(rounder);
-    }
-    return narrow(y);
-}
-
-/*
- * A table's polynomials go through 0. Their steps are rounded to 24 bits as integers: up from halfway, since ties are
- * noted in `ties`, in the low half of each double, and then the whole is made again. Valid range: coefficients of 0, or
- * of 2^-60 and above; beside these it makes no difference how a step is rounded that is a subnormal float. The last one
- * is rounded as a float.
- */
-PYI_INLINE f64v round_to_24_bits(f64v x, u32v *ties)
-{
-    const u64v up = (u64v)x + splat_u64(0x10000000u), r = up & splat_u64(0xffffffffe0000000u);
-    *ties =
-        (u32v)_mm_or_ps((f32v)*ties, (f32v)((u32v)up == (u32v)r)); /* by name: of `|`, GCC would keep all for later */
-    return (f64v)r;
-}
-PYI_INLINE doubles polynomial_step(doubles y, doubles x, doubles coefficient, u32v *ties)
-{
-    const doubles r = {round_to_24_bits(y.low, ties), round_to_24_bits(y.high, ties)};
-    return multiply_add(r, x, coefficient);
-}
-PYI_INLINE int polynomial_is_sure(doubles y, u32v ties)
-{
-    round_to_24_bits(y.low, &ties);
-    round_to_24_bits(y.high, &ties);
-    return !any_u32(ties & (u32v){0xffffffffu, 0, 0xffffffffu, 0});
-}
-#define PYI_OWN_TABLE_POLYNOMIAL
+#include "simd_vector_fma.h"
 #else
 PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c)
 {
@@ -214,8 +103,8 @@ PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c)
         r[i] = fmaf(a[i], b[i], c[i]);
     return r;
 }
-#endif
 PYI_INLINE f64v fma_f64(f64v a, f64v b, f64v c) { return (f64v){fma(a[0], b[0], c[0]), fma(a[1], b[1], c[1])}; }
+#endif
 
 typedef u32v table_index;
 PYI_INLINE table_index index_table(u32v x, const uint32_t first)

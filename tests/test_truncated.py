@@ -335,7 +335,7 @@ def test_a_larger_word_gives_a_larger_sample(core, lower, upper, dtype):
 
 
 def test_coefficients_of_tails_are_far_from_subnormal(core):
-    """simd_vector.h: those that are not 0 are at least 2**-60; the least of these intervals' is 2**-20.3."""
+    """simd_vector_fma.h: those that are not 0 are at least 2**-60; the least of these intervals' is 2**-20.3."""
     rng = np.random.default_rng(4)
     near = rng.uniform(0.5, 35, 20_000)
     width = np.exp(rng.uniform(-12, 6, near.size))
