@@ -1,4 +1,4 @@
-/* The fma of the vector tier on SSE2, which has no instruction for it, and polynomials of such. */
+/* The vector tier's fma on SSE2, which has no instruction for it, and the polynomials that need it. */
 
 /*
  * Without an instruction, by doubles: a product of floats is exact as a double, and its sum with a third is rounded
@@ -123,7 +123,7 @@ PYI_INLINE int polynomial_is_sure(doubles y, u32v ties)
  * Of doubles, in parts: the product as an exact sum of two (T. J. Dekker), of which the sum with the third is rounded
  * to odd but for the largest part (S. Boldo, G. Melquiond, "Emulation of a FMA and correctly rounded sums: proved
  * algorithms using rounding to odd", IEEE Transactions on Computers 57 (2008), 462-471). A C library without the
- * instruction takes fifty times as long; what has parts that underflow, gives 0 or overflows is left to it.
+ * instruction takes 25 times as long; what has parts that underflow, gives 0 or overflows is left to it.
  */
 PYI_INLINE f64v fma_by_library(f64v a, f64v b, f64v c) { return (f64v){fma(a[0], b[0], c[0]), fma(a[1], b[1], c[1])}; }
 PYI_INLINE f64v upper_half(f64v x)
