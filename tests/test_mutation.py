@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 from conftest import ROOT
-from mutation.__main__ import EXPLAINED, QUOTAS, SEED, rows
+from mutation.__main__ import EXPLAINED, QUOTAS, SEED, rows, standing
 from mutation.operators import chosen, mutants_of
 
 CODE = {
@@ -66,6 +66,18 @@ def test_the_choice_is_always_the_same_and_spread_over_files_and_kinds():
     assert Counter(mutant.file for mutant in mutants) == some
     assert len({mutant.kind for mutant in mutants}) == 5
     assert all((ROOT / file).exists() for file in QUOTAS)
+
+
+def test_rows_of_lines_that_are_gone_are_removed_and_those_that_moved_get_their_present_number():
+    lines = [line.strip() for line in (ROOT / "src_c/window.c").read_text().splitlines()]
+    at = next(number for number, line in enumerate(lines, 1) if lines.count(line) == 1)
+    row = {"key": "k", "file": "src_c/window.c", "line": at + 7, "old": lines[at - 1], "new": ";"}
+    gone = [row | {"old": lines[at - 1] + " no more"}, row | {"file": "src_c/no_such_file.c"}]
+    assert list(standing([*gone, row])) == [row | {"line": at}]
+    twice = next(line for line in lines if line and lines.count(line) == 2)
+    places = [number for number, line in enumerate(lines, 1) if line == twice]
+    for place in places:
+        assert list(standing([row | {"line": place, "old": twice}])) == [row | {"line": place, "old": twice}]
 
 
 def test_each_mutant_of_the_table_was_noticed_or_is_explained():

@@ -1,13 +1,14 @@
 """Put faults into the code, one at a time, and write down which test noticed each.
 
-Results are added to tests/mutation/table.jsonl, one line for each; those that are there are not done again.
+Results are added to tests/mutation/table.jsonl, one line for each; those that are there are not done again. Rows of
+lines that are no longer in the code are removed first.
 """
 
 import argparse
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,16 @@ def rows() -> list[dict[str, Any]]:
     return [json.loads(line) for line in TABLE.read_text().splitlines()] if TABLE.exists() else []
 
 
+def standing(table: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Keep the rows whose line is still in the code, with its present number; the others say nothing any more."""
+    for row in table:
+        path = ROOT / row["file"]
+        lines = path.read_text().splitlines() if path.exists() else []
+        places = [number for number, line in enumerate(lines, 1) if line.strip() == row["old"]]
+        if places:
+            yield row | {"line": min(places, key=lambda number: abs(number - row["line"]))}
+
+
 def tried(checks: Checks, mutant: Mutant, quick: bool) -> dict[str, Any]:
     """Run checks of a fault until one of them notices it; which one, or nothing."""
     path = checks.folder / mutant.file
@@ -122,13 +133,13 @@ def main() -> None:
     """Run all, or the mutants of some files."""
     parser = argparse.ArgumentParser(prog="python -m mutation", description=__doc__)
     parser.add_argument("files", nargs="*", help="only the faults of these files")
-    parser.add_argument("--again", metavar="KEY", nargs="*", help="do these of the table once more")
+    parser.add_argument("--again", metavar="KEY", nargs="*", default=[], help="do these once more")
     parser.add_argument("--scratch", type=Path, help="an empty folder for the copy (default: a temporary one)")
     options = parser.parse_args()
     quotas = {file: quota for file, quota in QUOTAS.items() if not options.files or file in options.files}
     mutants = chosen(ROOT, quotas, SEED)
-    if options.again is not None:
-        kept = [row for row in rows() if row["key"] not in options.again]
+    kept = [row for row in standing(rows()) if row["key"] not in options.again]
+    if kept != rows():
         TABLE.write_text("".join(json.dumps(row) + "\n" for row in kept))
     with tempfile.TemporaryDirectory(prefix="pyinit-mutation-") as temporary:
         run(mutants, Checks(options.scratch or Path(temporary)))
