@@ -47,10 +47,8 @@ static pyi_status read_window(const pyi_window *w, size_t size, pyi_axis axes[PY
         *global *= g;
     }
     for (int i = 0; i < w->ndim; i++)
-        if (!(w->global_shape ? w->global_shape : w->shape)[i]) { /* no tensor is too large that has no elements */
-            *global = *elements = 0;
-            return PYI_OK;
-        }
+        if (!(w->global_shape ? w->global_shape : w->shape)[i])
+            return PYI_OK; /* both products are 0; no tensor is too large that has no elements */
     if (too_large)
         return PYI_EXHAUSTED;
     memmove(axes, axes + PYI_MAX_DIMS + 1 - *count, (size_t)*count * sizeof *axes);

@@ -423,6 +423,8 @@ class Written(nn.Module):
             self.copied = nn.Parameter(torch.empty(7, 5).copy_(self.scaled))
             self.first = nn.Parameter(torch.randn(8, 6))
             self.again = nn.Parameter(self.first.clone().view(-1))
+            self.cleared = nn.Parameter(self.first.t().contiguous())
+            self.cleared[2:4].zero_()
             self.rows = nn.Parameter(torch.randn(7, 5) + torch.arange(5.0))
             self.added = nn.Parameter(torch.randn(7, 5) + torch.randn(5))
             self.masked = nn.Parameter(torch.randn(7, 5) * (torch.arange(35).view(7, 5) % 3))
