@@ -133,33 +133,54 @@ static int claims_unknown(void)
            pyi_claim(&stream, &claimed, (pyi_sampler)PYI_SAMPLERS, PYI_F32, 4) != PYI_BAD_VALUE || stream.block;
 }
 
-/* Windows that are not inside their tensor, and tensors that are too large. */
-static int refused(void)
+/* Windows that are not inside their tensor, tensors that are too large, and the largest that is not. */
+static int limits(void)
 {
     static const struct {
         size_t shape[2], global[2], offset[2];
         pyi_status status;
-    } BAD[] = {{{1, 2}, {4, 4}, {5, 0}, PYI_BAD_VALUE},
-               {{2, 2}, {4, 4}, {3, 0}, PYI_BAD_VALUE},
-               {{0, 1}, {4, 4}, {0, SIZE_MAX}, PYI_BAD_VALUE},
-               {{1, 1}, {(size_t)1 << 32, (size_t)1 << 31}, {0, 0}, PYI_EXHAUSTED}};
+    } CASES[] = {{{1, 2}, {4, 4}, {5, 0}, PYI_BAD_VALUE},
+                 {{2, 2}, {4, 4}, {3, 0}, PYI_BAD_VALUE},
+                 {{0, 1}, {4, 4}, {0, SIZE_MAX}, PYI_BAD_VALUE},
+                 {{1, 1}, {(size_t)1 << 32, (size_t)1 << 31}, {0, 0}, PYI_EXHAUSTED},
+                 {{1, 2}, {7, INT64_MAX / 7}, {6, INT64_MAX / 7 - 2}, PYI_OK}};
     const pyi_distribution distribution = {.sampler = PYI_BITS};
-    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         uint32_t out[4] = {7, 7, 7, 7};
-        const pyi_window window = {2, BAD[i].shape, NULL, BAD[i].global, BAD[i].offset};
+        const pyi_window window = {2, CASES[i].shape, NULL, CASES[i].global, CASES[i].offset};
         pyi_stream stream, start;
         pyi_stream_new(&stream, PYI_PHILOX4X32_10, 1, 0);
         start = stream;
-        if (pyi_fill_window(&stream, &distribution, PYI_U32, out, &window, NULL) != BAD[i].status || out[0] != 7 ||
-            memcmp(&stream, &start, sizeof start))
+        const pyi_status status = pyi_fill_window(&stream, &distribution, PYI_U32, out, &window, NULL);
+        const int untouched = out[0] == 7 && !memcmp(&stream, &start, sizeof start);
+        if (status != CASES[i].status || untouched == (status == PYI_OK))
             return 1;
     }
     return 0;
 }
 
+/* A column of more rows than one tile takes, each of which begins a block. */
+static int tall(void)
+{
+    enum { ROWS = 3000, COLUMNS = 4 };
+    static uint32_t whole[ROWS * COLUMNS], column[ROWS];
+    const pyi_distribution distribution = {.sampler = PYI_BITS};
+    const pyi_window window = {2, (size_t[]){ROWS, 1}, NULL, (size_t[]){ROWS, COLUMNS}, (size_t[]){0, 1}};
+    pyi_stream stream, same;
+    pyi_stream_new(&stream, PYI_PHILOX4X32_10, 1, 0);
+    same = stream;
+    if (pyi_fill(&stream, &distribution, PYI_U32, whole, ROWS * COLUMNS, NULL) != PYI_OK ||
+        pyi_fill_window(&same, &distribution, PYI_U32, column, &window, NULL) != PYI_OK)
+        return 1;
+    for (size_t i = 0; i < ROWS; i++)
+        if (column[i] != whole[i * COLUMNS + 1])
+            return 1;
+    return 0;
+}
+
 static int windows(int number)
 {
-    if (refused() || claims_unknown())
+    if (limits() || tall() || claims_unknown())
         return 4;
     for (int i = 0; i < number; i++) {
         const pyi_distribution distribution = random_distribution();

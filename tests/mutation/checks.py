@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import resource
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import golden
@@ -24,7 +25,6 @@ FLAGS = [
     *("-Werror=incompatible-pointer-types", "-Werror=int-conversion", "-Werror=implicit-function-declaration"),
 ]
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
-SOURCES = (".c", ".h", ".pyx", ".pxi", ".pxd")
 FUZZ = (("jobs", "300"), ("windows", "100"), ("items", "60"))
 LONGER_FUZZ = (("jobs", "2000"), ("windows", "400"), ("items", "200"))  # as often as in the tests
 
@@ -98,15 +98,19 @@ class Checks:
         }
         self.sound: set[str] = set()  # tests that pass without a fault
         self.users = {name: self.included(name) for name in self.c_files()}
-        files = [path for name in ("src_c", "pyinit", "tests") for path in sorted((folder / name).rglob("*"))]
-        sources = "".join(path.read_text() for path in files if path.suffix in SOURCES)
-        key, made = hashlib.sha256(sources.encode()).hexdigest(), folder / "stock" / "key"
-        if not made.exists() or made.read_text() != key:
-            self.compile(self.c_files(), "stock", "-O1")
-            self.compile_boundary("stock")
+        boundary = [*(folder / "pyinit").rglob("*.p[yx][xid]"), *(folder / "src_c").glob("*.h")]
+        keys = {name: self.digest(used) for name, used in self.users.items()}
+        keys["_core"] = self.digest(str(path.relative_to(folder)) for path in boundary)
+        kept = folder / "stock" / "keys.json"
+        made = json.loads(kept.read_text()) if kept.exists() else {}
+        changed = [name for name, key in keys.items() if made.get(name) != key]
+        if changed:
+            self.compile([name for name in changed if name != "_core"], "stock", "-O1")
+            if "_core" in changed:
+                self.compile_boundary("stock")
             self.link({})
             shutil.copy(folder / "golden", folder / "stock" / "golden")
-            made.write_text(key)
+            kept.write_text(json.dumps(keys))
         self.expected: dict[tuple[str, str], str] = {}
         self.tiers = self.run("stock/golden").split()[::-1]  # the quickest to compile first
 
@@ -116,6 +120,10 @@ class Checks:
             "tests/golden.c",
             "tests/fuzz.c",
         ]
+
+    def digest(self, names: Iterable[str]) -> str:
+        """The hash of some files of the copy."""
+        return hashlib.sha256("".join((self.folder / name).read_text() for name in sorted(names)).encode()).hexdigest()
 
     def included(self, name: str) -> set[str]:
         """A file and the core's files that it includes."""
@@ -220,7 +228,7 @@ class Checks:
 
     def sanitized(self, file: str) -> Iterator[tuple[str, str]]:
         """Run fuzz.c with what looks at every access to memory in the changed code, but for that of kernels."""
-        flags = ("-fsanitize=address,undefined", "-fno-sanitize=alignment")
+        flags = ("-fsanitize=address,undefined", "-fno-sanitize=alignment", "-fno-sanitize-recover=all")
         users = [name for name, included in self.users.items() if file in included and "fill_" not in name]
         changed = {Path(name).stem: f"mutant/{Path(name).stem}.o" for name in {*users, "tests/fuzz.c"}}
         self.compile([*{*users, "tests/fuzz.c"}], "mutant", "-O0", *flags)
