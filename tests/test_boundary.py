@@ -308,6 +308,18 @@ def test_arrays_at_an_address_have_a_stride_for_each_of_at_most_64_dimensions(sh
         array_at(64, shape, strides, np.dtype(np.float32), True, None)
 
 
+def test_arrays_at_an_address_know_how_they_lie_in_memory():
+    memory = np.zeros(24, np.float32)
+    for shape, strides, shift, flags in (
+        ((2, 3), (12, 4), 0, (True, False, True)),
+        ((2, 3), (4, 8), 0, (False, True, True)),
+        ((2, 3), (24, 4), 0, (False, False, True)),
+        ((2, 3), (12, 4), 1, (True, False, False)),
+    ):
+        found = array_at(memory.ctypes.data + shift, shape, strides, memory.dtype, True, memory).flags
+        assert (found.c_contiguous, found.f_contiguous, found.aligned) == flags
+
+
 def test_a_mask_does_not_keep_a_scheme_from_the_array():
     for scheme in (initializers.zeros(), initializers.orthogonal(), initializers.normal()):
         masked = np.ma.array(np.full((2, 2), 9.0, np.float32), mask=[[1, 0], [0, 1]], hard_mask=True)

@@ -12,8 +12,9 @@ from mutation.operators import chosen, mutants_of
 CODE = {
     "a.c": """
 /* 1 < 2 */
-static int f(const char *text, int n)
+static int f(int n, const char text[7])
 {
+    unsigned a, b, c, d = 2u;
     int m = 0x10u; // n + 1
     if (n < 3 && m >> 1)
         m += n - 1;
@@ -55,7 +56,7 @@ def test_each_operator_changes_one_place_outside_comments_and_texts(file):
         old, new = text.splitlines(), mutant.applied(text).splitlines()
         assert len(old) == len(new)
         assert sum(a != b for a, b in zip(old, new)) == 1
-        for untouched in ("1 < 2", "// n + 1", "Whether a < b", "# or not"):
+        for untouched in ("1 < 2", "text[7]", "a, b, c", "// n + 1", "Whether a < b", "# or not"):
             assert (untouched in mutant.applied(text)) == (untouched in text)
 
 

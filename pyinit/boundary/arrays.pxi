@@ -92,7 +92,6 @@ def array_at(size_t address, shape, strides, cnp.dtype dtype not None, bint writ
     array = PyArray_NewFromDescr(
         <PyTypeObject *>cnp.ndarray, dtype, n, lengths, steps, <void *>address,
         cnp.NPY_ARRAY_WRITEABLE if writeable else 0, NULL)
-    cnp.PyArray_UpdateFlags(array, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED)
     if type(owner) is Lent and cnp.PyArray_SIZE(array):
         span(array, &low, &high)
         if not (<Lent>owner).begin <= low <= high <= (<Lent>owner).end:

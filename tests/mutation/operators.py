@@ -100,7 +100,7 @@ def mutants_of(file: str, text: str, choice: random.Random) -> list[Mutant]:
     found: list[Mutant] = []
     for m in re.finditer(r"(?<![\w.])(?:0x[\da-fA-F.]+(?:p[-+]?\d+)?|\d[\d.]*(?:e[-+]?\d+)?)[uUlLf]*(?![\w.])", code):
         number = changed_number(m[0], choice)
-        sizes_an_array = code[m.start() - 1] == "[" and code[m.end() : m.end() + 2] in ("];", "],")
+        sizes_an_array = code[m.start() - 1] == "[" and code[m.end() : m.end() + 2] in ("];", "],", "])")
         if number is not None and not (syntax == "c" and sizes_an_array):
             found.append(Mutant(file, "constant", m.start(), m.end(), number))
     for m in re.finditer(r"(?<= )(?:[<>]=?|[!=]=)(?= )", code):
@@ -122,9 +122,10 @@ def mutants_of(file: str, text: str, choice: random.Random) -> list[Mutant]:
 
 
 def is_declaration(code: str, place: int) -> bool:
-    """Whether a place is among the parameters of a function that is being defined, or in an import."""
+    """Whether a place is in a list of variables, the parameters of a function that is being defined, or an import."""
     line = code[code.rfind("\n", 0, place) + 1 : place]
-    return bool(re.match(r"\s*(?:static|void|cdef|def|from|import|lambda|PYI_)", line))
+    lists_variables = re.match(r"\s+(?:const |unsigned )*[a-z]\w* \*?\w+(?:\[\w+\])?(?:, \*?\w+)*,", line)
+    return bool(lists_variables or re.match(r"\s*(?:static|void|cdef|def|from|import|lambda|PYI_)", line))
 
 
 def is_valid(file: str, text: str) -> bool:
