@@ -308,7 +308,7 @@ def test_arrays_at_an_address_have_a_stride_for_each_of_at_most_64_dimensions(sh
         array_at(64, shape, strides, np.dtype(np.float32), True, None)
 
 
-def test_arrays_at_an_address_know_how_they_lie_in_memory():
+def test_arrays_at_an_address_know_their_owner_and_how_they_lie_in_memory():
     memory = np.zeros(24, np.float32)
     for shape, strides, shift, flags in (
         ((2, 3), (12, 4), 0, (True, False, True)),
@@ -316,8 +316,9 @@ def test_arrays_at_an_address_know_how_they_lie_in_memory():
         ((2, 3), (24, 4), 0, (False, False, True)),
         ((2, 3), (12, 4), 1, (True, False, False)),
     ):
-        found = array_at(memory.ctypes.data + shift, shape, strides, memory.dtype, True, memory).flags
-        assert (found.c_contiguous, found.f_contiguous, found.aligned) == flags
+        found = array_at(memory.ctypes.data + shift, shape, strides, memory.dtype, True, memory)
+        assert found.base is memory  # or it would be freed while it is written
+        assert (found.flags.c_contiguous, found.flags.f_contiguous, found.flags.aligned) == flags
 
 
 def test_a_mask_does_not_keep_a_scheme_from_the_array():

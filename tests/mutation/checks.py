@@ -31,6 +31,7 @@ LONGER_FUZZ = (("jobs", "2000"), ("windows", "400"), ("items", "200"))  # as oft
 # The tests of a file beyond those programs, each with pytest's options.
 CORE = ("test_known_answers.py", "test_windows.py")
 SHARDED, IN_PARTS = "test_torch_shards.py", "test_torch_shards.py -k written_in_parts or other_kinds"
+HOSTILE = "test_hostile_callers.py"
 JAX = ("test_jax_initialize.py", "test_jax_sharding.py", "test_jax_initializers.py")
 TESTS = {
     "src_c/threads.c": ("test_threads.py -k team",),
@@ -50,11 +51,11 @@ TESTS = {
     "src_c/fills.c": ("test_streams.py", "test_interop.py"),
     "src_c/stream.c": ("test_streams.py", "test_contract.py -k words"),
     "src_c/xla.c": ("test_jax_call.py", "test_jax_initializers.py"),
-    "pyinit/boundary/arrays.pxi": ("test_boundary.py", "test_many.py", "test_windows.py", "test_models.py"),
-    "pyinit/boundary/batches.pxi": ("test_many.py", "test_models.py", "test_tensors.py", "test_boundary.py"),
+    "pyinit/boundary/arrays.pxi": ("test_boundary.py", "test_many.py", HOSTILE, "test_windows.py", "test_models.py"),
+    "pyinit/boundary/batches.pxi": ("test_many.py", "test_models.py", "test_tensors.py", "test_boundary.py", HOSTILE),
     "pyinit/boundary/distributions.pxi": ("test_boundary.py", "test_many.py", "test_streams.py", "test_truncated.py"),
     "pyinit/boundary/dtypes.pxi": ("test_boundary.py", "test_many.py", "test_narrow_types.py"),
-    "pyinit/boundary/fills.pxi": ("test_boundary.py", "test_windows.py", "test_streams.py", "test_threads.py"),
+    "pyinit/boundary/fills.pxi": ("test_boundary.py", "test_streams.py", HOSTILE, "test_threads.py", "test_windows.py"),
     "pyinit/boundary/launches.pxi": ("test_many.py", "test_cuda_source.py", "test_opencl_arrays.py"),
     "pyinit/boundary/streams.pxi": ("test_streams.py", "test_boundary.py", "test_known_answers.py"),
     "pyinit/boundary/tables.pxi": ("test_boundary.py", "test_known_answers.py", "test_threads.py"),
