@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,16 @@ def grow(folder, cgroup, mountinfo, files):
 def test_the_quota_of_a_tree(program, tmp_path, tree):
     *contents, expected = tree
     assert run(program, grow(tmp_path, *contents)) == [expected]
+
+
+def test_a_process_without_standard_input_has_a_quota(program, tmp_path):
+    """Files that it opens have number 0."""
+    folder = grow(tmp_path, *TREES["two"][:3])
+    result = subprocess.run(
+        [program, folder], stdin=subprocess.DEVNULL, preexec_fn=partial(os.close, 0),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (result.returncode, result.stdout, result.stderr) == (0, "2\n", "")
 
 
 def test_a_folder_without_proc_has_no_quota(program, tmp_path):
