@@ -91,3 +91,4 @@ def test_each_mutant_of_the_table_was_noticed_or_is_explained():
         assert row["file"] in QUOTAS
         assert bool(row.get("killed_by")) != bool(explained.get(row["key"])), row
     assert explained.keys() <= {row["key"] for row in table}
+    assert len(list(standing(table))) >= 200  # after larger changes of the code, run `make mutation`
