@@ -100,7 +100,7 @@ def checked(cut: Cut, ndim: int) -> Cut:
     dim, pieces, piece, stride = map(index, cut)
     if not -ndim <= dim < ndim:
         raise ValueError(f"dim must be in [{-ndim}, {ndim}); got {dim}")
-    if pieces < 1 or stride < 1 or not 0 <= piece < pieces:
+    if stride < 1 or not 0 <= piece < pieces:
         raise ValueError(f"pieces and stride must be at least 1, and piece in [0, pieces); got {cut}")
     return Cut(dim % ndim, pieces, piece, stride)
 
