@@ -159,6 +159,17 @@ static int limits(void)
     return 0;
 }
 
+/* No array, which only a window without elements can do with. */
+static int nowhere(void)
+{
+    const pyi_distribution distribution = {.sampler = PYI_BITS};
+    const pyi_window one = {1, (size_t[]){1}, NULL, NULL, NULL}, none = {1, (size_t[]){0}, NULL, NULL, NULL};
+    pyi_stream stream;
+    pyi_stream_new(&stream, PYI_PHILOX4X32_10, 1, 0);
+    return pyi_fill_window(&stream, &distribution, PYI_U32, NULL, &one, NULL) != PYI_BAD_VALUE || stream.block ||
+           stream.word || pyi_fill_window(&stream, &distribution, PYI_U32, NULL, &none, NULL) != PYI_OK;
+}
+
 /* A column of more rows than one tile takes, each of which begins a block. */
 static int tall(void)
 {
@@ -180,7 +191,7 @@ static int tall(void)
 
 static int windows(int number)
 {
-    if (limits() || tall() || claims_unknown())
+    if (limits() || nowhere() || tall() || claims_unknown())
         return 4;
     for (int i = 0; i < number; i++) {
         const pyi_distribution distribution = random_distribution();
