@@ -159,10 +159,15 @@ static void pending(void)
     for (int i = 0; i < 20; i++)
         check_run(j);
     CHECK(started == most);
+    allowed = 1; /* one ends, and another takes its place */
+    wait_for(&ended, 1);
+    for (int i = 0; i < 20; i++)
+        check_run(j);
+    CHECK(started == most + 1);
     allowed = EVERY;
-    wait_for(&ended, most);
+    wait_for(&ended, most + 1);
     check_run(j);
-    CHECK(started > most);
+    CHECK(started > most + 1);
     free(j);
 }
 
