@@ -157,6 +157,12 @@ TREES = {
         {f"{V2}/cpu.max": "200000 100000\n"},
         2,
     ),
+    "across the end of the buffer": (
+        "0::/\n",
+        "x" * (4096 - len(OTHERS) - 20) + "\n" + mount("/", V2, 2),
+        {f"{V2}/cpu.max": "200000 100000\n"},
+        2,
+    ),
     "the end of a long line": (
         "0::/\n",
         "x" * 4096 + mount("/", V2, 2),
