@@ -6,7 +6,6 @@ import random
 import shutil
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -222,10 +221,8 @@ def test_the_quota_of_a_tree(program, tmp_path, tree):
 def test_a_process_without_standard_input_has_a_quota(program, tmp_path):
     """Files that it opens have number 0."""
     folder = grow(tmp_path, *TREES["two"][:3])
-    result = subprocess.run(
-        [program, folder], stdin=subprocess.DEVNULL, preexec_fn=partial(os.close, 0),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = ["sh", "-c", 'exec "$0" "$1" <&-', program, folder]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, "2\n", "")
 
 
