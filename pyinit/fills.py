@@ -25,10 +25,10 @@ class Fills(_core.StreamState):
         self, out: Array, distribution: Distribution, global_shape: Any, offset: Any, num_threads: Any, backend: str
     ) -> Array:
         """Fill what is no NumPy array, or by another backend."""
-        known = next((name for name in BACKENDS if name == backend), None)
-        if known is None:
+        if type(backend) is not str:  # which may compare as it likes, but does so here once
+            backend = next((name for name in BACKENDS if name == backend), backend)
+        if type(backend) is not str or backend not in BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(map(repr, BACKENDS))}; got {backend!r}")
-        backend = known  # which compares as a str does
         array = view(out)
         if not isinstance(array, np.ndarray):
             fill_on_device(array, self, distribution, global_shape, offset, num_threads, backend)
