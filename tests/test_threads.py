@@ -69,6 +69,8 @@ def team(tmp_path_factory):
 @pytest.mark.c_program
 @pytest.mark.parametrize("name", CHECKS + FORKING_CHECKS)
 def test_the_team_of_a_fill(team, name):
+    if SANITIZERS and name == "forked_beside":
+        pytest.skip("a child waits for a lock of the sanitizer's allocator, which another thread held at the fork")
     check(team, name)
 
 
