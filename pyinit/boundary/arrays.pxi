@@ -7,6 +7,8 @@ cdef cnp.ndarray plain(cnp.ndarray out):
 
 @cython.auto_pickle(False)
 @cython.final
+@cython.freelist(8)
+@cython.no_gc
 cdef class Lent:
     """Memory that its owner can give up while an array over it lives, as torch's storages can.
 
@@ -17,38 +19,33 @@ cdef class Lent:
         Give, of `owner`, where its memory begins and how many bytes it has. They must run nobody else's code.
     """
     cdef object owner, address, size
-    cdef size_t begin, end
 
-    def __init__(self, owner, address, size):
+    def __cinit__(self, owner, address, size):
         self.owner, self.address, self.size = owner, address, size
-        self.begin = address(owner)
-        self.end = self.begin + <size_t>size(owner)
-
-    cdef int check(self) except -1:
-        """Raise ValueError if the memory is not there any more."""
-        cdef size_t begin = self.address(self.owner)
-        if begin != self.begin or begin + <size_t>self.size(self.owner) < self.end:
-            raise ValueError("out must keep its memory while it is filled; its storage has been resized")
-        return 0
 
 
 cdef int check_owner(cnp.ndarray out) except -1:
-    """Raise ValueError if an array is a view of memory that its owner has given up, by `resize` say."""
+    """Raise ValueError if the owner of an array's memory has given it up, or some of it, by `resize` say."""
     cdef PyObject *base = PyArray_BASE(out)
     cdef cnp.ndarray owner = out
-    cdef size_t low, high, begin
+    cdef size_t low, high, begin, size
     if base == NULL or cnp.PyArray_SIZE(out) == 0:
         return 0
     while base != NULL and type(<object>base) is cnp.ndarray:
         owner = <cnp.ndarray><object>base
         base = PyArray_BASE(owner)
     if base != NULL and type(<object>base) is Lent:
-        (<Lent><object>base).check()
+        lent = <Lent><object>base
+        begin, size = lent.address(lent.owner), lent.size(lent.owner)
     elif base == NULL and cnp.PyArray_CHKFLAGS(owner, cnp.NPY_ARRAY_OWNDATA):
-        span(out, &low, &high)
-        begin = <size_t>cnp.PyArray_DATA(owner)
-        if not begin <= low <= high <= begin + <size_t>cnp.PyArray_NBYTES(owner):
-            raise ValueError("out must lie in the memory of the array that it is a view of, which has been resized")
+        begin, size = <size_t>cnp.PyArray_DATA(owner), cnp.PyArray_NBYTES(owner)
+    else:
+        return 0
+    span(out, &low, &high)
+    if not begin <= low <= high <= begin + size:
+        raise ValueError(
+            f"out must have memory for all of its elements; got shape {(<object>out).shape} in {size} bytes of an "
+            "owner that has freed or resized it, as FSDP does")
     return 0
 
 
@@ -73,12 +70,11 @@ cdef bint overlaps(cnp.ndarray out) except -1:
 def array_at(size_t address, shape, strides, cnp.dtype dtype not None, bint writeable, owner, size_t unit=1):
     """An array over memory that `owner` keeps; the strides are in units of so many bytes, such as elements.
 
-    ValueError if the owner is `Lent` and has less memory than that.
+    ValueError if the owner has less memory than that, as far as it says.
     """
     cdef cnp.npy_intp[PYI_MAX_DIMS] lengths
     cdef cnp.npy_intp[PYI_MAX_DIMS] steps
     cdef int i, n = len(shape)
-    cdef size_t low, high
     cdef object array
     if n > PYI_MAX_DIMS or len(strides) != n:
         raise ValueError(f"out must have at most {PYI_MAX_DIMS} dimensions, each with a stride; got {shape}, {strides}")
@@ -92,14 +88,9 @@ def array_at(size_t address, shape, strides, cnp.dtype dtype not None, bint writ
     array = PyArray_NewFromDescr(
         <PyTypeObject *>cnp.ndarray, dtype, n, lengths, steps, <void *>address,
         cnp.NPY_ARRAY_WRITEABLE if writeable else 0, NULL)
-    if type(owner) is Lent and cnp.PyArray_SIZE(array):
-        span(array, &low, &high)
-        if not (<Lent>owner).begin <= low <= high <= (<Lent>owner).end:
-            raise ValueError(
-                f"out must have memory for all of its elements; got shape {tuple(shape)} with "
-                f"{(<Lent>owner).end - (<Lent>owner).begin} bytes of it, as FSDP leaves some")
     if owner is not None:
         cnp.set_array_base(array, owner)
+    check_owner(array)
     return array
 
 
@@ -112,12 +103,14 @@ cdef int check_plain(cnp.ndarray out) except -1:
         raise ValueError(
             f"out must have no two elements in one place; got shape {(<object>out).shape} "
             f"with strides {(<object>out).strides}")
-    return check_owner(out)
+    return 0
 
 
 def check_memory(cnp.ndarray out not None):
     """Raise ValueError if `out` cannot be written, or two of its elements share memory."""
-    check_plain(plain(out))
+    cdef cnp.ndarray array = plain(out)
+    check_plain(array)
+    check_owner(array)
 
 
 cdef void span(cnp.ndarray out, size_t *low, size_t *high) noexcept:

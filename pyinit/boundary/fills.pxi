@@ -149,6 +149,7 @@ cdef int write_array(
     item.distribution = distribution.c
     item.dtype = <pyi_dtype>describe(distribution, descr, &task.job)
     check_plain(out)
+    check_owner(out)
     n = claim = cnp.PyArray_SIZE(out)
     if whole is not None:
         whole, where = check_window(out, whole, where)
