@@ -164,7 +164,7 @@ def show_speed(output: Output, net: Network, seed: int) -> None:
     output.section(
         f"2. A network of {weights:,} weights: {sizes}",
         f"One network in memory: its {weights:,} weights (float32, Xavier) and {biases:,} biases are written anew in "
-        "each of these ways, in turn, pyinit with its two generators, Philox and ARS-5. Times are medians, and "
+        "each of these ways, in turn, pyinit with its three generators. Times are medians, and "
         "million/s counts samples.",
     )
     cases, repetitions = network_cases(net, seed), 7
