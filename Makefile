@@ -165,8 +165,7 @@ build/%/.built: $(VENV)/.test
 
 # Statistical tests of all samplers, with controls that have to fail: an hour at most on two processors.
 quality: $(VENV)/.test
-	@mkdir -p "$(OUT)"
-	$(BIN)/python benchmarks/quality.py --output "$(OUT)/quality.json"
+	$(BIN)/python benchmarks/quality.py --output $(RESULTS)-quality.json
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -q -W --keep-going -n docs build/docs

@@ -169,7 +169,7 @@ def main():
     parser = argparse.ArgumentParser(description="Statistical tests of all samplers, with controls that have to fail.")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--samples", type=lambda text: even(float(text)), default=SAMPLES, help="of float32 in cells")
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "latest-quality-host.json")
+    parser.add_argument("--output", type=Path, default=HERE / "results" / "latest-quality.json")
     arguments = parser.parse_args()
     options.check_writable(arguments.output)
     document = json.loads(arguments.output.read_text()) if arguments.output.exists() else {"parts": {}}

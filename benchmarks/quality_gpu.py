@@ -268,7 +268,7 @@ def main():
     parser.add_argument("--device", choices=DEVICES, default="cuda", help="where samples are made and counted")
     parser.add_argument("--backend", choices=("device", "host"), default="device", help="what makes the samples")
     parser.add_argument("--elements", type=options.integer(2, 2**32), help="float32 in the buffer (4 GiB on CUDA)")
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "latest-quality.json")
+    parser.add_argument("--output", type=Path, default=HERE / "results" / "latest-quality-gpu.json")
     arguments = parser.parse_args()
     options.check_writable(arguments.output)
     device = DEVICES[arguments.device]()
