@@ -135,7 +135,7 @@ class Stream(Fills):
             raise TypeError(f"state must be a dict; got {type(state).__name__}")
         if set(state) != set(_STATE_KEYS):
             raise ValueError(f"state must have the keys {', '.join(_STATE_KEYS)}; got {listed(state)}")
-        return cls(**state)
+        return cls(**{**state, "seed": integer("seed", state["seed"])})  # a state has no seed to be picked
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Stream.from_state, (self.state,)
