@@ -27,7 +27,7 @@ from pyinit.adapters.torch.playing import Player  # noqa: E402
 from pyinit.adapters.torch.recording import Recorder  # noqa: E402
 from pyinit.adapters.torch.tape import Geometry, View, order  # noqa: E402
 from pyinit.adapters.torch.watching import recording  # noqa: E402
-from pyinit.adapters.torch.windows import is_divisible, part  # noqa: E402
+from pyinit.adapters.torch.windows import is_divisible, part, placed  # noqa: E402
 from pyinit.untrusted import DamagedError  # noqa: E402
 
 SEED = random.Random().randrange(2**64)
@@ -270,6 +270,13 @@ def test_windows_of_random_views():
         region = tuple(slice(b, rng.randrange(b + 1, n + 1)) for b, n in zip(begins, whole.shape))
         made = Player(pyinit.Stream(SEED)).make(part(found, region), torch.device("cpu"))
         assert torch.equal(made, whole[region]), (SEED, number)
+        memory = torch.zeros(2 * made.numel() + 3)
+        gapped = memory[3:].view(*made.shape, 2)[..., 0]
+        contents = placed(part(found, region), gapped)
+        assert (contents.size, contents.dtype) == (len(memory), memory.dtype)
+        Player(pyinit.Stream(SEED)).play([(contents, memory)])
+        assert torch.equal(gapped, made), (SEED, number)
+        assert memory.count_nonzero() == made.count_nonzero()
         compared += name in ("padded", "conv", "scaled")
         divisible += name in ("padded", "conv", "scaled") and is_divisible(found)
     assert divisible > compared * 0.25
