@@ -73,12 +73,12 @@ lint: $(VENV)/.lint
 	@if command -v pyright >/dev/null; then pyright --pythonpath $(BIN)/python; else echo "There is no pyright."; fi
 	@if command -v actionlint >/dev/null; then actionlint; else echo "There is no actionlint."; fi
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint pyinit examples
-	$(BIN)/clang-format --dry-run --Werror src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] tests/fuzzing/*.c examples/c/*.c benchmarks/*.c benchmarks/*.cl
+	$(BIN)/clang-format --dry-run --Werror src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] tests/fuzzing/*.c examples/c/*.c benchmarks/*.c benchmarks/quality/*.c*
 
 format: $(VENV)/.lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] tests/fuzzing/*.c examples/c/*.c benchmarks/*.c benchmarks/*.cl
+	$(BIN)/clang-format -i src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] tests/fuzzing/*.c examples/c/*.c benchmarks/*.c benchmarks/quality/*.c*
 
 # Each result is a file that begins with RESULTS, and RESULTS.html shows them all.
 BENCHES := initialize calls sizes torch shards jax dask checkpoint
@@ -165,7 +165,7 @@ build/%/.built: $(VENV)/.test
 
 # Statistical tests of all samplers, with controls that have to fail: an hour at most on two processors.
 quality: $(VENV)/.test
-	$(BIN)/python benchmarks/quality.py --output $(RESULTS)-quality.json
+	PYTHONPATH=benchmarks $(BIN)/python -m quality --output $(RESULTS)-quality.json
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -q -W --keep-going -n docs build/docs

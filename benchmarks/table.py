@@ -1,7 +1,7 @@
 """Prints the results of the bench_*.py scripts but bench_load.py, and of kernel_limits.py, as README.md's tables.
 
 Usage: python benchmarks/table.py results/FILE.json
-       python benchmarks/table.py --readme       puts them into README.md, and those of quality.py into
+       python benchmarks/table.py --readme       puts them into README.md, and those of quality into
                                                  docs/quality.md, between the comments that name the file
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import gpu_table
 import model_tables
-import quality_table
+import quality.table
 from columns import markdown, number, of_bytes
 
 HERE = Path(__file__).parent
@@ -41,7 +41,7 @@ def tables(result):
     if "device" in result:
         parts = gpu_table.tables(result)
     elif "parts" in result:
-        parts = quality_table.tables(result)
+        parts = quality.table.tables(result)
     elif "torch" in result:
         parts = [model_tables.torch_models(result["torch"]), *model_tables.without_memory(result["without_memory"])]
     elif "checkpoint" in result:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-import quality_table
+import quality.table
 
 from pyinit import Stream, diagnostics, initialize, plots
 from pyinit.models import Cut, shards
@@ -124,7 +124,7 @@ def draw(folder):
     diagnoses = {name: diagnostics.diagnose(scheme=name, seed=0) for name in ("small", "big", "xavier")}
     activations = {name: diagnosis.activations for name, diagnosis in diagnoses.items()}
     gradients = {name: diagnosis.gradients for name, diagnosis in diagnoses.items()}
-    right, flawed = quality_table.p_values(quality_table.newest())
+    right, flawed = quality.table.p_values(quality.table.newest())
     for name, picture in (
         ("saturation", saturation()),
         ("box_muller", box_muller()),

@@ -1,12 +1,12 @@
 """Are the samples normal, uniform, and independent? And would these tests notice if they were not?"""
 
-import evidence
 import numpy as np
 import pytest
 import reference
 from conftest import GENERATORS
-from evidence import SEED, Sampler
-from evidence_flaws import ALPHA, FEWER, FLAWS, STATISTICS, coarse
+from quality import evidence
+from quality.evidence import SEED, Sampler
+from quality.flaws import ALPHA, FEWER, FLAWS, STATISTICS, coarse
 
 from pyinit import Stream
 

@@ -111,8 +111,8 @@ def place_of(path):
 
 
 def test_the_benchmarks_import_peers_in_few_files():
-    scripts = sorted((ROOT / "benchmarks").glob("*.py"))
-    known = sys.stdlib_module_names | {"pyinit", "numpy"} | {path.stem for path in scripts}
+    scripts = sorted((ROOT / "benchmarks").rglob("*.py"))
+    known = sys.stdlib_module_names | {"pyinit", "numpy", "quality"} | {path.stem for path in scripts}
     users = {path.name for path in scripts for name in imports(path) if name.split(".")[0] not in known}
     torch = {"checkpoint_files.py", "torch_models.py", "torch_shards.py"}
     assert users == {"peers.py", "gpu_peers.py", "jax_peers.py", "evidence.py", *torch}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import reference
 import scipy.stats
-from evidence import SEED
+from quality.evidence import SEED
 
 from pyinit import Stream, _core
 from pyinit.arrays import BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2, dtype_of

@@ -1,26 +1,26 @@
-"""benchmarks/quality.py: its p-values are right, few samples of each sampler pass, and flaws are noticed."""
+"""benchmarks/quality: its p-values are right, few samples of each sampler pass, and flaws are noticed."""
 
 import json
 import shutil
 from dataclasses import asdict
 
-import evidence_flaws
 import numpy as np
 import pytest
-import quality
-import quality_dieharder
-import quality_host
-import quality_parts
-import quality_statistics
-import quality_streams
-import quality_table
+import quality.dieharder
+import quality.host
+import quality.parts
+import quality.program
+import quality.statistics
+import quality.streams
+import quality.table
 import table
-from quality_laws import SAMPLERS, law_of
+from quality import flaws
+from quality.laws import SAMPLERS, law_of
 
 import pyinit
 from pyinit import _core
 
-no_dieharder = pytest.mark.skipif(bool(quality_dieharder.missing()), reason=f"no {quality_dieharder.missing()}")
+no_dieharder = pytest.mark.skipif(bool(quality.dieharder.missing()), reason=f"no {quality.dieharder.missing()}")
 
 
 # The p-values.
@@ -31,7 +31,7 @@ no_dieharder = pytest.mark.skipif(bool(quality_dieharder.missing()), reason=f"no
 )
 def test_anderson_darling_is_that_of_the_tables(a2, p):
     """Those of G. and J. Marsaglia, Evaluating the Anderson-Darling distribution, J. Statistical Software 9 (2004)."""
-    assert quality_statistics.of_anderson_darling(a2) == pytest.approx(p, rel=1e-4)
+    assert quality.statistics.of_anderson_darling(a2) == pytest.approx(p, rel=1e-4)
 
 
 def test_anderson_darling_of_cells_is_that_of_samples():
@@ -39,7 +39,7 @@ def test_anderson_darling_of_cells_is_that_of_samples():
     i = np.arange(1, 1001)
     expected = -1000 - np.mean((2 * i - 1) * (np.log(u) + np.log1p(-u[::-1])))
     counts = np.bincount((u * 2**16).astype(int), minlength=2**16)
-    assert quality_statistics.anderson_darling(counts, np.full(2**16, 2.0**-16)) == pytest.approx(expected, abs=0.02)
+    assert quality.statistics.anderson_darling(counts, np.full(2**16, 2.0**-16)) == pytest.approx(expected, abs=0.02)
 
 
 def test_moments_are_uncorrelated():
@@ -47,7 +47,7 @@ def test_moments_are_uncorrelated():
     law = law_of("uniform", "float64")
     x = (pyinit.Stream(6).uniform((1000, 1000), "float64") - law.centre) * law.scale
     powers = np.stack([(x**k).sum(axis=1) for k in range(1, 9)], axis=1)
-    p = np.array([list(quality_statistics.moments(row, law.moments, 1000).values()) for row in powers])
+    p = np.array([list(quality.statistics.moments(row, law.moments, 1000).values()) for row in powers])
     assert (abs((p < 0.25).sum(axis=0) - 250) < 5 * np.sqrt(187.5)).all()
     both = np.corrcoef((p < 0.25).T.astype(float))
     assert abs(both[np.triu_indices(8, 1)]).max() < 0.16
@@ -59,20 +59,20 @@ def test_moments_are_uncorrelated():
 @pytest.fixture(scope="module")
 def document(tmp_path_factory):
     """What the command writes of few samples, and its exit code."""
-    if not shutil.which(quality_host.COMPILER):
-        pytest.skip(f"no C compiler {quality_host.COMPILER}")
+    if not shutil.which(quality.host.COMPILER):
+        pytest.skip(f"no C compiler {quality.host.COMPILER}")
     file = tmp_path_factory.mktemp("quality") / "quality.json"
     with pytest.MonkeyPatch.context() as patch:
         arguments = ["--samples", "2e6", "--only", "cells", "values", "streams", "--output", str(file)]
-        patch.setattr("sys.argv", ["quality.py", *arguments])
-        patch.setattr(quality_parts.Sizes, "controls", 2**23)
-        code = quality.main()
+        patch.setattr("sys.argv", ["quality", *arguments])
+        patch.setattr(quality.parts.Sizes, "controls", 2**23)
+        code = quality.program.main()
     return code, json.loads(file.read_text())
 
 
 def test_few_samples_pass_and_flaws_are_noticed(document):
     code, written = document
-    found = quality.verdicts(written)
+    found = quality.program.verdicts(written)
     assert not [verdict for verdict in found if not verdict.good]
     assert code == 0
     assert {verdict.family for verdict in found} == {
@@ -107,12 +107,12 @@ def test_every_method_makes_samples_of_some_sampler():
 
 
 def part_of(p, control="", noticed_by=("cells",)):
-    entry = quality_parts.Entry("cells", "philox", "normal", "float32", 1, {"cells": p}, control, noticed_by)
+    entry = quality.parts.Entry("cells", "philox", "normal", "float32", 1, {"cells": p}, control, noticed_by)
     return asdict(entry)
 
 
 def judged(*entries):
-    return quality.verdicts({"parts": {"cells": {"entries": entries}}})[0]
+    return quality.program.verdicts({"parts": {"cells": {"entries": entries}}})[0]
 
 
 EVEN = {str(i): (i + 0.5) / 40 for i in range(40)}
@@ -133,9 +133,9 @@ def test_verdicts():
 def test_an_unfinished_part_is_told(monkeypatch, tmp_path, capsys):
     file = tmp_path / "quality.json"
     file.write_text(json.dumps({"parts": {"streams": {"finished": False, "entries": [part_of(EVEN), FLAWED]}}}))
-    monkeypatch.setattr(quality, "made", lambda *arguments: None)
-    monkeypatch.setattr("sys.argv", ["quality.py", "--output", str(file)])
-    assert quality.main() == 0
+    monkeypatch.setattr(quality.program, "made", lambda *arguments: None)
+    monkeypatch.setattr("sys.argv", ["quality", "--output", str(file)])
+    assert quality.program.main() == 0
     assert "not to the end: cells, values, samples, streams, dieharder" in " ".join(capsys.readouterr().out.split())
 
 
@@ -146,25 +146,25 @@ def test_streams_that_overlap_are_noticed():
     """A seed that only moves the position on: each stream has half of its words with the next one."""
     words = pyinit.Stream(1).bits(4 * 2**12 + 4)
     table = np.lib.stride_tricks.sliding_window_view(words, 8)[::4]
-    p = quality_streams.statistics(np.ascontiguousarray(table))
+    p = quality.streams.statistics(np.ascontiguousarray(table))
     assert p["neighbours, 4 words on"] < 1e-10
     assert p["equal words"] < 1e-10
 
 
 def test_each_flipped_bit_is_looked_at():
     """Of the seed alone; then its low half too does nothing."""
-    p = quality_streams.avalanche("philox", 2**6, lambda address: address | {"seed": address["seed"] >> 32})
+    p = quality.streams.avalanche("philox", 2**6, lambda address: address | {"seed": address["seed"] >> 32})
     assert {name for name, value in p.items() if value < 1e-10} == {"seed: chi2", "seed: largest"}
 
 
-# The statistics of evidence.py.
+# The statistics of quality/evidence.py.
 
 
-@pytest.mark.parametrize("name", quality_parts.EVIDENCE)
+@pytest.mark.parametrize("name", quality.parts.EVIDENCE)
 def test_the_samples_part_has_flaws_for_each_statistic(name):
-    statistic = next(s for s in evidence_flaws.STATISTICS if s.measure.__name__ == name)
-    jobs = [job for job in quality_parts.samples(quality_parts.Sizes(2**20)) if job.make.args[0] is statistic]
-    assert len(jobs) == len(statistic.distributions) * (2 * len(quality_parts.GENERATORS) + len(statistic.flaws))
+    statistic = next(s for s in flaws.STATISTICS if s.measure.__name__ == name)
+    jobs = [job for job in quality.parts.samples(quality.parts.Sizes(2**20)) if job.make.args[0] is statistic]
+    assert len(jobs) == len(statistic.distributions) * (2 * len(quality.parts.GENERATORS) + len(statistic.flaws))
     told = []
     flaw = next(job for job in jobs if len(job.make.args) == 4 and job.make.args[2] <= 2**25)
     (entry,) = flaw.make(tell=told.append)
@@ -176,12 +176,12 @@ def test_the_samples_part_has_flaws_for_each_statistic(name):
 # dieharder.
 
 
-@pytest.mark.parametrize("source", quality_dieharder.SOURCES)
+@pytest.mark.parametrize("source", quality.dieharder.SOURCES)
 def test_sources_write_words(source):
-    if quality_dieharder.SOURCES[source] is None:
-        assert quality_dieharder.writer(source, None, 3)[0] == "openssl"
+    if quality.dieharder.SOURCES[source] is None:
+        assert quality.dieharder.writer(source, None, 3)[0] == "openssl"
         return
-    words = quality_dieharder.SOURCES[source]("ars5", 3)
+    words = quality.dieharder.SOURCES[source]("ars5", 3)
     got = np.concatenate([next(words).ravel() for _ in range(3)])
     assert got.dtype == np.uint32
     first = {
@@ -202,21 +202,21 @@ def test_sources_write_words(source):
 @no_dieharder
 def test_dieharder_passes_a_stream_and_finds_controls():
     """By the test that counts ones, which is the fastest to find all three."""
-    p, again = quality_dieharder.measure("one stream", "philox", 8)
-    assert min(p.values()) > quality_dieharder.RETRY
+    p, again = quality.dieharder.measure("one stream", "philox", 8)
+    assert min(p.values()) > quality.dieharder.RETRY
     assert not again
-    for control in quality_dieharder.CONTROLS:
-        p, again = quality_dieharder.measure(control, "philox", 8)
-        assert min(p.values()) < quality_dieharder.CERTAIN
+    for control in quality.dieharder.CONTROLS:
+        p, again = quality.dieharder.measure(control, "philox", 8)
+        assert min(p.values()) < quality.dieharder.CERTAIN
         assert not again
 
 
 @no_dieharder
 def test_what_is_weak_is_made_again_on_other_words(monkeypatch):
-    first = quality_dieharder.run("one stream", "philox", 8)
-    monkeypatch.setattr(quality_dieharder, "RETRY", 2.0)  # all of them
-    p, again = quality_dieharder.measure("one stream", "philox", 8)
-    assert again == {name: quality_dieharder.both_tails(value) for name, (_, value) in first.items()}
+    first = quality.dieharder.run("one stream", "philox", 8)
+    monkeypatch.setattr(quality.dieharder, "RETRY", 2.0)  # all of them
+    p, again = quality.dieharder.measure("one stream", "philox", 8)
+    assert again == {name: quality.dieharder.both_tails(value) for name, (_, value) in first.items()}
     assert set(p) == set(again)
     assert p != again
 
@@ -226,7 +226,7 @@ def test_tests_of_one_source_are_joined():
         {"part": "dieharder", "generator": "", "what": what, "p": {"dieharder": p}, "more": {}}
         for what, p in (("a", {"x": 0.1}), ("b", {"x": 0.2}), ("a", {"y": 0.3}))
     ]
-    joined = quality.joined(entries)
+    joined = quality.program.joined(entries)
     assert [entry["p"]["dieharder"] for entry in joined] == [{"x": 0.1, "y": 0.3}, {"x": 0.2}]
 
 
@@ -236,7 +236,7 @@ def test_tests_of_one_source_are_joined():
 def test_the_tables(document):
     """A line for each family, and one for each sampler, with the verdict and the figures that were written."""
     written = document[1]
-    run, verdicts, laws = quality_table.tables(written)
+    run, verdicts, laws = quality.table.tables(written)
     assert [line.split(" | ")[:2] for line in run.splitlines()[2:]] == [
         [f"| {part}", "2 · 10^6"] for part in ("cells", "values", "streams")
     ]
@@ -250,16 +250,16 @@ def test_the_tables(document):
 
 
 def test_what_is_drawn(document):
-    right, flawed = quality_table.p_values(document[1])
+    right, flawed = quality.table.p_values(document[1])
     assert set(right) == set(flawed) == {v["family"] for v in document[1]["verdicts"]} - {"all but dieharder"}
     counts = {v["family"]: v["count"] for v in document[1]["verdicts"]}
     assert all(len(p) == counts[family] for family, p in right.items() if family != "tails")
     assert max(max(p) for p in flawed.values()) < 1e-6
 
 
-@pytest.mark.skipif(not list(quality_table.RESULTS.glob("*.json")), reason="results are in the repository alone")
+@pytest.mark.skipif(not list(quality.table.RESULTS.glob("*.json")), reason="results are in the repository alone")
 def test_the_page_shows_the_newest_results():
     text = table.QUALITY.read_text()
     assert table.PLACE.search(text)
     assert table.filled(text) == text
-    assert json.loads((table.HERE / table.PLACE.search(text)[2]).read_text()) == quality_table.newest()
+    assert json.loads((table.HERE / table.PLACE.search(text)[2]).read_text()) == quality.table.newest()

@@ -1,29 +1,29 @@
-"""The cells of benchmarks/quality_gpu.py: their probabilities, and those that a sampler's arithmetic gives them."""
+"""The cells of benchmarks/quality/gpu.py: their probabilities, and those that a sampler's arithmetic gives them."""
 
 import math
 
 import mpmath
 import numpy as np
 import pytest
-import quality_cells
-import quality_devices
-import quality_gpu
+import quality.cells
+import quality.devices
+import quality.gpu
 from mpmath import mpf
 from opencl_device import queue
-from quality_cells import CELLS, LAWS, WORDS, cells_for
+from quality.cells import CELLS, LAWS, WORDS, cells_for
 
 from pyinit import Stream
 
 __all__ = ["queue"]
 
-REALS = [name for name, (_, law) in LAWS.items() if isinstance(law, quality_cells.Normal)]
+REALS = [name for name, (_, law) in LAWS.items() if isinstance(law, quality.cells.Normal)]
 ONE_WORD = [name for name in REALS if name != "normal"]
 BOUNDS = {"truncated_normal": (-2, 2), "truncated_normal from 1 on": (1, math.inf)}
 
 
 @pytest.fixture(scope="module")
 def device(queue):
-    return quality_devices.OpenCL(queue)
+    return quality.devices.OpenCL(queue)
 
 
 @pytest.mark.parametrize("name", LAWS)
@@ -65,25 +65,25 @@ def test_probabilities_are_those_of_mpmath(name):
 @pytest.mark.parametrize("cleared", [0, 1, 3])
 def test_probabilities_of_uniform_samples_are_counts(cleared):
     samples = (np.arange(2**24) >> cleared << cleared).astype(np.float32) * np.float32(2.0**-24)
-    cells = cells_for(quality_cells.Uniform())
+    cells = cells_for(quality.cells.Uniform())
     counts = np.bincount(np.searchsorted(cells.edges, samples, side="right"), minlength=CELLS)
-    assert np.array_equal(cells.probabilities(quality_cells.Uniform(cleared)), counts / 2**24)
+    assert np.array_equal(cells.probabilities(quality.cells.Uniform(cleared)), counts / 2**24)
     assert cleared or np.mean(counts % 2) > 0.93  # odd, so that a lowest bit shows
 
 
 @pytest.mark.parametrize("cleared", [0, 1, 5])
 def test_probabilities_of_words(cleared):
-    cells = cells_for(quality_cells.Words())
+    cells = cells_for(quality.cells.Words())
     assert np.array_equal(cells.first, np.arange(1, CELLS) << 16)  # a cell is a lower half
     expected = np.where(np.arange(CELLS) % 2**cleared, 0, 2.0**cleared / CELLS)
-    assert np.array_equal(cells.probabilities(quality_cells.Words(cleared)), expected)
+    assert np.array_equal(cells.probabilities(quality.cells.Words(cleared)), expected)
 
 
 def test_p_values_are_those_of_scipy():
-    chi2 = pytest.importorskip("scipy.stats").chi2(quality_gpu.DF)
+    chi2 = pytest.importorskip("scipy.stats").chi2(quality.gpu.DF)
     for z in (-6, -4, -1, 0.3, 1, 4, 6):
-        x = quality_gpu.DF + z * quality_gpu.SIGMA
-        assert quality_gpu.p_value(x) == pytest.approx(2 * min(chi2.cdf(x), chi2.sf(x)), rel=5e-3)
+        x = quality.gpu.DF + z * quality.gpu.SIGMA
+        assert quality.gpu.p_value(x) == pytest.approx(2 * min(chi2.cdf(x), chi2.sf(x)), rel=5e-3)
 
 
 @pytest.mark.parametrize("name", ONE_WORD)
@@ -97,7 +97,7 @@ def test_samples_of_words_are_those_of_a_stream(device, name):
 def test_the_own_law_counts_words(device, name):
     distribution, law = LAWS[name]
     cells = cells_for(law)
-    own = quality_cells.probabilities_of_words(cells, lambda words: device.samples(distribution, words))
+    own = quality.cells.probabilities_of_words(cells, lambda words: device.samples(distribution, words))
     assert own.sum() == 1
     begins = np.concatenate([[0], np.cumsum(own * WORDS)]).astype(np.int64)
     median = int(np.searchsorted(cells.edges, 0))
@@ -110,13 +110,13 @@ def test_the_own_law_counts_words(device, name):
 
 def test_words_that_rounding_puts_in_another_order():
     """A sampler whose samples fall back by up to 64 words, at the edges too."""
-    cells = cells_for(quality_cells.Normal())
+    cells = cells_for(quality.cells.Normal())
 
     def of_words(words):
         shuffled = words + (words * 2654435761 >> 7) % 64 - 32
         return np.take(cells.edges, np.clip(shuffled * CELLS // WORDS - 1, 0, CELLS - 2))
 
-    own = quality_cells.probabilities_of_words(cells, of_words)
+    own = quality.cells.probabilities_of_words(cells, of_words)
     words = np.arange(10 * CELLS)
     found = np.searchsorted(cells.edges, of_words(words), side="right")
     assert np.array_equal(own[1:9] * WORDS, np.bincount(found)[1:9])
@@ -126,7 +126,7 @@ def test_box_muller_differs_from_the_ideal_law_as_stated():
     """The atom at the mean, and the rings: radii of u = 1 - k 2^-24, with all angles."""
     law = LAWS["normal"][1]
     cells = cells_for(law)
-    p, edges = cells.probabilities(law), quality_cells.rounded_from(cells.first)
+    p, edges = cells.probabilities(law), quality.cells.rounded_from(cells.first)
     zero = int(np.searchsorted(edges, 0))  # the cell of 0 and those above it
     x = edges[zero : zero + 200]
     rings, steps = 20_000, 40
@@ -143,4 +143,4 @@ def test_box_muller_differs_from_the_ideal_law_as_stated():
     within = (np.arange(10_000) + 0.5) / 10_000 * 2.0**-25
     wrong = np.diff(2.0**-24 * (made - real) - 2.0**-25 * beyond(within).mean(axis=1))
     total = 2 * (wrong**2 / p[zero + 1 : zero + 200]).sum() + (2.0**-25) ** 2 / p[zero]
-    assert total == pytest.approx(quality_gpu.BOX_MULLER, rel=0.1)
+    assert total == pytest.approx(quality.gpu.BOX_MULLER, rel=0.1)

@@ -1,4 +1,4 @@
-"""benchmarks/quality_gpu.py: counts are exact; 10^9 samples pass on an OpenCL device, and flawed ones fail."""
+"""benchmarks/quality/gpu.py: counts are exact; 10^9 samples pass on an OpenCL device, and flawed ones fail."""
 
 import json
 import math
@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import nvrtc
 import pytest
-import quality_cells
-import quality_devices
-import quality_gpu
+import quality.cells
+import quality.devices
+import quality.gpu
 from opencl_device import queue
-from quality_cells import CELLS, LAWS, WORDS, cells_for
+from quality.cells import CELLS, LAWS, WORDS, cells_for
 
 from pyinit import Stream, _core, distributions
 
@@ -23,13 +23,13 @@ ONE_WORD = ["normal_icdf", "truncated_normal", "truncated_normal from 1 on"]
 
 @pytest.fixture(scope="module")
 def device(queue):
-    return quality_devices.OpenCL(queue)
+    return quality.devices.OpenCL(queue)
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["local counters", "global counters"])
 def counter(request, queue):
     """A device that counts in one way or the other."""
-    device = quality_devices.OpenCL(queue)
+    device = quality.devices.OpenCL(queue)
     if request.param and not device.count_locally:
         pytest.skip(f"{device.name} has too little local memory")
     device.count_locally = request.param
@@ -98,16 +98,16 @@ def test_dropped_bits(device, name, bits):
 
 @pytest.mark.parametrize("name", LAWS)
 def test_buffers_follow_each_other_in_the_stream(device, name):
-    case = quality_gpu.control_of(sampler(name), 10**9)
+    case = quality.gpu.control_of(sampler(name), 10**9)
     case = replace(case, cleared=0)
     whole, parts = Stream(9, position=6), Stream(9, position=6)
-    counts = quality_gpu.count(device, case, whole, 300_001, 300_001)
+    counts = quality.gpu.count(device, case, whole, 300_001, 300_001)
     told = []
-    assert np.array_equal(quality_gpu.count(device, case, parts, 300_001, 65_536, "host", told.append), counts)
+    assert np.array_equal(quality.gpu.count(device, case, parts, 300_001, 65_536, "host", told.append), counts)
     assert whole == parts
     assert told == 5 * [case.name]
     drawn = Stream(9, position=6).fill(np.empty(300_001, "u4" if name == "bits" else "f4"), case.distribution)
-    keys = quality_cells.keys_of(drawn)
+    keys = quality.cells.keys_of(drawn)
     assert np.array_equal(counts, np.bincount(np.searchsorted(case.cells.first, keys, side="right"), minlength=CELLS))
 
 
@@ -116,7 +116,7 @@ def sampler(name):
     distribution, law = LAWS[name]
     cells = cells_for(law)
     ideal = cells.probabilities(law)
-    return quality_gpu.Case(name, name, distribution, cells, ideal, ideal, 0.0)
+    return quality.gpu.Case(name, name, distribution, cells, ideal, ideal, 0.0)
 
 
 # The whole.
@@ -138,7 +138,7 @@ def assert_good(results, samples):
 def test_ten_to_the_nine_samples(device):
     """Of all samplers and controls together; made by the host, which is faster than an OpenCL device of processors."""
     samples = 5 * 2**24
-    results = quality_gpu.measure(device, list(LAWS), samples, backend="host")
+    results = quality.gpu.measure(device, list(LAWS), samples, backend="host")
     assert len(results) == 2 * len(LAWS)
     assert len(results) * samples > 10**9
     assert_good(results, samples)
@@ -146,23 +146,23 @@ def test_ten_to_the_nine_samples(device):
 
 @pytest.mark.slow
 def test_ten_to_the_nine_samples_of_each(device, generator):
-    results = quality_gpu.measure(device, list(LAWS), 10**9, generator=generator, backend="host")
+    results = quality.gpu.measure(device, list(LAWS), 10**9, generator=generator, backend="host")
     assert_good(results, 10**9)
     ideal = {r.name: r.z_ideal for r in results}
     assert ideal["truncated_normal from 1 on"] > 10  # what 24 bits of a root leave, as benchmarks/README.md says
 
 
 def test_the_device_makes_the_same_counts(device):
-    by_device = quality_gpu.measure(device, ["normal"], 2**22, elements=2**21)
-    by_host = quality_gpu.measure(device, ["normal"], 2**22, elements=2**21, backend="host")
+    by_device = quality.gpu.measure(device, ["normal"], 2**22, elements=2**21)
+    by_host = quality.gpu.measure(device, ["normal"], 2**22, elements=2**21, backend="host")
     assert [r.chi2 for r in by_device] == [r.chi2 for r in by_host]
     assert_good(by_device, 2**22)
 
 
 def run(monkeypatch, tmp_path, *arguments):
     file = tmp_path / "quality.json"
-    monkeypatch.setattr("sys.argv", ["quality_gpu.py", "--device", "opencl", "--output", str(file), *arguments])
-    return quality_gpu.main(), json.loads(file.read_text())
+    monkeypatch.setattr("sys.argv", ["quality/gpu.py", "--device", "opencl", "--output", str(file), *arguments])
+    return quality.gpu.main(), json.loads(file.read_text())
 
 
 SMALL = ("--samples", "4194304", "--samplers", "uniform", "normal_icdf")
@@ -190,8 +190,8 @@ def test_a_wrong_sampler_fails(device, monkeypatch, tmp_path, capsys):
 
 def test_a_control_that_passes_fails(device, monkeypatch, tmp_path, capsys):
     flawless = {"excess": 1e-9, "cleared": 0}
-    given = quality_gpu.control_of
-    monkeypatch.setattr(quality_gpu, "control_of", lambda *arguments: replace(given(*arguments), **flawless))
+    given = quality.gpu.control_of
+    monkeypatch.setattr(quality.gpu, "control_of", lambda *arguments: replace(given(*arguments), **flawless))
     code, _ = run(monkeypatch, tmp_path, "--samples", "4.2e6", "--samplers", "uniform", "--backend", "host")
     assert code == 1
     assert "MISSED" in capsys.readouterr().out
@@ -209,7 +209,7 @@ def assert_own_law_of_all_words(device, name, at_once):
     """Made and counted one and all, each cell has the words that it should."""
     distribution, law = LAWS[name]
     cells = cells_for(law)
-    own = quality_cells.probabilities_of_words(cells, lambda words: device.samples(distribution, words))
+    own = quality.cells.probabilities_of_words(cells, lambda words: device.samples(distribution, words))
     counts, buckets = device.send(np.zeros(CELLS, np.uint32)), device.send(cells.buckets)
     for first in range(0, WORDS, at_once):
         samples = device.send(device.samples(distribution, np.arange(first, first + at_once, dtype=np.uint32)))
@@ -230,7 +230,7 @@ def test_the_own_law_counts_all_words(device, name):
 @pytest.mark.parametrize("method", range(len(_core.METHODS)), ids=_core.METHODS)
 def test_cuda_compiles_the_kernels(method):
     for count_locally in (True, False):
-        text = quality_devices.source(method, quality_devices.Cuda.group_threads, count_locally)
+        text = quality.devices.source(method, quality.devices.Cuda.group_threads, count_locally)
         ptx = nvrtc.compiled(text).ptx
         assert ptx.count(".entry") == 3
         assert ("atom.shared" in ptx) == count_locally
@@ -239,7 +239,7 @@ def test_cuda_compiles_the_kernels(method):
 @pytest.mark.gpu
 @pytest.mark.parametrize("count_locally", [True, False])
 def test_counts_on_a_gpu(cupy, count_locally):
-    device = quality_devices.Cuda()
+    device = quality.devices.Cuda()
     device.count_locally = device.count_locally and count_locally
     for name in FLOATS:
         got, expected = counted(device, name, adversarial(cells_for(LAWS[name][1]).edges))
@@ -251,11 +251,11 @@ def test_counts_on_a_gpu(cupy, count_locally):
 @pytest.mark.gpu
 def test_samplers_on_a_gpu(cupy, generator):
     samples = 2**30
-    results = quality_gpu.measure(quality_devices.Cuda(), list(LAWS), samples, generator=generator, elements=2**28)
+    results = quality.gpu.measure(quality.devices.Cuda(), list(LAWS), samples, generator=generator, elements=2**28)
     assert_good(results, samples)
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", ONE_WORD)
 def test_the_own_law_on_a_gpu(cupy, name):
-    assert_own_law_of_all_words(quality_devices.Cuda(), name, 2**28)
+    assert_own_law_of_all_words(quality.devices.Cuda(), name, 2**28)

@@ -1,20 +1,20 @@
-"""benchmarks/quality.c counts what NumPy counts, and makes the samples that a stream makes."""
+"""benchmarks/quality/counting.c counts what NumPy counts, and makes the samples that a stream makes."""
 
 import shutil
 
 import numpy as np
 import pytest
-import quality_host
-import quality_values
-from quality_cells import CELLS, keys_of
-from quality_host import RADII, TAILS, draws, samples_of_words, tally, walk
-from quality_laws import SAMPLERS, law_of, tails_of_words
+import quality.host
+import quality.values
+from quality.cells import CELLS, keys_of
+from quality.host import RADII, TAILS, draws, samples_of_words, tally, walk
+from quality.laws import SAMPLERS, law_of, tails_of_words
 
 from pyinit import Stream
 from pyinit.arrays import dtype_of
 
 pytestmark = pytest.mark.skipif(
-    not shutil.which(quality_host.COMPILER), reason=f"no C compiler {quality_host.COMPILER}"
+    not shutil.which(quality.host.COMPILER), reason=f"no C compiler {quality.host.COMPILER}"
 )
 
 ONE_WORD = [name for name in SAMPLERS if name not in ("bits", "normal")]
@@ -29,8 +29,8 @@ def far(x):
 @pytest.mark.parametrize("dtype", ["uint32", "float32", "float64"])
 def test_a_tally_is_numpys(monkeypatch, dtype):
     """In parts and chunks whose last ones are not full, and blocks too."""
-    monkeypatch.setattr(quality_host, "CHUNK", 5000)
-    monkeypatch.setattr(quality_host, "PART", 20_000)
+    monkeypatch.setattr(quality.host, "CHUNK", 5000)
+    monkeypatch.setattr(quality.host, "PART", 20_000)
     n, name = 46_002, "bits" if dtype == "uint32" else "normal"
     law = law_of(name, "float64" if dtype == "float64" else "float32")
     stream = Stream(3).child("tally")
@@ -101,13 +101,13 @@ def test_all_words(name):
         assert law.falls == 0
 
 
-@pytest.mark.parametrize("dtype", quality_values.DTYPES)
+@pytest.mark.parametrize("dtype", quality.values.DTYPES)
 def test_values_are_those_of_the_dtype(dtype):
     """Each value once, and the edges where rounding goes from one to the next."""
     numpy_dtype = dtype_of(dtype)
     if numpy_dtype.names:
         numpy_dtype = np.dtype(getattr(pytest.importorskip("ml_dtypes"), dtype))
-    values = quality_values.values_of(dtype)
+    values = quality.values.values_of(dtype)
     patterns = values.patterns.astype(f"u{numpy_dtype.itemsize}")
     x = patterns.view(numpy_dtype).astype(np.float64)
     assert (np.diff(x) > 0).all()
@@ -123,14 +123,14 @@ def test_values_are_those_of_the_dtype(dtype):
 def test_probabilities_of_values_are_counts_of_words(name):
     """Of float8_e5m2, with 2^24 words, beside the exact ones: by the stream's own samples."""
     dtype = "float8_e5m2"
-    values = quality_values.values_of(dtype)
-    p = quality_values.probabilities_of_values(name, values, dtype)
+    values = quality.values.values_of(dtype)
+    p = quality.values.probabilities_of_values(name, values, dtype)
     assert p.sum() == pytest.approx(1, abs=1e-12)
     make = draws(Stream(8), SAMPLERS[name][0], dtype)
-    counts = quality_values.value_counts(lambda *part: make(*part).view(np.uint8), 2**22)
+    counts = quality.values.value_counts(lambda *part: make(*part).view(np.uint8), 2**22)
     counts[0] += counts[128]
-    counts, p = quality_values.pooled(counts[values.patterns], p)
-    assert p.min() >= quality_values.LEAST
+    counts, p = quality.values.pooled(counts[values.patterns], p)
+    assert p.min() >= quality.values.LEAST
     expected = p * 2**22
     assert (abs(counts - expected) / np.sqrt(expected)).max() < 5
 

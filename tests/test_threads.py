@@ -110,8 +110,8 @@ def test_fifty_threads_fill_at_once():
     assert len(found) == 150
 
 
-# Prints how many threads there are at most while one fills, itself among them: several times, as one fill can end before
-# a busy processor counts.
+# Prints how many threads there are at most while one fills, itself among them. It fills several times, as one fill can
+# end before a busy processor counts.
 COUNTED = """
 import os, threading
 import numpy as np, pyinit

@@ -3,13 +3,13 @@
 import math
 from fractions import Fraction
 
-import evidence
 import mpmath
 import numpy as np
 import pytest
 import scipy.stats
-from evidence import SEED
 from mpmath import mpf
+from quality import evidence
+from quality.evidence import SEED
 
 from pyinit import Stream
 

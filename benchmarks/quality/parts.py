@@ -1,22 +1,18 @@
-"""The parts of quality.py: which samples they take, what is counted of them, and which flaws must be noticed."""
+"""The parts of program.py: which samples they take, what is counted of them, and which flaws must be noticed."""
 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
 
-import evidence_flaws
-import quality_dieharder as dieharder
-import quality_streams as streams
-import quality_values as values
-from evidence import Sampler
-from quality_host import draws, tally
-from quality_laws import SAMPLERS, law_of
-from quality_statistics import controls_of, ideal_distance, p_values
-
 import pyinit
 from pyinit import _core
 from pyinit.bench import SEED
+from quality import dieharder, flaws, streams, values
+from quality.evidence import Sampler
+from quality.host import draws, tally
+from quality.laws import SAMPLERS, law_of
+from quality.statistics import controls_of, ideal_distance, p_values
 
 GENERATORS = tuple(_core.GENERATORS)
 SAMPLES = 10**10
@@ -144,13 +140,13 @@ def counted_values(generator, name, dtype, count, law, control="", tell=None):
     return [Entry("values", generator, name, dtype, count, {"values": {"chi2": p}}, control, noticed_by, more)]
 
 
-# Of evidence.py, what quality.c does not count, and the most samples.
+# Of evidence.py, what counting.c does not count, and the most samples.
 EVIDENCE = {"triples": 3 * 2**26, "halves": 2**28, "polar": 2**28, "grain": 2**28, "bits": 2**26, "related": 2**20}
 
 
 def samples(sizes):
     """The statistics of evidence.py."""
-    for statistic in evidence_flaws.STATISTICS:
+    for statistic in flaws.STATISTICS:
         name = statistic.measure.__name__
         for distribution in statistic.distributions if name in EVIDENCE else ():
             count = max(statistic.count, sizes.evidence(EVIDENCE[name]))
@@ -158,8 +154,8 @@ def samples(sizes):
                 for generator in GENERATORS:
                     yield Job(1, partial(by_evidence, statistic, Sampler(generator, distribution, dtype), count))
             for flaw in statistic.flaws:
-                sampler = Sampler(GENERATORS[0], distribution, "float32", evidence_flaws.FLAWS[flaw])
-                few = evidence_flaws.FEWER.get(flaw, statistic.count)
+                sampler = Sampler(GENERATORS[0], distribution, "float32", flaws.FLAWS[flaw])
+                few = flaws.FEWER.get(flaw, statistic.count)
                 yield Job(1, partial(by_evidence, statistic, sampler, few, flaw))
 
 

@@ -1,6 +1,6 @@
 /*
- * What quality_host.py counts of samples that lie in memory, in one pass. A sample is a word, a float or a double; the
- * cells are those of quality_cells.py, and a double is rounded to a float to find its.
+ * What host.py counts of samples that lie in memory, in one pass. A sample is a word, a float or a double; the
+ * cells are those of cells.py, and a double is rounded to a float to find its.
  *
  * Powers and products are floats: their rounding errors are 10^-7 and of either sign, far below what 10^10 samples
  * leave uncertain. The sums of a block are floats too, those of all blocks doubles.
@@ -37,7 +37,7 @@ typedef struct {
     uint64_t falls;           /* samples that are below the one before them */
 } tally;
 
-/* As in quality.cl. */
+/* As in counting.cl. */
 static inline uint32_t key_of(float x)
 {
     uint32_t bits;

@@ -6,21 +6,23 @@ them there. Each test reads words of its own.
 A test whose p-value, both tails, is below CERTAIN fails. One between that and RETRY is made again once, with four times
 the samples and on other words, and fails if it is below RETRY again. A source fails if one of its tests does.
 
-Usage: python benchmarks/quality_dieharder.py SOURCE GENERATOR NUMBER    writes words without end
+Usage, in benchmarks/: python -m quality.dieharder SOURCE GENERATOR NUMBER    writes words without end
 """
 
 import shutil
 import subprocess
 import sys
 from itertools import count
+from pathlib import Path
 
 import numpy as np
-from quality_table import RETRY
 
 import pyinit
 from pyinit import _core
 from pyinit.bench import SEED
+from quality.table import RETRY
 
+BENCHMARKS = Path(__file__).parents[1]
 CERTAIN = 1e-7  # dieharder prints eight digits
 LIMIT = 900  # seconds for one test; a machine that is busy with other work is slow
 # dieharder's tests by their numbers, the fastest first: a fifth of a second to half a minute. Left out: 5, 6, 7 and
@@ -109,7 +111,7 @@ def writer(source, generator, number):
     """The command that writes words without end."""
     if source == "AES-128-CTR":
         return [*AES_CTR, "-K", f"{SEED:032x}", "-iv", f"{number << 64:032x}"]
-    return [sys.executable, __file__, source, str(generator), str(number)]
+    return [sys.executable, "-m", "quality.dieharder", source, str(generator), str(number)]
 
 
 def run(source, generator, number, samples=None, start=0):
@@ -135,7 +137,8 @@ def run(source, generator, number, samples=None, start=0):
     options = ["-g", "200", "-d", str(number), "-c", ","]
     options += [option for name in ("test_name", "ntuple", "psamples", "pvalues") for option in ("-D", name)]
     options += ["-p", str(samples)] if samples else []
-    with subprocess.Popen(writer(source, generator, number + start), stdout=subprocess.PIPE) as words:
+    command = writer(source, generator, number + start)
+    with subprocess.Popen(command, cwd=BENCHMARKS, stdout=subprocess.PIPE) as words:
         try:
             found = subprocess.run(
                 ["dieharder", *options], stdin=words.stdout, capture_output=True, text=True, timeout=LIMIT, check=True

@@ -1,4 +1,4 @@
-"""Where quality_gpu.py fills and counts: a CUDA device by CuPy, or an OpenCL device by pyopencl; one kernel text."""
+"""Where gpu.py fills and counts: a CUDA device by CuPy, or an OpenCL device by pyopencl; one kernel text."""
 
 from functools import cache
 from pathlib import Path
@@ -12,8 +12,8 @@ from pyinit.kernels.layouts import THREADS
 from pyinit.kernels.sources import FLAGS, OPENCL_OPTIONS, WITHOUT_DOUBLES, text
 from pyinit.opencl.driver import has_doubles
 
-SOURCE = Path(__file__).with_name("quality.cl")
-LOCAL_BYTES = 4 * (8192 + 65536 // 2)  # LOCAL_WORDS of quality.cl
+SOURCE = Path(__file__).with_name("counting.cl")
+LOCAL_BYTES = 4 * (8192 + 65536 // 2)  # LOCAL_WORDS of counting.cl
 FLOAT32 = _core.DTYPES["float32"].number
 
 

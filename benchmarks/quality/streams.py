@@ -1,8 +1,9 @@
 """Are streams independent whose seeds, ids, names or positions are close? Short streams, and single flipped bits."""
 
 import numpy as np
-from evidence import ORIGIN, Sampler, of_chi2, of_many_z, of_poisson, of_z
-from quality_cells import p_value, statistic
+
+from quality.cells import p_value, statistic
+from quality.evidence import ORIGIN, Sampler, of_chi2, of_many_z, of_poisson, of_z
 
 WIDTH = 8  # words of each stream: two blocks
 BITS = 32 * WIDTH

@@ -1,6 +1,6 @@
 """Chi-squared tests of the float32 samplers, with 10^12 samples of each made and counted on a GPU.
 
-The device that makes the samples also counts them, in 2^16 cells (quality_cells.py, quality_devices.py, quality.cl).
+The device that makes the samples also counts them, in 2^16 cells (cells.py, devices.py, counting.cl).
 The counts of a sampler are compared with two laws.
 
 Its own law is the distribution of its samples if all words are equally likely. This comparison decides whether the
@@ -29,7 +29,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from quality_cells import (
+
+import pyinit
+from pyinit import distributions
+from pyinit.bench import GENERATORS, SEED
+from pyinit.cli import arguments as options
+from pyinit.terminal import output
+from quality.cells import (
     CELLS,
     DF,
     LAWS,
@@ -42,15 +48,9 @@ from quality_cells import (
     probabilities_of_words,
     statistic,
 )
-from quality_devices import DEVICES
+from quality.devices import DEVICES
 
-import pyinit
-from pyinit import distributions
-from pyinit.bench import GENERATORS, SEED
-from pyinit.cli import arguments as options
-from pyinit.terminal import output
-
-HERE = Path(__file__).parent
+BENCHMARKS = Path(__file__).parents[1]
 SAMPLES, LEAST = 10**12, 2**22  # LEAST: 25 samples expected in the least likely cell
 ALPHA = 1e-3  # the probability that a run of perfect samplers has one that fails
 CONTROL = 40  # by how many SIGMA a flaw raises the statistic, about
@@ -149,7 +149,7 @@ def count(device, case, stream, samples, elements, backend="device", tell=lambda
 
     Parameters
     ----------
-    device : quality_devices.Device
+    device : quality.devices.Device
     case : Case
     stream : pyinit.Stream
         Moves on: each buffer takes the samples after those before.
@@ -201,7 +201,7 @@ def measure(device, names, samples, *, generator="philox", seed=SEED, elements=N
 
     Parameters
     ----------
-    device : quality_devices.Device
+    device : quality.devices.Device
     names : sequence of str
         Keys of `LAWS`.
     samples : int
@@ -268,7 +268,7 @@ def main():
     parser.add_argument("--device", choices=DEVICES, default="cuda", help="where samples are made and counted")
     parser.add_argument("--backend", choices=("device", "host"), default="device", help="what makes the samples")
     parser.add_argument("--elements", type=options.integer(2, 2**32), help="float32 in the buffer (4 GiB on CUDA)")
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "latest-quality-gpu.json")
+    parser.add_argument("--output", type=Path, default=BENCHMARKS / "results" / "latest-quality-gpu.json")
     arguments = parser.parse_args()
     options.check_writable(arguments.output)
     device = DEVICES[arguments.device]()

@@ -1,5 +1,5 @@
 /*
- * The samples of chosen words, for quality_host.py: by the core's kernels, for AVX2 if QUALITY_AVX2 says so.
+ * The samples of chosen words, for host.py: by the core's kernels, for AVX2 if QUALITY_AVX2 says so.
  */
 #include <string.h>
 

@@ -1,4 +1,4 @@
-"""What quality.py counts of samples on the processors: quality.c, compiled when it is needed, on all threads."""
+"""What program.py counts of samples on the processors: counting.c, compiled when it is needed, on all threads."""
 
 import ctypes
 import subprocess
@@ -14,14 +14,14 @@ from pyinit import _core, isa
 from pyinit.arrays import dtype_of
 from pyinit.parallel import parallel
 
-SOURCES = [Path(__file__).with_name(name) for name in ("quality.c", "quality_words.c")]
+SOURCES = [Path(__file__).with_name(name) for name in ("counting.c", "words.c")]
 COMPILER = (sysconfig.get_config_var("CC") or "cc").split()[0]
 FLAGS = ["-std=gnu11", "-O3", "-fno-math-errno", "-fPIC", "-shared"]
 CELLS, LAGS = 2**16, 8
 TAILS, RADII = 4 + 0.5 * np.arange(6), 5.5 + 0.5 * np.arange(3)
 CHUNK, PART = 2**16, 2**24  # samples that are made before they are counted, and those of a tally: it holds 2^32 at most
 
-# quality.c's `tally`: its comments say what is in it.
+# counting.c's `tally`: its comments say what is in it.
 TALLY = np.dtype(
     [
         ("cells", "u4", CELLS),
@@ -95,7 +95,7 @@ def tally(make, count, cells, centre, scale, tell=lambda samples: None, flaw=Non
         Takes the number of the first sample and how many, and returns them: uint32, float32 or float64.
     count : int
         How many samples in all; even.
-    cells : quality_cells.Cells
+    cells : quality.cells.Cells
     centre, scale : float
         Of z = (x - centre) scale, whose powers and products are summed.
     tell : callable

@@ -1,4 +1,4 @@
-"""The 2^16 cells of quality.py and quality_gpu.py, with the probability of each: exact, or to 10^-10 of it.
+"""The 2^16 cells of program.py and gpu.py, with the probability of each: exact, or to 10^-10 of it.
 
 A cell is an interval of samples: the cell of x is the number of edges that are not above x. Samples are mapped to
 unsigned integers in the same order, their *keys*. The leading 13 bits of a key choose one of 8192 *buckets*. A bucket

@@ -1,4 +1,4 @@
-"""The results of quality.py as Markdown tables, for table.py, and what docs/pictures.py draws of them."""
+"""The results of program.py as Markdown tables, for table.py, and what docs/pictures.py draws of them."""
 
 import json
 import math
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from columns import markdown
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 RETRY = 1e-4  # below it a test of dieharder is made again, and then fails
 
 

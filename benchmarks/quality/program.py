@@ -2,11 +2,11 @@
 
 The parts, each of which can be made alone and again (`--only`):
 
-cells      10^10 samples of each sampler in 2^16 cells, with pairs, lags, moments and tails (quality_statistics.py)
-values     how often each value of the halves and of float8 occurs (quality_values.py)
+cells      10^10 samples of each sampler in 2^16 cells, with pairs, lags, moments and tails (statistics.py)
+values     how often each value of the halves and of float8 occurs (values.py)
 samples    what the two samples of a pair, three samples in a row, and all bits know of each other (evidence.py)
-streams    streams whose seeds, ids, names or positions are close (quality_streams.py)
-dieharder  R. G. Brown's tests on raw words (quality_dieharder.py)
+streams    streams whose seeds, ids, names or positions are close (streams.py)
+dieharder  R. G. Brown's tests on raw words (dieharder.py)
 
 The file of results is written after each job, so an interrupted run keeps what it has.
 
@@ -27,19 +27,19 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import quality_dieharder as dieharder
-from evidence import of_ks
-from quality_host import COMPILER
-from quality_parts import PARTS, SAMPLES, Sizes, even
-from quality_statistics import of_few
 
 from pyinit import _core, machine
 from pyinit.bench import SEED
 from pyinit.cli import arguments as options
 from pyinit.parallel import parallel
 from pyinit.terminal import output, progress
+from quality import dieharder
+from quality.evidence import of_ks
+from quality.host import COMPILER
+from quality.parts import PARTS, SAMPLES, Sizes, even
+from quality.statistics import of_few
 
-HERE = Path(__file__).parent
+BENCHMARKS = Path(__file__).parents[1]
 ALPHA = 1e-3  # the probability that a family of right samples fails, about
 
 
@@ -169,7 +169,7 @@ def main():
     parser = argparse.ArgumentParser(description="Statistical tests of all samplers, with controls that have to fail.")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--samples", type=lambda text: even(float(text)), default=SAMPLES, help="of float32 in cells")
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "latest-quality.json")
+    parser.add_argument("--output", type=Path, default=BENCHMARKS / "results" / "latest-quality.json")
     arguments = parser.parse_args()
     options.check_writable(arguments.output)
     document = json.loads(arguments.output.read_text()) if arguments.output.exists() else {"parts": {}}

@@ -1,11 +1,13 @@
-"""The exact laws that quality.py compares samples with: of the cells, of moments and of tails."""
+"""The exact laws that program.py compares samples with: of the cells, of moments and of tails."""
 
 import math
 from dataclasses import dataclass
 
-import evidence
 import numpy as np
-from quality_cells import (
+
+from pyinit import distributions
+from quality import evidence
+from quality.cells import (
     LAWS,
     Cells,
     Normal,
@@ -16,9 +18,7 @@ from quality_cells import (
     probabilities_of_words,
     rounded_from,
 )
-from quality_host import RADII, TAILS, samples_of_words, walk
-
-from pyinit import distributions
+from quality.host import RADII, TAILS, samples_of_words, walk
 
 NARROW = {"lower": 0.0, "upper": 0.09375}  # where a bucket of the cells ends
 # The samplers, with bounds that make every method of the truncated normal do its work.

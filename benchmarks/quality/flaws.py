@@ -1,13 +1,14 @@
 """The statistics of evidence.py with the number of samples for each, and the flaws that each must notice.
 
-tests/test_distribution.py holds every sampler to them, and quality.py those that count more samples than a test can.
+tests/test_distribution.py holds every sampler to them, and program.py those that count more samples than a test can.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import evidence
 import numpy as np
+
+from quality import evidence
 
 # About 1300 p-values of a test run, each below this for a right sampler with this probability: 1.3e-7 for all. What a
 # flaw below must do to be noticed is to get below it too.

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from evidence import of_chi2
-from quality_cells import keys_of, probabilities_of_words, statistic
-from quality_host import draws, samples_of_words, value_counts
-from quality_laws import SAMPLERS
 
 from pyinit import _core
+from quality.cells import keys_of, probabilities_of_words, statistic
+from quality.evidence import of_chi2
+from quality.host import draws, samples_of_words, value_counts
+from quality.laws import SAMPLERS
 
 DTYPES = tuple(name for name, row in _core.DTYPES.items() if row.bytes < 4)
 LEAST = 2.0**-18  # values are taken together until they are as likely as this

@@ -1,4 +1,4 @@
-"""What quality.py makes of counted samples: p-values by name, and the flaws that have to be noticed.
+"""What program.py makes of counted samples: p-values by name, and the flaws that have to be noticed.
 
 Each p-value is uniform for right samples, so that all of them together can be tested too. Those of a Poisson law are
 not, where few events are expected: `of_few` tells.
@@ -7,9 +7,10 @@ not, where few events are expected: `of_few` tells.
 from functools import cache
 
 import numpy as np
-from evidence import of_gap, of_poisson, of_z
-from quality_cells import DF, SIGMA, noncentrality, p_value, statistic
-from quality_host import CHUNK, RADII, TAILS
+
+from quality.cells import DF, SIGMA, noncentrality, p_value, statistic
+from quality.evidence import of_gap, of_poisson, of_z
+from quality.host import CHUNK, RADII, TAILS
 
 FEW = 50  # events; with fewer a p-value takes few values
 MOMENTS = 8
@@ -22,8 +23,8 @@ def p_values(seen, law, count):
     Parameters
     ----------
     seen : dict
-        What `quality_host.tally` returned.
-    law : quality_laws.Law
+        What `host.tally` returned.
+    law : quality.laws.Law
     count : int
         Of the samples.
 

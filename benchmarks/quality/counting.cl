@@ -1,5 +1,5 @@
 /*
- * Kernels of quality_gpu.py, for CUDA and OpenCL alike: quality_devices.py puts them behind src_c/fill.cu, whose types
+ * Kernels of gpu.py, for CUDA and OpenCL alike: devices.py puts them behind src_c/fill.cu, whose types
  * and sampler they use, and defines METHOD, GROUP_THREADS and COUNT_LOCALLY.
  */
 #if defined(__OPENCL_VERSION__)
