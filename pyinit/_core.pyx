@@ -8,6 +8,7 @@ of threads are converted first, and of the array NumPy's C fields are read, neve
 
 import os
 from collections import namedtuple
+from itertools import islice
 from math import prod
 from operator import index
 from threading import get_ident, main_thread

@@ -10,12 +10,26 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-__all__ = ["check_folder", "check_parent", "put_in_place", "replacement", "sole", "sync_folder", "target"]
+__all__ = ["check_folder", "check_parent", "path_text", "put_in_place", "replacement", "sole", "sync_folder", "target"]
 
 NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)  # of a folder: a network's, or one that may not be listed
 NO_LOCK = (errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EACCES)
+
+
+def path_text(name: str, path: Any) -> str:
+    """Ask a path once for its text, for it may answer otherwise the next time; TypeError names the argument.
+
+    Examples
+    --------
+    >>> path_text("path", Path("a") / "b.npy") == os.path.join("a", "b.npy")
+    True
+    """
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else path
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be a str or path-like; got {type(text).__name__}")
+    return text
 
 
 def target(path: str | os.PathLike[str], overwrite: bool = True) -> Path:

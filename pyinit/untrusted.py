@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NoReturn
 
+from pyinit import _core
+
 __all__ = ["DamagedError", "contents", "json_of", "opened", "shown", "text_of", "wrong"]
 
 
@@ -30,7 +32,7 @@ def shown(value: object, most: int = 100) -> str:
     >>> shown("a\\nb"), shown("a" * 1000, 10)
     ("'a\\\\nb'", "'aaaaaa...")
     """
-    text = repr(value[: most + 1] if isinstance(value, str) else value)
+    text = _core.text_of(value[: most + 1] if isinstance(value, str) else value)
     return text if len(text) <= most else text[: most - 3] + "..."
 
 

@@ -143,6 +143,7 @@ static int limits(void)
                  {{2, 2}, {4, 4}, {3, 0}, PYI_BAD_VALUE},
                  {{0, 1}, {4, 4}, {0, SIZE_MAX}, PYI_BAD_VALUE},
                  {{1, 1}, {(size_t)1 << 32, (size_t)1 << 31}, {0, 0}, PYI_EXHAUSTED},
+                 {{(size_t)1 << 40, (size_t)1 << 40}, {(size_t)1 << 40, (size_t)1 << 40}, {0, 0}, PYI_EXHAUSTED},
                  {{1, 2}, {7, INT64_MAX / 7}, {6, INT64_MAX / 7 - 2}, PYI_OK}};
     const pyi_distribution distribution = {.sampler = PYI_BITS};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {

@@ -10,7 +10,7 @@ from article import X, Y, the_articles, toy
 
 from pyinit import Stream
 from pyinit.initializers import big, constant, normal, uniform, xavier_normal
-from pyinit.network import Dense, Network, gradients, train
+from pyinit.network import SGD, Adam, Dense, Network, gradients, train
 
 
 def test_forward_by_hand():
@@ -95,6 +95,26 @@ def test_one_description_serves_several_layers_and_networks():
     assert np.isnan(other.layers[0].weights).all()
 
 
+def test_if_one_array_cannot_be_filled_none_is():
+    net = Network(3, [Dense(2), Dense(2)])
+    net.layers[1].bias.flags.writeable = False
+    with pytest.raises(ValueError, match=r"'layers\.1\.bias': out must be writable"):
+        net.initialize(0)
+    assert np.isnan(net.layers[0].weights).all()
+
+
+def test_an_optimizer_reads_its_numbers_once():
+    class Changing:
+        answers = iter([0.25, -1.0])
+
+        def __float__(self):
+            return next(self.answers)
+
+    assert SGD(Changing()) == SGD(0.25)
+    with pytest.raises(TypeError, match="beta1 must be a real number; got 'x'"):
+        Adam(beta1="x")
+
+
 def test_a_network_runs_when_every_weight_is_set_and_not_before():
     net = Network(2, [Dense(1), Dense(1)])
     for run in (lambda: net(X), lambda: net.activations(X), lambda: train(net, X, Y), lambda: gradients(net, X, Y)):
@@ -146,7 +166,11 @@ def test_a_network_runs_when_every_weight_is_set_and_not_before():
         (ValueError, "learning_rate must be .*; got nan", lambda: train(the_articles(), X, Y, learning_rate=math.nan)),
         (ValueError, "learning_rate must be .*; got inf", lambda: train(the_articles(), X, Y, learning_rate=math.inf)),
         (ValueError, "learning_rate must be .*; got -0.1", lambda: train(the_articles(), X, Y, learning_rate=-0.1)),
-        (TypeError, "real number, not str", lambda: train(the_articles(), X, Y, learning_rate="0.05")),
+        (
+            TypeError,
+            "learning_rate must be a real number; got '0.05'",
+            lambda: train(the_articles(), X, Y, learning_rate="0.05"),
+        ),
     ],
 )
 def test_errors_say_what_was_expected_and_what_came(error, message, make):

@@ -254,6 +254,32 @@ def test_without_more_threads_a_fill_does_all_itself():
     assert right == ["True", "True"]
 
 
+@LINUX
+def test_without_more_threads_a_file_is_refused_and_nothing_has_changed():
+    """What writes files and compares them has threads of its own."""
+    imported = "import fcntl, pathlib, tempfile\nfrom pyinit import checkpoint, files"  # by who may read them all
+    code = """
+    folder = pathlib.Path(tempfile.mkdtemp())
+    shape, plan = (300, 200), {"w": {"shape": [300, 200], "scheme": "normal"}}
+    calls = (
+        lambda: files.fill(folder / "a.npy", shape, "normal", 1),
+        lambda: checkpoint.write(plan, folder / "b", 1),
+        lambda: checkpoint.write(plan, folder / "c.safetensors", 1),
+    )
+    for call in calls:
+        try:
+            call()
+        except RuntimeError as error:
+            print("start new thread" in str(error))
+    print(not list(folder.iterdir()))
+    folder.rmdir()
+    """
+    limited, *right = run(imported + LIMITED + textwrap.dedent(code))
+    if limited == "unlimited":
+        pytest.skip("this user's number of processes cannot be limited")
+    assert right == ["True"] * 4
+
+
 def without_races(program, **environment):
     """Run a program that was built with ThreadSanitizer."""
     env = {**os.environ, **environment}

@@ -248,7 +248,7 @@ def test_an_error_on_the_way_leaves_the_array_as_it_was(tmp_path, error):
         ({"part": 3}, ValueError, "0 <= i < n"),
         ({"part": (0.5, 2)}, TypeError, "integer"),
         ({"chunks": 5}, ValueError, "chunks must have 2 sizes"),
-        ({"chunks": (1.5, 2)}, TypeError, "integer"),
+        ({"chunks": (1.5, 2)}, TypeError, "chunks must be an int or a sequence of int"),
         ({"dtype": "bfloat16"}, TypeError, r"name it \.safetensors"),
         ({"scheme": "nonsense"}, ValueError, "nonsense"),
         ({"path": "nowhere/w.zarr"}, FileNotFoundError, "nowhere does not exist"),

@@ -167,11 +167,18 @@ def window_tuples(global_shape, offset):
     return (index_tuple("global_shape", global_shape), None if offset is None else index_tuple("offset", offset))
 
 
-cdef tuple index_tuple(str name, value):
+def index_tuple(str name not None, value):
+    """A shape or an offset as a tuple of int in [0, 2**63); or TypeError or ValueError that names it.
+
+    A caller's sequence may have no end, so no more is taken of it than arrays have dimensions.
+    """
     try:
-        numbers = tuple([index(n) for n in value]) if hasattr(value, "__iter__") else (index(value),)
+        numbers = tuple([index(n) for n in islice(value, PYI_MAX_DIMS + 1)]) if hasattr(value, "__iter__") else (
+            index(value),)
     except TypeError:
         raise TypeError(f"{name} must be an int or a sequence of int; got {text_of(value)}") from None
+    if len(numbers) > PYI_MAX_DIMS:
+        raise ValueError(f"{name} must have at most {PYI_MAX_DIMS} dimensions; got more")
     for n in numbers:
         if not 0 <= n < 1 << 63:
             raise ValueError(f"{name} must not be negative, nor 2**63 or above; got {text_of(numbers)}")

@@ -124,7 +124,7 @@ cdef class Batch:
                     foreign.append(out)
             except (TypeError, ValueError) as error:
                 kind = TypeError if isinstance(error, TypeError) else ValueError
-                raise kind(f"{name!r}: {error}") from None
+                raise kind(str(error) if name is None else f"{name!r}: {error}") from None
         return foreign
 
     cdef int append_array(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyinit import terminal
+from pyinit.atomic import path_text
 from pyinit.checkpoint.verifying import nbytes, read
 from pyinit.models.comparison import BLOCK_BYTES, Block, Whole
 from pyinit.models.differences import wide
@@ -89,8 +90,9 @@ def against(
     >>> [row.verdict for row in against(f"{folder}/after.npy", f"{folder}/after.npy")]
     ['same']
     """
-    here, there = (dict(read(Path(p), trust_pickle)[0]) for p in (path, other))
-    if len(here) == len(there) == 1 and all(str(p).endswith(".npy") for p in (path, other)):
+    paths = Path(path_text("path", path)), Path(path_text("other", other))
+    here, there = (dict(read(p, trust_pickle)[0]) for p in paths)
+    if len(here) == len(there) == 1 and all(p.suffix == ".npy" for p in paths):
         there = dict(zip(here, there.values()))  # whose names are only those of the files
     verdicts = {name: why_not(here.get(name), there.get(name)) for name in here | there}
 
@@ -107,7 +109,7 @@ def against(
 
     found = {name: Distance() for name, verdict in verdicts.items() if verdict is None}
     size = sum(nbytes(here[name]) for name in found)
-    with terminal.progress(size, f"comparing {Path(path).name}", progress, unit="bytes") as advance:
+    with terminal.progress(size, f"comparing {paths[0].name}", progress, unit="bytes") as advance:
         for name, part in parallel(done, work()):
             found[name] = found[name].joined(part)
             advance(part.compared * (nbytes(here[name]) // max(1, math.prod(here[name].shape))))

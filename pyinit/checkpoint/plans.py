@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pyinit.initializers.configuration import read_mapping
 from pyinit.untrusted import contents, json_of, shown, text_of, wrong
 
 __all__ = ["SUFFIXES", "load", "planned", "shapes"]
@@ -136,22 +138,26 @@ def planned(entries: Mapping[str, Any]) -> tuple[dict[str, tuple[int, ...]], dic
     """
     schemes: dict[str, Any] = {}
     dtypes: dict[str, str] = {}
-    for name, entry in entries.items():
-        if not isinstance(entry, Mapping) or not {"shape", "scheme"} <= set(entry) <= {"shape", "scheme", "dtype"}:
-            hint = "; patterns need shapes of their own (--shapes)" if isinstance(entry, str) else ""
-            raise ValueError(f"{shown(name)} must have shape and scheme, and may have dtype; got {shown(entry)}{hint}")
-        schemes[name] = entry["scheme"]
+    sizes: dict[str, Any] = {}
+    for name, given in entries.items():
+        entry = read_mapping(name, given) if isinstance(given, Mapping) else {}
+        if not {"shape", "scheme"} <= set(entry) <= {"shape", "scheme", "dtype"}:
+            hint = "; patterns need shapes of their own (--shapes)" if isinstance(given, str) else ""
+            raise ValueError(f"{shown(name)} must have shape and scheme, and may have dtype; got {shown(given)}{hint}")
+        sizes[name], schemes[name] = entry["shape"], entry["scheme"]
         if "dtype" in entry:
             dtypes[name] = entry["dtype"]
-    return shapes({name: entry["shape"] for name, entry in entries.items()}), schemes, dtypes
+    return shapes(sizes), schemes, dtypes
 
 
 def shapes(entries: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """Read a mapping of names to shapes, or raise ValueError that names the one that is none."""
     found: dict[str, tuple[int, ...]] = {}
     for name, shape in entries.items():
-        sizes = [shape] if type(shape) is int else shape
-        if not isinstance(sizes, (list, tuple)) or not all(type(n) is int and n >= 0 for n in sizes):
+        sizes = (shape,) if type(shape) is int else shape
+        if isinstance(sizes, (list, tuple)):  # read once, and to no end that a subclass does not have
+            sizes = tuple(itertools.islice(sizes, len(sizes)))
+        if not isinstance(sizes, tuple) or not all(type(n) is int and n >= 0 for n in sizes):
             raise ValueError(f"the shape of {shown(name)} must be integers that are not negative; got {shown(shape)}")
-        found[name] = tuple(sizes)
+        found[name] = sizes
     return found

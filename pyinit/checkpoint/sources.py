@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pyinit._core import text_of
 from pyinit.arrays import dtype_of
 from pyinit.checkpoint import folders, plans
 from pyinit.files.formats import DTYPES, SAFETENSORS, dtype_name
 from pyinit.files.reading import Stored
 from pyinit.initializers.windows import raw_bits
-from pyinit.models.plan import matched
+from pyinit.models.plan import matched, named
 from pyinit.models.tensors import Tensor, drawn
 from pyinit.streams import Stream
 from pyinit.untrusted import contents, json_of
@@ -67,13 +68,13 @@ def source_of(
     """Read what `write` takes as its source, or raise TypeError or ValueError."""
     kind = None if dtype is None else dtype_name(dtype)
     if names not in ("disk", "memory"):
-        raise ValueError(f"names must be 'disk' or 'memory'; got {names!r}")
+        raise ValueError(f"names must be 'disk' or 'memory'; got {text_of(names)}")
     if isinstance(plan, (str, os.PathLike)):
         plan = plans.load(plan)
     if not isinstance(plan, (Mapping, type(None))):
         raise TypeError(f"plan must be a mapping of patterns to schemes, or its file; got {type(plan).__name__}")
-    adapter = sys.modules.get("pyinit.adapters.torch")
-    if adapter is not None and adapter.is_model(source):
+    adapter = adapter_of(source)
+    if adapter is not None:
         if plan is not None:
             raise TypeError("a model brings its own recipes: plan must be None")
         return Source(*adapter.tensors_of(source, root, kind, names))
@@ -87,6 +88,7 @@ def source_of(
             "source must be a mapping of names to shape and scheme, the path of one or of a checkpoint, or a model or "
             f"recipes of pyinit.adapters.torch.deferred; got {type(source).__name__}"
         )
+    source = named("source", source)
     if plan is not None:
         shapes = plans.shapes(source)
         return Source(by_plan(shapes, plan, root, dict.fromkeys(shapes, kind or "float32")))
@@ -98,6 +100,12 @@ def source_of(
     shapes, schemes, dtypes = plans.planned(source)
     kinds = {name: kind or dtype_name(dtypes.get(name, "float32")) for name in shapes}
     return Source([tensor(name, shape, kinds[name], schemes[name], root) for name, shape in shapes.items()])
+
+
+def adapter_of(source: Any) -> Any:
+    """Return the adapter that a model, its recipes or its report belong to; None for another source."""
+    adapter = sys.modules.get("pyinit.adapters.torch")
+    return adapter if adapter is not None and adapter.is_model(source) else None
 
 
 def by_plan(

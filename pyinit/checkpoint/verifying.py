@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, SupportsIndex
 
 from pyinit import _core, terminal
+from pyinit.atomic import path_text
 from pyinit.checkpoint import folders, plans
-from pyinit.checkpoint.sources import source_of
+from pyinit.checkpoint.sources import adapter_of, source_of
 from pyinit.files import disk
 from pyinit.files.parsing import flat
 from pyinit.files.reading import npy_file
 from pyinit.initializers import Scheme
+from pyinit.initializers.configuration import read_mapping
 from pyinit.models.comparison import Held, Verification, Verified, Whole, compare, expected_by
 from pyinit.models.tensors import Tensor, drawn_like
 from pyinit.streams import Stream
@@ -82,7 +84,7 @@ def verify(
     >>> pyinit.checkpoint.verify(path, "xavier_normal", seed=7).equal
     True
     """
-    path = Path(path)
+    path = Path(path_text("path", path))
     held, metadata = read(path, trust_pickle)
     told = Told.of(path, metadata)
     child = told.child if child is None else child
@@ -194,6 +196,8 @@ def expected_of(
         return {name: if_small(tensor) for name, tensor in told.items()}, missing
     if isinstance(source, (str, os.PathLike)) and Path(source).suffix.lower() in plans.SUFFIXES:
         source = plans.load(source)
+    if isinstance(source, Mapping) and adapter_of(source) is None:
+        source = read_mapping("source", source)
     is_scheme = isinstance(source, Mapping) and "name" in source and len(held) == 1 and "name" not in held
     if isinstance(source, str) and Path(source).exists():
         source = Path(source)

@@ -13,7 +13,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from pyinit import _core, terminal
-from pyinit.atomic import check_folder, put_in_place, replacement, sole, sync_folder, target
+from pyinit.atomic import check_folder, path_text, put_in_place, replacement, sole, sync_folder, target
 from pyinit.checkpoint import folders
 from pyinit.checkpoint.sources import source_of
 from pyinit.files import disk
@@ -132,11 +132,10 @@ def write(
     fc.weight  equal
     """
     stream = Stream(seed, generator)
-    _core.check_threads(num_threads)
-    threads = None if num_threads is None else int(num_threads)
+    folder, threads = path_text("folder", folder), _core.check_threads(num_threads) or None
     most = integer("shard_bytes", shard_bytes)
     if most < 1:
-        raise ValueError(f"shard_bytes must be at least 1; got {most}")
+        raise ValueError(f"shard_bytes must be at least 1; got {_core.text_of(most)}")
     found = source_of(source, stream, plan, dtype, names)
     if not found.tensors:
         raise ValueError("source has no tensors")
@@ -153,7 +152,7 @@ def write(
             kept = 0
         else:
             kept = write_folder(images, found.beside, path, overwrite, advance)
-    return Written(os.fspath(folder), len(images), len(found.tensors), size, kept, stream.seed, generator)
+    return Written(folder, len(images), len(found.tensors), size, kept, stream.seed, generator)
 
 
 def head(tensors: Sequence[Tensor], stream: Stream) -> bytes:

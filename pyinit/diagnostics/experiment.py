@@ -12,7 +12,8 @@ from pyinit.diagnostics.forward import Activations, activations
 from pyinit.diagnostics.layers import numbers
 from pyinit.diagnostics.moments import Measured, cell, percent, present
 from pyinit.network import Dense, Network
-from pyinit.streams import Stream, integer
+from pyinit.network.checks import count
+from pyinit.streams import Stream
 
 __all__ = ["PAGE_STDS", "Diagnosis", "diagnose", "meanings"]
 
@@ -146,11 +147,7 @@ def diagnose(
     >>> diagnosis.page[:5], diagnosis.verdict
     ((0.627, 0.486, 0.409, 0.357, 0.32), 'healthy')
     """
-    counts = {"layers": (layers, 1), "width": (width, 1), "batch": (batch, 2)}
-    for name, (value, least) in counts.items():
-        if integer(name, value) < least:
-            raise ValueError(f"{name} must be at least {least}; got {value}")
-    layers, width, batch = (integer(name, value) for name, (value, _) in counts.items())
+    layers, width, batch = count(layers, 1, "layers"), count(width, 1, "width"), count(batch, 2, "batch")
     scheme = initializers.scheme(scheme)
     stream = Stream(seed, generator)
     net = Network(width, [Dense(width, activation)] * layers, device=device)

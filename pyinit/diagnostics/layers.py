@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pyinit._core import text_of
 from pyinit.diagnostics.moments import Moments, moments
 from pyinit.streams import Stream
 
@@ -101,4 +102,4 @@ def is_torch(net: Any) -> bool:
 def refuse(layers: Any) -> None:
     """Raise TypeError if `layers` is given for a pyinit network, whose layers have no names."""
     if layers is not None:
-        raise TypeError(f"layers must be None, unless the network is a torch.nn.Module; got {layers!r}")
+        raise TypeError(f"layers must be None, unless the network is a torch.nn.Module; got {text_of(layers)}")

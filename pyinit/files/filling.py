@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, SupportsIndex
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from pyinit import __version__, _core, initializers, terminal
-from pyinit.atomic import replacement, target
+from pyinit.atomic import path_text, replacement, target
 from pyinit.files import disk, zarr
 from pyinit.files.formats import DTYPES, dtype_name, npy_header, safetensors_header
 from pyinit.files.images import Image
@@ -129,29 +130,28 @@ def fill(
     >>> bool((np.load(path) == whole).all())
     True
     """
-    sizes, kind = dimensions(shape), dtype_name(dtype)
+    path, sizes, kind = path_text("path", path), _core.index_tuple("shape", shape), dtype_name(dtype)
     stream, suffix = Stream(seed, generator), Path(path).suffix
     if suffix not in SUFFIXES:
-        raise ValueError(f"path must end in {', '.join(SUFFIXES)}; got {os.fspath(path)!r}")
+        raise ValueError(f"path must end in {', '.join(SUFFIXES)}; got {path!r}")
     text = scheme if isinstance(scheme, str) else repr(initializers.scheme(scheme))
     told = {"scheme": text, "seed": str(stream.seed), "generator": generator, "pyinit": __version__}
     if child is not None:
         stream, told = stream.child(child), told | {"child": child}
     tensor = drawn(name, sizes, DTYPES[kind], scheme, stream)
-    _core.check_threads(num_threads)
-    threads = None if num_threads is None else int(num_threads)
+    threads = _core.check_threads(num_threads) or None
     most = integer("chunk_bytes", chunk_bytes)
     if most < 1:
-        raise ValueError(f"chunk_bytes must be at least 1; got {most}")
+        raise ValueError(f"chunk_bytes must be at least 1; got {_core.text_of(most)}")
     if suffix == ".zarr":
         which = checked_part(part)
         grid = zarr.Grid.of(sizes, DTYPES[kind], chunks, shards)
         size = zarr.fill(path, tensor, grid, told, which, overwrite, threads, progress)
     elif (chunks, shards, part) != (None, None, None):
-        raise ValueError(f"chunks, shards and part are for .zarr; got {os.fspath(path)!r}")
+        raise ValueError(f"chunks, shards and part are for .zarr; got {path!r}")
     else:
         size = fill_file(path, tensor, told, most, overwrite, threads, progress)
-    return Filled(os.fspath(path), sizes, kind, text, int(told["seed"]), generator, child, size)
+    return Filled(path, sizes, kind, text, int(told["seed"]), generator, child, size)
 
 
 def fill_file(
@@ -170,7 +170,7 @@ def fill_file(
     else:
         image = Image(npy_header(kind, tensor.shape), [tensor], num_threads)
     if suffix == ".npz" and not (isinstance(tensor.name, str) and tensor.name):
-        raise ValueError(f"an array in a .npz file must have a name; got {tensor.name!r}")
+        raise ValueError(f"an array in a .npz file must have a name; got {_core.text_of(tensor.name)}")
     file = target(path, overwrite)
     disk.require_room(file.parent, image.size)
     buffer = disk.rounded(most // disk.BUFFERS)
@@ -201,15 +201,7 @@ def checked_part(part: Any) -> tuple[int, int]:
     """Return which of how many parts is to be written, or raise ValueError."""
     if part is None:
         return 0, 1
-    numbers = [integer("part", n) for n in part] if isinstance(part, Sequence) else []
+    numbers = [integer("part", n) for n in itertools.islice(part, 3)] if isinstance(part, Sequence) else []
     if len(numbers) != 2 or not 0 <= numbers[0] < numbers[1]:
-        raise ValueError(f"part must be (i, n) with 0 <= i < n; got {part!r}")
+        raise ValueError(f"part must be (i, n) with 0 <= i < n; got {_core.text_of(part)}")
     return numbers[0], numbers[1]
-
-
-def dimensions(shape: Any) -> tuple[int, ...]:
-    """Give a shape as a tuple, or raise."""
-    sizes = tuple(integer("a dimension", n) for n in (shape if isinstance(shape, Iterable) else (shape,)))
-    if any(n < 0 for n in sizes):
-        raise ValueError(f"shape must not be negative; got {sizes}")
-    return sizes

@@ -70,7 +70,7 @@ def dtype_name(dtype: Any) -> str:
         row = _core.dtype_row(found)
         name = str(found) if row is None else row.name
     except (TypeError, ValueError):  # NumPy raises a UnicodeError for half of a surrogate pair
-        name = repr(dtype)
+        name = _core.text_of(dtype)
     if name not in DTYPES:
         raise TypeError(f"dtype must be {', '.join(DTYPES)}; got {name}")
     return name
@@ -147,7 +147,7 @@ def safetensors_header(tensors: Iterable[tuple[str, str, Sequence[int]]], metada
     begin = 0
     for name, dtype, shape in tensors:
         if not isinstance(name, str):
-            raise TypeError(f"a tensor's name must be a str; got {name!r}")
+            raise TypeError(f"a tensor's name must be a str; got {_core.text_of(name)}")
         name.encode()  # raises UnicodeEncodeError for what no reader could decode
         if name in entries:
             raise ValueError(

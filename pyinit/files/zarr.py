@@ -19,7 +19,6 @@ from pyinit import _core, terminal
 from pyinit.atomic import check_folder, put_in_place, replacement, sync_folder
 from pyinit.files import disk
 from pyinit.models.tensors import Tensor, in_memory
-from pyinit.streams import integer
 
 __all__ = ["Grid", "fill"]
 
@@ -64,7 +63,7 @@ class Grid(NamedTuple):
 
 def checked(what: str, sizes: Any, dimensions: int) -> tuple[int, ...]:
     """Return the shape of a chunk or a shard, or raise TypeError or ValueError."""
-    found = tuple(integer(f"a size of {what}", n) for n in (sizes if isinstance(sizes, Iterable) else (sizes,)))
+    found = _core.index_tuple(what, sizes)
     if len(found) != dimensions or min(found, default=1) < 1:
         raise ValueError(f"{what} must have {dimensions} sizes of at least 1; got {found}")
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
+import itertools
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from pyinit._core import text_of
 from pyinit.initializers import depth_and_width, distributions, haar, kaiming, lecun, scaling, structured, xavier
 from pyinit.initializers.base import Scheme
 
-__all__ = ["scheme"]
+__all__ = ["read_mapping", "scheme"]
 
 Given = TypeVar("Given", bound=Callable[..., Any])
 
@@ -74,13 +75,13 @@ def scheme(specification: Any) -> Any:
     if isinstance(specification, str):
         return made(*parsed(specification), specification)
     if isinstance(specification, Mapping):
-        keywords = dict(specification)
+        keywords = read_mapping("a scheme", specification)
         if "name" not in keywords:
             raise ValueError(f"a scheme's mapping needs its name as 'name'; got {text_of(specification)}")
         return made(keywords.pop("name"), [], keywords, specification)
     if isinstance(specification, Scheme):
         return specification
-    what = getattr(specification, "__name__", repr(specification))
+    what = getattr(specification, "__name__", text_of(specification))
     if not callable(specification):
         raise TypeError(
             f"a scheme must be a string, a mapping, or one of pyinit.initializers; got {text_of(specification)}"
@@ -94,6 +95,28 @@ def scheme(specification: Any) -> Any:
             f"a scheme must be callable with an array and a stream; got {what}: did you mean {what}()?"
         ) from None
     return specification
+
+
+def read_mapping(what: str, mapping: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Read a mapping once, so that what its class answers later changes nothing.
+
+    Raises
+    ------
+    ValueError
+        If it gives more keys than it says that it has, which may never end.
+
+    Examples
+    --------
+    >>> read_mapping("plan", {"*": "zeros"})
+    {'*': 'zeros'}
+    """
+    if type(mapping) is dict:
+        return mapping.copy()
+    size = len(mapping)
+    keys = list(itertools.islice(mapping, size + 1))
+    if len(keys) > size:
+        raise ValueError(f"{what} must have as many keys as its len says; got more than {size}")
+    return {key: mapping[key] for key in keys}
 
 
 def parsed(text: str) -> tuple[str, list[Any], dict[Any, Any]]:
@@ -118,7 +141,7 @@ def parsed(text: str) -> tuple[str, list[Any], dict[Any, Any]]:
 def made(name: Any, arguments: list[Any], keywords: dict[Any, Any], specification: Any) -> Scheme:
     """Call what makes the schemes of a name, or raise what says which specification was wrong."""
     if not isinstance(name, str):
-        raise TypeError(f"a scheme's name must be a str; got {name!r}")
+        raise TypeError(f"a scheme's name must be a str; got {text_of(name)}")
     if name not in NAMES:
         near = [repr(match) for match in difflib.get_close_matches(name.lower(), NAMES)]
         last = " or ".join(near[-2:])

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pyinit._core import text_of
 from pyinit.initializers.base import Scheme
 from pyinit.initializers.windows import Window
 from pyinit.streams import Stream, integer
@@ -21,14 +22,16 @@ Layout = Literal["out_in", "in_out"]
 def check_layout(layout: Layout) -> None:
     """Raise ValueError for what is no layout."""
     if layout not in ("out_in", "in_out"):
-        raise ValueError(f"layout must be 'out_in' (out, in, *kernel) or 'in_out' (*kernel, in, out); got {layout!r}")
+        raise ValueError(
+            f"layout must be 'out_in' (out, in, *kernel) or 'in_out' (*kernel, in, out); got {text_of(layout)}"
+        )
 
 
 def checked_groups(groups: Any) -> int:
     """Give a number of groups as an int, or raise TypeError or ValueError."""
     number = integer("groups", groups)
     if number < 1:
-        raise ValueError(f"groups must be at least 1; got {number}")
+        raise ValueError(f"groups must be at least 1; got {text_of(number)}")
     return number
 
 

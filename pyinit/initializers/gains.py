@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from pyinit._core import text_of
 from pyinit.initializers.base import real
 
 __all__ = ["gain", "squared_gain"]
@@ -80,7 +81,7 @@ def squared_gain(nonlinearity: str, param: float | None = None) -> float:
         if not math.isfinite(slope):
             raise ValueError(f"param must be finite, the negative slope of leaky_relu; got {param!r}")
         return 2.0 / (1.0 + slope * slope)
-    if nonlinearity not in SQUARED_GAINS:
+    if not isinstance(nonlinearity, str) or nonlinearity not in SQUARED_GAINS:
         known = ", ".join(sorted({*SQUARED_GAINS, "leaky_relu"}))
-        raise ValueError(f"nonlinearity must be one of {known}; got {nonlinearity!r}")
+        raise ValueError(f"nonlinearity must be one of {known}; got {text_of(nonlinearity)}")
     return SQUARED_GAINS[nonlinearity]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pyinit._core import text_of
 from pyinit.initializers.base import Scheme
 from pyinit.initializers.distributions import Normal, TruncatedNormal, Uniform
 from pyinit.initializers.fans import FanScheme
@@ -63,10 +64,10 @@ class VarianceScaling(FanScheme):
         if not (math.isfinite(self.scale) and self.scale >= 0):
             raise ValueError(f"scale must be finite and not negative; got {self.scale!r}")
         if self.mode not in ("fan_in", "fan_out", "fan_avg", "fan_geo_avg"):
-            raise ValueError(f"mode must be 'fan_in', 'fan_out', 'fan_avg' or 'fan_geo_avg'; got {self.mode!r}")
+            raise ValueError(f"mode must be 'fan_in', 'fan_out', 'fan_avg' or 'fan_geo_avg'; got {text_of(self.mode)}")
         if self.distribution not in ("normal", "uniform", "truncated_normal"):
             raise ValueError(
-                f"distribution must be 'normal', 'uniform' or 'truncated_normal'; got {self.distribution!r}"
+                f"distribution must be 'normal', 'uniform' or 'truncated_normal'; got {text_of(self.distribution)}"
             )
 
     def variance(self, shape: Sequence[int]) -> float:

@@ -10,7 +10,7 @@ from itertools import repeat
 from typing import Any, TypeVar
 
 from pyinit import _core
-from pyinit.initializers.configuration import scheme
+from pyinit.initializers.configuration import read_mapping, scheme
 from pyinit.models.filling import Work
 from pyinit.models.sharding import Shard, read, windows
 from pyinit.streams import Stream
@@ -71,18 +71,16 @@ def initialize(
     >>> params["fc.bias"]
     array([0., 0.], dtype=float32)
     """
-    given: Any = {} if shards is None else shards
-    for what, value in (("params", params), ("plan", plan), ("shards", given)):
-        check_mapping(what, value)
-    strangers = [name for name in given if name not in params]
+    arrays, given = named("params", params), {} if shards is None else named("shards", shards)
+    strangers = [name for name in given if name not in arrays]
     if strangers:
         raise ValueError(f"shards must be of params; got {listed(strangers)}")
-    schemes = matched(params, plan)
+    schemes = matched(arrays, plan)
     held = {name: read(name, shard) for name, shard in given.items()}
     work = Work(seed if isinstance(seed, Stream) else Stream(seed, generator))
     num_threads = _core.check_threads(num_threads) or None
     rows: Iterable[tuple[Any, Any, Any, Any, Any]]
-    rows = zip(params, params.values(), schemes, repeat(None), repeat(None))  # a loop here would cost as much as a fill
+    rows = zip(arrays, arrays.values(), schemes, repeat(None), repeat(None))  # a loop here would cost as much as a fill
     if held:
         rows = (
             (name, part, scheme, global_shape, offset)
@@ -94,14 +92,16 @@ def initialize(
     return params
 
 
-def check_mapping(what: str, value: Any) -> None:
-    """Raise TypeError if that is no mapping of str."""
+def named(what: str, value: Any) -> dict[str, Any]:
+    """Read a mapping of str; raise TypeError or ValueError if it is none."""
     if not isinstance(value, Mapping):
         hint = "; of a PyTorch model, dict(model.named_parameters())" if what == "params" else ""
         raise TypeError(f"{what} must be a mapping; got {type(value).__name__}{hint}")
-    for key in value:
+    found = read_mapping(what, value)
+    for key in found:
         if not isinstance(key, str):
             raise TypeError(f"{what} must have str for keys; got {_core.text_of(key)}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def rules_of(plan: Mapping[str, Any]) -> list[Rule]:
     """Read a plan; TypeError or ValueError names the pattern whose scheme is none."""
     rules: list[Rule] = []
     known: dict[str, Any] = {}
-    for number, (pattern, specification) in enumerate(plan.items()):
+    for number, (pattern, specification) in enumerate(named("plan", plan).items()):
         made = known.get(specification) if isinstance(specification, str) else None
         try:
             made = scheme(specification) if made is None else made

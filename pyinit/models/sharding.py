@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from operator import index
 from typing import Any, NamedTuple
+
+from pyinit import _core
+from pyinit.streams import integer
 
 __all__ = ["Cut", "Shard", "blocks", "pieces_of", "read", "shards", "windows"]
 
@@ -81,7 +83,7 @@ def shards(global_shape: Sequence[int], cuts: Iterable[Cut | tuple[int, ...]]) -
     (2, 0) (slice(0, 2, None), slice(0, 5, None))
     (10, 0) (slice(2, 4, None), slice(0, 5, None))
     """
-    shape = tuple(map(index, global_shape))
+    shape = _core.index_tuple("global_shape", global_shape)
     return blocks(shape, pieces_of(shape, cuts))
 
 
@@ -89,7 +91,7 @@ def pieces_of(shape: tuple[int, ...], cuts: Iterable[Cut | tuple[int, ...]]) -> 
     """Return what is held of each dimension after some cuts: ranges of indices, in order."""
     held = [[range(n)] if n else [] for n in shape]
     for cut in cuts:
-        dim, pieces, piece, stride = checked(Cut(*cut), len(shape))
+        dim, pieces, piece, stride = checked(Cut(*itertools.islice(cut, 5)), len(shape))
         parts = [taken(held[dim], stride, part) for part in range(stride)]
         held[dim] = joined(run for part in parts for run in taken(part, pieces, piece))
     return held
@@ -97,11 +99,11 @@ def pieces_of(shape: tuple[int, ...], cuts: Iterable[Cut | tuple[int, ...]]) -> 
 
 def checked(cut: Cut, ndim: int) -> Cut:
     """Return a cut with plain integers and dim in [0, ndim), or raise TypeError or ValueError."""
-    dim, pieces, piece, stride = map(index, cut)
+    dim, pieces, piece, stride = map(integer, Cut._fields, cut)
     if not -ndim <= dim < ndim:
-        raise ValueError(f"dim must be in [{-ndim}, {ndim}); got {dim}")
+        raise ValueError(f"dim must be in [{-ndim}, {ndim}); got {_core.text_of(dim)}")
     if stride < 1 or not 0 <= piece < pieces:
-        raise ValueError(f"pieces and stride must be at least 1, and piece in [0, pieces); got {cut}")
+        raise ValueError(f"pieces and stride must be at least 1, and piece in [0, pieces); got {_core.text_of(cut)}")
     return Cut(dim % ndim, pieces, piece, stride)
 
 
@@ -145,12 +147,12 @@ def read(name: str, given: Any) -> list[Shard]:
         if not isinstance(shard, tuple) or len(shard) not in (2, 3) or shard[0] is None or shard[1] is None:
             raise TypeError(
                 f"{name!r}: a shard must be (global_shape, offset) or Shard(global_shape, offset, where), or a list of "
-                f"these; got {shard!r}"
+                f"these; got {_core.text_of(shard)}"
             )
     found = [Shard(*shard) for shard in listed]
     for shard in found:  # an index of another kind may be a copy
         if not all(isinstance(s, slice) for s in (shard.where if isinstance(shard.where, tuple) else (shard.where,))):
-            raise TypeError(f"{name!r}: where must be a slice or a tuple of slices; got {shard.where!r}")
+            raise TypeError(f"{name!r}: where must be a slice or a tuple of slices; got {_core.text_of(shard.where)}")
     return found
 
 

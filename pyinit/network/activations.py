@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pyinit._core import text_of
+
 __all__ = ["ACTIVATIONS", "Activation", "activation"]
 
 Array = NDArray[Any]
@@ -238,6 +240,6 @@ def activation(name: str) -> Activation:
     >>> a, relu.backward(z, a, np.ones_like(a))
     (array([[0., 0., 2.]]), array([[0., 0., 1.]]))
     """
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {', '.join(map(repr, ACTIVATIONS))}; got {name!r}")
+    if not isinstance(name, str) or name not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {', '.join(map(repr, ACTIVATIONS))}; got {text_of(name)}")
     return ACTIVATIONS[name]

@@ -9,6 +9,7 @@ from typing import Any, cast
 from numpy.typing import NDArray
 
 from pyinit import initializers
+from pyinit._core import text_of
 from pyinit.network.devices import as_array
 
 __all__ = ["Scheme", "count", "rows", "scheme"]
@@ -18,7 +19,7 @@ Scheme = Callable[[Any, Any], Any]
 
 
 def count(value: Any, least: int, name: str) -> int:
-    """Give `value` as an int that is at least `least`; raise TypeError or ValueError if it is none.
+    """Give `value` as an int in [`least`, 2**63); raise TypeError or ValueError if it is none.
 
     Examples
     --------
@@ -30,7 +31,9 @@ def count(value: Any, least: int, name: str) -> int:
     except TypeError:
         raise TypeError(f"{name} must be an integer; got {value!r}") from None
     if number < least:
-        raise ValueError(f"{name} must be at least {least}; got {number}")
+        raise ValueError(f"{name} must be at least {least}; got {text_of(number)}")
+    if number >= 1 << 63:
+        raise ValueError(f"{name} must be below 2**63; got {text_of(number)}")
     return number
 
 

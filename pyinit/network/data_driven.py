@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyinit.initializers.base import real
 from pyinit.network.checks import count, scheme
 from pyinit.network.network import Network
 from pyinit.streams import Stream
@@ -62,6 +63,7 @@ def lsuv(net: Network, x: Any, seed: int | Stream | None, tolerance: float = 0.0
     x = net.batch(x)
     if len(x) == 0:
         raise ValueError("x must have at least 1 row; got 0")
+    tolerance = real("tolerance", tolerance)
     if not tolerance > 0:
         raise ValueError(f"tolerance must be above 0; got {tolerance!r}")
     max_iterations = count(max_iterations, 1, "max_iterations")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyinit import cuda
+from pyinit._core import text_of
 from pyinit.cuda.driver import check_device
 
 __all__ = ["as_array", "namespace", "on_host"]
@@ -34,8 +35,8 @@ def namespace(device: str) -> Any:
     >>> namespace("cpu").__name__
     'numpy'
     """
-    if device not in NAMESPACES:
-        raise ValueError(f"device must be {' or '.join(map(repr, NAMESPACES))}; got {device!r}")
+    if not isinstance(device, str) or device not in NAMESPACES:
+        raise ValueError(f"device must be {' or '.join(map(repr, NAMESPACES))}; got {text_of(device)}")
     return NAMESPACES[device]()
 
 

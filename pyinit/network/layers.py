@@ -54,9 +54,9 @@ class Dense:
     bias: Scheme | str = field(default_factory=zeros)
 
     def __post_init__(self) -> None:
-        count(self.units, 1, "units")
-        activation(self.activation)
         # Python's way to set a field of a frozen dataclass.
+        object.__setattr__(self, "units", count(self.units, 1, "units"))
+        object.__setattr__(self, "activation", activation(self.activation).name)
         object.__setattr__(self, "weights", scheme(self.weights, "weights"))
         object.__setattr__(self, "bias", scheme(self.bias, "bias"))
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pyinit._core import text_of
 from pyinit.network.activations import Activation
 from pyinit.network.buffers import Buffers
 from pyinit.network.checks import rows
@@ -193,8 +194,8 @@ def loss_function(name: str, activation: Activation) -> Loss:
     array([[0., 1.],
            [0., 2.]])
     """
-    if name not in LOSSES:
-        raise ValueError(f"loss must be one of {', '.join(map(repr, LOSSES))}; got {name!r}")
+    if not isinstance(name, str) or name not in LOSSES:
+        raise ValueError(f"loss must be one of {', '.join(map(repr, LOSSES))}; got {text_of(name)}")
     kind = LOSSES[name]
     if isinstance(kind, dict):
         if activation.name not in kind:

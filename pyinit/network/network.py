@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pyinit._core import text_of
+from pyinit.models import Parameter, fill
 from pyinit.network.buffers import Buffers
 from pyinit.network.checks import Scheme, count, rows, scheme
 from pyinit.network.devices import namespace
@@ -76,16 +78,15 @@ class Network:
 
     def __init__(self, inputs: int, layers: Iterable[Dense], dtype: Any = np.float32, device: str = "cpu") -> None:
         self.inputs = count(inputs, 1, "inputs")
-        layers = list(layers)
+        layers, self.dtype = list(layers), np.dtype(dtype)
         if not layers:
             raise ValueError("layers must hold at least one Dense; got none")
         for layer in layers:
             if not isinstance(layer, Dense):
-                raise TypeError(f"layers must be Dense; got {layer!r}")
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be float32 or float64; got {np.dtype(dtype)}")
+                raise TypeError(f"layers must be Dense; got {text_of(layer)}")
+        if self.dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype must be float32 or float64; got {self.dtype}")
         xp = namespace(device)
-        self.dtype = np.dtype(dtype)
         self.device = device
         self.layers = []
         fan_in = self.inputs
@@ -129,7 +130,8 @@ class Network:
         Raises
         ------
         TypeError, ValueError
-            If the seed is not one, or a scheme does not suit an array.
+            If the seed is not one, or a scheme does not suit an array; no array has been touched.
+            ValueError too if two arrays share memory.
 
         Examples
         --------
@@ -139,16 +141,15 @@ class Network:
         >>> net.layers[0].weights
         array([[0.25, 0.25]], dtype=float32)
         """
-        for name, given in (("weights", weights), ("bias", bias)):
-            if given is not None:
-                scheme(given, name)
-        stream = seed if isinstance(seed, Stream) else Stream(seed)
+        given = {what: s if s is None else scheme(s, what) for what, s in (("weights", weights), ("bias", bias))}
+        parameters = []
         for i, layer in enumerate(self.layers):
-            own = layer.description
-            fill_weights = scheme(own.weights if weights is None else weights, "weights")
-            fill_weights(layer.weights, stream.child(f"layers.{i}.weights"))
-            fill_bias = scheme(own.bias if bias is None else bias, "bias")
-            fill_bias(layer.bias, stream.child(f"layers.{i}.bias"))
+            for what, chosen in given.items():
+                own = getattr(layer.description, what)
+                parameters.append(
+                    Parameter(f"layers.{i}.{what}", getattr(layer, what), own if chosen is None else chosen)
+                )
+        fill(parameters, seed)
 
     def __call__(self, x: Any) -> Array:
         """Compute the network's output for a batch: the last of its `activations`."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pyinit.initializers.base import real
 
 __all__ = ["SGD", "Adam", "Optimizer"]
 
@@ -17,6 +19,12 @@ State = tuple[Array, ...]
 
 class Optimizer:
     """What `train` asks of an optimiser."""
+
+    def __post_init__(self) -> None:
+        """Read the numbers of a dataclass once; TypeError names what is none."""
+        for field in fields(self):  # type: ignore[arg-type]
+            if field.type == "float":
+                object.__setattr__(self, field.name, real(field.name, getattr(self, field.name)))
 
     def state(self, parameter: Array) -> State:
         """Make what is remembered of one parameter from step to step: arrays of its shape."""
@@ -74,6 +82,7 @@ class SGD(Optimizer):
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_rate(self.learning_rate)
         check_fraction("momentum", self.momentum)
 
@@ -83,11 +92,11 @@ class SGD(Optimizer):
     def step(self, parameter: Array, gradient: Array, state: State, number: int) -> None:
         change = gradient
         for velocity in state:
-            velocity *= float(self.momentum)
+            velocity *= self.momentum
             velocity += gradient
             change = velocity
         # A Python float never widens float32, where a NumPy float64 would.
-        parameter -= np.multiply(change, float(self.learning_rate), out=gradient)
+        parameter -= np.multiply(change, self.learning_rate, out=gradient)
 
 
 @dataclass(frozen=True)
@@ -125,6 +134,7 @@ class Adam(Optimizer):
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_rate(self.learning_rate)
         check_fraction("beta1", self.beta1)
         check_fraction("beta2", self.beta2)
@@ -136,7 +146,7 @@ class Adam(Optimizer):
 
     def step(self, parameter: Array, gradient: Array, state: State, number: int) -> None:
         mean, square, scratch = state
-        beta1, beta2 = float(self.beta1), float(self.beta2)
+        beta1, beta2 = self.beta1, self.beta2
         mean *= beta1
         mean += np.multiply(gradient, 1 - beta1, out=scratch)
         gradient *= gradient
@@ -146,9 +156,9 @@ class Adam(Optimizer):
         # Both means start from 0, which the divisions by 1 - beta**number make up for.
         root = np.divide(square, 1 - beta2**number, out=gradient)
         np.sqrt(root, out=root)
-        root += float(self.epsilon)
+        root += self.epsilon
         np.divide(mean, root, out=scratch)
-        scratch *= float(self.learning_rate) / (1 - beta1**number)
+        scratch *= self.learning_rate / (1 - beta1**number)
         parameter -= scratch
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyinit import initializers
-from pyinit.atomic import replacement
+from pyinit.atomic import path_text, replacement
 from pyinit.network.checks import count
 from pyinit.network.devices import namespace, on_host
 from pyinit.network.layers import Dense
@@ -56,7 +56,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     >>> load(path)
     Network(2, [DenseLayer(2 -> 3, 'tanh'), DenseLayer(3 -> 1, 'identity')], dtype=float32, device='cpu')
     """
-    safetensors = package()
+    safetensors, path = package(), path_text("path", path)
     layers = [
         {
             "units": layer.description.units,
@@ -110,10 +110,10 @@ def load(path: str | os.PathLike[str], device: str = "cpu") -> Network:
     RuntimeError
         If the device is "cuda" and there is no driver or GPU.
     """
-    xp = namespace(device)
+    xp, path = namespace(device), path_text("path", path)
     metadata, tensors = content(path)
     if KEY not in metadata:
-        raise ValueError(f"{os.fspath(path)} holds no network of pyinit's: its metadata lacks {KEY!r}")
+        raise ValueError(f"{path} holds no network of pyinit's: its metadata lacks {KEY!r}")
     try:
         architecture = json.loads(metadata[KEY])
         if architecture["version"] != 1:
@@ -122,17 +122,16 @@ def load(path: str | os.PathLike[str], device: str = "cpu") -> Network:
         inputs, dtype = count(architecture["inputs"], 1, "inputs"), np.dtype(architecture["dtype"])
         Network(1, [Dense(1) for _ in layers[:1]], dtype, device)  # raises what is wrong with these
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise ValueError(f"{os.fspath(path)} has an architecture that cannot be read: {error!r}") from error
+        raise ValueError(f"{path} has an architecture that cannot be read: {error!r}") from error
     shapes = shapes_of(inputs, layers)
     if shapes.keys() != tensors.keys():
         differing = ", ".join(sorted(shapes.keys() ^ tensors.keys()))
-        raise ValueError(f"{os.fspath(path)} has other tensors than its architecture: {differing}")
+        raise ValueError(f"{path} has other tensors than its architecture: {differing}")
     for name, shape in shapes.items():
         tensor = tensors[name]
         if (tensor.shape, tensor.dtype) != (shape, dtype):
             raise ValueError(
-                f"{os.fspath(path)}: {name} must be {dtype} of shape {shape};"
-                f" got {tensor.dtype} of shape {tensor.shape}"
+                f"{path}: {name} must be {dtype} of shape {shape}; got {tensor.dtype} of shape {tensor.shape}"
             )
     net = Network(inputs, layers, dtype, device)  # now that its size is known to be that of the file
     for name, array in net.parameters():
@@ -158,9 +157,9 @@ def content(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Arr
         with safe_open(path, framework="numpy") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise ValueError(f"{os.fspath(path)} is not a safetensors file: {error}") from error
+        raise ValueError(f"{path} is not a safetensors file: {error}") from error
     except (AttributeError, TypeError) as error:  # of a dtype that NumPy lacks
-        raise ValueError(f"{os.fspath(path)} holds tensors that NumPy cannot: {error}") from error
+        raise ValueError(f"{path} holds tensors that NumPy cannot: {error}") from error
 
 
 def package() -> Any:

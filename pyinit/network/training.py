@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyinit import terminal
+from pyinit._core import text_of
 from pyinit.network.backpropagation import backpropagate, examples
 from pyinit.network.buffers import Buffers
 from pyinit.network.checks import count
@@ -151,7 +152,7 @@ def choose(optimizer: Optimizer | None, learning_rate: float | None) -> Optimize
     if optimizer is None:
         return SGD(0.05 if learning_rate is None else learning_rate)
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be an optimiser such as SGD(0.1) or Adam(); got {optimizer!r}")
+        raise TypeError(f"optimizer must be an optimiser such as SGD(0.1) or Adam(); got {text_of(optimizer)}")
     if learning_rate is not None:
         raise ValueError(f"learning_rate is the optimizer's own; got {learning_rate!r} beside {optimizer!r}")
     return optimizer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from operator import index
 from typing import Any, SupportsIndex
 
 import dask.array
@@ -13,7 +12,7 @@ from dask.array.core import normalize_chunks
 from dask.base import tokenize
 from numpy.typing import DTypeLike, NDArray
 
-from pyinit import initializers
+from pyinit import _core, initializers
 from pyinit.arrays import dtype_of
 from pyinit.initializers import Scheme
 from pyinit.streams import Stream
@@ -77,7 +76,8 @@ def from_scheme(
     """
     if seed is None:
         raise TypeError("seed must be an int or a Stream, so that tasks can make the array again; got None")
-    size, number = lengths(shape), dtype_of(dtype)
+    size, number = _core.index_tuple("shape", shape), dtype_of(dtype)
+    num_threads = _core.check_threads(num_threads) or None
     blocks = normalize_chunks(chunks, size, dtype=number)
     resolved = resolve(scheme, size, blocks)
     stream = seed if isinstance(seed, Stream) else Stream(seed)
@@ -94,22 +94,11 @@ def from_scheme(
     )
 
 
-def lengths(shape: Any) -> tuple[int, ...]:
-    """Return a shape as a tuple of int, or raise TypeError or ValueError."""
-    try:
-        size = tuple(map(index, shape)) if isinstance(shape, Sequence) else (index(shape),)
-    except TypeError:
-        raise TypeError(f"shape must be an int or a sequence of int; got {shape!r}") from None
-    if min(size, default=0) < 0:
-        raise ValueError(f"shape must not be negative; got {size}")
-    return size
-
-
 def resolve(scheme: Any, shape: tuple[Any, ...], blocks: tuple[tuple[int, ...], ...]) -> Scheme:
     """Return a specification's scheme for a shape, or raise TypeError or ValueError if it cannot fill such blocks."""
     made = initializers.scheme(scheme)
     if not isinstance(made, Scheme):
-        raise TypeError(f"scheme must be one of pyinit.initializers; got {made!r}")
+        raise TypeError(f"scheme must be one of pyinit.initializers; got {_core.text_of(made)}")
     resolved = made.resolve(shape)
     if not resolved.splittable and any(len(sizes) > 1 for sizes in blocks):
         raise ValueError(f"{resolved!r} needs the whole array for each block: give it one chunk, chunks=-1")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -21,17 +19,6 @@ from pyinit.models import fill
 __all__ = ["draw"]
 
 DTYPES = tuple(name for name in _core.DTYPES if name != "uint32")
-
-
-def checked_shape(shape: Any) -> tuple[int, ...]:
-    """Return a shape as a tuple of int, or raise TypeError or ValueError."""
-    try:
-        axes = tuple(operator.index(n) for n in (shape if isinstance(shape, Sequence) else (shape,)))
-    except TypeError:
-        raise TypeError(f"shape must be an int or a sequence of int; got {shape!r}") from None
-    if min(axes, default=0) < 0:
-        raise ValueError(f"shape must not be negative; got {axes}")
-    return axes
 
 
 def draw(
@@ -65,8 +52,9 @@ def draw(
     -------
     jax.Array
     """
-    shape, dtype = checked_shape(shape), jax.dtypes.canonicalize_dtype(float if dtype is None else dtype)
-    whole = shape if global_shape is None else checked_shape(global_shape)
+    shape = _core.index_tuple("shape", shape)
+    dtype = jax.dtypes.canonicalize_dtype(float if dtype is None else dtype)
+    whole = shape if global_shape is None else _core.index_tuple("global_shape", global_shape)
     if dtype.kind == "c" and type(scheme) is Normal and not scheme.mean and global_shape is None:
         parts = Normal(0.0, scheme.std * math.sqrt(0.5))
         pairs = draw(parts, key, (*shape, 2), f"f{dtype.itemsize // 2}", generator=generator, out_sharding=out_sharding)
@@ -75,14 +63,15 @@ def draw(
         raise TypeError(f"dtype must be one of {', '.join(DTYPES)}, or complex for normal; got {dtype.name}")
     if len(whole) != len(shape) or any(n > m for n, m in zip(shape, whole)):
         raise ValueError(f"global_shape must contain the shape {shape}; got {whole}")
-    if generator not in _core.GENERATORS:
-        raise ValueError(f"generator must be one of {', '.join(_core.GENERATORS)}; got {generator!r}")
+    if not isinstance(generator, str) or generator not in _core.GENERATORS:
+        raise ValueError(f"generator must be one of {', '.join(_core.GENERATORS)}; got {_core.text_of(generator)}")
     scheme = scheme.resolve(whole)
     scheme.check(dtype, whole)
     words = key_words(key)
     if isinstance(words, jax.core.Tracer) or isinstance(offset, jax.core.Tracer):
         return constrained(traced(Fill(scheme, generator, dtype, shape, whole), words, offset), out_sharding)
-    origin = (0,) * len(shape) if offset is None else tuple(check_offset(np.asarray(offset), shape).tolist())
+    origin = (0,) * len(shape) if offset is None else _core.index_tuple("offset", offset)
+    check_offset((len(origin),), shape)
     new = NewArray(shape, dtype, out_sharding)
     fill(new.parameters(None, scheme, whole, origin), stream_of(np.asarray(words), generator))
     return new.array()
@@ -96,14 +85,14 @@ def traced(fill: Fill, words: jax.Array, offset: Any) -> jax.Array:
     if max(fill.global_shape) >= 1 << 32:
         raise ValueError(f"in a program, an axis must have fewer than 2**32 elements; got {fill.global_shape}")
     start = jnp.zeros(len(fill.shape), jnp.uint32) if offset is None else jnp.asarray(offset).astype(jnp.uint32)
-    return program(fill)(words, check_offset(start, fill.shape))
+    check_offset(start.shape, fill.shape)
+    return program(fill)(words, start)
 
 
-def check_offset(offset: Any, shape: tuple[int, ...]) -> Any:
-    """Return an offset, or raise ValueError if it does not have a number for each dimension."""
-    if offset.shape != (len(shape),):
-        raise ValueError(f"offset must have one number for each dimension of {shape}; got shape {offset.shape}")
-    return offset
+def check_offset(lengths: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Raise ValueError if an offset of that shape does not have a number for each dimension."""
+    if lengths != (len(shape),):
+        raise ValueError(f"offset must have one number for each dimension of {shape}; got shape {lengths}")
 
 
 def constrained(array: jax.Array, out_sharding: Any) -> jax.Array:

@@ -146,7 +146,8 @@ def variance_scaling(
     0.05000000074505806
     """
     scheme = VarianceScaling(scale, mode, distribution, layout="in_out")
-    return FanInitializer(scheme, dtype, axes(in_axis), axes(out_axis), axes(batch_axis))
+    given = {"in_axis": in_axis, "out_axis": out_axis, "batch_axis": batch_axis}
+    return FanInitializer(scheme, dtype, **{name: axes(name, value) for name, value in given.items()})
 
 
 def glorot_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: Any = None) -> Initializer:

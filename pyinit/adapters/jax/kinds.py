@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import jax
 
-from pyinit import initializers
+from pyinit import _core, initializers
 from pyinit.adapters.jax.drawing import draw
 from pyinit.initializers import Orthogonal, Scheme
+from pyinit.streams import integer
 
 __all__ = ["Axes", "ColumnInitializer", "FanInitializer", "Initializer", "axes"]
 
 Axes = int | Sequence[int]
+MOST = 64  # axes of an array
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class Initializer:
         TypeError, ValueError
             If an argument has a wrong type or value, or the initializer does not suit the shape.
         """
-        scheme, dtype = self.of(tuple(shape)), self.dtype if dtype is None else dtype
-        return draw(scheme, key, shape, dtype, out_sharding=out_sharding)
+        shape = _core.index_tuple("shape", shape)
+        return draw(self.of(shape), key, shape, self.dtype if dtype is None else dtype, out_sharding=out_sharding)
 
     def of(self, shape: tuple[int, ...]) -> Scheme:
         """Return the scheme for a shape."""
@@ -80,7 +83,8 @@ class FanInitializer(Initializer):
         for axis in (*self.in_axis, *self.out_axis, *self.batch_axis):
             if not -len(shape) <= axis < len(shape):
                 raise ValueError(
-                    f"in_axis, out_axis and batch_axis must be axes of the array: of shape {shape} there is no {axis}"
+                    "in_axis, out_axis and batch_axis must be axes of the array: of shape "
+                    f"{shape} there is no {_core.text_of(axis)}"
                 )
         if not (all_ := math.prod(shape)):
             return 1, 1
@@ -104,9 +108,11 @@ class ColumnInitializer(Initializer):
             return initializers.orthogonal(self.scheme.gain, "in_out")
         if self.column_axis in (0, -len(shape)):
             return self.scheme
-        raise ValueError(f"column_axis must be the last axis or the first; got {self.column_axis} for shape {shape}")
+        raise ValueError(
+            f"column_axis must be the last axis or the first; got {_core.text_of(self.column_axis)} for shape {shape}"
+        )
 
 
-def axes(value: Axes) -> tuple[int, ...]:
-    """Return axes as a tuple."""
-    return (value,) if isinstance(value, int) else tuple(value)
+def axes(name: str, value: Axes) -> tuple[int, ...]:
+    """Return axes as a tuple; of a sequence no more than an array can have, for it may have no end."""
+    return tuple(integer(name, n) for n in (islice(value, MOST) if isinstance(value, Iterable) else (value,)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyinit import initializers
+from pyinit._core import text_of
 from pyinit.adapters.keras.initializer import constant, random
 from pyinit.initializers import Scheme
 
@@ -83,8 +84,10 @@ def VarianceScaling(scale: float = 1.0, mode: str = "fan_in", distribution: str 
     deviations and made wider to keep the variance, "untruncated_normal" or "uniform".
     """
     name = distribution.lower() if isinstance(distribution, str) else distribution
-    if name not in DISTRIBUTIONS:
-        raise ValueError(f"distribution must be one of {', '.join(map(repr, DISTRIBUTIONS))}; got {distribution!r}")
+    if not isinstance(name, str) or name not in DISTRIBUTIONS:
+        raise ValueError(
+            f"distribution must be one of {', '.join(map(repr, DISTRIBUTIONS))}; got {text_of(distribution)}"
+        )
     kind: Any = DISTRIBUTIONS[name]
     fan: Any = mode
     return initializers.variance_scaling(scale, fan, kind)

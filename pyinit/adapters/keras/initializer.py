@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
+from pyinit import _core
 from pyinit.adapters.keras.tensors import tensor
 from pyinit.initializers import Scheme
 from pyinit.streams import Stream
@@ -84,7 +85,7 @@ class SchemeInitializer(keras.initializers.Initializer):
         >>> tuple(pk.HeNormal(seed=0)((3, 3, 16, 32), dtype="bfloat16").shape)
         (3, 3, 16, 32)
         """
-        size = tuple(shape)
+        size = _core.index_tuple("shape", shape)
         fan_shape = size if len(size) > 1 else (size or (1,)) * 2
         return tensor(self.scheme.resolve(fan_shape), self.stream, size, keras.backend.standardize_dtype(dtype), layout)
 

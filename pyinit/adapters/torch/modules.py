@@ -14,6 +14,7 @@ from torch.nn.modules import module as hooks
 from torch.nn.parameter import is_lazy
 from torch.utils.weak import WeakIdKeyDictionary
 
+from pyinit._core import text_of
 from pyinit.adapters.torch.recording import Recorder
 from pyinit.adapters.torch.sharding import UNSHARDED, is_distributed
 from pyinit.adapters.torch.tape import draws
@@ -73,7 +74,9 @@ def renamed(name: str, prefix: Prefix) -> str:
         return prefix + name
     found = prefix(name) if callable(prefix) else None
     if not isinstance(found, str):
-        raise TypeError(f"prefix must be a str, or a function of a name that returns one; got {prefix!r}, {found!r}")
+        raise TypeError(
+            f"prefix must be a str, or a function of a name that returns one; got {text_of(prefix)}, {text_of(found)}"
+        )
     return found
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from operator import index
 from typing import Any
 
 import torch
 
-from pyinit import initializers
+from pyinit import _core, initializers
 from pyinit.adapters.torch.init import check_stream
 from pyinit.adapters.torch.sharding import fill_held, is_distributed
 from pyinit.initializers import Scheme
@@ -138,9 +137,7 @@ def made(
         raise TypeError("give either seed=, an integer, or stream=, a pyinit.Stream, not both")
     check_stream(stream)
     stream = Stream(seed) if stream is None else stream
-    size = tuple(map(index, shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape))
-    if min(size, default=0) < 0:
-        raise ValueError(f"shape must not have negative dimensions; got {size}")
+    size = _core.index_tuple("shape", shape[0] if len(shape) == 1 else shape)
     out = empty(size, dtype, device, *mesh)
     if out.is_complex() and scheme == initializers.normal():
         scheme = initializers.normal(0.0, math.sqrt(0.5))

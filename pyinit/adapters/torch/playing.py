@@ -46,7 +46,7 @@ class Player:
         cls, seed: int | Stream | None, generator: str, num_threads: int | None = None, progress: bool = False
     ) -> Player:
         """Make a player of a seed, or of a root stream; raise TypeError or ValueError if it cannot play."""
-        _core.check_threads(num_threads)
+        num_threads = _core.check_threads(num_threads) or None  # asked once: the next answer may be another
         return cls(seed if isinstance(seed, Stream) else Stream(seed, generator), num_threads, progress)
 
     def play(self, jobs: Iterable[tuple[Contents, torch.Tensor]], keys: Mapping[Any, str] = NONE) -> None:
