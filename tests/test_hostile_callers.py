@@ -1,4 +1,4 @@
-"""No code of a caller's makes pyinit write where it must not: `hostile_callers.py`, plain and under a sanitizer."""
+"""No code of a caller's makes pyinit write where it must not: two programs of cases, plain and under a sanitizer."""
 
 import inspect
 import os
@@ -8,30 +8,41 @@ import sys
 import sysconfig
 
 import hostile_callers
+import numpy as np
 import pytest
 from conftest import COMPILER, ROOT
 
 import pyinit
-from pyinit import Stream
+from pyinit import Stream, checkpoint, diagnostics, files, models, network
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="guards pages by mprotect, of Linux's C library")
-PROGRAM = ROOT / "tests" / "hostile_callers.py"
+FILLS, AROUND = "hostile_callers.py", "hostile_parameters.py"  # the fills themselves, and the entries around them
 
 
-def run(first, step, **environment):
-    """Do cases in a process of their own; returns how many, and in how many of them a caller's code was run."""
+def run(program, **environment):
+    """Do all cases in a process of their own; return how many, in how many a caller's code was run, what was wrong."""
     env = {**os.environ, "PYINIT_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1", **environment}
-    command = [sys.executable, PROGRAM, str(first), str(step)]
+    command = [sys.executable, ROOT / "tests" / program, "0", "1"]
     result = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     cases = [line for line in result.stderr.splitlines() if " | " in line]
     assert result.returncode == 0, f"after {cases[-1:]}: {result.stderr[-3000:]}"
-    return [int(number) for number in result.stdout.split()]
+    numbers, *wrong = result.stdout.splitlines()
+    count, reached = map(int, numbers.split())
+    return count, reached, wrong
 
 
 def test_a_callers_code_cannot_make_a_fill_write_elsewhere():
     """Every case there is: 19,000 with PyTorch."""
-    count, reached = run(0, 1)
+    count, reached, _ = run(FILLS)
     assert count == len(list(hostile_callers.cases()))
+    assert reached > 0.85 * count
+
+
+def test_however_a_parameter_answers_an_entry_does_what_it_should_or_nothing():
+    """3,500 cases with PyTorch, JAX, Keras and Dask."""
+    count, reached, wrong = run(AROUND)
+    assert not wrong
+    assert count > 1500
     assert reached > 0.85 * count
 
 
@@ -87,11 +98,14 @@ def sanitized(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_no_case_touches_memory_that_is_not_its_own(sanitized):
+@pytest.mark.parametrize("program", [FILLS, AROUND])
+def test_no_case_touches_memory_that_is_not_its_own(sanitized, program):
     folder, library = sanitized
     options = "detect_leaks=0:allocator_may_return_null=1:handle_segv=1:detect_odr_violation=0"
-    count, _ = run(0, 1, PYTHONPATH=str(folder), LD_PRELOAD=library, ASAN_OPTIONS=options, PYTHONMALLOC="malloc")
-    assert count == len(list(hostile_callers.cases()))
+    environment = {"LD_PRELOAD": library, "ASAN_OPTIONS": options, "PYTHONMALLOC": "malloc"}
+    count, _, wrong = run(program, PYTHONPATH=str(folder), **environment)
+    assert count > 1500
+    assert not wrong
 
 
 @pytest.mark.parametrize("kind", ["tensor", "parameter", "half_tensor", "tensor_subclass"])
@@ -115,6 +129,27 @@ def test_a_parameter_of_several_numbers_is_named():
             pyinit.initializers.normal(mean=value)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_small_integer_of_numpy_is_a_number_of_threads():
+    """One beside which pyinit's own limits do not fit."""
+    w = np.zeros(3, np.float32)
+    pyinit.initialize({"w": w}, 1, {"*": "normal(std=1)"}, num_threads=np.int8(127))
+    assert np.array_equal(w, Stream(1).child("w").normal(3, num_threads=np.int8(127)))
+
+
+@pytest.mark.parametrize("bad", [3.5, b"w.npy", None, ["w.npy"]])
+def test_what_is_no_path_is_named(bad):
+    calls = {
+        "path": [lambda: files.fill(bad, 3, "zeros"), lambda: checkpoint.verify(bad, "zeros", 1)],
+        "folder": [lambda: checkpoint.write({"w": {"shape": [3], "scheme": "zeros"}}, bad)],
+        "other": [lambda: checkpoint.against("a.npy", bad)],
+    }
+    for name, group in calls.items():
+        for call in group:
+            with pytest.raises(TypeError, match=f"{name} must be a str or path-like; got {type(bad).__name__}"):
+                call()
+
+
 def test_bad_numbers_have_a_text():
     """Python has no text for integers of more than 4,300 digits."""
     huge = 10**5000
@@ -126,6 +161,30 @@ def test_bad_numbers_have_a_text():
         lambda: pyinit.initialize({huge: 0}, 1, {}),
         lambda: pyinit.initializers.scheme({"name": "normal", "std": huge}),
         lambda: pyinit.BitGenerator(1).spawn(-huge),
+        lambda: files.fill("a.npy", -huge, "zeros"),
+        lambda: files.fill("a.npy", 3, "zeros", chunk_bytes=-huge),
+        lambda: files.fill("a.zarr", 3, "zeros", part=(huge, 1)),
+        lambda: files.fill("a.npy", 3, "zeros", dtype=huge),
+        lambda: files.fill("a.npy", 3, huge),
+        lambda: checkpoint.write({"w": huge}, "a"),
+        lambda: checkpoint.write({"w": {"shape": [-huge], "scheme": "zeros"}}, "a"),
+        lambda: checkpoint.write({}, "a", shard_bytes=-huge),
+        lambda: checkpoint.write({}, "a", names=huge),
+        lambda: network.Dense(-huge),
+        lambda: network.Dense(1, huge),
+        lambda: network.Network(huge, [network.Dense(1)]),
+        lambda: network.Network(1, [huge]),
+        lambda: network.Network(1, [network.Dense(1)], device=huge),
+        lambda: diagnostics.diagnose(layers=-huge),
+        lambda: models.shards((-huge,), []),
+        lambda: models.shards((4,), [(huge, 1, 0)]),
+        lambda: models.shards((4,), [(0, 2, huge)]),
+        lambda: pyinit.initialize({"w": np.zeros(3)}, 1, {"*": "zeros"}, shards={"w": huge}),
+        lambda: pyinit.initialize({"w": np.zeros(3)}, 1, {"*": huge}),
+        lambda: pyinit.initializers.kaiming_normal(nonlinearity=huge),
+        lambda: pyinit.initializers.kaiming_normal(mode=huge),
+        lambda: pyinit.initializers.kaiming_normal(groups=-huge),
+        lambda: pyinit.initializers.kaiming_normal(layout=huge),
     ]
     for call in calls:
         with pytest.raises((TypeError, ValueError), match=r"a number of 1661[01] bits|that has no text"):
