@@ -150,6 +150,32 @@ def test_what_is_no_path_is_named(bad):
                 call()
 
 
+def test_what_has_no_text_is_refused_too():
+    """An error in making the message would hide what is wrong."""
+
+    class Untold:
+        def __repr__(self):
+            raise IndexError
+
+        def __eq__(self, other):
+            return True
+
+        def __hash__(self):
+            return 1
+
+    for call in (
+        lambda bad: pyinit.initializers.normal(bad),
+        lambda bad: pyinit.initializers.variance_scaling(1.0, bad),
+        lambda bad: network.Dense(bad),
+        lambda bad: network.Dense(1, bad),
+        lambda bad: network.Network(1, [bad]),
+        lambda bad: files.fill("a.npy", 3, bad),
+        lambda bad: pyinit.initialize({"w": np.zeros(3)}, 1, {"*": "zeros"}, shards={"w": bad}),
+    ):
+        with pytest.raises((TypeError, ValueError), match="a Untold that has no text"):
+            call(Untold())
+
+
 def test_bad_numbers_have_a_text():
     """Python has no text for integers of more than 4,300 digits."""
     huge = 10**5000

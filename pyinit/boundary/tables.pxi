@@ -29,12 +29,12 @@ END = 1 << 66  # no stream has a word at or beyond this position
 
 
 def text_of(value):
-    """`repr` of a value for a message, also where Python has no text for an integer of so many digits."""
+    """`repr` of a value for a message, also where it fails: of an integer of too many digits, or by a caller's code."""
     if isinstance(value, int) and value.bit_length() >= 100:
         return f"a number of {value.bit_length()} bits"
     try:
         return repr(value)
-    except ValueError:
+    except Exception:
         return f"a {type(value).__name__} that has no text"
 
 

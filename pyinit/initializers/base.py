@@ -120,7 +120,7 @@ ANY = _core.uniform()  # which every dtype of floats can hold
 def real(name: str, value: Any) -> float:
     """Give `value` as a float, or raise TypeError or ValueError that names it."""
     if not hasattr(type(value), "__float__") or isinstance(value, np.complexfloating | np.character):
-        raise TypeError(f"{name} must be a real number; got {value!r}")
+        raise TypeError(f"{name} must be a real number; got {_core.text_of(value)}")
     try:
         return float(value)
     except OverflowError:

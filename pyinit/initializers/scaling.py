@@ -63,7 +63,7 @@ class VarianceScaling(FanScheme):
         super().__post_init__()
         if not (math.isfinite(self.scale) and self.scale >= 0):
             raise ValueError(f"scale must be finite and not negative; got {self.scale!r}")
-        if self.mode not in ("fan_in", "fan_out", "fan_avg", "fan_geo_avg"):
+        if not isinstance(self.mode, str) or self.mode not in ("fan_in", "fan_out", "fan_avg", "fan_geo_avg"):
             raise ValueError(f"mode must be 'fan_in', 'fan_out', 'fan_avg' or 'fan_geo_avg'; got {text_of(self.mode)}")
         if self.distribution not in ("normal", "uniform", "truncated_normal"):
             raise ValueError(

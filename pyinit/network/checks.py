@@ -29,7 +29,7 @@ def count(value: Any, least: int, name: str) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an integer; got {value!r}") from None
+        raise TypeError(f"{name} must be an integer; got {text_of(value)}") from None
     if number < least:
         raise ValueError(f"{name} must be at least {least}; got {text_of(number)}")
     if number >= 1 << 63:
