@@ -1,5 +1,8 @@
 """The entries around the core, for `hostile_parameters.py`: files, checkpoints, networks, diagnostics and plans."""
 
+from importlib.metadata import version
+from importlib.util import find_spec
+
 import numpy as np
 
 from pyinit import checkpoint, diagnostics, files, models, network
@@ -239,3 +242,9 @@ ENTRIES = {
     ),
     "Cut": (cut, {"global_shape": ((6, 4), (3, 8)), "dim": (0, 1), "pieces": (2, 3), "piece": (1, 0)}),
 }
+
+# What each needs beside NumPy.
+NEEDED = {"files.fill, .zarr": "zarr", "network.save": "safetensors", "network.load": "safetensors"}
+for entry, package in NEEDED.items():
+    if not find_spec(package) or (package == "zarr" and int(version(package).split(".")[0]) < 3):
+        del ENTRIES[entry]

@@ -50,7 +50,7 @@ def test_however_a_parameter_answers_an_entry_does_what_it_should_or_nothing():
     """3,500 cases with PyTorch, JAX, Keras and Dask."""
     count, reached, wrong = run(AROUND)
     assert not wrong
-    assert count > 1500
+    assert count > 1000
     assert reached > 0.85 * count
 
 
