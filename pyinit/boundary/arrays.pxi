@@ -167,14 +167,18 @@ def window_tuples(global_shape, offset):
     return (index_tuple("global_shape", global_shape), None if offset is None else index_tuple("offset", offset))
 
 
-def index_tuple(str name not None, value):
+cpdef tuple index_tuple(str name, value):
     """A shape or an offset as a tuple of int in [0, 2**63); or TypeError or ValueError that names it.
 
     A caller's sequence may have no end, so no more is taken of it than arrays have dimensions.
     """
+    cdef tuple items
     try:
-        numbers = tuple([index(n) for n in islice(value, PYI_MAX_DIMS + 1)]) if hasattr(value, "__iter__") else (
-            index(value),)
+        if type(value) is tuple:  # as most are
+            items = value
+        else:
+            items = tuple(islice(value, PYI_MAX_DIMS + 1)) if hasattr(value, "__iter__") else (value,)
+        numbers = tuple([index(n) for n in items])
     except TypeError:
         raise TypeError(f"{name} must be an int or a sequence of int; got {text_of(value)}") from None
     if len(numbers) > PYI_MAX_DIMS:
