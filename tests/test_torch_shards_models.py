@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import gloo
@@ -220,3 +221,32 @@ def test_a_hostile_checkpoint_is_not_unpickled(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="is a pickle"):
         pt.verify(tmp_path, pt.Recipes(), 1)
     assert not Path("attacked").exists()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        7,
+        [1.0],
+        {"weight": 1},
+        torch.eye(8, 6).to_sparse(),
+        torch.zeros(8, 6, device="meta"),
+        torch.zeros(8, 6).to(torch.cfloat),
+    ],
+    ids=["int", "list", "dict", "sparse", "meta", "complex"],
+)
+def test_a_chunk_that_is_no_tensor_is_refused(tmp_path, value):
+    with pt.deferred() as recipes:
+        model = torch.nn.Linear(6, 8, bias=False)
+    pt.materialize(model, recipes, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there is no process group
+        dcp.save(model.state_dict(), checkpoint_id=tmp_path)
+    [file] = tmp_path.glob("*.distcp")
+    torch.save(value, file)
+    metadata = pickle.loads((tmp_path / ".metadata").read_bytes())
+    for index, info in metadata.storage_data.items():
+        metadata.storage_data[index] = replace(info, length=file.stat().st_size)
+    (tmp_path / ".metadata").write_bytes(pickle.dumps(metadata))
+    with pytest.raises(ValueError, match="must be a tensor in memory|must have a chunk of shape"):
+        pt.verify(tmp_path, recipes, 1, trust_pickle=True)

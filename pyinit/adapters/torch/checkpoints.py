@@ -58,9 +58,12 @@ class Chunks:
             with open(self.folder / file_name, "rb") as file:
                 file.seek(begin)
                 raw = file.read(length)
-            return torch.load(io.BytesIO(raw), weights_only=True, map_location="cpu")
+            values = torch.load(io.BytesIO(raw), weights_only=True, map_location="cpu")
         except Exception as error:
             raise wrong(self.folder / file_name, f"it cannot be read: {shown(str(error))}") from None
+        if not (isinstance(values, torch.Tensor) and values.layout is torch.strided and values.is_cpu):
+            raise wrong(self.folder / file_name, f"a chunk must be a tensor in memory; got {type(values).__name__}")
+        return values
 
 
 class Stored(NamedTuple):
