@@ -14,6 +14,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 import pyinit
 
@@ -124,6 +126,20 @@ def test_the_distribution_is_pyinit_weights(distributions):
     assert "Name: pyinit-weights" in lines
     assert f"Version: {pyinit.__version__}" in lines
     assert not [line for line in lines if line.startswith("Requires-Dist: pyinit[")]
+
+
+def test_the_tests_can_be_installed_with_the_oldest_python():
+    """Of a requirement of one version, that version; pip takes older ones of the others."""
+    tomllib = pytest.importorskip("tomllib")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    oldest = project["requires-python"].removeprefix(">=")
+    checked = []
+    for requirement in map(Requirement, project["optional-dependencies"]["test-torch"]):
+        if not requirement.marker or requirement.marker.evaluate({"python_version": oldest}):
+            metadata = importlib.metadata.metadata(requirement.name)
+            assert SpecifierSet(metadata["Requires-Python"] or "").contains(f"{oldest}.0"), requirement
+            checked.append(requirement.name)
+    assert "torch" in checked
 
 
 def test_an_editable_install_is_found_from_the_folder_above_a_checkout(tmp_path):
