@@ -334,7 +334,6 @@ def test_the_load_ends_with_its_block():
     assert all(process.returncode for process in busy)
 
 
-@pytest.mark.skipif(not RESULTS, reason="results are in the repository alone")
 def test_the_committed_tables_are_those_of_the_committed_results():
     text = (ROOT / "benchmarks" / "README.md").read_text()
     assert table.PLACE.search(text)

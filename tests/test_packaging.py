@@ -81,8 +81,9 @@ def test_a_c_program_is_built_from_what_the_wheel_holds(distributions, tmp_path)
 def test_the_sdist_holds_what_a_developer_needs(distributions):
     with tarfile.open(distributions["sdist"]) as archive:
         names = {"/".join(n.split("/")[1:]) for n in archive.getnames()}
-    expected = {n for n in tracked() if not n.startswith(".") and not n.startswith("benchmarks/results")}
+    expected = {n for n in tracked() if not n.startswith(".")}
     assert not expected - names
+    assert not [n for n in names if n.startswith("benchmarks/results/latest")]
 
 
 def tracked():

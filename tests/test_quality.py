@@ -257,7 +257,6 @@ def test_what_is_drawn(document):
     assert max(max(p) for p in flawed.values()) < 1e-6
 
 
-@pytest.mark.skipif(not list(quality.table.RESULTS.glob("*.json")), reason="results are in the repository alone")
 def test_the_page_shows_the_newest_results():
     text = table.QUALITY.read_text()
     assert table.PLACE.search(text)
