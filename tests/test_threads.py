@@ -191,6 +191,41 @@ def test_forks_between_and_beside_fills():
 
 
 @FORKS
+def test_forks_and_signals_while_the_text_of_a_scheme_is_read():
+    """Threads read one at a time, and change the filters of warnings meanwhile, which a child must not inherit."""
+    code = """
+    import os, signal, threading, warnings
+    from pyinit.initializers import scheme
+    filters, stop = list(warnings.filters), threading.Event()
+    def work():
+        while not stop.is_set():
+            scheme("normal(std=0.5)")
+    def forked():
+        child = os.fork()
+        if not child:
+            signal.alarm(20)  # ends it where it hangs
+            scheme("zeros")
+            os._exit(warnings.filters != filters)
+        return os.waitpid(child, 0)[1] == 0
+    readers = [threading.Thread(target=work) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    print(all(forked() for _ in range(20)))
+    stop.set()
+    for reader in readers:
+        reader.join()
+    handled = []
+    signal.signal(signal.SIGALRM, lambda *_: handled.append(scheme("zeros")))
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    while len(handled) < 100:
+        scheme("normal(std=0.5)")
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    print(warnings.filters == filters)
+    """
+    assert run(code) == ["True"] * 2
+
+
+@FORKS
 @pytest.mark.parametrize("end", ["", "raise ZeroDivisionError"])
 def test_a_fork_in_a_signal_handler_during_a_fill(end):
     """The child has none of the helpers: it does the whole fill again, or lets the handler's exception through."""

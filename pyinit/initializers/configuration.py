@@ -6,6 +6,7 @@ import ast
 import difflib
 import inspect
 import itertools
+import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -20,8 +21,11 @@ __all__ = ["read_mapping", "scheme"]
 Given = TypeVar("Given", bound=Callable[..., Any])
 
 # One thread at a time: in CPython 3.11 two that parse at once can meet a SystemError ("recursion depth mismatch"), and
-# before 3.14 they share the filters of warnings.
-PARSING = threading.Lock()
+# before 3.14 they share the filters of warnings. A signal handler may parse too, and a fork waits until no thread does:
+# the child would find the lock held, and the filters changed, for ever.
+PARSING = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=PARSING.acquire, after_in_parent=PARSING.release, after_in_child=PARSING.release)
 
 ALIASES = {
     "xavier": "xavier_normal",
@@ -122,9 +126,10 @@ def read_mapping(what: str, mapping: Mapping[Any, Any]) -> dict[Any, Any]:
 def parsed(text: str) -> tuple[str, list[Any], dict[Any, Any]]:
     """Read a name, alone or called with literals, without evaluating anything; or raise ValueError."""
     try:
+        source = text.strip()
         with PARSING, warnings.catch_warnings():
             warnings.simplefilter("error")  # such as a "\\d" or a 1if: no literal that anybody means
-            node = ast.parse(text.strip(), mode="eval").body
+            node = ast.parse(source, mode="eval").body
         if isinstance(node, ast.Name):
             return node.id, [], {}
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
