@@ -49,8 +49,8 @@ def use(name: str) -> Iterator[None]:
 
     Raises
     ------
-    ValueError
-        If this machine does not have that tier.
+    TypeError, ValueError
+        If `name` is not a str, or this machine does not have that tier.
 
     Examples
     --------

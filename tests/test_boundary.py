@@ -270,6 +270,8 @@ def test_the_callers_floating_point_mode_changes_nothing_and_is_kept(tier, gener
 def test_isa_errors():
     with pytest.raises(ValueError, match=r"'sse9' is not available; available here: .*scalar"), pyinit.isa.use("sse9"):
         pass
+    with pytest.raises(TypeError, match="an instruction set must be a str; got int"), pyinit.isa.use(2):
+        pass
     assert pyinit.isa.active() == pyinit.isa.available()[0]
 
 

@@ -41,6 +41,7 @@ def test_shapes_of_no_dimension_and_of_no_element(make, like, kind):
         stream = Stream(7)
         assert make(*shape, stream=stream).shape == torch.empty(*shape).shape
         assert stream.position == 0
+    assert torch.equal(make(torch.tensor(3), seed=7), make(3, seed=7))
 
 
 @each

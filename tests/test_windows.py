@@ -293,6 +293,7 @@ def test_an_int_is_a_shape_of_one_dimension():
     whole = Stream(1).normal(9)
     assert np.array_equal(Stream(1).normal(3, global_shape=9, offset=4), whole[4:7])
     assert np.array_equal(Stream(1).normal(3, global_shape=np.int64(9), offset=[np.uint8(4)]), whole[4:7])
+    assert np.array_equal(Stream(1).normal(3, global_shape=np.array(9), offset=np.array(4)), whole[4:7])
     assert np.array_equal(Stream(1).bits(3, global_shape=(9,)), Stream(1).bits(3))
 
 

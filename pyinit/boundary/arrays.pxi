@@ -177,7 +177,10 @@ cpdef tuple index_tuple(str name, value):
         if type(value) is tuple:  # as most are
             items = value
         else:
-            items = tuple(islice(value, PYI_MAX_DIMS + 1)) if hasattr(value, "__iter__") else (value,)
+            try:
+                items = tuple(islice(value, PYI_MAX_DIMS + 1))
+            except TypeError:  # a number, also as an array or a tensor without dimensions
+                items = (value,)
         numbers = tuple([index(n) for n in items])
     except TypeError:
         raise TypeError(f"{name} must be an int or a sequence of int; got {text_of(value)}") from None

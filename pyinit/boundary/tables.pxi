@@ -64,6 +64,8 @@ def isa_active():
 
 def isa_select(name):
     """Make `name` the tier in use, for the whole process."""
+    if not isinstance(name, str):
+        raise TypeError(f"an instruction set must be a str; got {type(name).__name__}")
     if pyi_isa_select(name.encode()) != PYI_OK:
         raise ValueError(f"instruction set {name!r} is not available; available here: {', '.join(isa_available())}")
 
