@@ -1,6 +1,6 @@
 """What limits each kernel of src_c/fill.cu on an NVIDIA H200, counted from its machine code: no GPU is needed.
 
-Usage: python benchmarks/kernel_limits.py [--output results/FILE.json] [NAME ...]
+Usage: python benchmarks/kernel_limits.py [--output benchmarks/results/FILE.json] [NAME ...]
 
 Each kernel is compiled by NVRTC for sm_90, with the flags of pyinit.kernels.sources, and disassembled. Counted is one
 turn of its main loop, the one that stores 16 bytes at a time, along the shortest way: the slow ways of roots and

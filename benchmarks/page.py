@@ -1,9 +1,9 @@
 """Draws the results of `make bench` as one HTML page, with a picture of each kind of result.
 
-    python benchmarks/page.py results/latest
+    python benchmarks/page.py benchmarks/results/latest
 
-The page is results/latest.html. It takes the files whose names begin so, latest.json, latest-sizes.json and the others;
-what is missing is left out.
+The page is latest.html beside them. It takes the files whose names begin so, latest.json, latest-sizes.json and the
+others; what is missing is left out.
 """
 
 import argparse
@@ -200,7 +200,9 @@ def page(results):
 def main():
     """Draw the files that a name begins."""
     parser = argparse.ArgumentParser(description="Draw the results of `make bench` as one HTML page.")
-    parser.add_argument("results", type=Path, help="what the files' names begin with, such as results/latest")
+    parser.add_argument(
+        "results", type=Path, help="what the files' names begin with, such as benchmarks/results/latest"
+    )
     arguments = parser.parse_args()
     found = sorted(arguments.results.parent.glob(f"{arguments.results.name}*.json"))
     results = [result for path in found if set(result := json.loads(path.read_text())) & set(DRAWN)]

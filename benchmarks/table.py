@@ -1,6 +1,6 @@
 """Prints the results of the bench_*.py scripts but bench_load.py, and of kernel_limits.py, as README.md's tables.
 
-Usage: python benchmarks/table.py results/FILE.json
+Usage: python benchmarks/table.py benchmarks/results/FILE.json
        python benchmarks/table.py --readme       puts them into README.md, and those of quality into
                                                  docs/quality.md, between the comments that name the file
 """
