@@ -251,7 +251,7 @@ $(VENV)/.test: $(VENV)/.built
 $(VENV)-torch/.$(TORCH): Makefile
 	@rm -rf $(VENV)-torch
 	@$(PYTHON) -m venv $(VENV)-torch
-	@$(VENV)-torch/bin/pip install -q --disable-pip-version-check 'torch==$(TORCH)' 'transformers==5.24.0' numpy scipy \
+	@$(VENV)-torch/bin/pip install -q --disable-pip-version-check 'torch==$(TORCH)' 'transformers==5.24.0; python_version >= "3.11"' numpy scipy \
 	    matplotlib rich ml_dtypes hypothesis pytest
 	@touch $@
 
@@ -263,7 +263,11 @@ $(VENV)-t/.built: setup.py $(wildcard src_c/*) $(wildcard pyinit/*.pyx pyinit/*.
 	@$(VENV)-t/bin/python setup.py -q build_ext --inplace
 	@touch $@
 
+# The Python that JAX and transformers need.
+NEEDS_311 = @$(BIN)/python -c 'import sys; sys.version_info >= (3, 11) or sys.exit("make docs and make bench need Python 3.11 or newer, and $(PYTHON) is %d.%d: set PYTHON." % sys.version_info[:2])'
+
 $(VENV)/.bench: $(VENV)/.built
+	$(NEEDS_311)
 	@$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[bench]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
 	@touch $@
 
@@ -272,6 +276,7 @@ $(VENV)/.fuzz: $(VENV)/.test
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.built
+	$(NEEDS_311)
 	@$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -e '.[docs]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
 	@touch $@
 
