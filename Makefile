@@ -214,9 +214,14 @@ $(LIB)/libpyinit.a: $(patsubst src_c/%.c,$(LIB)/c/%.o,$(wildcard src_c/*.c))
 	rm -f $@
 	$(AR) rcs $@ $^
 
-$(LIB)/$(LINK): $(patsubst src_c/%.c,$(LIB)/c/%.o,$(wildcard src_c/*.c))
-	$(CC) $(SHARED_FLAGS) $(LDFLAGS) $^ -o $(LIB)/$(SHARED) -lm -lpthread
+$(LIB)/$(LINK): $(patsubst src_c/%.c,$(LIB)/c/%.o,$(wildcard src_c/*.c)) $(LIB)/.soname
+	$(CC) $(SHARED_FLAGS) $(LDFLAGS) $(filter %.o,$^) -o $(LIB)/$(SHARED) -lm -lpthread
 	ln -sf $(SHARED) $@
+
+# The name that is linked in, which on macOS has the prefix in it.
+$(LIB)/.soname: FORCE
+	@mkdir -p $(@D)
+	@echo "$(SONAME)" | cmp -s - $@ || echo "$(SONAME)" >$@
 
 clean:
 	rm -rf $(VENV) $(VENV)-t $(VENV)-torch build dist *.egg-info pyinit/*.so pyinit/*.c

@@ -93,6 +93,10 @@ def test_the_archive_defines_no_name_of_others(library):
 @pytest.mark.skipif(not shutil.which("readelf"), reason="no readelf")
 def test_the_shared_library_names_its_binary_interface(library):
     assert re.findall(r"SONAME.*\[(.+)\]", run("readelf", "-d", library / "libpyinit.so")) == ["libpyinit.so.1"]
+    # Another name, as another PREFIX gives on macOS, links it anew.
+    for settings, name in ((["SONAME=libother.so.2"], "libother.so.2"), ([], "libpyinit.so.1")):
+        make("lib", library, *settings)
+        assert f"[{name}]" in run("readelf", "-d", library / "libpyinit.so")
 
 
 @pytest.mark.parametrize("dialect", ["c89", "c11", "c++17"])
