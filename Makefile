@@ -64,9 +64,12 @@ build/fuzzing/streams build/fuzzing/readers: $(VENV)/.fuzz
 mutation: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m mutation
 
+# Code on pages is at 88 columns, which the documentation shows whole.
+PAGES = --line-length 88 README.md docs/*.md docs/*/*.md
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/ruff format --check $(PAGES)
 	$(BIN)/mypy
 	$(BIN)/stubtest pyinit._core pyinit.bit_generator --mypy-config-file pyproject.toml --ignore-disjoint-bases \
 	    --allowlist tests/stubtest_allowlist.txt
@@ -77,6 +80,7 @@ lint: $(VENV)/.lint
 
 format: $(VENV)/.lint
 	$(BIN)/ruff format .
+	$(BIN)/ruff format $(PAGES)
 	$(BIN)/ruff check --fix .
 	$(BIN)/clang-format -i src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] tests/fuzzing/*.c examples/c/*.c benchmarks/*.c benchmarks/quality/*.c*
 

@@ -8,10 +8,11 @@ import pyinit
 
 HERE = Path(__file__).parent
 os.environ.setdefault("KERAS_BACKEND", "torch")
-sys.path.insert(0, str(HERE))  # commands.py and pictures.py
+sys.path.insert(0, str(HERE))  # commands.py, notebooks.py and pictures.py
 
 project = "pyinit"
-author = "The pyinit authors"
+author = "The pyinit developers"
+copyright = "2026, the pyinit developers"  # noqa: A001
 version = release = pyinit.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "commands"]
@@ -43,10 +44,12 @@ def whole_sentence(app, what, name, obj, options, lines):
 
 
 def draw_pictures(app):
-    """Draw the pictures before the pages that show them are read."""
+    """Draw the pictures before the pages that show them are read, and write the notebooks, which hold them too."""
+    import notebooks
     import pictures
 
     pictures.draw(HERE.parent / "build" / "pictures")
+    notebooks.write(HERE.parent / "build" / "notebooks")
 
 
 def setup(app):

@@ -1,17 +1,24 @@
-"""The guide's pictures, drawn anew by every build from what pyinit computes."""
+"""The guide's pictures, drawn anew by every build from what pyinit computes, and the README's.
+
+python docs/pictures.py    draws the README's into docs/images/, one of them from the newest results of benchmarks/
+"""
 
 import hashlib
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+import page
 import quality.table
 
 from pyinit import Stream, diagnostics, initialize, plots
 from pyinit.models import Cut, shards
-from pyinit.plots.canvas import COLOURS, figure, line, style
+from pyinit.plots.canvas import COLOURS, INK, figure, line, style
+
+HERE = Path(__file__).parent
 
 
 @style()
@@ -84,6 +91,46 @@ def filled(shape, held_by_cuts):
     yield from ((shard.offset, local[shard.where]) for shard in held)
 
 
+# The steps of a kernel: a column each, with what is in a box there, and how far down.
+STEPS = (
+    (("seed", 0.8), ("parameter's name,\nhashed", 0.5), ("index in the\nwhole tensor", 0.2)),
+    (("key", 0.8), ("counter", 0.35)),
+    (("cipher:\nPhilox or ARS", 0.5),),
+    (("4 words\nof 32 bits", 0.5),),
+    (("Box-Muller\nor inverse CDF", 0.5),),
+    (("mean + std · z,\nrounded to\nthe dtype", 0.5),),
+    (("the element,\nby the array's\nstrides", 0.5),),
+)
+ARROWS = (
+    ((0, 0), (1, 0)), ((0, 1), (1, 1)), ((0, 2), (1, 1)), ((1, 0), (2, 0)), ((1, 1), (2, 0)),
+    ((2, 0), (3, 0)), ((3, 0), (4, 0)), ((4, 0), (5, 0)), ((5, 0), (6, 0)),
+)  # fmt: skip
+
+
+@style()
+def kernel():
+    """How a seed, a name and an index become a weight; what differs from lane to lane is in another colour."""
+    drawing = figure(10.0, 2.6)
+    axes = drawing.subplots()
+    axes.set(xlim=(-0.6, 6.6), ylim=(0, 1))
+    axes.axis("off")
+    boxes = {}
+    for x, column in enumerate(STEPS):
+        for i, (text, y) in enumerate(column):
+            colour = COLOURS[1] if (x, i) == (0, 2) or x > 1 or (x, i) == (1, 1) else COLOURS[0]
+            look = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": colour, "linewidth": 1.5}
+            boxes[x, i] = axes.text(x, y, text, ha="center", va="center", fontsize=9, bbox=look)
+    for begin, end in ((boxes[a], boxes[b]) for a, b in ARROWS):
+        ends = {"patchA": begin.get_bbox_patch(), "patchB": end.get_bbox_patch()}
+        look = {"arrowstyle": "->", "color": INK, **ends}
+        axes.annotate("", xy=end.get_position(), xytext=begin.get_position(), arrowprops=look)
+    axes.text(0, 0.99, "the same for all", color=COLOURS[0], fontsize=9, ha="center", va="top")
+    axes.text(
+        4, 0.06, "16 lanes at once with AVX-512, one lane a thread on a GPU", color=COLOURS[1], fontsize=9, ha="center"
+    )
+    return drawing
+
+
 @style()
 def quality_together(p):
     """The share of a family's p-values that are below each number: a diagonal, if they are uniform."""
@@ -118,6 +165,57 @@ def quality_controls(right, flawed):
     return drawing
 
 
+# Who is in the README's picture: how its names in the results begin; the fastest of them counts.
+PEERS = {
+    "ars5 normal float32": "pyinit, ARS-5",
+    "ars7 normal float32": "pyinit, ARS-7",
+    "philox normal float32": "pyinit, Philox",
+    "memset": "memset: the same bytes, no samples",
+    "MKL ": "Intel MKL, its fastest normals",
+    "PyTorch normal_ float32": "PyTorch normal_",
+    "NumPy ": "NumPy, its fastest normals",
+    "JAX ": "JAX, its fastest normals into new memory",
+}
+
+
+def newest_fills():
+    """Give the newest results of bench_fill.py with peers."""
+    files = sorted((HERE.parent / "benchmarks" / "results").glob("*-avx512.json"))
+    return json.loads(files[-1].read_text())
+
+
+def peers_of(result):
+    """Give the GB/s of float32 normals that each peer writes into one buffer on all threads, and of memset."""
+    threads = max(f["threads"] for f in result["fills"])
+    speed = {
+        f["name"]: 4e-9 * f["samples"] / f["median_seconds"]
+        for f in result["fills"]
+        if f["threads"] == threads and f["name"].endswith(("normal float32", "normal_ float32", "memset"))
+    }
+    return {label: max(s for name, s in speed.items() if name.startswith(start)) for start, label in PEERS.items()}
+
+
+def peers():
+    """The throughput of pyinit and its peers, the fastest first, on the machine of the newest results."""
+    result = newest_fills()
+    threads = max(f["threads"] for f in result["fills"])
+    machine = result["machine"]["cpu"].replace("(R)", "").replace(" Processor", "")
+    drawing = page.bars(peers_of(result), "GB/s")
+    drawing.suptitle(f"55 million float32 normals, {threads} threads of an {machine} with AVX-512")
+    drawing.axes[0].invert_yaxis()
+    return drawing
+
+
+def draw_readme(folder):
+    """Draw the README's pictures, as SVG whose words are text."""
+    from matplotlib import rc_context
+
+    folder.mkdir(exist_ok=True)
+    for name, picture in (("one_hash", cuts()), ("peers", peers())):
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": "pyinit"}):
+            picture.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
+
+
 def draw(folder):
     """Draw all pictures into a folder, as SVG."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,6 +230,7 @@ def draw(folder):
         ("histograms", plots.histograms(activations)),
         ("gradient_flow", plots.gradient_flow(gradients)),
         ("cuts", cuts()),
+        ("kernel", kernel()),
         ("quality_together", quality_together(right)),
         ("quality_controls", quality_controls(right, flawed)),
     ):
@@ -139,4 +238,4 @@ def draw(folder):
 
 
 if __name__ == "__main__":
-    draw(Path(sys.argv[1]))
+    draw_readme(HERE / "images")
