@@ -183,6 +183,10 @@ def run_python(code, **options):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, **options).stdout
 
 
+def test_the_wheel_is_small(distributions):
+    assert distributions["wheel"].stat().st_size < 3e6
+
+
 def test_the_wheel_holds_the_sources_of_the_core_and_no_others(distributions):
     names = zipfile.ZipFile(distributions["wheel"]).namelist()
     core = {f"pyinit/include/{path.name}" for path in (ROOT / "src_c").glob("*.[ch]")}
