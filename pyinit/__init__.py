@@ -19,18 +19,20 @@ if importlib.util.find_spec("pyinit._core") is None:
     )
 
 from pyinit import arrays, distributions, initializers, isa
+from pyinit.hints import missing
 from pyinit.kernels.sources import get_include
 from pyinit.models import initialize
 from pyinit.streams import Stream
 
 if TYPE_CHECKING:
-    from pyinit.bit_generator import BitGenerator
+    from pyinit.bit_generator import BitGenerator, default_rng
 
 __all__ = [
     "BitGenerator",
     "Stream",
     "__version__",
     "arrays",
+    "default_rng",
     "distributions",
     "get_include",
     "initialize",
@@ -44,14 +46,12 @@ LATER = ("checkpoint", "diagnostics", "files", "network", "plots")  # imported w
 
 
 def __getattr__(name: str) -> Any:
-    if name == "BitGenerator":  # not sooner: it needs numpy.random, and NumPy does not load that by itself either
-        from pyinit.bit_generator import BitGenerator
-
-        return BitGenerator
+    if name in ("BitGenerator", "default_rng"):  # they need numpy.random, which NumPy too loads when it is asked for
+        return getattr(importlib.import_module("pyinit.bit_generator"), name)
     if name in LATER:
         return importlib.import_module(f"pyinit.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise missing(f"module {__name__!r}", name, "pyinit.Stream(seed)", dir(Stream))
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *LATER, *(name for name in globals() if name.startswith("__"))})
+    return [*__all__, *LATER]

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from pyinit import _core, cuda, opencl
 from pyinit.kernels.device_arrays import DeviceArray
 
+__all__ = ["BFLOAT16", "FLOAT8_E4M3FN", "FLOAT8_E5M2", "dtype_of", "on_host", "view"]
+
 Array = TypeVar("Array")
 
 BFLOAT16 = _core.RECORDS["bfloat16"]
@@ -19,15 +21,39 @@ FLOAT8_E5M2 = _core.RECORDS["float8_e5m2"]
 """How numbers look to NumPy of which it has none of its own: records of these names. ml_dtypes' types are taken too."""
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
+INSTEAD: dict[type | tuple[type, ...], str] = {
+    (int, tuple): "; stream.normal(shape) and its like make a new array",
+    dict: (
+        "; give each array a name of its own, such as 'layer.weight'; pyinit.adapters.jax.initialize takes nested dicts"
+    ),
+}
+"""What to do where no array was given, by the type of what was."""
+
+
 def dtype_of(dtype: Any) -> np.dtype[Any]:
-    """Give a dtype of NumPy, or for the name of one that it lacks the record of that name.
+    """Give the dtype of a NumPy array, for a dtype of NumPy, ml_dtypes or torch, or a name.
+
+    Parameters
+    ----------
+    dtype : dtype or str
+        A name may be torch's, as in "torch.float32". For torch's "bfloat16", "float8_e4m3fn" and "float8_e5m2", which
+        NumPy lacks, it is the record of that name.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
 
     Examples
     --------
-    >>> pyinit.arrays.dtype_of("bfloat16") == pyinit.arrays.BFLOAT16
+    >>> pyinit.arrays.dtype_of("bfloat16") == pyinit.arrays.dtype_of("torch.bfloat16") == pyinit.arrays.BFLOAT16
     True
     """
-    return _core.RECORDS[dtype] if isinstance(dtype, str) and dtype in _core.RECORDS else np.dtype(dtype)
+    return _core.dtype_of(dtype)
 
 
 def view(out: Any) -> NDArray[Any] | DeviceArray:
@@ -79,8 +105,14 @@ def on_host(out: Any) -> NDArray[Any]:
     if isinstance(out, np.ndarray):
         return out
     if _is_a(out, "torch", "Tensor"):
+        if out.is_meta:
+            raise TypeError(
+                "out must have memory; got a tensor on the meta device: module.to_empty(device=...) allocates a "
+                "module's, and pyinit.adapters.torch.materialize that of a module built inside deferred()"
+            )
         return _viewed(out, _from_torch)
-    refused = TypeError(f"out must be an array that can be written in place; got {type(out).__name__}")
+    hint = next((text for kind, text in INSTEAD.items() if isinstance(out, kind)), "")
+    refused = TypeError(f"out must be an array that can be written in place; got {type(out).__name__}{hint}")
     if isinstance(out, (type, list, tuple, str, bytes, int, float, complex, np.generic, type(None))):
         raise refused
     if _is_a(out, "jax", "Array"):

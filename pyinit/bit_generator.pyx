@@ -90,8 +90,12 @@ cdef class BitGenerator(NumPyBitGenerator):
 
     A stream as a bit generator of NumPy's: ``np.random.Generator(pyinit.BitGenerator(stream))``.
 
-    It reads on, in a copy, from where the stream stands, and leaves the stream there. So it would use the same words
-    as the stream's own fills after it: where the stream has other work too, give it a child, `stream.child("numpy")`.
+    `default_rng` makes the Generator in one call. It reads on, in a copy, from where the stream stands, and leaves the
+    stream there. So it would use the same words as the stream's own fills after it: where the stream has other work too,
+    give it a child, `stream.child("numpy")`.
+
+    NumPy makes its normal samples by another method: `Generator.standard_normal` gives other numbers than
+    `Stream.normal`, and takes several times as long. Use the stream for those, and NumPy for what a stream lacks.
 
     Parameters
     ----------
@@ -312,3 +316,30 @@ cdef class BitGenerator(NumPyBitGenerator):
 
     def __repr__(self):
         return f"{type(self).__name__}({self.stream!r})"
+
+
+def default_rng(stream=None):
+    """A NumPy Generator that draws from a stream: ``np.random.Generator(pyinit.BitGenerator(stream))``.
+
+    Parameters
+    ----------
+    stream : Stream or int, optional
+        What `BitGenerator` takes. The Generator reads on, in a copy, from where the stream stands. Give it a child of
+        its own where the stream is used for anything else.
+
+    Returns
+    -------
+    numpy.random.Generator
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `BitGenerator` does.
+
+    Examples
+    --------
+    >>> rng = pyinit.default_rng(pyinit.Stream(seed=42).child("data order"))
+    >>> sorted(rng.permutation(5).tolist())
+    [0, 1, 2, 3, 4]
+    """
+    return np.random.Generator(BitGenerator(stream))

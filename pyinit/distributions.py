@@ -7,3 +7,7 @@
 from pyinit._core import Distribution, bits, constant, normal, truncated_normal, uniform
 
 __all__ = ["Distribution", "bits", "constant", "normal", "truncated_normal", "uniform"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from pyinit import _core
 from pyinit._core import Distribution, bits, normal, truncated_normal, uniform
 from pyinit.arrays import mark_modified, view
+from pyinit.hints import explained, missing, right_call
 from pyinit.kernels.filling import BACKENDS
 from pyinit.kernels.filling import fill as fill_on_device
 
@@ -20,6 +21,9 @@ Shape = SupportsIndex | Sequence[SupportsIndex]
 
 class Fills(_core.StreamState):
     """What a stream writes. Each fill names a distribution; `write` of the core is the one that fills."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing(f"{type(self).__name__!r} object", name)
 
     def write_elsewhere(
         self, out: Array, distribution: Distribution, global_shape: Any, offset: Any, num_threads: Any, backend: str
@@ -124,6 +128,9 @@ class Fills(_core.StreamState):
     ) -> Array:
         """`fill` with normal samples: `pyinit.distributions.normal` says which.
 
+        These are not the numbers of NumPy's `Generator.standard_normal`, even with `pyinit.default_rng` on the same
+        stream: NumPy makes normal samples by another method, from the same words.
+
         Examples
         --------
         >>> w = np.zeros(1000, dtype=np.float32)
@@ -197,10 +204,11 @@ class Fills(_core.StreamState):
 
     # The same into new arrays.
 
+    @explained(right_call)
     def normal(
         self,
         shape: Shape,
-        dtype: DTypeLike = np.float32,
+        dtype: Any = np.float32,
         mean: SupportsFloat = 0.0,
         std: SupportsFloat = 1.0,
         *,
@@ -215,8 +223,8 @@ class Fills(_core.StreamState):
         ----------
         shape : int or sequence of int
         dtype : dtype or str
-            One that `fill` takes; by name if NumPy lacks it, such as "bfloat16": the array is then of
-            `pyinit.arrays.BFLOAT16`.
+            One that `fill` takes, of NumPy, ml_dtypes or torch, or its name. Of "bfloat16" or ``torch.bfloat16``, which
+            NumPy lacks, the array is of `pyinit.arrays.BFLOAT16`; so too with float8.
         mean, std, method, global_shape, offset, num_threads
             Of `fill_normal`.
 
@@ -231,10 +239,11 @@ class Fills(_core.StreamState):
         """
         return self.write_new(shape, dtype, normal(mean, std, method), global_shape, offset, num_threads)
 
+    @explained(right_call)
     def truncated_normal(
         self,
         shape: Shape,
-        dtype: DTypeLike = np.float32,
+        dtype: Any = np.float32,
         mean: SupportsFloat = 0.0,
         std: SupportsFloat = 1.0,
         lower: SupportsFloat = -2.0,
@@ -254,10 +263,11 @@ class Fills(_core.StreamState):
         distribution = truncated_normal(mean, std, lower, upper)
         return self.write_new(shape, dtype, distribution, global_shape, offset, num_threads)
 
+    @explained(right_call)
     def uniform(
         self,
         shape: Shape,
-        dtype: DTypeLike = np.float32,
+        dtype: Any = np.float32,
         low: SupportsFloat = 0.0,
         high: SupportsFloat = 1.0,
         *,
@@ -274,6 +284,7 @@ class Fills(_core.StreamState):
         """
         return self.write_new(shape, dtype, uniform(low, high), global_shape, offset, num_threads)
 
+    @explained(right_call)
     def bits(
         self,
         shape: Shape,

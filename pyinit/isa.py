@@ -5,6 +5,12 @@ from contextlib import contextmanager
 
 from pyinit import _core
 
+__all__ = ["active", "available", "use"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def available() -> tuple[str, ...]:
     """The tiers that this machine can run, best first.

@@ -194,7 +194,7 @@ def test_a_scheme_that_needs_the_whole_takes_one_chunk(scheme):
         (TypeError, "shape must be an int", {"shape": "ab"}),
         (ValueError, "shape must not be negative", {"shape": (3, -1)}),
         (TypeError, "got int32", {"dtype": np.int32}),
-        (TypeError, "not understood", {"dtype": "flo"}),
+        (TypeError, "dtype must be one of", {"dtype": "flo"}),
         (ValueError, "num_threads must be at least 1", {"num_threads": 0}),
         (ValueError, "Chunks", {"chunks": (3,)}),
         (ValueError, "no scheme is called", {"scheme": "norml"}),

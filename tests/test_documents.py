@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
 from pathlib import Path
@@ -37,11 +38,18 @@ def public(module):
     return [n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__ and n[0] != "_"]
 
 
+class Finder(doctest.DocTestFinder):
+    """Finds the examples of decorated functions too."""
+
+    def _from_module(self, module, object):
+        return super()._from_module(module, inspect.unwrap(object))
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples(name):
     module = loaded(name)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    for case in doctest.DocTestFinder(exclude_empty=True).find(module, name, extraglobs={"np": np, "pyinit": pyinit}):
+    for case in Finder(exclude_empty=True).find(module, name, extraglobs={"np": np, "pyinit": pyinit}):
         if any("torch" in example.source for example in case.examples):
             pytest.importorskip("torch")
         output = []
@@ -58,8 +66,9 @@ def test_public_names_are_documented(name):
 
 
 def test_examples_are_found():
-    found = doctest.DocTestFinder().find(pyinit.fills, "pyinit.fills")
-    assert sum(len(case.examples) for case in found) > 10
+    found = {case.name: case.examples for case in Finder().find(pyinit.fills, "pyinit.fills")}
+    assert sum(map(len, found.values())) > 10
+    assert found["pyinit.fills.Fills.normal"]
 
 
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)

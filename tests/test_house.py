@@ -27,7 +27,7 @@ FLOORS = [
     {"child_streams", "initializers"},
     {"machine", "streams"},
     {"fills"},
-    {"arrays", "atomic", "distributions", "isa", "parallel", "terminal", "untrusted"},
+    {"arrays", "atomic", "distributions", "hints", "isa", "parallel", "terminal", "untrusted"},
     {"cuda", "opencl"},
     {"kernels"},
     {"_core"},

@@ -119,7 +119,8 @@ def test_torchs_own_generator_has_no_part_in_it(make, like, kind):
         (TypeError, "shape must be an int or a sequence of int; got", ((3,), 4), {"seed": 0}),
         (ValueError, "shape must not be negative, .*; got .3, -1", (3, -1), {"seed": 0}),
         (TypeError, "int32", (3,), {"seed": 0, "dtype": torch.int32}),
-        (TypeError, "dtype", (3,), {"seed": 0, "dtype": "float32"}),
+        (TypeError, "dtype must be one of torch's", (3,), {"seed": 0, "dtype": "U3"}),
+        (TypeError, "dtype must be one of", (3,), {"seed": 0, "dtype": "nope"}),
         (TypeError, "generator", (3,), {"seed": 0, "generator": torch.Generator()}),
     ],
 )

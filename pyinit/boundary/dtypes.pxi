@@ -7,7 +7,7 @@ RECORDS = {
 cdef dict foreign = {}  # the numbers of types that other packages registered with NumPy
 
 
-cdef int dtype_of(cnp.dtype descr) except -1:
+cdef int number_of(cnp.dtype descr) except -1:
     """The number of an array's dtype, in native byte order; -2 if the core has no such type."""
     cdef int kind = descr.type_num
     if descr.byteorder == c">" or descr.byteorder == c"<":
@@ -33,9 +33,28 @@ cdef int dtype_of(cnp.dtype descr) except -1:
     return -2
 
 
+def dtype_of(dtype):
+    """A dtype of NumPy's: of one of torch's or its name, that of the same name; a record where NumPy has none."""
+    name = str(dtype) if isinstance(dtype, str) or is_torch(type(dtype)) else None
+    if name is not None and name.startswith("torch.") and name[6:] in DTYPES:
+        name = name[6:]
+    if name in RECORDS:
+        return RECORDS[name]
+    try:
+        return numpy_dtype(dtype if name is None else name)
+    except TypeError:
+        raise TypeError(
+            f"dtype must be one of NumPy, ml_dtypes or torch, or a name such as 'bfloat16'; got {text_of(dtype)}"
+        ) from None
+
+
+cdef bint is_torch(type kind):
+    return kind.__name__ == "dtype" and kind.__module__ == "torch"
+
+
 def dtype_row(dtype):
     """The row of `DTYPES` of a dtype of NumPy's; None if the core has no such type."""
-    cdef int number = dtype_of(numpy_dtype(dtype))
+    cdef int number = number_of(numpy_dtype(dtype))
     return None if number < 0 else DTYPES[pyi_dtypes[number].name.decode()]
 
 
@@ -48,7 +67,7 @@ def rounded(values, dtype):
     cdef cnp.ndarray given = numpy.ascontiguousarray(values, numpy.float32)
     cdef object wanted = numpy_dtype(dtype)
     cdef cnp.ndarray bits = numpy.empty((<object>given).shape, f"u{wanted.itemsize}")
-    cdef int number = dtype_of(wanted)
+    cdef int number = number_of(wanted)
     if number < 0 or wanted.itemsize > 2:
         raise TypeError(f"dtype must be one of 16 or 8 bits that the fills have; got {shown(wanted)}")
     pyi_round(<pyi_dtype>number, <float *>cnp.PyArray_DATA(given), cnp.PyArray_DATA(bits), cnp.PyArray_SIZE(given))

@@ -29,7 +29,7 @@ def check_threads(num_threads):
 
 cdef int describe(Distribution distribution, cnp.dtype descr, pyi_job *job) except -1:
     """Make a job of samples of a dtype, whose number it returns; or raise what does not suit."""
-    cdef int dtype = dtype_of(descr)
+    cdef int dtype = number_of(descr)
     if dtype < 0 or (dtype == PYI_U32) != (distribution.c.sampler == PYI_BITS):
         raise TypeError(f"out must have dtype {wanted(distribution)} in native byte order; got {shown(descr)}")
     if pyi_describe(&distribution.c, <pyi_dtype>dtype, job) != PYI_OK:

@@ -109,12 +109,11 @@ cdef class StreamState:
 
     def write_new(
             self, shape, dtype, Distribution distribution not None, global_shape=None, offset=None, num_threads=None):
-        """Write samples into a new array of NumPy's; a dtype that it lacks is asked for by its name."""
-        if isinstance(dtype, str):
-            dtype = RECORDS.get(dtype, dtype)
-        elif not isinstance(dtype, type) and numpy_dtype(dtype).subdtype is not None:
-            raise TypeError(f"dtype must be one of numbers; got an array of them, {dtype}")
-        cdef cnp.ndarray out = numpy.empty(shape, dtype)
+        """Write samples into a new array of NumPy's, of a dtype that `dtype_of` takes."""
+        kind = dtype_of(dtype)
+        if kind.subdtype is not None:
+            raise TypeError(f"dtype must be one of numbers; got an array of them, {text_of(dtype)}")
+        cdef cnp.ndarray out = numpy.empty(shape, kind)
         write_array(self, out, distribution, global_shape, offset, num_threads)
         return out
 

@@ -10,3 +10,7 @@ from pyinit.checkpoint.verifying import verify
 from pyinit.checkpoint.writing import Written, write
 
 __all__ = ["Moved", "Written", "against", "verify", "write"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -4,3 +4,7 @@ from pyinit.cuda.driver import cupy
 from pyinit.cuda.interface import view
 
 __all__ = ["cupy", "view"]
+
+
+def __dir__() -> list[str]:
+    return __all__

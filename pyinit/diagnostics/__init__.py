@@ -10,3 +10,7 @@ from pyinit.diagnostics.experiment import PAGE_STDS, Diagnosis, diagnose, meanin
 from pyinit.diagnostics.forward import Activations, activations
 
 __all__ = ["PAGE_STDS", "Activations", "Diagnosis", "Gradients", "activations", "diagnose", "gradients", "meanings"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -7,3 +7,7 @@ its name when it is whole.
 from pyinit.files.filling import SUFFIXES, Filled, fill
 
 __all__ = ["SUFFIXES", "Filled", "fill"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, SupportsIndex
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from pyinit import __version__, _core, initializers, terminal
 from pyinit.atomic import path_text, replacement, target
@@ -61,7 +60,7 @@ def fill(
     scheme: Any,
     seed: SupportsIndex | None = None,
     *,
-    dtype: DTypeLike = np.float32,
+    dtype: Any = np.float32,
     generator: str = "philox",
     child: str | None = None,
     name: str = "weights",

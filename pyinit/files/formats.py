@@ -66,7 +66,7 @@ def dtype_name(dtype: Any) -> str:
     ('float32', 'bfloat16')
     """
     try:
-        found = dtype_of(str(dtype).removeprefix("torch.") if str(dtype).startswith("torch.") else dtype)
+        found = dtype_of(dtype)
         row = _core.dtype_row(found)
         name = str(found) if row is None else row.name
     except (TypeError, ValueError):  # NumPy raises a UnicodeError for half of a surrogate pair

@@ -61,3 +61,7 @@ __all__ += lecun.__all__
 __all__ += scaling.__all__
 __all__ += structured.__all__
 __all__ += xavier.__all__
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -12,6 +12,7 @@ import numpy as np
 
 from pyinit import _core
 from pyinit.arrays import mark_modified
+from pyinit.hints import explained, of_framework
 from pyinit.initializers.windows import Window
 from pyinit.streams import Stream
 
@@ -50,6 +51,7 @@ class Scheme(ABC):
         shown = ", ".join(f"{f.name}={literal(value)}" for f, value in pairs if value != f.default)
         return f"{type(self).__name__}({shown})"
 
+    @explained(of_framework)
     def __call__(
         self,
         out: Array,

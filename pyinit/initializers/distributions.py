@@ -10,6 +10,7 @@ import numpy as np
 
 from pyinit import _core
 from pyinit._core import Distribution
+from pyinit.hints import explained, right_call
 from pyinit.initializers.base import Scheme
 from pyinit.initializers.windows import Window
 from pyinit.streams import Stream
@@ -172,6 +173,7 @@ def ones() -> Constant:
     return Constant(1.0)
 
 
+@explained(right_call)
 def uniform(low: float = 0.0, high: float = 1.0) -> Uniform:
     """Fill from the uniform distribution on [low, high).
 
@@ -197,6 +199,7 @@ def uniform(low: float = 0.0, high: float = 1.0) -> Uniform:
     return Uniform(low, high)
 
 
+@explained(right_call)
 def normal(mean: float = 0.0, std: float = 1.0) -> Normal:
     """Fill from the normal distribution, with a spread that does not depend on the shape.
 
@@ -223,6 +226,7 @@ def normal(mean: float = 0.0, std: float = 1.0) -> Normal:
     return Normal(mean, std)
 
 
+@explained(right_call)
 def truncated_normal(mean: float = 0.0, std: float = 1.0, lower: float = -2.0, upper: float = 2.0) -> TruncatedNormal:
     """Fill from the normal distribution between two bounds: no sample is beyond them, and none pile up on them.
 

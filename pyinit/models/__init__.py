@@ -9,3 +9,7 @@ from pyinit.models.plan import initialize
 from pyinit.models.sharding import Cut, Shard, shards
 
 __all__ = ["Cut", "Parameter", "Shard", "fill", "initialize", "shards"]
+
+
+def __dir__() -> list[str]:
+    return __all__

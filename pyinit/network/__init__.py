@@ -9,3 +9,7 @@ from pyinit.network.storage import load, save
 from pyinit.network.training import History, train
 
 __all__ = ["SGD", "Adam", "Dense", "History", "Network", "gradients", "load", "lsuv", "save", "train"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,3 +3,7 @@
 from pyinit.opencl.interface import view
 
 __all__ = ["view"]
+
+
+def __dir__() -> list[str]:
+    return __all__

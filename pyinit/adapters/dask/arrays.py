@@ -10,7 +10,7 @@ import dask.array
 import numpy as np
 from dask.array.core import normalize_chunks
 from dask.base import tokenize
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from pyinit import _core, initializers
 from pyinit.arrays import dtype_of
@@ -28,7 +28,7 @@ def from_scheme(
     seed: int | Stream,
     *,
     name: str | None = None,
-    dtype: DTypeLike = np.float32,
+    dtype: Any = np.float32,
     chunks: Any = "auto",
     num_threads: int | None = 1,
 ) -> dask.array.Array:

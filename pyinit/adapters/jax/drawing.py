@@ -13,6 +13,7 @@ from pyinit import _core
 from pyinit.adapters.jax.arrays import NewArray
 from pyinit.adapters.jax.keys import key_words, stream_of
 from pyinit.adapters.jax.programs import Fill, program
+from pyinit.arrays import dtype_of
 from pyinit.initializers import Normal, Scheme
 from pyinit.models import fill
 
@@ -53,7 +54,7 @@ def draw(
     jax.Array
     """
     shape = _core.index_tuple("shape", shape)
-    dtype = jax.dtypes.canonicalize_dtype(float if dtype is None else dtype)
+    dtype = canonical(dtype)
     whole = shape if global_shape is None else _core.index_tuple("global_shape", global_shape)
     if dtype.kind == "c" and type(scheme) is Normal and not scheme.mean and global_shape is None:
         parts = Normal(0.0, scheme.std * math.sqrt(0.5))
@@ -75,6 +76,15 @@ def draw(
     new = NewArray(shape, dtype, out_sharding)
     fill(new.parameters(None, scheme, whole, origin), stream_of(np.asarray(words), generator))
     return new.array()
+
+
+def canonical(dtype: Any) -> np.dtype[Any]:
+    """Give JAX's dtype of a dtype or a name; of None, JAX's default."""
+    if dtype is not None:
+        dtype = dtype_of(dtype)
+        row = _core.dtype_row(dtype)
+        dtype = dtype if row is None else row.name
+    return jax.dtypes.canonicalize_dtype(float if dtype is None else dtype)
 
 
 def traced(fill: Fill, words: jax.Array, offset: Any) -> jax.Array:

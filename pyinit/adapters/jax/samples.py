@@ -8,10 +8,12 @@ import jax
 
 from pyinit import initializers
 from pyinit.adapters.jax.drawing import draw
+from pyinit.hints import explained, right_call
 
 __all__ = ["normal", "truncated_normal", "uniform"]
 
 
+@explained(right_call)
 def normal(
     key: Any, shape: Any = (), dtype: Any = None, mean: float = 0.0, std: float = 1.0, **placement: Any
 ) -> jax.Array:
@@ -55,6 +57,7 @@ def normal(
     return draw(initializers.normal(mean, std), key, shape, dtype, **placement)
 
 
+@explained(right_call)
 def uniform(
     key: Any, shape: Any = (), dtype: Any = None, low: float = 0.0, high: float = 1.0, **placement: Any
 ) -> jax.Array:
@@ -68,6 +71,7 @@ def uniform(
     return draw(initializers.uniform(low, high), key, shape, dtype, **placement)
 
 
+@explained(right_call)
 def truncated_normal(
     key: Any,
     shape: Any = (),

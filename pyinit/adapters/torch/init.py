@@ -54,6 +54,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: None = None, *, stream: Any = None) -> Tensor:
     """Fill with samples of the uniform distribution on [a, b).
 

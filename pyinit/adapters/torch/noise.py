@@ -8,20 +8,22 @@ from typing import Any
 
 import torch
 
-from pyinit import _core, initializers
+from pyinit import _core, arrays, initializers
 from pyinit.adapters.torch.init import check_stream
 from pyinit.adapters.torch.sharding import fill_held, is_distributed
+from pyinit.hints import explained, right_call
 from pyinit.initializers import Scheme
 from pyinit.streams import Stream
 
 __all__ = ["rand", "rand_like", "randn", "randn_like"]
 
 
+@explained(right_call)
 def randn(
     *shape: Any,
     seed: int | None = None,
     stream: Stream | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: Any = None,
     device: torch.device | str | None = None,
     requires_grad: bool = False,
     device_mesh: Any = None,
@@ -36,9 +38,10 @@ def randn(
         Draw from a new ``pyinit.Stream(seed)``.
     stream : Stream, optional
         Draw from this stream, and advance it. Give either `seed` or `stream`.
-    dtype : torch.dtype, optional
-        A floating-point or complex dtype. None: torch's default. Samples in narrower dtypes are the float32 samples,
-        rounded; float64 samples are different ones. The real and imaginary parts of complex samples have variance 1/2.
+    dtype : torch.dtype, dtype or str, optional
+        A floating-point or complex dtype, of torch or NumPy, or its name. None: torch's default. Samples in narrower
+        dtypes are the float32 samples, rounded; float64 samples are different ones. The real and imaginary parts of
+        complex samples have variance 1/2.
     device : torch.device or str, optional
         None: torch's default.
     requires_grad : bool
@@ -66,11 +69,12 @@ def randn(
     return made(initializers.normal(), shape, seed, stream, dtype, device, requires_grad, mesh)
 
 
+@explained(right_call)
 def rand(
     *shape: Any,
     seed: int | None = None,
     stream: Stream | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: Any = None,
     device: torch.device | str | None = None,
     requires_grad: bool = False,
     device_mesh: Any = None,
@@ -127,7 +131,7 @@ def made(
     shape: tuple[Any, ...],
     seed: int | None,
     stream: Stream | None,
-    dtype: torch.dtype | None,
+    dtype: Any,
     device: torch.device | str | None,
     requires_grad: bool,
     mesh: tuple[Any, Sequence[Any] | None],
@@ -138,10 +142,28 @@ def made(
     check_stream(stream)
     stream = Stream(seed) if stream is None else stream
     size = _core.index_tuple("shape", shape[0] if len(shape) == 1 else shape)
-    out = empty(size, dtype, device, *mesh)
+    out = empty(size, dtype_of(dtype), device, *mesh)
     if out.is_complex() and scheme == initializers.normal():
         scheme = initializers.normal(0.0, math.sqrt(0.5))
     return fill_held(out, scheme, stream).requires_grad_(requires_grad)
+
+
+def dtype_of(dtype: Any) -> torch.dtype | None:
+    """Return torch's dtype of a dtype or its name, or raise TypeError.
+
+    Examples
+    --------
+    >>> dtype_of("bfloat16"), dtype_of("torch.float16"), dtype_of(None)
+    (torch.bfloat16, torch.float16, None)
+    """
+    if dtype is None or isinstance(dtype, torch.dtype):
+        return dtype
+    found = arrays.dtype_of(dtype)
+    row = _core.dtype_row(found)
+    named = getattr(torch, found.name if row is None else row.name, None)
+    if not isinstance(named, torch.dtype):
+        raise TypeError(f"dtype must be one of torch's, or the name of one; got {_core.text_of(dtype)}")
+    return named
 
 
 def empty(
