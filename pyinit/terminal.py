@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +18,7 @@ __all__ = ["Output", "Plain", "Rich", "Table", "cell", "lines", "output", "print
 WIDTH = 80
 LEAST = 40  # columns of text. A narrower terminal wraps the lines itself: rich would drop cells that do not fit.
 GAP = 2  # between the columns of a table
+INDENT = 4  # of what a term is
 
 
 Row = TypeVar("Row", bound=NamedTuple)
@@ -29,6 +32,9 @@ class Output(Protocol):
 
     def text(self, text: str) -> None:
         """Show a paragraph."""
+
+    def entry(self, term: str, text: str) -> None:
+        """Show a term, and below it, indented, what it is."""
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show a table: words to the left, numbers to the right."""
@@ -45,7 +51,15 @@ class Plain:
         self.text(text)
 
     def text(self, text: str) -> None:
-        print("\n" + textwrap.fill(text, WIDTH, break_on_hyphens=False), flush=True)
+        print("\n" + textwrap.fill(text, width(), break_on_hyphens=False), flush=True)
+
+    def entry(self, term: str, text: str) -> None:
+        indent = " " * INDENT
+        print(textwrap.fill(term, width(), subsequent_indent=indent * 2, break_on_hyphens=False))
+        print(
+            textwrap.fill(text, width(), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False),
+            flush=True,
+        )
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print("\n" + "\n".join(lines(columns, rows)), flush=True)
@@ -68,6 +82,14 @@ class Rich:
 
     def text(self, text: str) -> None:
         self.console.print("\n" + text, markup=False, highlight=False, width=min(WIDTH, self.console.width))
+
+    def entry(self, term: str, text: str) -> None:
+        from rich.padding import Padding
+        from rich.text import Text
+
+        room = min(WIDTH, self.console.width)
+        self.console.print(Text(term, style="bold"), width=room)
+        self.console.print(Padding(Text(text), (0, 0, 0, INDENT)), width=room)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         from rich.table import Table
@@ -153,6 +175,12 @@ def numeric(rows: Sequence[Sequence[str]]) -> list[bool]:
         all(not c or (c.lstrip("-")[:1].isdigit() and c[-1] in "0123456789x%") for c in column)
         for column in zip(*rows, strict=True)
     ]
+
+
+def width() -> int:
+    """Tell how wide plain text is: what the environment's COLUMNS says, or 80. Tables are as wide as their cells."""
+    text = os.environ.get("COLUMNS", "")
+    return max(int(text), LEAST) if re.fullmatch("[0-9]{1,4}", text) else WIDTH
 
 
 def output() -> Plain | Rich:

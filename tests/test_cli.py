@@ -23,11 +23,11 @@ ROOT = Path(__file__).parents[1]
 ESCAPE = "\x1b"
 
 
-def run(*arguments, program=("-m", "pyinit")):
+def run(*arguments, program=("-m", "pyinit"), **variables):
     command = [sys.executable, "-W", "error", *program, *map(str, arguments)]
     # FORCE_COLOR asks rich for colours in a pipe: plain text it stays.
-    environment = {**os.environ, "FORCE_COLOR": "1", "PYTHONIOENCODING": "ascii"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    environment = {**os.environ, "FORCE_COLOR": "1", "PYTHONIOENCODING": "ascii", "COLUMNS": ""}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**environment, **variables})
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_a_terminal_draws_the_curves_with_blocks():
 def test_the_curves_are_drawn_into_a_file(tmp_path, capsys):
     pytest.importorskip("sklearn")
     pytest.importorskip("matplotlib")
-    file = tmp_path / "new" / "curves.png"
+    file = tmp_path / "curves.png"
     assert cli.main(["demo", "--train", "--quick", "--save", str(file)]) == 0
     assert file.read_bytes().startswith(b"\x89PNG")
     assert "curves.png" in capsys.readouterr().out.replace("\n", "")
@@ -129,7 +129,7 @@ def test_all_tiers_and_thread_counts_gave_the_same_network(demo):
 
 
 def test_bench_writes_every_repetition(tmp_path):
-    file = tmp_path / "new" / "bench.json"
+    file = tmp_path / "bench.json"
     result = run("bench", "--elements", 1000, "--repetitions", 3, "--output", file)
     assert result.returncode == 0, result.stderr
     assert ESCAPE not in result.stdout
@@ -155,6 +155,27 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_timed(tmp_path
     monkeypatch.setattr("pyinit.bench.measure", lambda *_, **__: pytest.fail("measured"))
     assert cli.main(["bench", "--output", str(tmp_path)]) == 1
     assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_no_folder_is_made_for_a_file(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    for words in ("bench --output", "diagnose --save", "diagnose --html", "demo --train --save", "schemes --save"):
+        assert cli.main([*words.split(), str(tmp_path / "none" / "x.png")]) == 1
+        assert "none does not exist, so x.png cannot be written there" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("columns", "width"), [("", 80), ("120", 120), ("50", 50), ("7", 40), ("x", 80), ("9" * 9, 80)]
+)
+def test_piped_text_is_as_wide_as_columns_says(columns, width):
+    lines = [len(row) for row in run("schemes", "gpt2_residual", COLUMNS=columns).stdout.splitlines()]
+    assert width - 12 <= max(lines) <= width
+
+
+def test_the_demo_ends_with_what_everybody_has(demo):
+    assert "README" not in demo
+    assert "make test" not in demo
 
 
 def test_no_arguments_print_the_help(capsys):
@@ -417,3 +438,18 @@ def test_progress_shows_a_name_with_brackets_as_it_is(monkeypatch):
     with terminal.progress(1, "filling [bold]w.npy") as advance:
         advance(1)
     assert "filling [bold]w.npy" in file.getvalue()
+
+
+@pytest.mark.usefixtures("on_terminal")
+def test_an_entry_is_a_term_and_indented_text():
+    pytest.importorskip("rich")
+    shown = {}
+    for kind in (io.StringIO, Terminal):
+        with redirect_stdout(kind()) as file:
+            terminal.output().entry("std : [float]", "word " * 30)
+        shown[kind] = re.sub(rf"{ESCAPE}\[[0-9;]*m", "", file.getvalue()).splitlines()
+    for rows in shown.values():
+        assert rows[0].rstrip() == "std : [float]"
+        assert len(rows) > 2
+        assert all(row.startswith("    word") for row in rows[1:])
+    assert max(map(len, shown[Terminal])) <= 80 < max(map(len, shown[io.StringIO])) <= 100  # which COLUMNS says

@@ -162,12 +162,12 @@ def test_what_is_not_understood_exits_with_2(option, value, capsys):
 
 def test_it_writes_a_picture_and_a_page(tmp_path):
     pytest.importorskip("matplotlib")
-    picture, page = tmp_path / "new" / "figure.png", tmp_path / "report.html"
+    picture, page = tmp_path / "figure.png", tmp_path / "report.html"
     result = run("diagnose", *QUICK, "--save", picture, "--html", page)
     assert (result.returncode, result.stderr) == (0, "")
     assert picture.read_bytes()[:4] == b"\x89PNG"
     assert page.read_text().startswith("<!DOCTYPE html>")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "report.html"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["figure.png", "report.html"]
     assert "figure.png" in result.stdout
 
 

@@ -101,6 +101,7 @@ def test_an_nvidia_driver_is_seen(tmp_path, monkeypatch, text):
 
 def test_no_gpu_is_told_plainly(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = {**info.gpu(tmp_path), "cupy": None}
+    found = info.gpu(tmp_path)
     assert found["driver"] is found["nvidia_smi"] is None
-    assert info.seen(found).startswith("none seen")
+    for cupy, told in ((None, "none seen ("), ("14.2.0", "none seen; CuPy 14.2.0 (")):
+        assert info.seen({**found, "cupy": cupy}).startswith(told)

@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from pyinit import __version__
-from pyinit.cli import bench, checkpoint, demo, diagnose, fill, info, verify
+from pyinit.cli import bench, checkpoint, demo, diagnose, fill, info, schemes, verify
 from pyinit.cli.arguments import EXIT_CODES
+from pyinit.cli.completion import PrintCompletion
 from pyinit.terminal import printable
 from pyinit.untrusted import DamagedError
 
 __all__ = ["main", "parser"]
 
-COMMANDS = (demo, diagnose, fill, checkpoint, verify, bench, info)
+COMMANDS = (demo, schemes, diagnose, fill, checkpoint, verify, bench, info)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,10 +36,16 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="pyinit",
         description="Random initial weights, written straight into memory.",
-        epilog=f"examples:\n  pyinit demo\n  pyinit info --json\n  pyinit COMMAND --help\n\n{EXIT_CODES}",
+        epilog=f"examples:\n  pyinit demo\n  pyinit schemes\n  pyinit COMMAND --help\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--version", action="version", version=f"pyinit {__version__}")
+    made.add_argument(
+        "--print-completion",
+        action=PrintCompletion,
+        choices=("bash", "zsh", "tcsh"),
+        help="print the shell's completion of this program (needs shtab)",
+    )
     commands = made.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pyinit.atomic import check_parent
 from pyinit.plots import FORMATS
 from pyinit.terminal import printable
 from pyinit.untrusted import DamagedError
@@ -116,7 +117,7 @@ def picture(text: str) -> Path:
 def check_writable(file: Path | None) -> None:
     """Fail now, if a file cannot be written, rather than after the measurement."""
     if file:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        check_parent(file)
         new = not file.exists()
         file.open("a").close()
         if new:

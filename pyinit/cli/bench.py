@@ -19,7 +19,7 @@ EXAMPLES = """
     pyinit bench
     pyinit bench --elements 1000000 --repetitions 3
     pyinit bench --json | jq '.fills[] | [.name, .threads, .ratio_to_memset]'
-    pyinit bench --output results/here.json
+    pyinit bench --output here.json
 """
 
 

@@ -25,6 +25,7 @@ EXAMPLES = """
 # The optional packages, and what each is good for.
 PACKAGES = {
     "rich": "colours and progress bars",
+    "shtab": "completion in shells",
     "matplotlib": "pictures",
     "safetensors": "networks in files",
     "scikit-learn": "real data to learn from",
@@ -142,10 +143,10 @@ def gpu(driver: Path = DRIVER) -> dict[str, Any]:
 def seen(gpu: dict[str, Any]) -> str:
     """Say in words what `gpu` found."""
     parts = [
-        ", ".join(gpu["models"]),
+        ", ".join(gpu["models"]) or ("" if gpu["driver"] or gpu["nvidia_smi"] else "none seen"),
         gpu["driver"] and f"NVIDIA driver {gpu['driver']}",
         gpu["nvidia_smi"] and f"nvidia-smi at {gpu['nvidia_smi']}",
         gpu["cupy"] and f"CuPy {gpu['cupy']}",
     ]
-    there = "; ".join(filter(None, parts)) or "none seen"
+    there = "; ".join(filter(None, parts))
     return there if gpu["used"] else f"{there} (pyinit needs a driver of NVIDIA and CuPy to fill on a GPU)"

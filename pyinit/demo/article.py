@@ -55,8 +55,8 @@ def run(output: Output, seed: int = 1, quick: bool = False) -> None:
     output.section(
         "What next",
         "`pyinit demo --train` shows what such weights do to learning, `pyinit diagnose` what they do to ten layers, "
-        "and `pyinit bench` times every fill on this machine. README.md has the library in a few lines; `make test` "
-        "proves what is claimed here.",
+        "and `pyinit bench` times every fill on this machine. `pyinit schemes` lists all schemes; "
+        "`pyinit.Stream(seed).fill_normal(weights, std=0.02)` fills an array of yours.",
     )
 
 

@@ -9,14 +9,14 @@ import itertools
 import os
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, overload
 
 from pyinit._core import text_of
 from pyinit.initializers import depth_and_width, distributions, haar, kaiming, lecun, scaling, structured, xavier
 from pyinit.initializers.base import Scheme
 
-__all__ = ["read_mapping", "scheme"]
+__all__ = ["MODULES", "NAMES", "check_name", "read_mapping", "scheme"]
 
 Given = TypeVar("Given", bound=Callable[..., Any])
 
@@ -147,11 +147,7 @@ def made(name: Any, arguments: list[Any], keywords: dict[Any, Any], specificatio
     """Call what makes the schemes of a name, or raise what says which specification was wrong."""
     if not isinstance(name, str):
         raise TypeError(f"a scheme's name must be a str; got {text_of(name)}")
-    if name not in NAMES:
-        near = [repr(match) for match in difflib.get_close_matches(name.lower(), NAMES)]
-        last = " or ".join(near[-2:])
-        hint = f"; did you mean {', '.join([*near[:-2], last])}?" if near else f"; there are {', '.join(NAMES)}"
-        raise ValueError(f"no scheme is called {name!r}{hint}")
+    check_name(name, NAMES)
     for key in keywords:
         if isinstance(key, str) and not key.isidentifier():
             raise TypeError(f"{text_of(specification)} makes no scheme: {key!r} is not the name of an argument")
@@ -159,3 +155,12 @@ def made(name: Any, arguments: list[Any], keywords: dict[Any, Any], specificatio
         return NAMES[name](*arguments, **keywords)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{text_of(specification)} makes no scheme: {error}") from None
+
+
+def check_name(name: str, known: Collection[str]) -> None:
+    """Raise ValueError for a name that is not known, with those that are like it."""
+    if name not in known:
+        near = [repr(match) for match in difflib.get_close_matches(name.lower(), known)]
+        last = " or ".join(near[-2:])
+        hint = f"; did you mean {', '.join([*near[:-2], last])}?" if near else f"; there are {', '.join(known)}"
+        raise ValueError(f"no scheme is called {name!r}{hint}")

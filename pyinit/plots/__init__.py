@@ -7,6 +7,7 @@ from pyinit.plots.canvas import FORMATS, data_uri, require_matplotlib, save
 from pyinit.plots.curves import learning_curves
 from pyinit.plots.histograms import histograms
 from pyinit.plots.layers import gradient_flow, overview, spread
+from pyinit.plots.schemes import scheme_spreads
 
 __all__ = [
     "FORMATS",
@@ -17,5 +18,10 @@ __all__ = [
     "overview",
     "require_matplotlib",
     "save",
+    "scheme_spreads",
     "spread",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
