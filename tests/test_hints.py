@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import pickle
 import subprocess
 import sys
 
@@ -44,6 +45,8 @@ def test_sizes_one_by_one_are_answered_with_a_shape(name, sizes):
         ("stream.truncated_normal(5, stddev=0.02)", "stream.truncated_normal(5, std=0.02)"),
         ("stream.bits(size=5)", "stream.bits(5)"),
         ("initializers.normal(stddev=0.02)", "normal(std=0.02)"),
+        ("pyinit.distributions.normal(loc=1.0, scale=0.02)", "normal(mean=1.0, std=0.02)"),
+        ("pyinit.distributions.uniform(a=-1.0, b=1.0)", "uniform(low=-1.0, high=1.0)"),
         ("initializers.uniform(minval=-1.0, maxval=1.0)", "uniform(low=-1.0, high=1.0)"),
         ("initializers.scheme('truncated_normal(loc=0.1)')", "truncated_normal(mean=0.1)"),
     ],
@@ -74,6 +77,18 @@ def test_a_call_with_the_names_or_the_order_of_others_is_answered_with_the_right
 )
 def test_a_call_that_is_wrong_otherwise_is_not_guessed_at(call):
     assert "write" not in refused(TypeError, lambda: eval(call, {**globals(), "stream": Stream(0)}))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        Stream.normal,
+        initializers.normal,
+        *(getattr(pyinit.distributions, name) for name in pyinit.distributions.__all__),
+    ],
+)
+def test_a_wrapped_function_is_pickled(function):
+    assert pickle.loads(pickle.dumps(function)) is function
 
 
 def test_a_wrapped_function_shows_its_own_signature_and_docstring():

@@ -27,8 +27,8 @@ FLOORS = [
     {"child_streams", "initializers"},
     {"machine", "streams"},
     {"fills"},
-    {"arrays", "atomic", "distributions", "hints", "isa", "parallel", "terminal", "untrusted"},
-    {"cuda", "opencl"},
+    {"arrays", "atomic", "distributions", "isa", "parallel", "terminal", "untrusted"},
+    {"cuda", "hints", "opencl"},
     {"kernels"},
     {"_core"},
 ]

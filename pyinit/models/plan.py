@@ -63,6 +63,12 @@ def initialize(
         parameters share memory or an id, or one does not suit its scheme. Whatever is raised for the arguments, no
         parameter has been touched.
 
+    Notes
+    -----
+    The first pattern decides, whatever the array is for: give the scales of normalisation layers, and the integers that
+    a PyTorch `state_dict` holds beside them, patterns of their own before a last "*". Of a PyTorch model,
+    `pyinit.adapters.torch.initialize_module` knows the layers.
+
     Examples
     --------
     >>> params = {"fc.weight": np.empty((2, 3), np.float32), "fc.bias": np.empty(2, np.float32)}
