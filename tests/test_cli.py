@@ -159,7 +159,7 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_timed(tmp_path
 
 def test_no_folder_is_made_for_a_file(tmp_path, capsys):
     pytest.importorskip("matplotlib")
-    for words in ("bench --output", "diagnose --save", "diagnose --html", "demo --train --save", "schemes --save"):
+    for words in ("schemes --save", "diagnose --save", "diagnose --html", "demo --train --save", "bench --output"):
         assert cli.main([*words.split(), str(tmp_path / "none" / "x.png")]) == 1
         assert "none does not exist, so x.png cannot be written there" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -66,6 +66,7 @@ def test_a_call_with_the_names_or_the_order_of_others_is_answered_with_the_right
     [
         "stream.normal()",
         "stream.normal(3, 0.02)",
+        "stream.normal(3, -5)",
         "stream.normal(3, 'nope')",
         "stream.normal('3')",
         "stream.normal(3, std='1')",
