@@ -1,5 +1,7 @@
 """Numbers about activations and gradients: against NumPy, against the page's table, and the words made of them."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -260,11 +262,23 @@ def test_shares_have_two_sides(share, told):
             saturated=share, activation="sigmoid"
         ),
         f"saturated: {words} of rows have an a > 0.99 in layer 1": forward(saturated=share, activation="softmax"),
-        f"dead: {words} of units 0 for every row in layer 1": forward(dead=share, activation="relu"),
         f"blocked: {words} exactly 0 at layer 1": backward(zero=(share, 0.0, 0.0)),
     }
     for wrong, verdict in cases.items():
         assert verdict == (wrong if told else "healthy")
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.099, False), (0.1, True), (0.214, True)])
+def test_a_tenth_of_dead_units_is_told(share, told):
+    wrong = f"dead: {share:.1%} of units 0 for every row in layer 1"
+    assert forward(dead=share, activation="relu") == (wrong if told else "healthy")
+
+
+def test_a_deep_relu_network_loses_units():
+    """Kaiming's weights keep the spread, and yet a fifth of the units is dead in the last of 20 layers."""
+    found = diagnose(layers=20, width=500, scheme="kaiming", activation="relu")
+    assert re.fullmatch(r"dead: 2\d\.\d% of units 0 for every row in layer \d+", found.activations.verdict)
+    assert diagnose(layers=5, width=500, scheme="kaiming", activation="relu").verdict == "healthy"
 
 
 def test_the_worst_layer_is_named():

@@ -78,7 +78,9 @@ class Activations(Measured):
           the geometric mean from each layer to the next of the same activation (and, in a PyTorch model, of the same
           place in its block).
         - "silent": a layer gives the same for every row.
-        - "saturated", "dead": at least a quarter of values or units, in the layer with the most.
+        - "saturated": at least a quarter of values, in the layer with the most.
+        - "dead": at least a tenth of units, in the layer with the most. Of a batch of two or three rows, as many may be
+          0 for every row by chance.
         """
         return verdicts.of_activations(
             self.activation, self.std, self.row_std, self.saturated, self.dead, self.non_finite, self.name
