@@ -10,8 +10,10 @@ import threading
 import numpy as np
 import pytest
 
-from pyinit import plots
-from pyinit.diagnostics import diagnose
+from pyinit import Stream, plots
+from pyinit.diagnostics import Diagnosis, activations, diagnose
+from pyinit.diagnostics.layers import numbers
+from pyinit.network import Dense, Network
 from pyinit.plots.canvas import style
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -62,7 +64,7 @@ def test_the_spread_shows_means_and_stds(diagnoses):
     same(data(stds), {name: d.activations.std for name, d in diagnoses.items()})
     for line in (*means.lines, *stds.lines):
         np.testing.assert_array_equal(line.get_xdata(), [1, 2, 3, 4])
-    assert labels(means) == ("layer", "mean of activations")
+    assert labels(means) == ("", "mean of activations"), "the axis below names the layers of both"
     assert labels(stds) == ("layer", "std of activations")
     assert (means.get_yscale(), stds.get_yscale()) == ("linear", "log")
     assert legend(figure) == list(SCHEMES)
@@ -72,7 +74,7 @@ def test_the_flow_shows_the_stds_of_gradients(diagnoses):
     figure = plots.gradient_flow(of("gradients", diagnoses))
     [axes] = figure.axes
     same(data(axes), {name: d.gradients.std for name, d in diagnoses.items()})
-    assert labels(axes) == ("layer  (\N{LEFTWARDS ARROW} flowing back)", "std of gradient")
+    assert labels(axes) == ("layer  (\N{LEFTWARDS ARROW} gradients flow back)", "std of gradient")
     assert axes.get_yscale() == "log"
     low, high = axes.get_ylim()
     assert all(low < std < high for d in diagnoses.values() for std in d.gradients.std)
@@ -104,13 +106,14 @@ def test_histograms_show_every_layer(diagnoses):
     figure = plots.histograms(of("activations", diagnoses))
     check_panels(figure.axes, diagnoses)
     big, small = figure.axes[4], figure.axes[3]
-    share = shares(big)[1].sum()
-    assert share > 0.7
+    share = diagnoses["big"].activations.saturated[0]
+    assert 0.6 < share < shares(big)[1].sum(), "the bins reach from 0.95 to 1"
     assert [text.get_text() for text in big.texts] == [f"{share:.1%}"]
     assert [text.get_text() for text in small.texts] == ["0%"]
+    assert f" {share:.1%} of values " in diagnoses["big"].verdict, "one number for saturation in one picture"
     headings = [row.get_suptitle() for row in figure.subfigs]
     assert headings[0] == f"small \N{EN DASH} {diagnoses['small'].activations.verdict}"
-    assert figure.get_supxlabel().startswith("activation")
+    assert figure.get_supxlabel() == "activation\norange: the ends of the range; %: values with |a| > 0.99"
     assert figure.get_supylabel().startswith("share of values")
 
 
@@ -123,13 +126,69 @@ def test_the_overview_shows_all(diagnoses):
     check_panels(panels, diagnoses)
 
 
-def test_deep_networks_show_ten_layers_of_the_histograms(extremes):
+def test_deep_networks_show_five_layers_of_the_histograms(extremes):
     figure = plots.histograms(of("activations", extremes))
-    titles = [axes.get_title() for axes in figure.axes[:10]]
-    assert (titles[0], titles[-1], len(set(titles))) == ("layer 1", "layer 45", 10)
-    assert len(figure.axes) == 30
-    overflowing = figure.axes[19].texts[0].get_text()
-    assert overflowing == "100%\nnot finite" or overflowing.endswith("%\nnot finite")
+    titles = [axes.get_title() for axes in figure.axes[:5]]
+    assert titles == [f"layer {n}" for n in (1, 12, 23, 34, 45)]
+    assert len(figure.axes) == 15
+    assert [text.get_text() for text in figure.axes[0].texts] == ["100% dead"]
+    *_, overflowing = figure.axes[9].texts
+    assert overflowing.get_text().endswith("%\nnot finite")
+
+
+@pytest.mark.parametrize("draw", [plots.histograms, plots.overview])
+def test_more_schemes_than_six_are_strips(diagnoses, draw):
+    """The legend's colours are six. A strip's column is a layer, darkest where most of its values are."""
+    found = {f"{scheme} {i}": d for i in range(3) for scheme, d in diagnoses.items()}
+    for count, axes_of_each in ((6, 4), (7, 1), (9, 1)):
+        some = dict(list(found.items())[:count])
+        figure = draw(of("activations", some) if draw is plots.histograms else some)
+        figure.draw_without_rendering()
+        panels = figure.axes[3 if draw is plots.overview else 0 :]
+        assert len(panels) == count * axes_of_each
+    for axes, (name, d) in zip(panels, some.items()):
+        assert axes.get_title(loc="left").startswith(f"{name}\n{d.activations.verdict[:20]}")
+        [mesh] = axes.collections
+        counts = d.activations.counts
+        np.testing.assert_allclose(mesh.get_array().T, np.sqrt(counts / counts.max(axis=1, keepdims=True)))
+        assert (axes.get_xlim(), axes.get_ylim()) == ((0.5, 4.5), (-1, 1))
+
+
+def test_strips_of_layers_of_several_ranges(tmp_path):
+    net = Network(60, [Dense(60, "relu"), Dense(60, "relu"), Dense(60, "tanh"), Dense(60, "relu")])
+    net.initialize(0)
+    found = activations(net, Stream(0).child("x").normal((50, 60)))
+    figure = plots.histograms({f"{i}": found for i in range(7)}, title="mixed")
+    plots.save(figure, tmp_path / "strips.svg")
+    assert figure.get_suptitle() == "mixed"
+    assert [mesh.get_array().shape for mesh in figure.axes[0].collections] == [(41, 2), (41, 1), (41, 1)]
+
+
+def test_titles_say_which_network(diagnoses):
+    network = "4 tanh layers of 60 units, seed 0"
+    assert {d.network for d in diagnoses.values()} == {network}
+    assert plots.overview(diagnoses).get_suptitle() == network
+    assert plots.spread(of("activations", diagnoses), title=network).get_suptitle() == network
+    assert plots.gradient_flow(of("gradients", diagnoses), title=network).get_suptitle() == network
+    other = diagnose(layers=4, width=60, seed=7, batch=10)
+    assert other.network == "4 tanh layers of 60 units, seed 7"
+    assert plots.overview({**diagnoses, "other": other}).get_suptitle() == ""
+
+
+@pytest.mark.parametrize("layers", [1, 2, 5, 12, 13, 20, 45, 300])
+def test_ticks_of_layers_are_integers(diagnoses, layers):
+    a, g = diagnoses["xavier"].activations, diagnoses["xavier"].gradients
+    many = [np.resize(values, layers) for values in (a.mean, a.std, g.std)]
+    found = Diagnosis(
+        dataclasses.replace(a, mean=many[0], std=many[1], name=numbers(layers)),
+        dataclasses.replace(g, std=many[2], name=numbers(layers)),
+    )
+    for figure in (plots.spread({"a": found.activations}), plots.gradient_flow({"a": found.gradients})):
+        figure.draw_without_rendering()
+        low, high = figure.axes[-1].get_xlim()
+        ticks = [tick for tick in figure.axes[-1].get_xticks() if low <= tick <= high]
+        assert ticks
+        assert all(tick == int(tick) for tick in ticks)
 
 
 def test_zeros_are_marked_below_the_scale_and_overflow_above(extremes):
@@ -264,9 +323,12 @@ def test_learning_curves():
     [axes] = figure.axes
     same(data(axes), curves)
     assert [list(line.get_xdata()) for line in axes.lines] == [[1, 2, 3], [1, 2]]
-    assert (*labels(axes), axes.get_title()) == ("epoch", "accuracy, %", "Digits")
+    assert (*labels(axes), figure.get_suptitle()) == ("epoch", "accuracy, %", "Digits")
     assert legend(figure) == ["xavier", "zeros"]
     assert plots.learning_curves(curves).axes[0].get_ylabel() == "test accuracy"
+    figure = plots.learning_curves(curves, chance=0.1)
+    assert legend(figure) == ["xavier", "zeros", "chance"]
+    assert list(data(figure.axes[0])["chance"]) == [0.1, 0.1]
 
 
 def test_markers_of_equal_curves_stand_apart():
@@ -293,8 +355,9 @@ def test_names_are_shown_as_they_stand():
 def test_nothing_to_draw(draw):
     with pytest.raises(ValueError, match="something to draw"):
         draw({})
-    with pytest.raises(ValueError, match="something to draw"):
-        plots.learning_curves({})
+    for draw_other in (plots.learning_curves, plots.changes, lambda no: plots.throughput({"machine": no, "fills": no})):
+        with pytest.raises(ValueError, match="something to draw"):
+            draw_other({})
 
 
 # --- files ---
@@ -305,9 +368,9 @@ def test_png(diagnoses, tmp_path):
     plots.save(plots.spread(of("activations", diagnoses)), file)
     head = file.read_bytes()[:24]
     assert head[:8] == b"\x89PNG\r\n\x1a\n"
-    assert struct.unpack(">II", head[16:]) == (2000, 840)
+    assert struct.unpack(">II", head[16:]) == (1200, 1172)
     pixels = matplotlib.image.imread(file)
-    assert pixels.shape == (840, 2000, 4)
+    assert pixels.shape == (1172, 1200, 4)
     for colour in (0x0072B2, 0xD55E00, 0x009E73):
         wanted = np.array([colour >> 16, colour >> 8 & 255, colour & 255]) / 255
         assert (np.abs(pixels[..., :3] - wanted).max(axis=2) < 0.01).sum() > 500, hex(colour)

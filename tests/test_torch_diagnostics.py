@@ -561,8 +561,9 @@ def test_pictures_and_pages_have_the_names():
     means, stds, back, *panels = figure.axes
     expected = ["0", "1.fc1", "1.fc2", "1.out", "…name_a_long_name_$x^{"[-20:]]
     expected[-1] = "…" + name[-19:]
+    assert [label.get_text() for label in back.get_xticklabels()] == expected
     for axes in (means, stds, back):
-        assert [label.get_text() for label in axes.get_xticklabels()] == expected
+        assert list(axes.get_xticks()) == [1, 2, 3, 4, 5]
     assert [axes.get_title() for axes in panels] == [*expected[:-1], "…" + name[-14:]]
     assert plots.data_uri(figure)
     means, stds = plots.spread({"a": found["model"].activations, "b": diagnosis(MLP(), normal(9, 20)).activations}).axes
@@ -659,6 +660,27 @@ def test_json_of_a_model_is_what_the_functions_give(folder, capsys):
         assert found[part]["std"] == getattr(expected, part).std.tolist()
 
 
+def test_a_model_of_a_file_anywhere(folder, monkeypatch, capsys):
+    """Its neighbours can be imported, and its name may be that of a package: it takes nobody's place."""
+    (nets := folder / "my nets").mkdir()
+    (nets / "neighbour.py").write_text("width = 50")
+    (nets / "torch.py").write_text(
+        "from __future__ import annotations\n"
+        "import dataclasses, neighbour\n"
+        "from some_models import Pair\n"
+        "@dataclasses.dataclass\nclass Size:\n    width: int = neighbour.width\n"
+        "class Nets:\n    Pair = Pair\n"
+    )
+    monkeypatch.setattr(sys, "path", [*sys.path, str(folder)])
+    before = {name: sys.modules.get(name) for name in ("torch", "__model__")}
+    for where in ("my nets/torch.py", str(nets / "torch.py")):
+        assert cli.main(["diagnose", "--model", f"{where}:Nets.Pair", "--input", "20,6", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["model"] == f"{where}:Nets.Pair"
+        assert {name: sys.modules.get(name) for name in before} == before
+        assert str(nets) not in sys.path
+    sys.modules.pop("neighbour")
+
+
 def test_a_model_that_is_there_is_taken(folder, capsys):
     assert cli.main(["diagnose", "--model", "some_models:made", "--input", "20,6"]) == 0
     assert "last" in capsys.readouterr().out
@@ -672,6 +694,8 @@ def test_a_model_that_is_there_is_taken(folder, capsys):
         ("some_models:number", "20,6", "TypeError: it must return a torch.nn.Module; got int"),
         ("some_models:nope", "20,6", "AttributeError: module 'some_models' has no attribute 'nope'"),
         ("no_such_file:Pair", "20,6", "ModuleNotFoundError: No module named 'no_such_file'"),
+        ("no_such_file.py:Pair", "20,6", "no_such_file.py:Pair: FileNotFoundError: "),
+        ("some_models.py:nope", "20,6", "AttributeError: module '__model__' has no attribute 'nope'"),
         ("some_models:Pair", "20,7", "RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
     ],
 )
@@ -688,8 +712,11 @@ def test_what_the_model_does_wrong_is_told_in_a_line(folder, model, shape, words
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--model", "some_models"), "must be MODULE:NAME"),
-        (("--model", "some_models:"), "must be MODULE:NAME"),
+        (("--model", "some_models"), "must be FILE.py:NAME or MODULE:NAME"),
+        (("--model", "some_models:"), "must be FILE.py:NAME or MODULE:NAME"),
+        (("--model", "some_models.py"), "must be FILE.py:NAME or MODULE:NAME"),
+        (("--model", "some_models.py:"), "must be FILE.py:NAME or MODULE:NAME"),
+        (("--model", "nets/some_models:Pair"), "must be FILE.py:NAME or MODULE:NAME"),
         (("--model", "some_models:Pair"), "--model needs --input"),
         (("--model", "some_models:Pair", "--input", "1,6"), "must be at least 2; got 1"),
         (("--model", "some_models:Pair", "--input", "20,x"), "must be an integer"),

@@ -19,6 +19,7 @@ __all__ = ["run"]
 
 LAYERS, WIDTH, EPOCHS = 10, 64, 20
 QUICK_EPOCHS = 8
+CHANCE = 0.1  # the accuracy of guessing: there are ten digits
 BLOCKS = "▁▂▃▄▅▆▇█"
 # The name of the weights, their scheme, and the activation that it is for.
 STARTS = (
@@ -60,13 +61,11 @@ def run(output: Output, seed: int = 1, quick: bool = False, save: Path | None = 
         f"epochs in batches of 32, gradient descent at rate 0.01 with momentum 0.9; the seed is {seed}.",
     )
     curves: dict[str, Curve] = {}
-    with output.progress(len(STARTS)) as tell:
-        for name, scheme, activation in STARTS:
-            tell(name)
-            curves[f"{name} ({activation})"] = learn(digits, scheme, activation, epochs, seed)
+    for name, scheme, activation in STARTS:
+        curves[f"{name} ({activation})"] = learn(digits, scheme, activation, epochs, seed)
     show(output, curves)
     if save:
-        draw(curves, save)
+        draw(curves, seed, save)
         output.text(f"The curves are drawn in {save}.")
 
 
@@ -87,6 +86,7 @@ def learn(digits: Dataset, scheme: Scheme, activation: str, epochs: int, seed: i
             optimizer=SGD(0.01, momentum=0.9),
             validation=(digits.x_test, digits.y_test),
             seed=seed,
+            progress=True,
         )
     assert history.validation_accuracy is not None
     return history.validation_accuracy
@@ -135,7 +135,8 @@ def verdict(curve: Curve) -> str:
     return "learned" if curve[-1] > 0.9 else "poor" if curve[-1] > 0.2 else "stuck"
 
 
-def draw(curves: dict[str, Curve], file: Path) -> None:
+def draw(curves: dict[str, Curve], seed: int, file: Path) -> None:
     """Draw the curves into a file."""
-    title = f"{LAYERS} hidden layers of {WIDTH} units on handwritten digits"
-    plots.save(plots.learning_curves({name: curve.tolist() for name, curve in curves.items()}, title=title), file)
+    title = f"{LAYERS} hidden layers of {WIDTH} units on handwritten digits, seed {seed}"
+    values = {name: curve.tolist() for name, curve in curves.items()}
+    plots.save(plots.learning_curves(values, title=title, chance=CHANCE), file)

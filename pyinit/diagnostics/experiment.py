@@ -52,11 +52,14 @@ class Diagnosis(Measured):
     gradients : Gradients
     page : tuple of float
         The page's own stds of the activations, from the first layer on; empty where it has none.
+    network : str
+        What was diagnosed, as a title says it: "10 tanh layers of 500 units, seed 0".
     """
 
     activations: Activations
     gradients: Gradients
     page: tuple[float, ...] = ()
+    network: str = ""
 
     @property
     def verdict(self) -> str:
@@ -146,6 +149,8 @@ def diagnose(
     [0.63, 0.48, 0.41, 0.36, 0.32]
     >>> diagnosis.page[:5], diagnosis.verdict
     ((0.627, 0.486, 0.409, 0.357, 0.32), 'healthy')
+    >>> diagnosis.network
+    '10 tanh layers of 500 units, seed 0'
     """
     layers, width, batch = count(layers, 1, "layers"), count(width, 1, "width"), count(batch, 2, "batch")
     scheme = initializers.scheme(scheme)
@@ -157,7 +162,19 @@ def diagnose(
         activations(net, x),
         gradients(net, x, stream.child("gradient")),
         page_stds(layers, width, scheme, activation),
+        f"{plural(layers, f'{activation} layer')} of {plural(width, 'unit')}, seed {stream.seed}",
     )
+
+
+def plural(count: int, what: str) -> str:
+    """Count things in words.
+
+    Examples
+    --------
+    >>> plural(1, "unit"), plural(500, "unit")
+    ('1 unit', '500 units')
+    """
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def page_stds(layers: int, width: int, scheme: Any, activation: str) -> tuple[float, ...]:

@@ -27,7 +27,7 @@ SHARE = 0.25
 """Of values saturated or of gradients exactly 0: as much in any layer is told."""
 
 DEAD = 0.1
-"""Of units dead: as much in any layer is told. A dead unit learns nothing from the batch, and gives the layers behind it
+"""Of units dead: as much in any layer is told. A dead unit learns nothing from the batch, and gives the next layer
 nothing; a saturated value still does a little of both. Ten relu layers of 500 units with Kaiming's weights have up to
 9% of them."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pyinit.plots.canvas import figure, legend, line, require, style
+from pyinit.plots.canvas import INK, WIDTH, figure, legend, line, require, style
 
 if TYPE_CHECKING:
     from pyinit.plots.canvas import Figure
@@ -19,6 +19,7 @@ def learning_curves(
     *,
     ylabel: str = "test accuracy",
     title: str = "Learning from different initial weights",
+    chance: float | None = None,
 ) -> Figure:
     """Draw one line a scheme, over the epochs.
 
@@ -29,6 +30,8 @@ def learning_curves(
     ylabel : str
         What the values are, with their unit.
     title : str
+    chance : float, optional
+        The value that guessing has, 0.1 for ten classes, say. A dotted line marks it.
 
     Returns
     -------
@@ -49,13 +52,15 @@ def learning_curves(
     ['xavier', 'zeros']
     """
     require(curves)
-    drawing = figure(7.0, 4.5)
+    drawing = figure(WIDTH, 4.5, title)
     axes = drawing.subplots()
     for i, (name, values) in enumerate(curves.items()):
         # Twenty markers at most, shifted from line to line so that equal lines are both seen.
         every = max(1, len(values) // 20)
         axes.plot(range(1, len(values) + 1), values, label=name, markevery=(i % every, every), **line(i))
-    axes.set(xlabel="epoch", ylabel=ylabel, title=title)
+    if chance is not None:
+        axes.axhline(chance, label="chance", color=INK, linestyle=":", linewidth=1.2)
+    axes.set(xlabel="epoch", ylabel=ylabel)
     axes.locator_params(axis="x", integer=True)
     legend(drawing, axes)
     return drawing

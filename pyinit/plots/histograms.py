@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sized
+from collections.abc import Iterable, Mapping, Sized
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyinit.diagnostics import Activations
-from pyinit.diagnostics.forward import RANGES
 from pyinit.diagnostics.layers import numbers
 from pyinit.diagnostics.moments import percent
+from pyinit.diagnostics.verdicts import SATURATED
+from pyinit.plots import strips
 from pyinit.plots.canvas import COLOURS, ENDS, INK, WIDTH, figure, require, shortened, style
 
 if TYPE_CHECKING:
@@ -20,24 +21,29 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_histograms", "height", "histograms"]
 
-PANELS = 10
+PANELS = 5
+ROWS = len(COLOURS)
+"""Of more schemes than there are colours, each is a strip."""
 
 
 @style()
-def histograms(activations: Mapping[str, Activations]) -> Figure:
-    """Draw the histogram of every layer, one row a scheme.
+def histograms(activations: Mapping[str, Activations], *, title: str = "") -> Figure:
+    """Draw the histogram of every layer: one row a scheme, or one strip a scheme where there are more than six.
 
     Parameters
     ----------
     activations : mapping of str to Activations
-        By the name that stands above the row.
+        By the name that stands above the row or the strip.
+    title : str
+        What network it is: `Diagnosis.network`, say.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Ten panels a row at most: of more layers, ten evenly spaced, the first and the last among them. Heights are
+        Five panels a row at most: of more layers, five evenly spaced, the first and the last among them. Heights are
         shares of the values on a square-root scale, the same in all panels of a row. The outermost bins of tanh,
-        sigmoid and softmax are orange, with the share that they hold.
+        sigmoid and softmax are orange. Above them stands the share that is saturated, and above others the share of
+        units that are dead. A strip has a column for every layer; the darker a value, the more often the layer has it.
 
     Raises
     ------
@@ -54,22 +60,25 @@ def histograms(activations: Mapping[str, Activations]) -> Figure:
     ['layer 1', 'layer 2', 'layer 3']
     """
     require(activations)
-    drawing = figure(WIDTH, height(activations))
+    drawing = figure(WIDTH, height(activations) + 0.3 * bool(title), title)
     draw_histograms(drawing, activations)
     return drawing
 
 
-def height(rows: Sized) -> float:
-    """Give the height in inches that so many rows of histograms need."""
-    return 0.7 + 1.7 * len(rows)
+def height(schemes: Sized) -> float:
+    """Give the height in inches that the histograms of so many schemes need."""
+    return 0.7 + (1.8 * len(schemes) if len(schemes) <= ROWS else strips.height(schemes))
 
 
 def draw_histograms(drawing: Figure | SubFigure, activations: Mapping[str, Activations]) -> None:
-    """Draw one row of panels a scheme."""
+    """Draw one row of panels a scheme, or one strip."""
+    if len(activations) > ROWS:
+        strips.draw(drawing, activations)
+        return
     rows = drawing.subfigures(len(activations), 1, squeeze=False)[:, 0]
     for row, (name, a) in zip(rows, activations.items()):
-        heading = textwrap.fill(f"{name} \N{EN DASH} {a.verdict}", 105, max_lines=4, placeholder=" …")
-        row.suptitle(heading, x=0.01, ha="left", parse_math=False)
+        heading = textwrap.fill(f"{name} \N{EN DASH} {a.verdict}", 62, max_lines=4, placeholder=" …")
+        row.suptitle(heading, x=0.01, ha="left", fontsize=11, fontweight="normal", parse_math=False)
         layers = panels(len(a.std))
         shares = a.counts / np.maximum(a.counts.sum(axis=1, keepdims=True), 1)
         grid = row.subplots(1, len(layers), sharey=True, squeeze=False)[0]
@@ -77,18 +86,30 @@ def draw_histograms(drawing: Figure | SubFigure, activations: Mapping[str, Activ
             draw_panel(axes, a, layer, shares[layer])
         scale_heights(grid[0], shares[layers].max())
     drawing.supylabel("share of values (root scale)", fontsize=11)
-    bounded = {name for a in activations.values() for name in a.activation} & set(RANGES)
-    note = "   (orange: the outermost bins, and the share of the values that they hold)" if bounded else ""
-    drawing.supxlabel("activation" + note, fontsize=11)
+    drawing.supxlabel("\n".join(["activation", *notes(activations.values())]), fontsize=11)
 
 
-def panels(layers: int) -> list[int]:
-    """Choose the layers that are shown: all, or ten evenly spaced.
+def notes(activations: Iterable[Activations]) -> list[str]:
+    """Say what the shares in the panels are: those of saturated values, or of dead units.
 
     Examples
     --------
-    >>> panels(3), panels(100)
-    ([0, 1, 2], [0, 11, 22, 33, 44, 55, 66, 77, 88, 99])
+    >>> from pyinit.diagnostics import diagnose
+    >>> notes([diagnose(layers=2, width=50).activations])
+    ['orange: the ends of the range; %: values with |a| > 0.99']
+    """
+    kinds = dict.fromkeys(kind for a in activations for kind in a.activation)
+    ends = " or ".join(f"{of} with {condition}" for of, condition in (SATURATED[k] for k in kinds if k in SATURATED))
+    return [f"orange: the ends of the range; %: {ends}"] if ends else []
+
+
+def panels(layers: int) -> list[int]:
+    """Choose the layers that are shown: all, or five evenly spaced.
+
+    Examples
+    --------
+    >>> panels(3), panels(101)
+    ([0, 1, 2], [0, 25, 50, 75, 100])
     """
     return [round(float(i)) for i in np.linspace(0, layers - 1, min(layers, PANELS))]
 
@@ -112,11 +133,13 @@ def draw_panel(axes: Axes, a: Activations, layer: int, share: NDArray[np.float64
     left, right = axes.get_xticklabels()
     left.set_horizontalalignment("left")
     right.set_horizontalalignment("right")
-    if a.activation[layer] in RANGES:
+    if a.activation[layer] in SATURATED:
         ends = share.copy()
         ends[1:-1] = 0
         axes.stairs(ends, edges, fill=True, color=ENDS)
-        write(axes, 0.98, percent(ends.sum()), ENDS)
+        write(axes, 0.98, percent(a.saturated[layer]), ENDS)
+    elif a.dead[layer] > 0:
+        write(axes, 0.98, f"{percent(a.dead[layer])} dead", ENDS)
     if a.non_finite[layer]:
         write(axes, 0.6, f"{percent(a.non_finite[layer])}\nnot finite", INK)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,19 +17,21 @@ from pyinit.plots.histograms import draw_histograms, height
 if TYPE_CHECKING:
     from pyinit.plots.canvas import Axes, Figure
 
-__all__ = ["gradient_flow", "overview", "spread"]
+__all__ = ["gradient_flow", "network_of", "overview", "spread"]
 
 Floats = NDArray[np.float64]
 
 
 @style()
-def spread(activations: Mapping[str, Activations]) -> Figure:
+def spread(activations: Mapping[str, Activations], *, title: str = "") -> Figure:
     """Draw the means and the stds of the activations over the layers, one line a scheme.
 
     Parameters
     ----------
     activations : mapping of str to Activations
         By the name that the legend shows.
+    title : str
+        What network it is: `Diagnosis.network`, say.
 
     Returns
     -------
@@ -52,22 +54,25 @@ def spread(activations: Mapping[str, Activations]) -> Figure:
     ['mean of activations', 'std of activations']
     """
     require(activations)
-    drawing = figure(WIDTH, 4.2)
-    means, stds = drawing.subplots(1, 2)
+    drawing = figure(WIDTH, 5.5 + legend_height(activations), title)
+    means, stds = drawing.subplots(2, 1, sharex=True)
     draw_means(means, activations)
     draw_stds(stds, activations)
+    means.label_outer()
     legend(drawing, means)
     return drawing
 
 
 @style()
-def gradient_flow(gradients: Mapping[str, Gradients]) -> Figure:
+def gradient_flow(gradients: Mapping[str, Gradients], *, title: str = "") -> Figure:
     """Draw the std of the gradient with respect to each layer's output, one line a scheme.
 
     Parameters
     ----------
     gradients : mapping of str to Gradients
         By the name that the legend shows.
+    title : str
+        What network it is: `Diagnosis.network`, say.
 
     Returns
     -------
@@ -89,7 +94,7 @@ def gradient_flow(gradients: Mapping[str, Gradients]) -> Figure:
     'std of gradient'
     """
     require(gradients)
-    drawing = figure(7.0, 4.5)
+    drawing = figure(WIDTH, 3.5 + legend_height(gradients), title)
     axes = drawing.subplots()
     draw_gradients(axes, gradients)
     legend(drawing, axes)
@@ -108,7 +113,7 @@ def overview(diagnoses: Mapping[str, Diagnosis]) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        See `spread`, `gradient_flow` and `histograms`.
+        See `spread`, `gradient_flow` and `histograms`. Its title is the network, where all diagnoses are of the same.
 
     Raises
     ------
@@ -126,16 +131,36 @@ def overview(diagnoses: Mapping[str, Diagnosis]) -> Figure:
     """
     require(diagnoses)
     activations = {name: d.activations for name, d in diagnoses.items()}
-    heights = 4.0, height(diagnoses)
-    drawing = figure(WIDTH, sum(heights))
+    heights = 6.0 + legend_height(diagnoses), height(activations)
+    drawing = figure(WIDTH, sum(heights) + 0.3, network_of(diagnoses))
     above, below = drawing.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
-    means, stds, gradients = above.subplots(1, 3)
+    means, stds, gradients = above.subplots(3, 1, sharex=True)
     draw_means(means, activations)
     draw_stds(stds, activations)
     draw_gradients(gradients, {name: d.gradients for name, d in diagnoses.items()})
+    for axes in (means, stds):
+        axes.label_outer()
     legend(above, means)
     draw_histograms(below, activations)
     return drawing
+
+
+def network_of(diagnoses: Mapping[str, Diagnosis]) -> str:
+    """Give the network that all diagnoses are of; nothing where they are of several.
+
+    Examples
+    --------
+    >>> from pyinit.diagnostics import diagnose
+    >>> network_of({scheme: diagnose(layers=3, width=50, scheme=scheme, seed=7) for scheme in ("small", "big")})
+    '3 tanh layers of 50 units, seed 7'
+    """
+    network, *others = {diagnosis.network for diagnosis in diagnoses.values()}
+    return "" if others else network
+
+
+def legend_height(names: Sized) -> float:
+    """Give the height in inches that a legend of so many names adds."""
+    return 0.12 * len(names)
 
 
 def draw_lines(axes: Axes, values: Mapping[str, Floats], ylabel: str) -> None:
@@ -145,6 +170,8 @@ def draw_lines(axes: Axes, values: Mapping[str, Floats], ylabel: str) -> None:
         axes.plot(np.arange(1, len(y) + 1), y, label=name, markevery=spacing(deepest), **line(i))
     if deepest <= 12:
         axes.set_xticks(np.arange(1, deepest + 1))
+    else:
+        axes.locator_params(axis="x", integer=True)
     axes.set(xlabel="layer", ylabel=ylabel)
 
 
@@ -192,7 +219,7 @@ def draw_stds(axes: Axes, activations: Mapping[str, Activations]) -> None:
 def draw_gradients(axes: Axes, gradients: Mapping[str, Gradients]) -> None:
     """Draw the stds of the gradients."""
     draw_logarithmic(axes, {name: g.std for name, g in gradients.items()}, "std of gradient")
-    axes.set_xlabel("layer  (← flowing back)")
+    axes.set_xlabel("layer  (← gradients flow back)")
     name_layers(axes, gradients.values())
 
 
