@@ -21,7 +21,7 @@ import table
 from pyinit import bench
 from pyinit.cli import arguments as options
 from pyinit.files.disk import BUFFER_BYTES
-from pyinit.terminal import output
+from pyinit.terminal import steps
 
 HERE = Path(__file__).parent
 WAYS = ("dd, writing", "write", "torch.save", "save_file", "dd, reading", "verify")
@@ -103,7 +103,7 @@ def main():
     arguments = parser.parse_args()
     options.check_writable(arguments.output)
     with (
-        output().progress(arguments.repetitions * len(WAYS) + len(ALONE)) as tell,
+        steps(arguments.repetitions * len(WAYS) + len(ALONE)) as tell,
         tempfile.TemporaryDirectory(dir=arguments.folder, prefix=".bench-") as place,
     ):
         found = [measure(Path(place), arguments.gigabytes, WAYS, arguments.repetitions, tell)]

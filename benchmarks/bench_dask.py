@@ -18,7 +18,7 @@ from pyinit import Stream, bench
 from pyinit.adapters import dask as pd
 from pyinit.bench import SEED
 from pyinit.cli import arguments as options
-from pyinit.terminal import output
+from pyinit.terminal import steps
 
 HERE = Path(__file__).parent
 WAYS = {
@@ -56,7 +56,7 @@ def main():
     parser.add_argument("--workers", type=int, default=bench.thread_counts()[-1], help="threads of Dask")
     arguments = parser.parse_args()
     options.check_writable(arguments.output)
-    with output().progress(len(arguments.rows) * len(WAYS) * arguments.repetitions) as tell:
+    with steps(len(arguments.rows) * len(WAYS) * arguments.repetitions) as tell:
         results = [
             measure(rows, arguments.chunk, arguments.workers, arguments.repetitions, tell) for rows in arguments.rows
         ]

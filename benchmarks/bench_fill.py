@@ -18,7 +18,7 @@ import table
 
 from pyinit import bench
 from pyinit.cli import arguments as options
-from pyinit.terminal import output
+from pyinit.terminal import steps
 
 HERE = Path(__file__).parent
 
@@ -63,7 +63,7 @@ def timed(elements, repetitions, cases_of):
             print(f"{name} is not installed, and is left out", file=sys.stderr)
     cases.append(bench.python_case(out, full=elements))
     groups = {"fills": cases, "small": bench.small_cases(), "generators": generators.cases()}
-    with output().progress(sum(map(len, groups.values())) * (1 + repetitions)) as tell:
+    with steps(sum(map(len, groups.values())) * (1 + repetitions)) as tell:
         result = bench.results(
             **{name: bench.measure(group, repetitions, progress=tell) for name, group in groups.items()}
         )

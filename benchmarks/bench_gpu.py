@@ -28,7 +28,7 @@ from pyinit.bench import GENERATORS, SEED
 from pyinit.cli import arguments as options
 from pyinit.kernels.device_arrays import KernelKey
 from pyinit.network import Dense, Network, train
-from pyinit.terminal import output
+from pyinit.terminal import steps
 
 HERE = Path(__file__).parent
 ELEMENTS = 2**30
@@ -143,7 +143,7 @@ def parts(cupy, size, repetitions, result):
 def collect(parts, result, path):
     """Run all parts and write the results after each, so that one that fails takes none of the others along."""
     timings = {}
-    with output().progress(len(parts)) as tell:
+    with steps(len(parts)) as tell:
         for name, part in parts:
             try:
                 found = part()

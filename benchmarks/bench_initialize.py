@@ -24,7 +24,7 @@ from pyinit.arrays import BFLOAT16
 from pyinit.bench import GENERATORS, SEED
 from pyinit.cli import arguments as options
 from pyinit.initializers import gpt2_residual, normal
-from pyinit.terminal import output
+from pyinit.terminal import steps
 
 HERE = Path(__file__).parent
 LAYERS, WIDTH, VOCABULARY, CONTEXT = 48, 1600, 50257, 1024  # GPT-2 XL's
@@ -134,7 +134,7 @@ def main():
         "small tensors": (small_shapes(), {"*": normal(std=0.02)}),
         "tiny tensors": (small_shapes(TINY, TINY_SHAPE), {"*": normal(std=0.02)}),
     }
-    with output().progress(len(models) * len(GENERATORS) * len(DTYPES) * (1 + arguments.repetitions)) as tell:
+    with steps(len(models) * len(GENERATORS) * len(DTYPES) * (1 + arguments.repetitions)) as tell:
         results = [
             measure(name, *model, generator, dtype, arguments.repetitions, tell)
             for name, model in models.items()

@@ -14,7 +14,7 @@ import table
 
 from pyinit import bench
 from pyinit.cli import arguments as options
-from pyinit.terminal import output
+from pyinit.terminal import steps
 
 HERE = Path(__file__).parent
 ELEMENTS = 1 << 26
@@ -43,7 +43,7 @@ def main():
     if arguments.layers:
         tree = jax_peers.shapes(layers=arguments.layers)
         jobs.append((f"a transformer of {arguments.layers} layers", jax_peers.model_ways(tree), jax_peers.size(tree)))
-    with output().progress(len(jobs) * len(jax_peers.WAYS) * (1 + arguments.repetitions)) as tell:
+    with steps(len(jobs) * len(jax_peers.WAYS) * (1 + arguments.repetitions)) as tell:
         results = [measure(*job, arguments.repetitions, tell) for job in jobs]
     result = {**bench.results(), "jax": results}
     result["machine"]["versions"]["jax"] = jax_peers.VERSION

@@ -22,7 +22,7 @@ from pyinit.bench import GENERATORS, SEED
 from pyinit.cli import arguments as options
 from pyinit.initializers import normal
 from pyinit.models import Cut, Parameter, fill, shards
-from pyinit.terminal import output
+from pyinit.terminal import steps
 
 HERE = Path(__file__).parent
 ELEMENTS = 1 << 28  # 1 GiB of float32
@@ -126,8 +126,8 @@ def main():
     buffer = memory[-memory.ctypes.data % 64 // 4 :][: arguments.elements]  # as frameworks align their tensors
     cases = [(name, count) for name, (_, counts, _) in CASES.items() for count in counts]
     models = [] if arguments.no_model else RANKS
-    steps = len(cases) * len(GENERATORS) * (1 + arguments.repetitions) + 3 * len(models)
-    with output().progress(steps) as tell:
+    total = len(cases) * len(GENERATORS) * (1 + arguments.repetitions) + 3 * len(models)
+    with steps(total) as tell:
         results = [
             measure(name, buffer, count, generator, arguments.repetitions, tell)
             for name, count in cases

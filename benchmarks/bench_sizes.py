@@ -17,7 +17,7 @@ import table
 from pyinit import Stream, bench
 from pyinit.bench import GENERATORS, SEED, Case
 from pyinit.cli import arguments as options
-from pyinit.terminal import output
+from pyinit.terminal import steps
 
 HERE = Path(__file__).parent
 LEAST, LARGEST, STEP = 2**10, 2**30, 4  # bytes, and the factor between two sizes
@@ -56,7 +56,7 @@ def main():
     sizes = [size for k in range(32) if (size := LEAST * STEP**k) <= arguments.largest]
     memory = np.ones(sizes[-1] // 4, np.float32)
     groups = [cases(memory, size) for size in sizes]
-    with output().progress(sum(map(len, groups)) * (1 + arguments.repetitions)) as tell:
+    with steps(sum(map(len, groups)) * (1 + arguments.repetitions)) as tell:
         timed = [timing for group in groups for timing in bench.measure(group, arguments.repetitions, 2.0, tell)]
     result = bench.results()
     result["sizes"] = [

@@ -18,7 +18,7 @@ from model_tables import WAYS
 
 from pyinit import bench
 from pyinit.cli import arguments as options
-from pyinit.terminal import output
+from pyinit.terminal import steps
 
 HERE = Path(__file__).parent
 MODELS = ("GPT-2 XL", "Llama 1B", "ViT-L")
@@ -79,7 +79,7 @@ def main():
     arguments = parser.parse_args()
     options.check_writable(arguments.output)
     cases = [(model, dtype) for model in arguments.models for dtype in arguments.dtypes]
-    with output().progress((len(cases) * len(WAYS) + len(arguments.large)) * arguments.repetitions) as tell:
+    with steps((len(cases) * len(WAYS) + len(arguments.large)) * arguments.repetitions) as tell:
         results = [measure(*case, arguments.repetitions, tell) for case in cases]
         large = [without_memory(model, arguments.repetitions, tell) for model in arguments.large]
     result = {**bench.results(), "torch": results, "without_memory": large}

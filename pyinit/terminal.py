@@ -7,13 +7,13 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Output", "Plain", "Rich", "Table", "cell", "lines", "output", "printable", "progress"]
+__all__ = ["Output", "Plain", "Rich", "Table", "cell", "lines", "output", "printable", "progress", "steps"]
 
 WIDTH = 80
 LEAST = 40  # columns of text. A narrower terminal wraps the lines itself: rich would drop cells that do not fit.
@@ -39,12 +39,9 @@ class Output(Protocol):
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show a table: words to the left, numbers to the right."""
 
-    def progress(self, total: int) -> AbstractContextManager[Callable[[str], object]]:
-        """Show how many of `total` steps are done; what is entered is called with the name of each step."""
-
 
 class Plain:
-    """Text without colours or a progress bar: for a pipe, a file, or where rich is not installed."""
+    """Text without colours: for a pipe, a file, or where rich is not installed."""
 
     def section(self, title: str, text: str) -> None:
         print(f"\n\n{title}\n{'-' * len(title)}", end="")
@@ -64,12 +61,9 @@ class Plain:
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print("\n" + "\n".join(lines(columns, rows)), flush=True)
 
-    def progress(self, total: int) -> nullcontext[Callable[[str], object]]:
-        return nullcontext(lambda name: None)
-
 
 class Rich:
-    """The same with colours, and with a progress bar while something is timed."""
+    """The same with colours."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -101,19 +95,6 @@ class Rich:
         for row in rows:
             table.add_row(*map(Text, row), style="bold green" if row[0].startswith("pyinit") else None)
         self.console.print("", table, sep="\n")
-
-    @contextmanager
-    def progress(self, total: int) -> Iterator[Callable[[str], object]]:
-        from rich.progress import Progress
-
-        # Drawn by hand between the steps: a thread that redraws would run beside what is timed.
-        with Progress(console=self.console, auto_refresh=False, transient=True) as bar:
-            task = bar.add_task("", total=total)
-
-            def tell(name: str) -> None:
-                bar.update(task, advance=1, description=name, refresh=True)
-
-            yield tell
 
 
 def lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -196,11 +177,19 @@ def output() -> Plain | Rich:
     return Rich(console)
 
 
+class Advance(Protocol):
+    """What `progress` gives: called with how much more is done, from any thread, and with what is done next."""
+
+    def __call__(self, n: int, what: str | None = None, /) -> object: ...
+
+
 @contextmanager
 def progress(
-    total: int, what: str, show: bool = True, *, unit: Literal["steps", "bytes"] = "steps"
-) -> Iterator[Callable[[int], object]]:
-    """Show how much of a long work is done, on standard error, where that is a terminal or a notebook and has rich.
+    total: int, what: str, show: bool = True, *, unit: Literal["steps", "bytes"] = "steps", redraw: bool = True
+) -> Iterator[Advance]:
+    """Show how much of a long work is done, how fast, and how long the rest takes.
+
+    The bar goes to standard error, where that is a terminal or a notebook and has rich; it is gone at the end.
 
     Parameters
     ----------
@@ -211,12 +200,14 @@ def progress(
     show : bool
         False: nothing is shown, whatever there is.
     unit : {"steps", "bytes"}
-        What is counted. Bytes are shown with how many there are and how many come in a second.
+        What is counted.
+    redraw : bool
+        Whether a thread draws the bar anew all the time. False: it is drawn at each call alone, so that nothing runs
+        beside what is timed.
 
     Yields
     ------
-    callable
-        To be called with how much more is done, from any thread.
+    Advance
 
     Examples
     --------
@@ -228,18 +219,60 @@ def progress(
             raise ImportError
         from rich.console import Console
         from rich.markup import escape
-        from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
     except ImportError:
-        yield lambda n: None
+        yield lambda n, what=None: None
         return
     console = Console(stderr=True)
     # rich believes the environment's FORCE_COLOR about a pipe too; a bar has no place there.
     seen = console.is_jupyter or (sys.stderr is not None and sys.stderr.isatty() and console.is_terminal)
-    more = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else ()
-    with Progress(*Progress.get_default_columns(), *more, console=console, transient=True, disable=not seen) as bar:
-        task = bar.add_task(escape(what), total=total)
+    count, speed = TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"), TextColumn("{task.fields[rate]}")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.percentage:>3.0f}%"),
+        *((DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (count, speed)),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    with Progress(*columns, console=console, transient=True, auto_refresh=redraw, disable=not seen) as bar:
+        task = bar.add_task(escape(what), total=total, rate="")
 
-        def advance(n: int) -> None:
-            bar.update(task, advance=n)
+        def advance(n: int, what: str | None = None) -> None:
+            description = None if what is None else escape(what)
+            bar.update(task, advance=n, description=description, rate=rate(bar.tasks[0].speed), refresh=not redraw)
 
         yield advance
+
+
+@contextmanager
+def steps(total: int) -> Iterator[Callable[[str], object]]:
+    """Show the progress of what is timed, step by step.
+
+    Yields
+    ------
+    callable
+        To be called with the name of each step, before it begins.
+    """
+    with progress(total, "", redraw=False) as advance:
+        yield lambda name: advance(1, name)
+
+
+def rate(speed: float | None) -> str:
+    """Write how many steps are done in a second; nothing while that is unknown.
+
+    Examples
+    --------
+    >>> rate(None), rate(0.25), rate(1234.6)
+    ('', '0.25 steps/s', '1,235 steps/s')
+    """
+    if speed is None:
+        return ""
+    return f"{speed:,.0f} steps/s" if speed >= 10 else f"{speed:.2g} steps/s"

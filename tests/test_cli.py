@@ -7,6 +7,8 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -143,6 +145,16 @@ def test_bench_writes_every_repetition(tmp_path):
     assert all(entry["ratio_to_memset"] for entry in report["fills"])
 
 
+def test_bench_draws_the_throughput(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "new" / "fills.svg"
+    assert cli.main(["bench", "--elements", "1000", "--repetitions", "1", "--plot", str(picture)]) == 0
+    assert picture.read_bytes().startswith(b"<?xml")
+    assert f"Written: {picture}." in capsys.readouterr().out.replace(":\n", ": ")
+    assert cli.main(["bench", "--elements", "1000", "--repetitions", "1", "--plot", str(picture), "--json"]) == 0
+    assert "fills" in json.loads(capsys.readouterr().out)
+
+
 def test_the_script_is_the_command(tmp_path):
     file = tmp_path / "bench.json"
     script = ROOT / "benchmarks" / "bench_fill.py"
@@ -153,8 +165,11 @@ def test_the_script_is_the_command(tmp_path):
 
 def test_a_file_that_cannot_be_written_is_told_before_anything_is_timed(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("pyinit.bench.measure", lambda *_, **__: pytest.fail("measured"))
-    assert cli.main(["bench", "--output", str(tmp_path)]) == 1
-    assert str(tmp_path) in capsys.readouterr().err
+    pytest.importorskip("matplotlib")
+    (taken := tmp_path / "taken.png").mkdir()
+    for option in ("--output", "--plot"):
+        assert cli.main(["bench", option, str(taken)]) == 1
+        assert str(taken) in capsys.readouterr().err
 
 
 def test_no_folder_is_made_for_a_file(tmp_path, capsys):
@@ -331,9 +346,6 @@ def show():
         output = terminal.output()
         output.section("Title", "weights [3 1] [bold]")
         output.table(("what", "ms"), [("pyinit [x]", "1.5"), ("memset", "")])
-        with output.progress(2) as tell:
-            tell("first")
-            tell("second")
     return file.getvalue()
 
 
@@ -346,12 +358,11 @@ def test_a_terminal_without_rich_gets_plain_text(monkeypatch):
 
 
 @pytest.mark.usefixtures("on_terminal")
-def test_a_terminal_gets_colours_and_a_progress_bar():
+def test_a_terminal_gets_colours():
     pytest.importorskip("rich")
     text = show()
     assert f"{ESCAPE}[1;36mTitle" in text
     assert f"{ESCAPE}[1;32m" in text
-    assert "100%" in text
     for literal in ("weights [3 1] [bold]", "pyinit [x]"):
         assert literal in text
 
@@ -421,8 +432,36 @@ def test_progress_is_shown_on_a_terminal_alone(monkeypatch):
 @pytest.mark.usefixtures("on_terminal")
 def test_progress_in_bytes(monkeypatch):
     pytest.importorskip("rich")
-    assert "2.0/2.0 MB" in follow(monkeypatch, tty=True, unit="bytes")
+    text = follow(monkeypatch, tty=True, unit="bytes")
+    assert "2.0/2.0 MB" in text
+    assert " left" in text
     assert "MB" not in follow(monkeypatch, tty=True)
+
+
+@pytest.mark.usefixtures("on_terminal")
+def test_progress_shows_the_steps_the_rate_and_the_time_left(monkeypatch):
+    pytest.importorskip("rich")
+    file = Terminal()
+    monkeypatch.setattr(sys, "stderr", file)
+    with terminal.steps(3) as tell:
+        for name in ("first", "second", "third"):
+            tell(name)
+            time.sleep(0.01)
+    text = re.sub(rf"{ESCAPE}\[[0-9;]*m", "", file.getvalue())
+    for words in ("first", "third", "3/3 steps", " steps/s", "0:00:00 left"):
+        assert words in text
+
+
+@pytest.mark.usefixtures("on_terminal")
+def test_nothing_runs_beside_what_is_timed(monkeypatch):
+    pytest.importorskip("rich")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    before = threading.active_count()
+    with terminal.steps(1) as tell:
+        tell("timed")
+        assert threading.active_count() == before
+    with terminal.progress(1, "filling"):
+        assert threading.active_count() == before + 1
 
 
 def test_a_table_puts_numbers_to_the_right(capsys):

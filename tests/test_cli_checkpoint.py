@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from pyinit import Stream, checkpoint, cli, initializers
+from pyinit import Stream, checkpoint, cli, initializers, plots
 from pyinit.checkpoint import folders
 
 SHAPES = {"fc.weight": [30, 20], "fc.bias": [30]}
@@ -237,6 +237,30 @@ def test_verify_exits_with_3_if_not_all_are_equal(written, capsys, words, verdic
     code, out, _ = run(capsys, f"{words} --all")
     assert code == 3
     assert {"fc.weight", "fc.bias"} < set(out.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "title", "xlabel"),
+    [
+        ("out --against other", "What moved: out against other", "mean |difference| / mean |value there|"),
+        ("out --seed 8", "What moved: out against its initial values", "largest |difference|"),
+        ("out", "What moved: out against its initial values", "largest |difference|"),
+    ],
+)
+def test_verify_draws_what_moved(written, capsys, monkeypatch, words, title, xlabel):
+    pytest.importorskip("matplotlib")
+    drawn = []
+    draw = plots.changes
+    monkeypatch.setattr(plots, "changes", lambda *a, **k: drawn.append((a, k)) or draw(*a, **k))
+    code, out, err = run(capsys, f"verify {words} --plot new/moved.png")
+    assert (code, err) == (0 if words == "out" else 3, "")
+    assert out.endswith("Written: new/moved.png.\n")
+    assert (written / "new" / "moved.png").read_bytes()[:4] == b"\x89PNG"
+    [((values,), options)] = drawn
+    assert options == {"title": title, "xlabel": xlabel}
+    assert values["fc.bias"] == 0.0
+    assert (values["fc.weight"] > 0.1) == (words != "out")
+    assert json.loads(run(capsys, f"verify {words} --plot new/moved.png --json")[1])["path"] == "out"
 
 
 def test_verify_of_equal_checkpoints_against_each_other(written, capsys):

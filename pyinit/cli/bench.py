@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pyinit import bench, machine
-from pyinit.cli.arguments import add_bench_options, add_command, add_json, check_writable
-from pyinit.terminal import Output, Plain, output
+from pyinit import bench, machine, plots
+from pyinit.cli.arguments import add_bench_options, add_command, add_json, check_writable, picture
+from pyinit.terminal import Output, output, steps
 
 __all__ = ["add"]
 
@@ -20,6 +20,7 @@ EXAMPLES = """
     pyinit bench --elements 1000000 --repetitions 3
     pyinit bench --json | jq '.fills[] | [.name, .threads, .ratio_to_memset]'
     pyinit bench --output here.json
+    pyinit bench --plot throughput.png
 """
 
 
@@ -27,23 +28,32 @@ def add(commands: Any) -> None:
     """Add `pyinit bench`."""
     parser = add_command(commands, "bench", "time every fill on this machine", EXAMPLES)
     add_bench_options(parser)
+    parser.add_argument(
+        "--plot", type=picture, metavar="FILE", help="draw the throughput of the fills: .png, .svg or .pdf"
+    )
     add_json(parser)
     parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Time all cases, show them, and write them to a file if one is named."""
-    check_writable(arguments.output)
-    out = Plain() if arguments.json else output()
+    """Time all cases, show them, and write them to the files that are named."""
+    if arguments.plot:
+        plots.require_matplotlib()
+    for file in (arguments.output, arguments.plot):
+        check_writable(file)
+    out = output()
     if not arguments.json:
         here = machine.describe()
         out.text(f"{here['cpu']}, processors: {here['processors']}, instruction set: {here['tier']}")
     fills = bench.fill_cases(np.ones(arguments.elements, dtype=np.float32))
     small = bench.small_cases()
-    with out.progress((len(fills) + len(small)) * (1 + arguments.repetitions)) as tell:
+    with steps((len(fills) + len(small)) * (1 + arguments.repetitions)) as tell:
         timed = bench.measure(fills, arguments.repetitions, progress=tell)
         timed_small = bench.measure(small, arguments.repetitions, progress=tell)
-    report = json.dumps(bench.results(fills=timed, small=timed_small), indent=1)
+    results = bench.results(fills=timed, small=timed_small)
+    report = json.dumps(results, indent=1)
+    if arguments.plot:
+        plots.save(plots.throughput(results), arguments.plot)
     if arguments.output:
         arguments.output.write_text(report + "\n")
     if arguments.json:
@@ -67,6 +77,8 @@ def show(
     out.table(("", "ns a call", "to NumPy"), [small_row(t, small) for t in small])
     if arguments.output:
         out.text(f"Every repetition's time is in {arguments.output}.")
+    if arguments.plot:
+        out.text(f"Written: {arguments.plot}.")
 
 
 def fill_row(timing: bench.Timing, group: Sequence[bench.Timing]) -> tuple[str, ...]:

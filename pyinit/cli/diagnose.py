@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -35,12 +39,15 @@ pyinit diagnose --scheme xavier --json
     numbers for a program to read
 pyinit diagnose --model resnet:small --input 64,3,32,32
     the model of PyTorch that small() in resnet.py gives
-pyinit diagnose --model nets:GPT --input 8,128 --tokens 50257
-    a model that takes token ids
+pyinit diagnose --model nets/gpt.py:GPT --input 8,128 --tokens 50257
+    a model of a file anywhere, that takes token ids
 """
 
 DEFAULTS = {"layers": 10, "width": 500, "scheme": "small,big,xavier", "activation": "tanh", "batch": 1000}
 """What makes the network, and does not go together with a model."""
+
+FILE = "__model__"
+"""The name of the module that a model's file becomes."""
 
 
 def add(commands: Any) -> None:
@@ -79,8 +86,9 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--model",
         type=place,
-        metavar="MODULE:NAME",
-        help="a model of PyTorch instead: a function or class that gives it, called without arguments",
+        metavar="FILE.py:NAME",
+        help="a PyTorch model instead: a function or class, called without arguments, in a file or in a module "
+        "(MODULE:NAME)",
     )
     parser.add_argument(
         "--input",
@@ -104,11 +112,20 @@ def default(option: str) -> str:
 
 
 def place(text: str) -> tuple[str, str]:
-    """Read where a model is: a module and a name in it."""
-    module, _, name = text.partition(":")
-    if not all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
-        raise argparse.ArgumentTypeError(f"must be MODULE:NAME, as in package.module:build; got {text!r}")
-    return module, name
+    """Read where a model is: a file or a module, and a name in it.
+
+    Examples
+    --------
+    >>> place("nets/gpt.py:GPT"), place("nets.gpt:GPT.small")
+    (('nets/gpt.py', 'GPT'), ('nets.gpt', 'GPT.small'))
+    """
+    where, _, name = text.rpartition(":")
+    parts = name.split(".") if where.endswith(".py") else (*where.split("."), *name.split("."))
+    if not all(part.isidentifier() for part in parts):
+        raise argparse.ArgumentTypeError(
+            f"must be FILE.py:NAME or MODULE:NAME, as in nets/gpt.py:build or package.module:build; got {text!r}"
+        )
+    return where, name
 
 
 def shape(text: str) -> tuple[int, ...]:
@@ -172,7 +189,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
         text = describe_model(arguments.input, arguments.tokens)
     else:
         settings = {name: getattr(arguments, name) for name in ("layers", "width", "activation", "batch", "seed")}
-        with progress(len(arguments.scheme), "diagnosing", show=sys.stdout.isatty()) as advance:
+        with progress(len(arguments.scheme), "diagnosing") as advance:
             for name, scheme in arguments.scheme.items():
                 diagnoses[name] = diagnose(scheme=scheme, **settings)
                 advance(1)
@@ -216,20 +233,45 @@ def of_model(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
     x: Any = stream.child("x").normal(arguments.input)
     if arguments.tokens:
         x = (stream.child("x").uniform(arguments.input, "float64") * arguments.tokens).astype(np.int64)
-    module, name = arguments.model
-    folder = os.getcwd()
-    sys.path.insert(0, folder)
+    where, name = arguments.model
     try:
-        make: Any = importlib.import_module(module)
-        for part in name.split("."):
-            make = getattr(make, part)
-        model = build(make, arguments.seed)
-        return Diagnosis(activations(model, x), gradients(model, x, stream.child("gradient")))
+        with progress(3, "diagnosing") as advance, imported(where) as make:
+            for part in name.split("."):
+                make = getattr(make, part)
+            model = build(make, arguments.seed)
+            advance(1)
+            forward = activations(model, x)
+            advance(1)
+            backward = gradients(model, x, stream.child("gradient"))
+            advance(1)
     except Exception as error:
         first = (str(error).strip() or "no message").splitlines()[0]
-        parser.exit(1, f"pyinit: {module}:{name}: {type(error).__name__}: {first}\n")
+        parser.exit(1, f"pyinit: {where}:{name}: {type(error).__name__}: {first}\n")
+    shape = " x ".join(map(str, arguments.input))
+    return Diagnosis(forward, backward, network=f"{where}:{name}, input {shape}, seed {stream.seed}")
+
+
+@contextmanager
+def imported(where: str) -> Iterator[Any]:
+    """Import a file, or a module of the folder that we are in; its neighbours can be imported meanwhile."""
+    is_file = where.endswith(".py")
+    folder = os.path.abspath(os.path.dirname(where)) if is_file else os.getcwd()
+    sys.path.insert(0, folder)
+    try:
+        yield import_file(where) if is_file else importlib.import_module(where)
     finally:
         sys.path.remove(folder)
+        sys.modules.pop(FILE, None)
+
+
+def import_file(path: str) -> ModuleType:
+    """Import a file as a module of a name that no other has, whatever the file's own name is."""
+    spec = importlib.util.spec_from_file_location(FILE, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[FILE] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def describe_model(shape: tuple[int, ...], tokens: int | None) -> str:

@@ -7,11 +7,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-from pyinit import _core, checkpoint
+from pyinit import _core, checkpoint, plots
 from pyinit.checkpoint import Moved
-from pyinit.cli.arguments import EXIT_CODES, add_command, add_json, integer, refusing
+from pyinit.cli.arguments import EXIT_CODES, add_command, add_json, check_writable, integer, picture, refusing
 from pyinit.cli.checkpoint import add_source, model_of
 from pyinit.files.formats import DTYPES
 from pyinit.models.comparison import Verified
@@ -27,6 +28,8 @@ EXAMPLES = """
     pyinit verify weights.npy --seed 7 --scheme xavier_normal
     pyinit verify CHECKPOINT --against EARLIER
         which tensors moved, and by how much: did all layers train?
+    pyinit verify CHECKPOINT --against EARLIER --plot moved.png
+        the same as a picture, a row for each layer
 """
 
 UNEQUAL = 3
@@ -54,13 +57,19 @@ def add(commands: Any) -> None:
     parser.add_argument("--against", metavar="OTHER", help="another checkpoint to compare with; needs no seed")
     parser.add_argument("--trust-pickle", action="store_true", help="read DCP's metadata, which can run any code")
     parser.add_argument("--all", action="store_true", help="show every tensor")
+    parser.add_argument(
+        "--plot", type=picture, metavar="FILE", help="draw by how much each layer changed: .png, .svg or .pdf"
+    )
     add_json(parser)
     parser.set_defaults(command=run, refuse=parser.error)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Compare, say what was found, and exit with 3 if not all is equal."""
+    """Compare, say and draw what was found, and exit with 3 if not all is equal."""
     rows: Sequence[Any]
+    if arguments.plot:
+        plots.require_matplotlib()
+        check_writable(arguments.plot)
     with refusing(arguments):
         if arguments.against:
             check_alone(arguments)
@@ -84,8 +93,25 @@ def run(arguments: argparse.Namespace) -> None:
         print(rows)
     else:
         print("\n".join(summary(rows)))
+    if arguments.plot and rows:
+        draw(arguments, rows)
     if not equal:
         raise SystemExit(UNEQUAL)
+
+
+def draw(arguments: argparse.Namespace, rows: Sequence[Any]) -> None:
+    """Draw by how much each tensor changed."""
+    path = Path(arguments.path).name
+    if arguments.against:
+        values = {row.name: 0.0 if row.equal else row.relative for row in rows}
+        title = f"What moved: {path} against {Path(arguments.against).name}"
+        xlabel = "mean |difference| / mean |value there|"
+    else:
+        values = {row.name: 0.0 if row.equal else row.largest for row in rows}
+        title, xlabel = f"What moved: {path} against its initial values", "largest |difference|"
+    plots.save(plots.changes(values, xlabel=xlabel, title=title), arguments.plot)
+    if not arguments.json:
+        print(f"Written: {arguments.plot}.")
 
 
 def check_alone(arguments: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyinit import bench, initializers, isa, machine
 from pyinit.network import Dense, Network, train
 from pyinit.streams import Stream
-from pyinit.terminal import Output
+from pyinit.terminal import Output, steps
 
 __all__ = ["run"]
 
@@ -168,7 +168,7 @@ def show_speed(output: Output, net: Network, seed: int) -> None:
         "million/s counts samples.",
     )
     cases, repetitions = network_cases(net, seed), 7
-    with output.progress(len(cases) * (1 + repetitions)) as tell:
+    with steps(len(cases) * (1 + repetitions)) as tell:
         timings = bench.measure(cases, repetitions, budget=2.0, progress=tell)
     rows = [speed_row(t, timings) for t in timings]
     rows += [(name, "", f"{milliseconds:,}", "", "", "") for name, milliseconds in ARTICLE]
