@@ -2,6 +2,7 @@
 
 import base64
 import html
+import inspect
 import json
 import re
 import sys
@@ -14,7 +15,7 @@ from test_cli import ESCAPE, run
 from test_diagnostics import PAGE
 
 from pyinit import cli, report, terminal
-from pyinit.diagnostics import diagnose
+from pyinit.diagnostics import diagnose, verdicts
 
 QUICK = ("--layers", 3, "--width", 40, "--batch", 50)
 
@@ -275,6 +276,34 @@ def test_the_page_is_well_formed_and_holds_all(page):
         starts = [i for i, word in enumerate(parsed.words) if word == "layer"]
         words = [[w for w in parsed.words[i : i + 3 * len(cells)] if w][: len(cells)] for i in starts]
         assert cells in words
+
+
+def test_the_page_explains_its_columns_and_verdicts(page):
+    """Every column of the tables and every word of the verdicts, and no other."""
+    text, _, found = page
+    terms = [html.unescape(term) for term in re.findall("<dt>(.*?)</dt><dd class=.note.>.*?[.]</dd>", text)]
+    columns = list(dict.fromkeys(column for d in found.values() for column in d.table()[0]))
+    assert {d.verdict for d in found.values()} > {"healthy"}
+    assert terms == ["healthy", "vanishes", *(column for column in columns if column != "layer")]
+    assert "Nothing has been trained yet" in text
+
+
+def test_every_word_of_a_verdict_has_a_meaning():
+    """The words are those that stand before a colon in the rules."""
+    rules = inspect.getsource(verdicts)
+    assert set(re.findall(r'f"(\w+): ', rules)) | {"healthy"} == report.WORDS.keys()
+
+
+def test_a_table_puts_words_to_the_left_and_numbers_to_the_right():
+    text = report.table(("layer", "std"), [("conv1", "0.5"), ("fc <b>", "-1e-05")])
+    assert re.findall(r"<t[hd]\b[^>]*>[^<]*", text) == [
+        '<th scope="col" class="words">layer',
+        '<th scope="col">std',
+        '<td class="words">conv1',
+        "<td>0.5",
+        '<td class="words">fc &lt;b&gt;',
+        "<td>-1e-05",
+    ]
 
 
 def test_the_page_needs_nothing_else(page):

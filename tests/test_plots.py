@@ -188,7 +188,7 @@ def test_ticks_of_layers_are_integers(diagnoses, layers):
         low, high = figure.axes[-1].get_xlim()
         ticks = [tick for tick in figure.axes[-1].get_xticks() if low <= tick <= high]
         assert ticks
-        assert all(tick == int(tick) for tick in ticks)
+        assert all(tick == int(tick) >= 1 for tick in ticks)
 
 
 def test_zeros_are_marked_below_the_scale_and_overflow_above(extremes):

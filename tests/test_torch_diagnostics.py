@@ -569,7 +569,7 @@ def test_pictures_and_pages_have_the_names():
     means, stds = plots.spread({"a": found["model"].activations, "b": diagnosis(MLP(), normal(9, 20)).activations}).axes
     assert "fc1" not in [label.get_text() for label in means.get_xticklabels()], "two models have no names in common"
     page = report.html(found, "title", "text")
-    for words in (name, "1.fc2", "<td>linear</td>"):
+    for words in (name, "1.fc2", '<td class="words">linear</td>'):
         assert words in page
 
 
@@ -631,7 +631,7 @@ def test_a_model_is_diagnosed_from_the_command_line(folder):
         ["last", "linear"],
     ]
     assert (folder / "layers.png").read_bytes()[:4] == b"\x89PNG"
-    assert "<td>act</td>" in (folder / "page.html").read_text()
+    assert '<td class="words">act</td>' in (folder / "page.html").read_text()
 
 
 def test_json_of_a_model_is_what_the_functions_give(folder, capsys):

@@ -220,14 +220,16 @@ def show_bits(output: Output, net: Network, seed: int) -> None:
         "The same network by each instruction set that this machine has, on one thread and on all: the SHA-256 of "
         "all parameters tells whether a single bit differs.",
     )
-    rows = []
-    for tier in isa.available():
-        for threads in bench.thread_counts():
+    rows, ways = [], [(tier, threads) for tier in isa.available() for threads in bench.thread_counts()]
+    with steps(len(ways) + 1) as tell:
+        for tier, threads in ways:
+            tell(tier)
             with isa.use(tier):
                 with_pyinit(net, seed, "philox", threads)
             rows.append((tier, str(threads), digest(net)))
-    net.initialize(seed=seed)
-    rows.append(("net.initialize(seed)", "", digest(net)))
+        tell("net.initialize")
+        net.initialize(seed=seed)
+        rows.append(("net.initialize(seed)", "", digest(net)))
     output.table(("instruction set", "threads", "SHA-256 begins with"), rows)
     output.text("All are equal." if len({row[-1] for row in rows}) == 1 else "THEY DIFFER: please report this.")
 

@@ -27,16 +27,21 @@ PAGE_STDS = (
 """The std of each tanh layer of 500 units that the notebook page prints, from the first layer on, by scheme."""
 
 MEANINGS = {
-    "activation": "of the layer; linear where it has none, block for the end of a block of layers, as a residual sum",
-    "mean": "of all values that a layer gives for the batch",
-    "std": "standard deviation of the same values",
-    "page's std": "what the notebook page on weight initialisation prints for this experiment",
-    "std of rows": "std of a unit over the rows of the batch, root mean square over units: what is left of the input",
-    "saturated": "values |a| > 0.99 of tanh, a < 0.01 or a > 0.99 of sigmoid; rows of softmax that have an a > 0.99",
-    "dead": "units that are 0 for every row of the batch",
-    "gradient": "std of the gradient with respect to the layer's output; given, with std 1, at the output",
-    "zero": "values of that gradient that are exactly 0",
-    "not finite": "values that are infinite or NaN, of activations and gradients together",
+    "activation": "the function at the end of the layer; linear where it has none, block for the end of a block of "
+    "layers, such as a residual sum",
+    "mean": "the average of all values that the layer gives for the batch",
+    "std": "the standard deviation of these values: how far they typically lie from their mean. It should stay of one "
+    "size from layer to layer",
+    "page's std": "what the notebook page on weight initialisation prints for this experiment, to compare",
+    "std of rows": "how much a unit's value differs between the rows of the batch (std, root mean square over units): "
+    "what is left of the input. At 0 nothing is left",
+    "saturated": "the share of values near an end of the activation's range, where a unit hardly learns: |a| > 0.99 of "
+    "tanh, a < 0.01 or a > 0.99 of sigmoid. Of softmax, the share of rows that have an a > 0.99",
+    "dead": "the share of units that are 0 for every row of the batch. They learn nothing from it",
+    "gradient": "the std of the gradient with respect to the layer's output. It begins at the last layer with std 1, "
+    "and should keep that size on its way back",
+    "zero": "the share of that gradient that is exactly 0",
+    "not finite": "the share of values that are infinite or NaN, of activations and gradients together",
 }
 
 
@@ -190,7 +195,7 @@ def meanings(diagnoses: Iterable[Diagnosis]) -> dict[str, str]:
     Examples
     --------
     >>> meanings([diagnose(layers=2, width=50, activation="relu")])["dead"]
-    'units that are 0 for every row of the batch'
+    'the share of units that are 0 for every row of the batch. They learn nothing from it'
     """
     shown = {column for diagnosis in diagnoses for column in diagnosis.table()[0]}
     return {column: meaning for column, meaning in MEANINGS.items() if column in shown}

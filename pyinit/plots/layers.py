@@ -172,7 +172,7 @@ def draw_lines(axes: Axes, values: Mapping[str, Floats], ylabel: str) -> None:
         axes.set_xticks(np.arange(1, deepest + 1))
     else:
         axes.locator_params(axis="x", integer=True)
-    axes.set(xlabel="layer", ylabel=ylabel)
+    axes.set(xlabel="layer", ylabel=ylabel, xlim=(0.5, deepest + 0.5))
 
 
 def name_layers(axes: Axes, measured: Iterable[Activations | Gradients]) -> None:
@@ -232,9 +232,7 @@ def draw_logarithmic(axes: Axes, values: Mapping[str, Floats], ylabel: str) -> N
     margin = max(high**0.05 / low**0.05, 1.3)
     axes.set_ylim(low / margin, high * margin)
     axes.set_yscale("log", nonpositive="mask")
-    if high * margin < 10 * low / margin:  # no two powers of ten in sight: plain numbers
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("{x:g}")
+    set_ticks(axes, ticks(low / margin, high * margin))
     if (every == 0).any():
         mark_zeros(axes, values, low / margin, high * margin)
     mark_not_finite(axes, values)
@@ -245,12 +243,16 @@ def mark_zeros(axes: Axes, values: Mapping[str, Floats], bottom: float, top: flo
     half = top**0.05 / bottom**0.05
     floor = bottom / half**2
     axes.axhspan(floor / half, floor * half, color=INK, alpha=0.1, linewidth=0)
-    scale = ticks(bottom, top)
-    axes.set_yticks([floor, *scale], ["0", *scale.values()])
-    axes.set_yticks([], minor=True)
+    set_ticks(axes, {floor: "0", **ticks(bottom, top)})
     for i, y in enumerate(values.values()):
         hollow(axes, np.flatnonzero(y == 0), floor, i, spacing(len(y)))
     axes.set_ylim(bottom=floor / half)
+
+
+def set_ticks(axes: Axes, texts: Mapping[float, str]) -> None:
+    """Set the ticks of a logarithmic scale."""
+    axes.set_yticks(list(texts), list(texts.values()))
+    axes.set_yticks([], minor=True)
 
 
 def ticks(low: float, high: float) -> dict[float, str]:
@@ -260,13 +262,14 @@ def ticks(low: float, high: float) -> dict[float, str]:
     --------
     >>> ticks(0.02, 200.0)
     {0.1: '$10^{-1}$', 1.0: '$10^{0}$', 10.0: '$10^{1}$', 100.0: '$10^{2}$'}
-    >>> list(ticks(0.18, 0.82).values())
-    ['0.2', '0.3', '0.5', '0.7']
+    >>> list(ticks(0.18, 0.82).values()), list(ticks(0.75, 1.25).values())
+    (['0.2', '0.3', '0.5', '0.7'], ['0.8', '0.9', '1', '1.1', '1.2'])
     """
     powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
     if len(powers) > 1:
         return {10.0**p: f"$10^{{{p}}}$" for p in powers[:: 1 + len(powers) // 8]}
-    plain = (float(f"{m}e{p}") for p in range(powers.start - 1, powers.stop) for m in (1, 1.5, 2, 3, 5, 7))
+    steps = (1, 1.5, 2, 3, 5, 7) if high > 3 * low else (1, 1.1, 1.2, 1.5, *range(2, 10))
+    plain = (float(f"{m}e{p}") for p in range(powers.start - 1, powers.stop) for m in steps)
     return {y: f"{y:g}" for y in plain if low <= y <= high}
 
 

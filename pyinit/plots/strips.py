@@ -36,7 +36,7 @@ def draw(drawing: Figure | SubFigure, activations: Mapping[str, Activations]) ->
     for axes in grid[len(activations) :]:
         axes.remove()
     drawing.supylabel("activation", fontsize=11)
-    drawing.supxlabel("layer\ndark: the values that a layer has most often", fontsize=11)
+    drawing.supxlabel("layer\nstrongest colour: the values that a layer has most often", fontsize=11)
 
 
 def draw_strip(axes: Axes, a: Activations) -> None:
