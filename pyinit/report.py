@@ -112,7 +112,7 @@ def html(diagnoses: Mapping[str, Diagnosis], title: str, text: str) -> str:
         picture(
             plots.spread(activations, title=network),
             "Activations: their mean, and how widely they spread around it (std, the standard deviation). A level line "
-            "is good. Each step of the std's scale is a factor.",
+            "is good. The scale of the std is logarithmic: each step multiplies it.",
         ),
         picture(
             plots.gradient_flow(gradients, title=network),

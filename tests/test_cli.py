@@ -430,6 +430,28 @@ def test_progress_is_shown_on_a_terminal_alone(monkeypatch):
 
 
 @pytest.mark.usefixtures("on_terminal")
+@pytest.mark.parametrize(
+    ("words", "seen"),
+    [
+        ("diagnose --layers 2 --width 9 --batch 9", "3/3 steps"),
+        ("bench --elements 9 --repetitions 1", "memset"),
+        ("fill w.npy --shape 3,4 --scheme normal --seed 0", "filling w.npy"),
+    ],
+)
+def test_commands_show_progress_on_standard_error(words, seen, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("rich")
+    monkeypatch.chdir(tmp_path)
+    for file in (Terminal(), io.StringIO()):
+        monkeypatch.setattr(sys, "stderr", file)
+        (tmp_path / "w.npy").unlink(missing_ok=True)
+        assert cli.main(words.split()) == 0
+        text = re.sub(rf"{ESCAPE}\[[0-9;]*m", "", file.getvalue())
+        assert (seen in text) == file.isatty()
+        assert file.isatty() or text == ""
+    assert ESCAPE not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("on_terminal")
 def test_progress_in_bytes(monkeypatch):
     pytest.importorskip("rich")
     text = follow(monkeypatch, tty=True, unit="bytes")
@@ -456,12 +478,12 @@ def test_progress_shows_the_steps_the_rate_and_the_time_left(monkeypatch):
 def test_nothing_runs_beside_what_is_timed(monkeypatch):
     pytest.importorskip("rich")
     monkeypatch.setattr(sys, "stderr", Terminal())
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with terminal.steps(1) as tell:
         tell("timed")
-        assert threading.active_count() == before
+        assert not set(threading.enumerate()) - before
     with terminal.progress(1, "filling"):
-        assert threading.active_count() == before + 1
+        assert len(set(threading.enumerate()) - before) == 1
 
 
 def test_a_table_puts_numbers_to_the_right(capsys):
