@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -105,7 +106,7 @@ def draw(arguments: argparse.Namespace, rows: Sequence[Any]) -> None:
     if arguments.against:
         values = {row.name: 0.0 if row.equal else row.relative for row in rows}
         title = f"What moved: {path} against {Path(arguments.against).name}"
-        xlabel = "mean |difference| / mean |value there|"
+        xlabel = "mean |difference| / mean |value there|" + "; ∞: all 0 there" * (math.inf in values.values())
     else:
         values = {row.name: 0.0 if row.equal else row.largest for row in rows}
         title, xlabel = f"What moved: {path} against its initial values", "largest |difference|"
