@@ -1,4 +1,4 @@
-"""Build with `python setup.py build_ext --inplace`; then `import walk`."""
+"""Build with `python setup.py build_ext --inplace`; then `import article, walk`."""
 
 from pathlib import Path
 
@@ -7,6 +7,6 @@ from setuptools import Extension, setup
 
 import pyinit
 
-walk = Extension("walk", ["walk.pyx"], include_dirs=[pyinit.get_include()])
+examples = [Extension(name, [f"{name}.pyx"], include_dirs=[pyinit.get_include()]) for name in ("article", "walk")]
 # Where `cimport pyinit` looks: Cython itself would not find an editable installation.
-setup(name="walk", ext_modules=cythonize([walk], include_path=[str(Path(pyinit.__file__).parents[1])]))
+setup(name="examples", ext_modules=cythonize(examples, include_path=[str(Path(pyinit.__file__).parents[1])]))

@@ -1,7 +1,7 @@
 """Train a network to reverse digits, with initial weights that depend only on the seed and their names.
 
-Run it with `python train.py`; it needs JAX and Equinox. It builds the network without memory, makes its weights on all
-devices, compares one of them with NumPy's, and trains for some steps.
+Run it with `python equinox_mlp.py`; it needs JAX and Equinox. It builds the network without memory, makes its weights
+on all devices, compares one of them with NumPy's, and trains for some steps.
 """
 
 import equinox as eqx
