@@ -111,6 +111,13 @@ def test_a_block_of_an_array_that_no_machine_holds():
     assert np.array_equal(part, expected)
 
 
+def test_dask_1684_a_longer_array_begins_with_a_shorter_one():
+    x = pd.normal(300, 1684, chunks=20)
+    for size, chunks in ((20, 20), (100, 20), (200, 20), (200, 33)):
+        assert np.array_equal(pd.normal(size, 1684, chunks=chunks).compute(), x[:size].compute())
+    assert np.array_equal(x.compute(), Stream(1684).normal(300))
+
+
 @pytest.mark.filterwarnings("ignore")  # zarr's own
 def test_to_zarr(tmp_path):
     zarr = pytest.importorskip("zarr")

@@ -1,4 +1,4 @@
-"""The examples in the README and in the docstrings, run as they stand; the tests that docs/reliability.md names."""
+"""The examples in the README and in the docstrings, run as they stand; the tests that pages of docs/ name."""
 
 import ast
 import doctest
@@ -99,26 +99,41 @@ def test_what_is_to_be_installed_is_pyinit_weights():
     assert not [(name, text) for name, text in told if re.search(r"install '?pyinit(?!-weights)\b", text)]
 
 
-FAULTS = (ROOT / "docs" / "reliability.md").read_text()
-ROWS = [line for line in FAULTS.splitlines() if line.startswith("| ") and not line.startswith("| what ")]
+# Pages of tables whose last column names tests, and how many rows they have at least.
+TABLES = {"reliability.md": 25, "elsewhere.md": 25}
+PAGES = {name: (ROOT / "docs" / name).read_text() for name in TABLES}
+ROWS = [
+    (name, row)
+    for name, page in PAGES.items()
+    for row in re.findall(r"^\| .*$", re.sub(r"^\| .*\n(?=\|---)", "", page, flags=re.M), re.M)
+]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=range(len(ROWS)))
-def test_each_fault_has_tests(row):
-    what, happens, tests, *_ = (cell.strip() for cell in row.strip("|").split(" | "))
-    assert what
-    assert happens
+@pytest.mark.parametrize(("page", "row"), ROWS, ids=[f"{page}-{i}" for i, (page, _) in enumerate(ROWS)])
+def test_each_row_has_tests(page, row):
+    *cells, tests = (cell.strip() for cell in row.strip("|").split(" | "))
+    assert all(cells)
     named = tests.rstrip(" |").split()
     assert named
     for test in named:
         file, function = re.fullmatch(r"`(tests/test_\w+\.py)::(test_\w+)`", test).groups()
-        tree = ast.parse((README.parent / file).read_text())
+        tree = ast.parse((ROOT / file).read_text())
         assert function in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, test
 
 
-def test_all_faults_are_checked():
-    assert len(ROWS) >= 25
-    assert sum(row.count("::test_") for row in ROWS) == FAULTS.count("::test_")
+@pytest.mark.parametrize("page", TABLES)
+def test_all_rows_are_checked(page):
+    rows = [row for name, row in ROWS if name == page]
+    assert len(rows) >= TABLES[page]
+    assert sum(row.count("::test_") for row in rows) == PAGES[page].count("::test_")
+
+
+def test_links_to_reports_lead_where_they_say():
+    links = re.findall(
+        r"\[([^]]+)\]\(https://github\.com/[\w-]+/([\w-]+)/(?:issues|pull)/(\d+)\)", PAGES["elsewhere.md"]
+    )
+    assert len(links) == PAGES["elsewhere.md"].count("https://") >= TABLES["elsewhere.md"]
+    assert [text for text, *_ in links] == [f"{name}#{number}" for _, name, number in links]
 
 
 def test_readme_has_blocks():

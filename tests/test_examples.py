@@ -227,5 +227,11 @@ def test_dask(tmp_path):
     assert many.split() == f"24 chunks of (700, 400): {digest}".split()
 
 
+def test_the_readme_has_a_row_for_each_program():
+    programs = {str(p.relative_to(EXAMPLES)) for kind in ("py", "pyx", "c") for p in EXAMPLES.glob(f"*/*.{kind}")}
+    listed = re.findall(r"^\| \[(.+?)\]\(\1\) \|", (EXAMPLES / "README.md").read_text(), re.M)
+    assert sorted(listed) == sorted(programs - {"cython/setup.py"})
+
+
 def test_the_folder_of_the_headers():
     assert {"pyinit.h", "philox.h", "simd_scalar.h"} <= set(os.listdir(pyinit.get_include()))

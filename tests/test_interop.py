@@ -177,3 +177,14 @@ def test_what_on_host_gives_shares_the_memory():
     assert np.frombuffer(memory, np.float32).tolist() == [1.0, 1.0]
     plain = np.zeros(3)
     assert on_host(plain) is plain
+
+
+def test_numpy_23694_normals_of_any_mean_and_std_in_float32_and_in_place():
+    whole = np.full((60, 50), 9, np.float32)
+    part = whole[1::2, ::2]
+    assert Stream(23694).fill_normal(part, mean=0.1, std=0.02) is part
+    assert np.array_equal(part, Stream(23694).normal((30, 25), mean=0.1, std=0.02))
+    assert (np.delete(whole, np.s_[1::2], 0) == 9).all()
+    assert (whole[:, 1::2] == 9).all()
+    assert part.mean() == pytest.approx(0.1, abs=5 * 0.02 / 750**0.5)
+    assert part.std() == pytest.approx(0.02, rel=0.15)
