@@ -16,7 +16,7 @@ cdef int check(pyi_status status) except -1:
     return 0
 
 
-cdef pyi_distribution xavier(size_t rows, size_t columns) noexcept:
+cdef pyi_distribution xavier(size_t rows, size_t columns) except *:
     """The normal distribution of Xavier's weights."""
     cdef pyi_distribution normal
     normal.sampler = PYI_NORMAL
