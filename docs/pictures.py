@@ -222,13 +222,14 @@ def draw(folder):
     diagnoses = {name: diagnostics.diagnose(scheme=name, seed=0) for name in ("small", "big", "xavier")}
     activations = {name: diagnosis.activations for name, diagnosis in diagnoses.items()}
     gradients = {name: diagnosis.gradients for name, diagnosis in diagnoses.items()}
+    network = plots.network_of(diagnoses)
     right, flawed = quality.table.p_values(quality.table.newest())
     for name, picture in (
         ("saturation", saturation()),
         ("box_muller", box_muller()),
-        ("spread", plots.spread(activations)),
-        ("histograms", plots.histograms(activations)),
-        ("gradient_flow", plots.gradient_flow(gradients)),
+        ("spread", plots.spread(activations, title=network)),
+        ("histograms", plots.histograms(activations, title=network)),
+        ("gradient_flow", plots.gradient_flow(gradients, title=network)),
         ("cuts", cuts()),
         ("kernel", kernel()),
         ("quality_together", quality_together(right)),
