@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyinit import _core
 from pyinit._core import Distribution, bits, normal, truncated_normal, uniform
 from pyinit.arrays import mark_modified, view
-from pyinit.hints import explained, missing, right_call
+from pyinit.hints import Hinting, explained, right_call
 from pyinit.kernels.filling import BACKENDS
 from pyinit.kernels.filling import fill as fill_on_device
 
@@ -19,11 +19,8 @@ Array = TypeVar("Array")
 Shape = SupportsIndex | Sequence[SupportsIndex]
 
 
-class Fills(_core.StreamState):
+class Fills(_core.StreamState, metaclass=Hinting):
     """What a stream writes. Each fill names a distribution; `write` of the core is the one that fills."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise missing(f"{type(self).__name__!r} object", name)
 
     def write_elsewhere(
         self, out: Array, distribution: Distribution, global_shape: Any, offset: Any, num_threads: Any, backend: str

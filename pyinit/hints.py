@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from pyinit._core import text_of
 
-__all__ = ["explained", "missing", "of_framework", "right_call"]
+__all__ = ["Hinting", "explained", "missing", "of_framework", "right_call"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -37,6 +37,15 @@ METHODS = {
     "spawn": "child(name)",
     "split": "child(name)",
 }
+# What NumPy's generators have and a stream has not.
+OF_NUMPY = (
+    *("beta", "binomial", "bytes", "chisquare", "choice", "dirichlet", "exponential", "f", "gamma", "geometric"),
+    *("gumbel", "hypergeometric", "integers", "laplace", "logistic", "lognormal", "logseries", "multinomial"),
+    *("multivariate_hypergeometric", "multivariate_normal", "negative_binomial", "noncentral_chisquare"),
+    *("noncentral_f", "pareto", "permutation", "permuted", "poisson", "power", "rayleigh", "shuffle"),
+    *("standard_cauchy", "standard_exponential", "standard_gamma", "standard_t", "triangular", "vonmises", "wald"),
+    *("weibull", "zipf"),
+)
 # Other names of parameters.
 PARAMETERS = {
     "size": "shape",
@@ -73,16 +82,35 @@ def missing(owner: str, name: str, stream: str = "stream", methods: Any = ()) ->
         hint = f"; write {stream}.{METHODS[name]}"
     elif name in methods:
         hint = f"; write {stream}.{name}(...)"
-    elif not name.startswith("_") and is_numpys(name):
+    elif name in OF_NUMPY:
         hint = f"; write pyinit.default_rng({stream}.child({name!r})).{name}(...)"
     return AttributeError(f"{owner} has no attribute {name!r}{hint}")
 
 
-def is_numpys(name: str) -> bool:
-    """Whether NumPy's generators draw what is called so."""
-    from numpy.random import Generator
+class Hint:
+    """A name that a class lacks and others have; to read it raises the error that says what to write instead."""
 
-    return hasattr(Generator, name)
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        raise missing(f"{owner.__name__!r} object", self.name)
+
+
+class Hinting(type):
+    """The type of a class that answers names of other libraries, which `dir` and `help` do not list.
+
+    A ``__getattr__`` would do with less, but makes each call of a method a quarter slower.
+    """
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Hinting:
+        if not any(isinstance(base, Hinting) for base in bases):
+            namespace = {other: Hint() for other in (*METHODS, *OF_NUMPY)} | namespace
+            namespace["__dir__"] = lambda self: dir(type(self))
+        return super().__new__(cls, name, bases, namespace)
+
+    def __dir__(cls) -> list[str]:
+        return [name for name in super().__dir__() if not isinstance(inspect.getattr_static(cls, name, None), Hint)]
 
 
 def explained(advice: Callable[..., str | None]) -> Callable[[Function], Function]:

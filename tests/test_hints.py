@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pickle
+import pydoc
 import subprocess
 import sys
 
@@ -114,6 +115,24 @@ def test_other_distributions_of_numpy_lead_to_its_generator():
     right = message.partition("; write ")[2].replace("...", "2.0")
     assert eval(right, {"pyinit": pyinit, "stream": Stream(0)}) > 0
     assert refused(AttributeError, lambda: pyinit.fill_normal).endswith("; write pyinit.Stream(seed).fill_normal(...)")
+
+
+def test_all_that_numpys_generators_draw_is_known():
+    drawn = {name for name in dir(np.random.Generator) if name[0] != "_"} - {"bit_generator"}
+    assert drawn <= {*hints.METHODS, *hints.OF_NUMPY, *dir(Stream)}
+
+
+def test_a_class_lists_none_of_these_names_and_a_subclass_may_have_them():
+    class Mine(Stream):
+        randn = Stream.normal
+
+    class Ours(Mine):
+        pass
+
+    assert not {*hints.METHODS, *hints.OF_NUMPY} & {*dir(Stream), *dir(Stream(0))}
+    assert "randn" not in pydoc.render_doc(Stream)
+    assert np.array_equal(Ours(1).randn(3), Stream(1).normal(3))
+    assert refused(AttributeError, lambda: Ours.rand).startswith("'Ours' object has no attribute 'rand'; write")
 
 
 @pytest.mark.parametrize("name", ["nope", "__array_interface__", "dtype"])

@@ -59,20 +59,20 @@ cdef class StreamState:
         if not done:
             raise ValueError(f"position must stay in [0, 2**66]; got a move of {words} words from {self.position}")
 
-    def copy(self, type kind=StreamState):
+    def copy(self, kind=StreamState):
         """A second state that stands where this one does, of a class that adds methods alone."""
-        cdef StreamState second = kind.__new__(kind)
+        cdef StreamState second = new_of(kind)
         with cython.critical_section(self):
             second.stream = self.stream
         return second
 
-    def derived(self, type kind, name, bytes person=b""):
+    def derived(self, kind, name, bytes person=b""):
         """The state, at position 0, of the id that is hashed from this one's and a name.
 
         `person`, BLAKE2b's personalisation, keeps apart what a user names and what pyinit does: it is empty for a
         child.
         """
-        cdef StreamState other = kind.__new__(kind)
+        cdef StreamState other = new_of(kind)
         pyi_stream_new(
             &other.stream, self.stream.generator, self.stream.seed, child_id(self.stream.id, name, person))
         return other
@@ -116,6 +116,13 @@ cdef class StreamState:
         cdef cnp.ndarray out = numpy.empty(shape, kind)
         write_array(self, out, distribution, global_shape, offset, num_threads)
         return out
+
+
+cdef StreamState new_of(kind):
+    """A state of a class, whose own type may be another than `type`."""
+    if not isinstance(kind, type):
+        raise TypeError(f"kind must be a class; got {type(kind).__name__}")
+    return (<type>kind).__new__(kind)
 
 
 cdef uint64_t child_id(uint64_t parent, name, bytes person) except? 0:
