@@ -147,7 +147,7 @@ def test_bench_writes_every_repetition(tmp_path):
 
 def test_bench_draws_the_throughput(tmp_path, capsys):
     pytest.importorskip("matplotlib")
-    picture = tmp_path / "new" / "fills.svg"
+    picture = tmp_path / "fills.svg"
     assert cli.main(["bench", "--elements", "1000", "--repetitions", "1", "--plot", str(picture)]) == 0
     assert picture.read_bytes().startswith(b"<?xml")
     assert f"Written: {picture}." in capsys.readouterr().out.replace(":\n", ": ")

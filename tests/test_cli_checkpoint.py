@@ -252,15 +252,15 @@ def test_verify_draws_what_moved(written, capsys, monkeypatch, words, title, xla
     drawn = []
     draw = plots.changes
     monkeypatch.setattr(plots, "changes", lambda *a, **k: drawn.append((a, k)) or draw(*a, **k))
-    code, out, err = run(capsys, f"verify {words} --plot new/moved.png")
+    code, out, err = run(capsys, f"verify {words} --plot moved.png")
     assert (code, err) == (0 if words == "out" else 3, "")
-    assert out.endswith("Written: new/moved.png.\n")
-    assert (written / "new" / "moved.png").read_bytes()[:4] == b"\x89PNG"
+    assert out.endswith("Written: moved.png.\n")
+    assert (written / "moved.png").read_bytes()[:4] == b"\x89PNG"
     [((values,), options)] = drawn
     assert options == {"title": title, "xlabel": xlabel}
     assert values["fc.bias"] == 0.0
     assert (values["fc.weight"] > 0.1) == (words != "out")
-    assert json.loads(run(capsys, f"verify {words} --plot new/moved.png --json")[1])["path"] == "out"
+    assert json.loads(run(capsys, f"verify {words} --plot moved.png --json")[1])["path"] == "out"
 
 
 def test_verify_of_equal_checkpoints_against_each_other(written, capsys):
