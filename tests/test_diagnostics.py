@@ -107,8 +107,9 @@ def test_unknown_activations_are_measured_all_the_same():
         class activation:  # noqa: N801
             name = "softsign"
 
-    class Other:
-        layers = (Layer, Layer)
+    class Other(Network):
+        def __init__(self):
+            self.layers = (Layer, Layer)
 
         def activations(self, x):
             return [x, np.zeros_like(x)]
@@ -124,8 +125,9 @@ def test_a_softmax_is_saturated_where_one_output_takes_all():
         class activation:  # noqa: N801
             name = "softmax"
 
-    class Other:
-        layers = (Layer,)
+    class Other(Network):
+        def __init__(self):
+            self.layers = (Layer,)
 
         def activations(self, x):
             return [x]
@@ -186,6 +188,9 @@ def test_a_network_that_is_not_initialised_is_refused():
 
 def test_what_cannot_be_measured_is_refused():
     net = network("tanh", "tanh")
+    for measure in (activations, gradients):
+        with pytest.raises(TypeError, match=r"net must be .*Network or a torch.nn.Module; got .*len"):
+            measure(len, rows())
     with pytest.raises(ValueError, match=r"at least 2 rows.*; got 1"):
         activations(net, rows(batch=1))
     with pytest.raises(ValueError, match=r"\(batch, 20\)"):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pyinit._core import text_of
 from pyinit.diagnostics.moments import Moments, moments
+from pyinit.network import Network
 from pyinit.streams import Stream
 
 __all__ = ["Layer", "flow_of", "layers_of", "numbers", "outputs_of"]
@@ -64,7 +65,7 @@ def outputs_of(net: Any, x: Any, layers: Any) -> list[Layer]:
         from pyinit.adapters.torch.layers import outputs
 
         return [Layer(*layer) for layer in outputs(net, x, layers, least=2)]
-    refuse(layers)
+    check_network(net, layers)
     found = layers_of(net, net.activations(x))
     if (rows := len(found[0].values)) < 2:
         raise ValueError(f"x must have at least 2 rows, to compare them; got {rows}")
@@ -79,7 +80,7 @@ def flow_of(net: Any, x: Any, gradient: Any, layers: Any) -> list[Layer]:
         from pyinit.adapters.torch.layers import gradient_flow
 
         return [Layer(*layer) for layer in gradient_flow(net, x, gradient, layers)]
-    refuse(layers)
+    check_network(net, layers)
     x = net.batch(x)
     if len(x) == 0:
         raise ValueError("x must have at least 1 row; got 0")
@@ -99,7 +100,9 @@ def is_torch(net: Any) -> bool:
     return isinstance(kind, type) and isinstance(net, kind)
 
 
-def refuse(layers: Any) -> None:
-    """Raise TypeError if `layers` is given for a pyinit network, whose layers have no names."""
+def check_network(net: Any, layers: Any) -> None:
+    """Raise TypeError if `net` is no pyinit network, or if `layers` is given for one, whose layers have no names."""
+    if not isinstance(net, Network):
+        raise TypeError(f"net must be a pyinit.network.Network or a torch.nn.Module; got {text_of(net)}")
     if layers is not None:
         raise TypeError(f"layers must be None, unless the network is a torch.nn.Module; got {text_of(layers)}")
