@@ -31,8 +31,8 @@ __all__ = [
 EXIT_CODES = """\
 exit codes:
   0    done
-  1    cannot be done: a damaged file; no such file, no package, memory or room
-  2    arguments that are not understood
+  1    failed: a damaged or missing file, a missing package, too little memory or disk space
+  2    wrong arguments
   130  stopped by Ctrl-C"""
 
 
@@ -74,19 +74,22 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """Add `--threads` to a command that fills."""
     parser.add_argument(
-        "--threads", type=integer(1), metavar="N", help="at most (default: PYINIT_NUM_THREADS, or one a processor)"
+        "--threads",
+        type=integer(1),
+        metavar="N",
+        help="number of threads, at most (default: PYINIT_NUM_THREADS, or one for each processor)",
     )
 
 
 def add_bench_options(parser: argparse.ArgumentParser) -> None:
     """Add what `pyinit bench` and the scripts in benchmarks/ have in common."""
     parser.add_argument(
-        "--elements", type=integer(2), default=55_010_000, help="float32 in the buffer (default: %(default)s)"
+        "--elements", type=integer(2), default=55_010_000, help="number of float32 in the buffer (default: %(default)s)"
     )
     parser.add_argument(
-        "--repetitions", type=integer(1), default=9, help="at most, of each case (default: %(default)s)"
+        "--repetitions", type=integer(1), default=9, help="how often each case is timed, at most (default: %(default)s)"
     )
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write every repetition's time there, as JSON")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the time of every repetition to a JSON file")
 
 
 def integer(low: int, high: int | None = None) -> Callable[[str], int]:

@@ -42,23 +42,23 @@ def add(commands: Any) -> None:
     )
     writer.add_argument("--like", metavar="CHECKPOINT", help="take names, shapes and dtypes from a folder or a file")
     writer.add_argument("--seed", type=integer(0, 2**64), help="in [0, 2**64) (default: random; printed)")
-    writer.add_argument("--dtype", choices=DTYPES, help="of every float tensor (default: as in the source)")
+    writer.add_argument("--dtype", choices=DTYPES, help="dtype of every float tensor (default: as in the source)")
     writer.add_argument("--generator", choices=_core.GENERATORS, default="philox", help="(default: %(default)s)")
     writer.add_argument(
         "--shard-size",
         type=size,
         default=5 * 10**9,
         metavar="SIZE",
-        help="of a file, at most, as in 500MB (default: 5GB)",
+        help="largest size of a file, such as 500MB (default: 5GB)",
     )
     writer.add_argument(
         "--names",
         choices=("disk", "memory"),
         default="disk",
-        help="of a Hugging Face model's tensors: as in its checkpoints, or as in the model (default: %(default)s)",
+        help="names of a Hugging Face model's tensors: as in checkpoints, or as in the model (default: %(default)s)",
     )
     add_threads(writer)
-    writer.add_argument("--force", action="store_true", help="replace a folder or a file that is there")
+    writer.add_argument("--force", action="store_true", help="replace an existing folder or file")
     add_json(writer)
     writer.set_defaults(command=run, refuse=writer.error)
 

@@ -21,15 +21,17 @@ EXAMPLES = """
 def add(commands: Any) -> None:
     """Add `pyinit demo`."""
     parser = add_command(
-        commands, "demo", "initialise networks small and large, and see what it does to them", EXAMPLES
+        commands, "demo", "initialise small and large networks, and see what the weights do to them", EXAMPLES
     )
     parser.add_argument("--seed", type=integer(0, 2**64), default=1, help="in [0, 2**64) (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="a network a hundred times smaller; fewer epochs")
+    parser.add_argument("--quick", action="store_true", help="a network a hundred times smaller, and fewer epochs")
     parser.add_argument(
-        "--train", action="store_true", help="train a deep network on handwritten digits, from each initial weights"
+        "--train",
+        action="store_true",
+        help="train a deep network on handwritten digits, from several kinds of initial weights",
     )
     parser.add_argument(
-        "--save", type=picture, metavar="FILE", help="draw the learning curves there (with --train): .png, .svg or .pdf"
+        "--save", type=picture, metavar="FILE", help="draw the learning curves (with --train): .png, .svg or .pdf"
     )
     parser.set_defaults(command=lambda a: run(parser, a))
 

@@ -58,12 +58,12 @@ def add(commands: Any) -> None:
         "see what a scheme does to the activations and gradients of a deep network",
         EXAMPLES,
     )
-    parser.add_argument("--layers", type=integer(1), metavar="N", help=f"how many {default('layers')}")
+    parser.add_argument("--layers", type=integer(1), metavar="N", help=f"number of layers {default('layers')}")
     parser.add_argument(
         "--width",
         type=integer(1),
         metavar="N",
-        help=f"inputs, and units in every layer {default('width')}",
+        help=f"number of inputs, and of units in every layer {default('width')}",
     )
     parser.add_argument(
         "--scheme",
@@ -75,13 +75,13 @@ def add(commands: Any) -> None:
         "--activation",
         type=activation,
         metavar="NAME",
-        help=f"of every layer: {', '.join(ACTIVATIONS)} {default('activation')}",
+        help=f"activation of every layer: {', '.join(ACTIVATIONS)} {default('activation')}",
     )
     parser.add_argument(
         "--batch",
         type=integer(2),
         metavar="N",
-        help=f"rows of standard normal input {default('batch')}",
+        help=f"number of input rows, standard normal {default('batch')}",
     )
     parser.add_argument(
         "--model",

@@ -33,30 +33,34 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "file",
         metavar="FILE",
-        help="ends in .npy, .npz, .safetensors or .zarr; with --plan a folder or .safetensors; appears when whole",
+        help=".npy, .npz, .safetensors or .zarr; with --plan a folder or .safetensors; created when complete",
     )
-    parser.add_argument("--shape", type=shape, metavar="N,N,...", help="as in 5000,10000: out, in")
-    parser.add_argument("--scheme", help='as in xavier_normal or "normal(std=0.02)"')
+    parser.add_argument("--shape", type=shape, metavar="N,N,...", help="such as 5000,10000 (outputs, inputs)")
+    parser.add_argument("--scheme", help='such as xavier_normal or "normal(std=0.02)"')
     parser.add_argument(
-        "--plan", metavar="FILE", help=f"of many tensors: patterns of names to schemes ({', '.join(plans.SUFFIXES)})"
+        "--plan", metavar="FILE", help=f"many tensors: a scheme for each pattern of names ({', '.join(plans.SUFFIXES)})"
     )
-    parser.add_argument("--shapes", metavar="FILE", help="their names to shapes; without it, --plan has names to both")
+    parser.add_argument(
+        "--shapes", metavar="FILE", help="a shape for each name; without it, --plan has both for each name"
+    )
     parser.add_argument("--seed", type=integer(0, 2**64), help="in [0, 2**64) (default: random; printed)")
     parser.add_argument(
         "--dtype",
         choices=DTYPES,
-        help="those that NumPy lacks for .safetensors only (default: float32, or what the plan says)",
+        help="bfloat16 and float8 need .safetensors (default: float32, or what the plan says)",
     )
     parser.add_argument("--generator", choices=_core.GENERATORS, default="philox", help="(default: %(default)s)")
-    parser.add_argument("--child", metavar="NAME", help="fill from the stream's child of that name")
-    parser.add_argument("--name", help="the tensor's, in .safetensors and .npz (default: weights)")
-    parser.add_argument("--chunks", type=shape, metavar="N,N,...", help="of a .zarr array: what is read at once")
-    parser.add_argument("--shards", type=shape, metavar="N,N,...", help="of a .zarr array: what one file holds")
+    parser.add_argument("--child", metavar="NAME", help="use the stream's child of this name")
+    parser.add_argument("--name", help="name of the tensor in .safetensors and .npz (default: weights)")
     parser.add_argument(
-        "--part", type=part, metavar="I/N", help="of a .zarr array: what the I-th of N processes writes"
+        "--chunks", type=shape, metavar="N,N,...", help="shape of a chunk of a .zarr array, which is read at once"
     )
+    parser.add_argument(
+        "--shards", type=shape, metavar="N,N,...", help="shape of a shard of a .zarr array, which is one file"
+    )
+    parser.add_argument("--part", type=part, metavar="I/N", help="write part I of N of a .zarr array, I from 0")
     add_threads(parser)
-    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
     add_json(parser)
     parser.set_defaults(command=run, refuse=parser.error)
 

@@ -40,7 +40,7 @@ DRIVER = Path("/proc/driver/nvidia")
 
 def add(commands: Any) -> None:
     """Add `pyinit info`."""
-    parser = add_command(commands, "info", "tell versions, processor, instruction set, packages and GPU", EXAMPLES)
+    parser = add_command(commands, "info", "show versions, processor, instruction set, packages and GPU", EXAMPLES)
     add_json(parser)
     parser.set_defaults(command=run)
 

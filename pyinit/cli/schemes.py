@@ -63,7 +63,7 @@ class Description:
 def add(commands: Any) -> None:
     """Add `pyinit schemes`."""
     parser = add_command(commands, "schemes", "list the schemes, explain them, and draw their spreads", EXAMPLES)
-    parser.add_argument("name", nargs="*", type=scheme_name, help="explain these alone, at length")
+    parser.add_argument("name", nargs="*", type=scheme_name, help="explain only these schemes, at length")
     parser.add_argument(
         "--save", type=picture, metavar="FILE", help="draw the values of each as a histogram: .png, .svg or .pdf"
     )

@@ -51,8 +51,10 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--seed", type=integer(0, 2**64), help="(default: read from the files)")
     add_source(parser)
-    parser.add_argument("--dtype", choices=DTYPES, help="of the model that --config describes (default: as there)")
-    parser.add_argument("--scheme", help="for a file of one tensor, as in xavier_normal")
+    parser.add_argument(
+        "--dtype", choices=DTYPES, help="dtype of the model that --config describes (default: as there)"
+    )
+    parser.add_argument("--scheme", help="scheme of a file of one tensor, such as xavier_normal")
     parser.add_argument("--child", metavar="NAME", help="the name of the stream, for a file of one tensor")
     parser.add_argument("--generator", choices=_core.GENERATORS, help="(default: read from the files, or philox)")
     parser.add_argument("--against", metavar="OTHER", help="another checkpoint to compare with; needs no seed")
