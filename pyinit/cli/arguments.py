@@ -31,7 +31,7 @@ __all__ = [
 EXIT_CODES = """\
 exit codes:
   0    done
-  1    failed: a damaged or missing file, a missing package, too little memory or disk space
+  1    failed: file damaged or missing, package missing, no memory or disk space
   2    wrong arguments
   130  stopped by Ctrl-C"""
 
