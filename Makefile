@@ -144,12 +144,12 @@ sanitize-c: $(VENV)/.test
 	PYINIT_TEST_CFLAGS="$(ADDRESS)" $(SANITIZED) $(PROGRAMS) tests/test_accuracy.py
 
 sanitize-python: build/address/.built
-	PYTHONPATH=build/address/lib LD_PRELOAD="$(call preloaded,asan)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
+	PYTHONPATH="$(CURDIR)/build/address/lib" LD_PRELOAD="$(call preloaded,asan)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
 	    PYINIT_TEST_CFLAGS="$(ADDRESS)" $(BIN)/pytest -m "not slow" -p no:cacheprovider $(REACH_C)
 
 sanitize-threads: build/thread/.built
 	$(BIN)/pytest -p no:cacheprovider tests/test_threads.py -k no_races
-	PYTHONPATH=build/thread/lib LD_PRELOAD="$(call preloaded,tsan)" TSAN_OPTIONS=halt_on_error=1 \
+	PYTHONPATH="$(CURDIR)/build/thread/lib" LD_PRELOAD="$(call preloaded,tsan)" TSAN_OPTIONS=halt_on_error=1 \
 	    $(BIN)/pytest -m "not slow" -p no:cacheprovider $(SHARE) -k "thread or share"
 
 sanitize-valgrind: $(VENV)/.test
