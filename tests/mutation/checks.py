@@ -41,6 +41,7 @@ TESTS = {
     "src_c/overlap.c": ("test_many.py -k memory",),
     "src_c/child.c": ("test_known_answers.py", "test_streams.py"),
     "src_c/distribution.c": ("test_boundary.py", "test_many.py", "test_accuracy.py", "test_truncated.py"),
+    "src_c/normal_cdf.h": ("test_accuracy.py", "test_truncated.py"),
     "src_c/dispatch.c": ("test_boundary.py -k isa", "test_contract.py -k megabytes"),
     "src_c/elementary.h": ("test_accuracy.py",),
     "src_c/inverse_cdf.h": ("test_accuracy.py",),
