@@ -14,9 +14,10 @@ from pyinit.adapters.torch.modules import Modules, Place, Prefix, places
 from pyinit.adapters.torch.operators import has_no_memory
 from pyinit.adapters.torch.playing import Player, Playing
 from pyinit.adapters.torch.recipes import Recipe, Recipes
-from pyinit.adapters.torch.recording import Entry, Moved, Recorder
+from pyinit.adapters.torch.recording import Recorder
 from pyinit.adapters.torch.settling import check_unsharded, known, name_draws, pruned, recipes_of
 from pyinit.adapters.torch.sharding import held, is_distributed, why_not_held, with_local
+from pyinit.adapters.torch.storages import Entry, Moved
 from pyinit.adapters.torch.tape import Contents, Edit, Geometry, View, draws, storage_of
 from pyinit.adapters.torch.watching import recorders, recording
 from pyinit.adapters.torch.windows import placed

@@ -13,8 +13,9 @@ from torch.utils._python_dispatch import _disable_current_modes
 from pyinit.adapters.torch.modules import Modules, Place, Prefix
 from pyinit.adapters.torch.playing import Player
 from pyinit.adapters.torch.recipes import Recipes
-from pyinit.adapters.torch.recording import Early, Entry, Recorder
+from pyinit.adapters.torch.recording import Recorder
 from pyinit.adapters.torch.settling import SMALL, check_unsharded, name_draws, recipes_of
+from pyinit.adapters.torch.storages import Early, Entry
 from pyinit.adapters.torch.tape import Contents, draws, storage_of
 from pyinit.adapters.torch.watching import recorders, recording
 from pyinit.streams import Stream

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from pyinit import _core, arrays, initializers
-from pyinit.adapters.torch.init import check_stream
+from pyinit.adapters.torch.filling import check_stream
 from pyinit.adapters.torch.sharding import fill_held, is_distributed
 from pyinit.hints import explained, right_call
 from pyinit.initializers import Scheme
