@@ -36,7 +36,7 @@ class Row(NamedTuple):
     tests: tuple[str, ...]
 
 
-SHARDED = "torch_shards::a_sharded_model_has_the_weights_of_the_whole"
+SHARDED = "torch_shards_modules::a_sharded_model_has_the_weights_of_the_whole"
 ROWS = [
     Row(
         "NumPy",
@@ -54,8 +54,8 @@ ROWS = [
         (
             "torch_fast_init::weights_are_those_of_the_streams_of_their_names",
             "torch_deferred::what_is_materialised_is_what_fast_init_builds",
-            "torch_deferred::a_plan_fills_parameters_alone",
-            "torch_deferred::verify_finds_the_first_difference",
+            "torch_initialize::a_plan_fills_parameters_alone",
+            "torch_recipes::verify_finds_the_first_difference",
             "torch_init::the_values_are_those_of_pyinits_initializers",
             "torch_noise::the_bits_are_the_streams",
             "torch_models::layers",
@@ -70,8 +70,8 @@ ROWS = [
         "torch",
         "parts have the weights of the whole (`prefix=`)",
         (
-            "torch_shards::a_pipeline_stage_has_the_weights_of_the_whole_model",
-            "torch_shards::an_expert_parallel_rank_builds_its_own_experts",
+            "torch_parts::a_pipeline_stage_has_the_weights_of_the_whole_model",
+            "torch_parts::an_expert_parallel_rank_builds_its_own_experts",
         ),
     ),
     Row(
