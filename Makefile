@@ -28,8 +28,8 @@ test: $(VENV)/.test
 
 # The tests of what threads share on a Python without a GIL: PYTHON_T, or one that is built from Debian's source.
 PYTHON_T ?= $(CURDIR)/build/python-t/bin/python3.13t
-UNLOCKED := $(addprefix tests/test_,free_threaded.py bit_generator.py boundary.py fill.py known_answers.py many.py models.py \
-    narrow_types.py plan.py streams.py threads.py windows.py)
+UNLOCKED := $(addprefix tests/test_,free_threaded.py bit_generator.py bit_generator_interfaces.py boundary.py fill.py \
+    known_answers.py many.py models.py narrow_types.py plan.py streams.py team.py threads.py windows.py windows_refused.py)
 test-free-threaded: $(VENV)-t/.built
 	PYTHON_GIL=0 PYTHONPATH="$(CURDIR)" $(VENV)-t/bin/python -m pytest -m "not slow" -k "not mkl" -p no:cacheprovider $(UNLOCKED)
 
@@ -129,14 +129,15 @@ ADDRESS := -g -fsanitize=address,undefined -fno-sanitize-recover=all
 THREAD := -g -fsanitize=thread
 VALGRIND := valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --fair-sched=yes
 SANITIZED = $(BIN)/pytest -m "c_program and not slow" -p no:cacheprovider
-PROGRAMS := $(addprefix tests/test_,core.py processors.py quota.py threads.py)
+PROGRAMS := $(addprefix tests/test_,core.py processors.py quota.py team.py)
 # Leaks are looked for in the C programs alone: an interpreter that ends leaves memory of its own. Tests of Keras, JAX,
 # PyTorch and Ray are left out, since their large C++ libraries are not built for a sanitizer. Reports need no
 # suppressions. The extensions are built by GCC without optimisation, whose libraries are loaded before Python.
-REACH_C := $(addprefix tests/test_,bit_generator.py boundary.py checkpoint_write.py distribution.py fill.py files.py \
-    initializers.py interop.py known_answers.py many.py narrow_types.py orthogonal.py plan.py sharding.py storage.py \
-    streams.py tensors.py truncated.py windows.py)
-SHARE := $(addprefix tests/test_,free_threaded.py streams.py bit_generator.py)
+REACH_C := $(addprefix tests/test_,bit_generator.py bit_generator_interfaces.py boundary.py checkpoint_like.py \
+    checkpoint_refused.py checkpoint_write.py distribution.py fill.py files.py files_replaced.py initializers.py \
+    interop.py known_answers.py many.py narrow_types.py orthogonal.py plan.py sharding.py storage.py streams.py \
+    tensors.py truncated.py truncated_bounds.py windows.py windows_refused.py)
+SHARE := $(addprefix tests/test_,free_threaded.py streams.py bit_generator_interfaces.py)
 
 sanitize: sanitize-c sanitize-python sanitize-threads sanitize-valgrind
 
@@ -148,7 +149,7 @@ sanitize-python: build/address/.built
 	    PYINIT_TEST_CFLAGS="$(ADDRESS)" $(BIN)/pytest -m "not slow" -p no:cacheprovider $(REACH_C)
 
 sanitize-threads: build/thread/.built
-	$(BIN)/pytest -p no:cacheprovider tests/test_threads.py -k no_races
+	$(BIN)/pytest -p no:cacheprovider tests/test_team.py -k no_races
 	PYTHONPATH="$(CURDIR)/build/thread/lib" LD_PRELOAD="$(call preloaded,tsan)" TSAN_OPTIONS=halt_on_error=1 \
 	    $(BIN)/pytest -m "not slow" -p no:cacheprovider $(SHARE) -k "thread or share"
 

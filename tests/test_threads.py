@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -10,7 +9,6 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import COMPILER, ROOT, SANITIZERS, UNDER
 
 import pyinit
 from pyinit import Stream
@@ -18,8 +16,6 @@ from pyinit import Stream
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 N = 600_000  # float32, enough for four threads
-CHECKS = ("late", "other_generation", "at_work", "pending", "interrupted", "many")
-FORKING_CHECKS = ("forked", "forked_and_stopped", "forked_beside")
 
 
 def digest(array):
@@ -34,54 +30,6 @@ def run(code, **environment):
     result = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
     assert (result.returncode, result.stderr) == (0, "")
     return result.stdout.split()
-
-
-def build(folder, *flags):
-    """Compile tests/team.c with threads.c."""
-    if sys.platform == "win32" or not shutil.which(COMPILER):
-        pytest.skip("needs POSIX threads and a C compiler")
-    program, sources = folder / "team", ROOT / "src_c"
-    command = [COMPILER, "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", f"-I{sources}", *flags]
-    held = folder / "threads.o"
-    subprocess.run([*command, "-Dpthread_create=held_create", "-c", sources / "threads.c", "-o", held], check=True)
-    parts = [ROOT / "tests" / "team.c", sources / "processors.c", held]
-    linked = subprocess.run(
-        [*command, *parts, "-o", program, "-lm", "-lpthread"], capture_output=True, text=True, check=False
-    )
-    if linked.returncode and "tsan" in linked.stderr:
-        pytest.skip(f"{COMPILER} has no ThreadSanitizer here")
-    assert linked.returncode == 0, linked.stderr
-    return program
-
-
-def check(program, name):
-    result = subprocess.run([*UNDER, program, name], capture_output=True, text=True, check=False, timeout=120)
-    if "unexpected memory mapping" in result.stderr:
-        pytest.skip("ThreadSanitizer does not know this system's layout of memory")
-    assert (result.returncode, result.stderr) == (0, "")
-
-
-@pytest.fixture(scope="module")
-def team(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("team"), *SANITIZERS)
-
-
-@pytest.mark.c_program
-@pytest.mark.parametrize("name", CHECKS + FORKING_CHECKS)
-def test_the_team_of_a_fill(team, name):
-    if SANITIZERS and name == "forked_beside":
-        pytest.skip("a child waits for a lock of the sanitizer's allocator, which another thread held at the fork")
-    check(team, name)
-
-
-@pytest.fixture(scope="module")
-def team_with_sanitizer(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("team"), "-fsanitize=thread")
-
-
-@pytest.mark.parametrize("name", CHECKS)  # a forked child with threads is more than it can follow
-def test_the_team_of_a_fill_has_no_races(team_with_sanitizer, name):
-    check(team_with_sanitizer, name)
 
 
 @pytest.mark.parametrize("n", [1, 5000, 262_144, 262_145, N, 3_000_001])
@@ -313,42 +261,3 @@ def test_without_more_threads_a_file_is_refused_and_nothing_has_changed():
     if limited == "unlimited":
         pytest.skip("this user's number of processes cannot be limited")
     assert right == ["True"] * 4
-
-
-def without_races(program, **environment):
-    """Run a program that was built with ThreadSanitizer."""
-    env = {**os.environ, **environment}
-    result = subprocess.run([program], env=env, capture_output=True, text=True, check=False)
-    if "unexpected memory mapping" in result.stderr:
-        pytest.skip("ThreadSanitizer does not know this system's layout of memory")
-    assert (result.returncode, result.stderr) == (0, "")
-
-
-def build_with_sanitizer(program, sources):
-    if sys.platform == "win32" or not shutil.which(COMPILER):
-        pytest.skip("needs POSIX threads and a C compiler")
-    flags = ["-std=gnu11", "-O1", "-g", "-ffp-contract=off", "-fno-math-errno", f"-I{ROOT / 'src_c'}"]
-    command = [COMPILER, *flags, "-fsanitize=thread", *sources, "-o", program, "-lm", "-lpthread"]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    if built.returncode and "tsan" in built.stderr:
-        pytest.skip(f"{COMPILER} has no ThreadSanitizer here")
-    assert built.returncode == 0, built.stderr
-
-
-@LINUX
-def test_first_calls_at_once_have_no_races(tmp_path):
-    """tests/shared.c, without the kernels, which would take a minute to compile."""
-    core = sorted(path for path in (ROOT / "src_c").glob("*.c") if not path.stem.startswith("fill_"))
-    build_with_sanitizer(tmp_path / "shared", [*core, ROOT / "tests" / "shared.c"])
-    for _ in range(3):
-        without_races(tmp_path / "shared")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("tier", ["", "scalar"])
-def test_fills_at_once_have_no_races(tmp_path_factory, tier):
-    """All of the core, in tests/concurrent.c: a minute, most of it for the compiler."""
-    program = tmp_path_factory.getbasetemp() / "concurrent"
-    if not program.exists():
-        build_with_sanitizer(program, [*sorted((ROOT / "src_c").glob("*.c")), ROOT / "tests" / "concurrent.c"])
-    without_races(program, PYINIT_ISA=tier)

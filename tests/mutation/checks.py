@@ -29,40 +29,43 @@ FUZZ = (("jobs", "300"), ("windows", "100"), ("items", "60"))
 LONGER_FUZZ = (("jobs", "2000"), ("windows", "400"), ("items", "200"))  # as often as in the tests
 
 # The tests of a file beyond those programs, each with pytest's options.
-CORE = ("test_known_answers.py", "test_windows.py")
-SHARDED, IN_PARTS = "test_torch_shards.py", "test_torch_shards.py -k written_in_parts or other_kinds"
+WINDOWS = ("test_windows.py", "test_windows_refused.py")
+TRUNCATED = ("test_truncated.py", "test_truncated_bounds.py")
+CORE = ("test_known_answers.py", *WINDOWS)
+SHARDED = ("test_torch_shards.py", "test_torch_shards_modules.py")
+IN_PARTS = "test_torch_shards.py -k written_in_parts or other_kinds"
 HOSTILE = "test_hostile_callers.py"
 JAX = ("test_jax_initialize.py", "test_jax_sharding.py", "test_jax_initializers.py")
 TESTS = {
-    "src_c/threads.c": ("test_threads.py -k team",),
-    "src_c/processors.c": ("test_quota.py", "test_threads.py -k team"),
+    "src_c/threads.c": ("test_team.py -k of_a_fill",),
+    "src_c/processors.c": ("test_quota.py", "test_team.py -k of_a_fill"),
     "src_c/memory.c": ("test_new_memory.py",),
-    "src_c/items.c": ("test_many.py", "test_windows.py", "test_contract.py -k streams or buffers or megabytes"),
+    "src_c/items.c": ("test_many.py", *WINDOWS, "test_contract.py -k streams or buffers or megabytes"),
     "src_c/overlap.c": ("test_many.py -k memory",),
     "src_c/child.c": ("test_known_answers.py", "test_streams.py"),
-    "src_c/distribution.c": ("test_boundary.py", "test_many.py", "test_accuracy.py", "test_truncated.py"),
-    "src_c/normal_cdf.h": ("test_accuracy.py", "test_truncated.py"),
+    "src_c/distribution.c": ("test_boundary.py", "test_many.py", "test_accuracy.py", *TRUNCATED),
+    "src_c/normal_cdf.h": ("test_accuracy.py", *TRUNCATED),
     "src_c/dispatch.c": ("test_boundary.py -k isa", "test_contract.py -k megabytes"),
     "src_c/elementary.h": ("test_accuracy.py",),
     "src_c/inverse_cdf.h": ("test_accuracy.py",),
-    "src_c/truncated.h": ("test_truncated.py",),
+    "src_c/truncated.h": TRUNCATED,
     "src_c/narrow.h": ("test_narrow_types.py",),
     "src_c/narrow.c": ("test_narrow_types.py",),
     "src_c/fpenv.h": ("test_boundary.py -k floating",),
     "src_c/fills.c": ("test_streams.py", "test_interop.py"),
     "src_c/stream.c": ("test_streams.py", "test_contract.py -k words"),
     "src_c/xla.c": ("test_jax_call.py", "test_jax_initializers.py"),
-    "pyinit/boundary/arrays.pxi": ("test_boundary.py", "test_many.py", HOSTILE, "test_windows.py", "test_models.py"),
+    "pyinit/boundary/arrays.pxi": ("test_boundary.py", "test_many.py", HOSTILE, *WINDOWS, "test_models.py"),
     "pyinit/boundary/batches.pxi": ("test_many.py", "test_models.py", "test_tensors.py", "test_boundary.py", HOSTILE),
-    "pyinit/boundary/distributions.pxi": ("test_boundary.py", "test_many.py", "test_streams.py", "test_truncated.py"),
+    "pyinit/boundary/distributions.pxi": ("test_boundary.py", "test_many.py", "test_streams.py", *TRUNCATED),
     "pyinit/boundary/dtypes.pxi": ("test_boundary.py", "test_many.py", "test_narrow_types.py"),
-    "pyinit/boundary/fills.pxi": ("test_boundary.py", "test_streams.py", HOSTILE, "test_threads.py", "test_windows.py"),
+    "pyinit/boundary/fills.pxi": ("test_boundary.py", "test_streams.py", HOSTILE, "test_threads.py", *WINDOWS),
     "pyinit/boundary/launches.pxi": ("test_many.py", "test_cuda_source.py", "test_opencl_arrays.py"),
     "pyinit/boundary/streams.pxi": ("test_streams.py", "test_boundary.py", "test_known_answers.py"),
     "pyinit/boundary/tables.pxi": ("test_boundary.py", "test_known_answers.py", "test_threads.py"),
-    "pyinit/models/sharding.py": ("test_sharding.py", SHARDED),
-    "pyinit/adapters/torch/windows.py": (IN_PARTS, "test_torch_deferred.py", SHARDED),
-    "pyinit/adapters/torch/sharding.py": (SHARDED,),
+    "pyinit/models/sharding.py": ("test_sharding.py", *SHARDED),
+    "pyinit/adapters/torch/windows.py": (IN_PARTS, "test_torch_deferred.py", "test_torch_recipes.py", *SHARDED),
+    "pyinit/adapters/torch/sharding.py": SHARDED,
     "pyinit/adapters/dask/arrays.py": ("test_dask.py",),
     "pyinit/adapters/jax/arrays.py": JAX,
     "pyinit/adapters/jax/drawing.py": JAX,
