@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from keras_cases import NAMES, RANDOM, model, numpy, ours, same
+from keras_cases import NAMES, RANDOM, numpy, ours, same
+from keras_models import model
 
 from pyinit import initializers
 from pyinit.adapters import keras as pk

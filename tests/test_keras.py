@@ -1,4 +1,4 @@
-"""The Keras adapter on each backend: the cases of keras_cases.py and keras_layouts.py, in processes of their own."""
+"""The Keras adapter on each backend, in processes of their own: keras_cases.py, keras_models.py, keras_layouts.py."""
 
 import importlib.util
 import os
@@ -11,10 +11,8 @@ import pytest
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize(
-    ("backend", "cases"), [("torch", "keras_cases.py"), ("jax", "keras_cases.py"), ("jax", "keras_layouts.py")]
-)
-def test_keras(backend, cases, tmp_path):
+@pytest.mark.parametrize(("backend", "names"), [("torch", "cases models"), ("jax", "cases models"), ("jax", "layouts")])
+def test_keras(backend, names, tmp_path):
     """Keras reads its backend once, when it is imported."""
     for package in ("keras", backend):
         if importlib.util.find_spec(package) is None:
@@ -30,7 +28,7 @@ def test_keras(backend, cases, tmp_path):
         "PYTHONPATH": str(HERE.parent),
     }
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    command += [HERE / cases, f"--basetemp={tmp_path / 'cases'}"]
+    command += [*(HERE / f"keras_{name}.py" for name in names.split()), f"--basetemp={tmp_path / 'cases'}"]
     done = subprocess.run(command, env=environment, cwd=HERE.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
