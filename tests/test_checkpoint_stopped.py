@@ -1,4 +1,4 @@
-"""Checkpoints whose writing is stopped: by a kill, Ctrl-C or a full disk; and taken up again."""
+"""Checkpoints whose writing is stopped: by a kill, Ctrl-C or a full disk."""
 
 import errno
 import os
@@ -6,37 +6,19 @@ import random
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 from file_systems import mounted
 
-from pyinit import Stream, atomic, checkpoint
+from pyinit import Stream, checkpoint
 from pyinit.checkpoint import writing
 from pyinit.files import disk
 
 if os.name != "posix":
     pytest.skip("signals and limits of POSIX", allow_module_level=True)
-
-SHARD = 40_000
-ENTRIES = {f"layer.{i:02}.weight": {"shape": [100, 90 + i], "scheme": "normal(std=0.02)"} for i in range(30)}
-ENTRIES |= {"head.weight": {"shape": [60, 50], "scheme": "orthogonal"}, "head.bias": {"shape": [5], "scheme": "zeros"}}
-
-
-def write(folder, seed=7, entries=ENTRIES, **more):
-    return checkpoint.write(entries, folder, seed, shard_bytes=SHARD, **more)
-
-
-def contents(folder):
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
-
-
-def identities(folder):
-    """What changes when a file is written again."""
-    return {file.name: (file.stat().st_ino, file.stat().st_mtime_ns) for file in folder.iterdir()}
+from checkpoint_parts import ENTRIES, begin, contents, identities, wait_for_files, write
 
 
 @pytest.fixture(scope="module")
@@ -45,40 +27,6 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "out"
     write(folder)
     return contents(folder)
-
-
-CHILD = """
-import signal, sys
-from pyinit import checkpoint
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests themselves run in the background
-from pyinit.files import disk
-disk.write.__defaults__ = (disk.write.__defaults__[0], 4096)  # many buffers for small files
-entries = {f"layer.{i:02}.weight": {"shape": [100, 90 + i], "scheme": "normal(std=0.02)"} for i in range(30)}
-entries["head.weight"] = {"shape": [60, 50], "scheme": "orthogonal"}
-entries["head.bias"] = {"shape": [5], "scheme": "zeros"}
-print("ready", flush=True)
-sys.stdin.readline()
-written = checkpoint.write(entries, sys.argv[1], int(sys.argv[2]), shard_bytes=40_000, overwrite=True)
-print(written.kept)
-"""
-
-
-def begin(folder, seed=7):
-    """Begin to write a checkpoint in another process, which takes a while."""
-    command = [sys.executable, "-c", CHILD, folder, str(seed)]
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    child = subprocess.Popen(command, text=True, **pipes)
-    child.stdout.readline()
-    child.stdin.write("\n")
-    child.stdin.flush()
-    return child
-
-
-def wait_for_files(folder, count):
-    """Wait until a checkpoint has so many of its files, or its name."""
-    partial = folder.with_name(folder.name + ".partial")
-    while not folder.exists() and len(list(partial.glob("model-*"))) < count:
-        time.sleep(0.0005)
 
 
 @pytest.mark.parametrize("trial", [*range(6), *(pytest.param(t, marks=pytest.mark.slow) for t in range(6, 60))])
@@ -147,150 +95,6 @@ def test_a_stopped_command_is_taken_up_again(tmp_path, whole, number):
     assert number != signal.SIGINT or there == set(os.listdir(partial))  # what was not whole is removed
     assert write(folder).kept == len(there) >= 15
     assert contents(folder) == whole
-
-
-class Counted:
-    """A scheme of the user's that fails at some call."""
-
-    def __init__(self, at, error):
-        self.calls, self.at, self.error = 0, at, error
-
-    def __call__(self, out, stream, **place):
-        self.calls += 1
-        if self.calls == self.at:
-            raise self.error
-        return stream.fill_normal(out, std=0.02, **{k: v for k, v in place.items() if k != "num_threads"})
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), RuntimeError("no")], ids=repr)
-@pytest.mark.parametrize("at", [1, 2, 9])
-def test_an_error_leaves_whole_files_alone_and_an_empty_folder_not_at_all(tmp_path, error, at):
-    entries = {f"{i}": {"shape": [100, 95], "scheme": scheme} for i, scheme in enumerate([Counted(at, error)] * 12)}
-    with pytest.raises(type(error)):
-        write(tmp_path / "out", entries=entries)
-    assert os.listdir(tmp_path) == (["out.partial"] if at > 1 else [])
-    if at > 1:
-        assert len(os.listdir(tmp_path / "out.partial")) == at - 1
-
-
-def stopped(tmp_path, keep=None):
-    """A checkpoint that another call has left before it had its name."""
-    write(tmp_path / "out")
-    partial = (tmp_path / "out").rename(tmp_path / "out.partial")
-    (partial / "model.safetensors.index.json").unlink()
-    for number, file in enumerate(sorted(partial.iterdir())):
-        if keep is not None and number >= keep:
-            file.unlink()
-    return partial
-
-
-@pytest.mark.parametrize("damage", ["a bit", "cut off", "too long", "empty", "other values", "zeros"])
-def test_a_damaged_file_is_written_again_and_no_other(tmp_path, whole, damage):
-    partial = stopped(tmp_path)
-    files = sorted(partial.iterdir())
-    file, data = files[4], bytearray(files[4].read_bytes())
-    if damage == "a bit":
-        data[-1] ^= 1
-    elif damage == "other values":
-        data[-36_000:] = Stream(8).normal(9_000).tobytes()
-    elif damage == "zeros":
-        data[4096:] = bytes(len(data) - 4096)
-    file.write_bytes({"cut off": data[:4096], "too long": data + b"\0", "empty": b""}.get(damage, data))
-    before = identities(partial)
-    written = write(tmp_path / "out")
-    assert contents(tmp_path / "out") == whole
-    after = identities(tmp_path / "out")
-    assert written.kept == len(files) - 1
-    assert {name for name in before if after[name] != before[name]} == {file.name}
-
-
-def test_what_is_whole_is_not_written_again(tmp_path, whole):
-    before = identities(stopped(tmp_path, keep=10))
-    written = write(tmp_path / "out")
-    assert written.kept == len(before) == 10
-    after = identities(tmp_path / "out")
-    assert {name: after[name] for name in before} == before
-    assert contents(tmp_path / "out") == whole
-
-
-@pytest.mark.parametrize("change", ["seed", "files", "generator"])
-def test_the_leftovers_of_another_configuration_are_removed(tmp_path, change):
-    partial = stopped(tmp_path)
-    (partial / ".pyinit-0123456789abcdef.tmp").write_bytes(b"half of a file")
-    (partial / "model.safetensors.index.json").write_text("{}")
-    if change == "files":
-        written = checkpoint.write(ENTRIES, tmp_path / "out", 7)
-        assert os.listdir(tmp_path / "out") == ["model.safetensors"]
-    else:
-        more = {"seed": 8} if change == "seed" else {"generator": "ars5"}
-        written = write(tmp_path / "out", **more)
-    assert written.kept == 0
-    assert os.listdir(tmp_path) == ["out"]
-    assert checkpoint.verify(tmp_path / "out").equal
-    assert not list((tmp_path / "out").glob(".*"))
-
-
-@pytest.mark.parametrize("stranger", ["notes.txt", "config.json", "folder", "link"])
-def test_what_is_not_ours_in_the_way_is_an_error_and_stays(tmp_path, stranger):
-    partial = stopped(tmp_path)
-    (partial / ".pyinit-0123456789abcdef.tmp").write_bytes(b"half of a file")
-    if stranger == "folder":
-        (partial / "model-00099-of-00099.safetensors").mkdir()
-    elif stranger == "link":
-        (partial / "model.safetensors").symlink_to("/etc/passwd")
-    else:
-        (partial / stranger).write_text("mine")
-    before = sorted(os.listdir(partial))
-    with pytest.raises(FileExistsError, match="where the checkpoint is written"):
-        write(tmp_path / "out")
-    assert sorted(os.listdir(partial)) == before
-    assert os.listdir(tmp_path) == ["out.partial"]
-
-
-@pytest.mark.parametrize("way", ["file", "link"])
-def test_what_is_no_folder_is_in_the_way_of_the_partial_one(tmp_path, way):
-    partial = tmp_path / "out.partial"
-    if way == "file":
-        partial.write_text("mine")
-    else:
-        (tmp_path / "elsewhere").mkdir()
-        partial.symlink_to(tmp_path / "elsewhere")
-    before = sorted(os.listdir(tmp_path))
-    with pytest.raises(FileExistsError):
-        write(tmp_path / "out")
-    assert sorted(os.listdir(tmp_path)) == before
-
-
-def test_one_process_writes_at_a_time(tmp_path, whole):
-    """Two of different seeds would otherwise leave files of both under one index."""
-    folder = tmp_path / "out"
-    child = begin(folder)
-    wait_for_files(folder, 2)
-    child.send_signal(signal.SIGSTOP)
-    before = identities(tmp_path / "out.partial")
-    for _ in range(2):
-        with pytest.raises(OSError, match="another process is writing"):
-            write(folder, 8)
-    assert identities(tmp_path / "out.partial") == before
-    child.send_signal(signal.SIGCONT)
-    child.communicate()
-    assert child.returncode == 0
-    assert contents(folder) == whole
-    assert os.listdir(tmp_path) == ["out"]
-
-
-def test_a_folder_that_another_process_has_put_in_place_is_not_written_to(tmp_path):
-    """It was opened as the partial one, and has its name when the lock is free."""
-    partial = tmp_path / "out.partial"
-    partial.mkdir()
-    descriptor = os.open(partial, os.O_RDONLY)
-    partial.rename(tmp_path / "out")
-    for again in (False, True):
-        if again:
-            partial.mkdir()
-        with pytest.raises(OSError, match="another process is writing"):
-            atomic.lock(descriptor, partial)
-    os.close(descriptor)
 
 
 def test_of_many_at_the_same_time_one_makes_all(tmp_path):
@@ -390,18 +194,3 @@ def test_a_large_file_is_looked_through_by_several_threads(tmp_path):
         written = checkpoint.write(entries, tmp_path / "out", 3)
         assert written.kept == (place is None)
         assert (tmp_path / "out" / "model.safetensors").read_bytes() == data
-
-
-def test_what_a_killed_call_has_moved_away_comes_back(tmp_path):
-    """The old checkpoint, where the new one was not there yet; it is not removed, and not replaced unless asked."""
-    plan = {"w": {"shape": [3], "scheme": "normal"}}
-    checkpoint.write(plan, tmp_path / "out", 7)
-    (tmp_path / "out").rename(tmp_path / ".out.pyinit")
-    with pytest.raises(FileExistsError):
-        checkpoint.write(plan, tmp_path / "out", 8)
-    assert os.listdir(tmp_path) == ["out"]
-    assert checkpoint.verify(tmp_path / "out", {"w": "normal"}, 7).equal
-    (tmp_path / "out").rename(tmp_path / ".out.pyinit")
-    checkpoint.write(plan, tmp_path / "out", 8, overwrite=True)
-    assert os.listdir(tmp_path) == ["out"]
-    assert checkpoint.verify(tmp_path / "out", {"w": "normal"}, 8).equal
