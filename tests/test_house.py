@@ -130,3 +130,23 @@ def test_names_say_what_is_inside():
         path for folder in ("pyinit", "src_c", "tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*")
     ):
         assert not {"utils", "helpers", "manager", "common", "misc"} & set(path.stem.lower().split("_"))
+
+
+MOST_LINES = 350
+# Files of code that are longer, since they are still to be cut by topic.
+LONG = {"tests/test_cli.py", "tests/test_diagnostics.py", "tests/test_plots.py"}
+
+
+def test_no_file_of_code_is_long():
+    """Cut a longer one by topic."""
+    suffixes = {".py", ".pyx", ".pxd", ".pxi", ".pyi", ".c", ".h", ".cu", ".cl"}
+    made = {PACKAGE / "_core.c", PACKAGE / "bit_generator.c"}  # by Cython
+    files = [
+        path
+        for folder in ("pyinit", "src_c", "tests", "benchmarks", "examples", "docs", "packaging")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in suffixes and path not in made
+    ]
+    assert len(files) > 300
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    assert {name for name, lines in lengths.items() if lines > MOST_LINES} <= LONG
