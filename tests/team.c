@@ -131,6 +131,8 @@ static void other_generation(void)
     second->before = let_two_in;
     check_run(second);
     CHECK(started == 4 && second->by_helpers == 0);
+    destroy(first);
+    destroy(second);
 }
 
 /* Helpers at work are waited for. */
@@ -149,6 +151,7 @@ static void at_work(void)
     j->before = slowly;
     check_run(j);
     CHECK(j->by_helpers > 0);
+    destroy(j);
 }
 
 /* Where helpers do not get to run, only so many are started; when they have ended, new ones are. */
@@ -247,12 +250,16 @@ static void forked(void)
     const pyi_status status = pyi_run(&j->work, &(pyi_task){0}, &j->options);
     if (!child) {
         CHECK(stops ? status == PYI_INTERRUPTED : status == PYI_OK && all_done_once(j->in_child));
-        check_run(new_job(3));
+        destroy(j);
+        job *own = new_job(3);
+        check_run(own);
+        destroy(own);
         _exit(0);
     }
     int ending;
     CHECK(status == PYI_OK && child > 0 && all_done_once(j->done));
     CHECK(waitpid(child, &ending, 0) == child && !ending);
+    destroy(j);
 }
 static void forked_and_stopped(void)
 {
