@@ -20,11 +20,13 @@ GPU_PYTEST = $(PYTHON) -m pytest -m gpu $(GPU_TESTS) -p no:cacheprovider -W defa
 .PHONY: install sanitize sanitize-c sanitize-python sanitize-threads sanitize-valgrind quality fuzz mutation clean
 .PHONY: FORCE
 
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+
 demo: $(VENV)/.built
 	@$(BIN)/pyinit demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
 # The tests of what threads share on a Python without a GIL: PYTHON_T, or one that is built from Debian's source.
 PYTHON_T ?= $(CURDIR)/build/python-t/bin/python3.13t
@@ -147,7 +149,7 @@ sanitize-c: $(VENV)/.test
 
 sanitize-python: build/address/.built
 	PYTHONPATH="$(CURDIR)/build/address/lib" LD_PRELOAD="$(call preloaded,asan)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
-	    PYINIT_TEST_CFLAGS="$(ADDRESS)" $(BIN)/pytest -m "not slow" -p no:cacheprovider $(REACH_C)
+	    PYINIT_TEST_CFLAGS="$(ADDRESS)" $(BIN)/pytest -m "not slow" -p no:cacheprovider $(PARALLEL) $(REACH_C)
 
 sanitize-threads: build/thread/.built
 	$(BIN)/pytest -p no:cacheprovider tests/test_team.py -k no_races
