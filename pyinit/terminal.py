@@ -48,15 +48,12 @@ class Plain:
         self.text(text)
 
     def text(self, text: str) -> None:
-        print("\n" + textwrap.fill(text, width(), break_on_hyphens=False), flush=True)
+        print("\n" + filled(text), flush=True)
 
     def entry(self, term: str, text: str) -> None:
         indent = " " * INDENT
-        print(textwrap.fill(term, width(), subsequent_indent=indent * 2, break_on_hyphens=False))
-        print(
-            textwrap.fill(text, width(), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False),
-            flush=True,
-        )
+        print(filled(term, subsequent_indent=indent * 2))
+        print(filled(text, initial_indent=indent, subsequent_indent=indent), flush=True)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print("\n" + "\n".join(lines(columns, rows)), flush=True)
@@ -162,6 +159,11 @@ def width() -> int:
     """Tell how wide plain text is: what the environment's COLUMNS says, or 80. Tables are as wide as their cells."""
     text = os.environ.get("COLUMNS", "")
     return max(int(text), LEAST) if re.fullmatch("[0-9]{1,4}", text) else WIDTH
+
+
+def filled(text: str, **indents: str) -> str:
+    """Wrap plain text between words. A longer word, such as a path, stays whole: it can be copied."""
+    return textwrap.fill(text, width(), break_on_hyphens=False, break_long_words=False, **indents)
 
 
 def output() -> Plain | Rich:

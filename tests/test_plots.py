@@ -1,10 +1,6 @@
 """Pictures: they hold the data that they are given, and files hold the pictures."""
 
-import base64
 import dataclasses
-import struct
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -317,20 +313,6 @@ def test_an_axis_that_explodes_upwards_shows_nothing_below():
     assert [y for y in means.get_yticks() if y > 1000]
 
 
-def test_learning_curves():
-    curves = {"xavier": [0.5, 0.8, 0.9], "zeros": [0.1, 0.1]}
-    figure = plots.learning_curves(curves, ylabel="accuracy, %", title="Digits")
-    [axes] = figure.axes
-    same(data(axes), curves)
-    assert [list(line.get_xdata()) for line in axes.lines] == [[1, 2, 3], [1, 2]]
-    assert (*labels(axes), figure.get_suptitle()) == ("epoch", "accuracy, %", "Digits")
-    assert legend(figure) == ["xavier", "zeros"]
-    assert plots.learning_curves(curves).axes[0].get_ylabel() == "test accuracy"
-    figure = plots.learning_curves(curves, chance=0.1)
-    assert legend(figure) == ["xavier", "zeros", "chance"]
-    assert list(data(figure.axes[0])["chance"]) == [0.1, 0.1]
-
-
 def test_markers_of_equal_curves_stand_apart():
     curves = {name: [0.5] * 60 for name in ("a", "b", "c")}
     assert [line.get_markevery() for line in plots.learning_curves(curves).axes[0].lines] == [(0, 3), (1, 3), (2, 3)]
@@ -358,97 +340,3 @@ def test_nothing_to_draw(draw):
     for draw_other in (plots.learning_curves, plots.changes, lambda no: plots.throughput({"machine": no, "fills": no})):
         with pytest.raises(ValueError, match="something to draw"):
             draw_other({})
-
-
-# --- files ---
-
-
-def test_png(diagnoses, tmp_path):
-    file = tmp_path / "picture.PNG"
-    plots.save(plots.spread(of("activations", diagnoses)), file)
-    head = file.read_bytes()[:24]
-    assert head[:8] == b"\x89PNG\r\n\x1a\n"
-    assert struct.unpack(">II", head[16:]) == (1200, 1172)
-    pixels = matplotlib.image.imread(file)
-    assert pixels.shape == (1172, 1200, 4)
-    for colour in (0x0072B2, 0xD55E00, 0x009E73):
-        wanted = np.array([colour >> 16, colour >> 8 & 255, colour & 255]) / 255
-        assert (np.abs(pixels[..., :3] - wanted).max(axis=2) < 0.01).sum() > 500, hex(colour)
-
-
-@pytest.mark.parametrize(("suffix", "begin"), [(".svg", b"<?xml"), (".pdf", b"%PDF-")])
-def test_vector_files(diagnoses, tmp_path, suffix, begin):
-    file = tmp_path / f"picture{suffix}"
-    plots.save(plots.histograms(of("activations", diagnoses)), file)
-    assert file.read_bytes().startswith(begin)
-
-
-@pytest.mark.parametrize("suffix", plots.FORMATS)
-def test_the_same_picture_gives_the_same_bytes_whatever_the_settings(diagnoses, tmp_path, suffix):
-    one, two = tmp_path / f"one{suffix}", tmp_path / f"two{suffix}"
-    activations = of("activations", diagnoses)
-    plots.save(plots.spread(activations), one)
-    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black", "svg.hashsalt": None}):
-        plots.save(plots.spread(activations), two)
-        assert matplotlib.rcParams["font.size"] == 30
-    assert one.read_bytes() == two.read_bytes()
-
-
-def test_an_unknown_format_leaves_nothing(tmp_path):
-    figure = plots.learning_curves({"a": [1.0]})
-    for name in ("picture.jpeg", "picture"):
-        with pytest.raises(ValueError, match=rf"\.png, \.svg or \.pdf; got '.*{name}'"):
-            plots.save(figure, tmp_path / name)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
-    figure, file = plots.learning_curves({"a": [1.0]}), tmp_path / "picture.png"
-    file.write_bytes(b"before")
-
-    def fail(stream, **keywords):
-        stream.write(b"half")
-        raise OSError("full")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(figure, "savefig", fail)
-        with pytest.raises(OSError, match="full"):
-            plots.save(figure, file)
-    assert file.read_bytes() == b"before"
-    assert list(tmp_path.iterdir()) == [file]
-    plots.save(figure, file)
-    assert file.read_bytes()[:4] == b"\x89PNG"
-    assert list(tmp_path.iterdir()) == [file]
-
-
-def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        plots.save(plots.learning_curves({"a": [1.0]}), tmp_path / "nowhere" / "picture.png")
-
-
-def test_a_data_uri_holds_the_file(diagnoses, tmp_path):
-    figure, file = plots.gradient_flow(of("gradients", diagnoses)), tmp_path / "picture.svg"
-    plots.save(figure, file)
-    begin, _, content = plots.data_uri(figure).partition(",")
-    assert begin == "data:image/svg+xml;base64"
-    assert base64.b64decode(content, validate=True) == file.read_bytes()
-
-
-def test_pyplot_is_not_touched():
-    code = (
-        "import sys, pyinit.cli; assert 'matplotlib' not in sys.modules\n"
-        "from pyinit import plots; plots.data_uri(plots.learning_curves({'a': [1.0]}))\n"
-        "assert 'matplotlib.pyplot' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
-
-
-def test_without_matplotlib():
-    code = (
-        "import sys; sys.modules['matplotlib'] = None\n"
-        "from pyinit import plots\n"
-        "try: plots.learning_curves({'a': [1.0]})\n"
-        "except ImportError as error: print(error)"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout == "pictures need matplotlib: pip install matplotlib\n"

@@ -1,15 +1,12 @@
-"""Pictures of fills that were timed and of tensors that changed: the bars and markers hold the numbers."""
+"""Pictures of fills that were timed, of tensors that changed and of learning: the bars and markers hold the numbers."""
 
 import numpy as np
 import pytest
+from test_plots import data, labels, legend, same
 
 from pyinit import plots
 
 pytest.importorskip("matplotlib")
-
-
-def legend(figure):
-    return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_throughput():
@@ -77,3 +74,17 @@ def test_nothing_moved_and_nothing_compared():
     for value in (0.0, None, np.nan):
         [axes] = plots.changes({"fc.weight": value}).axes
         assert len(axes.lines) == 1
+
+
+def test_learning_curves():
+    curves = {"xavier": [0.5, 0.8, 0.9], "zeros": [0.1, 0.1]}
+    figure = plots.learning_curves(curves, ylabel="accuracy, %", title="Digits")
+    [axes] = figure.axes
+    same(data(axes), curves)
+    assert [list(line.get_xdata()) for line in axes.lines] == [[1, 2, 3], [1, 2]]
+    assert (*labels(axes), figure.get_suptitle()) == ("epoch", "accuracy, %", "Digits")
+    assert legend(figure) == ["xavier", "zeros"]
+    assert plots.learning_curves(curves).axes[0].get_ylabel() == "test accuracy"
+    figure = plots.learning_curves(curves, chance=0.1)
+    assert legend(figure) == ["xavier", "zeros", "chance"]
+    assert list(data(figure.axes[0])["chance"]) == [0.1, 0.1]

@@ -5,7 +5,7 @@ import sys
 import textwrap
 
 import pytest
-from test_cli import run
+from program import run
 
 from pyinit import Stream, cli, plots, report
 from pyinit.diagnostics import Diagnosis, activations, gradients
