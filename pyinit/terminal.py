@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -161,7 +161,7 @@ def width() -> int:
     return max(int(text), LEAST) if re.fullmatch("[0-9]{1,4}", text) else WIDTH
 
 
-def filled(text: str, **indents: str) -> str:
+def filled(text: str, **indents: Any) -> str:
     """Wrap plain text between words. A longer word, such as a path, stays whole: it can be copied."""
     return textwrap.fill(text, width(), break_on_hyphens=False, break_long_words=False, **indents)
 
