@@ -199,7 +199,7 @@ def peers():
     """The throughput of pyinit and its peers, the fastest first, on the machine of the newest results."""
     result = newest_fills()
     threads = max(f["threads"] for f in result["fills"])
-    machine = result["machine"]["cpu"].replace("(R)", "").replace(" Processor", "")
+    machine = result["machine"]["cpu"].partition(" (family")[0].replace("(R)", "").replace(" Processor", "")
     drawing = page.bars(peers_of(result), "GB/s")
     drawing.suptitle(f"55 million float32 normals, {threads} threads of an {machine} with AVX-512")
     drawing.axes[0].invert_yaxis()

@@ -11,6 +11,8 @@ import numpy as np
 
 from pyinit import __version__, _core, isa
 
+NUMBERS = ("cpu family", "model", "stepping")  # of an x86 processor, as Linux names them
+
 
 def describe() -> dict[str, Any]:
     """Describe the machine, as plain values for JSON.
@@ -18,8 +20,9 @@ def describe() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``cpu``, its name; ``processors``, those that the process may use; ``platform``; ``compiler``, of
-        the core; ``tier`` and ``tiers``, as in `pyinit.isa`; ``versions``, of pyinit, Python and NumPy.
+        ``cpu``, its name and, on x86, its family, model and stepping; ``processors``, those that the process may
+        use; ``platform``; ``compiler``, of the core; ``tier`` and ``tiers``, as in `pyinit.isa`; ``versions``, of
+        pyinit, Python and NumPy.
 
     Examples
     --------
@@ -39,8 +42,11 @@ def describe() -> dict[str, Any]:
 
 def _cpu() -> str:
     info = Path("/proc/cpuinfo")
-    model = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
-    return model.group(1) if model else platform.processor() or platform.machine()
+    found = dict(re.findall(r"^(\w[\w ]*?)\s*: (.+)$", info.read_text(), re.MULTILINE)) if info.exists() else {}
+    # A virtual machine may hide the name, but not these numbers.
+    numbers = [f"{name.removeprefix('cpu ')} {found[name]}" for name in NUMBERS if name in found]
+    name = found.get("model name") or platform.processor() or platform.machine()
+    return f"{name} ({', '.join(numbers)})" if numbers else name
 
 
 def _compiler() -> str:

@@ -2,15 +2,17 @@
 
 import json
 import platform
+import re
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import pyinit
-from pyinit import cli
+from pyinit import cli, machine
 from pyinit.cli import info
 
 
@@ -105,3 +107,12 @@ def test_no_gpu_is_told_plainly(tmp_path, monkeypatch):
     assert found["driver"] is found["nvidia_smi"] is None
     for cupy, told in ((None, "none seen ("), ("14.2.0", "none seen; CuPy 14.2.0 (")):
         assert info.seen({**found, "cupy": cupy}).startswith(told)
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="no /proc/cpuinfo")
+def test_a_processor_whose_name_is_hidden_is_told_by_its_numbers():
+    found = Path("/proc/cpuinfo").read_text()
+    if "cpu family" not in found:
+        pytest.skip("not an x86 processor")
+    model = next(line.split(":")[1].strip() for line in found.splitlines() if line.split("\t")[0] == "model")
+    assert re.search(rf" \(family \d+, model {model}, stepping \d+\)$", machine.describe()["cpu"])
