@@ -90,9 +90,9 @@ cdef class BitGenerator(NumPyBitGenerator):
 
     A stream as a bit generator of NumPy's: ``np.random.Generator(pyinit.BitGenerator(stream))``.
 
-    `default_rng` makes the Generator in one call. It reads on, in a copy, from where the stream stands, and leaves the
-    stream there. So it would use the same words as the stream's own fills after it: where the stream has other work too,
-    give it a child, `stream.child("numpy")`.
+    `default_rng` makes the Generator in one call. It copies the stream, and goes on from where that stands; the stream
+    itself does not move. So the stream's own later fills would use the same words. If the stream has other work, give
+    the generator a child: `stream.child("numpy")`.
 
     NumPy makes its normal samples by another method: `Generator.standard_normal` gives other numbers than
     `Stream.normal`, and takes several times as long. Use the stream for those, and NumPy for what a stream lacks.
