@@ -50,7 +50,8 @@ def dtype_of(dtype: Any) -> np.dtype[Any]:
 
     Examples
     --------
-    >>> pyinit.arrays.dtype_of("bfloat16") == pyinit.arrays.dtype_of("torch.bfloat16") == pyinit.arrays.BFLOAT16
+    >>> dtypes = [pyinit.arrays.dtype_of(name) for name in ("bfloat16", "torch.bfloat16")]
+    >>> dtypes[0] == dtypes[1] == pyinit.arrays.BFLOAT16
     True
     """
     return _core.dtype_of(dtype)

@@ -117,7 +117,8 @@ def measure(
 
     Examples
     --------
-    >>> [timing] = measure([Case("nothing", lambda: None, samples=1, bytes=0)], repetitions=5)
+    >>> case = Case("nothing", lambda: None, samples=1, bytes=0)
+    >>> [timing] = measure([case], repetitions=5)
     >>> len(timing.seconds)
     5
     """

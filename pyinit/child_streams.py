@@ -68,7 +68,8 @@ class ChildStreams(ISpawnableSeedSequence):
 
         Examples
         --------
-        >>> [np.random.Generator(pyinit.BitGenerator(c)) for c in pyinit.BitGenerator(42).seed_seq.spawn(1)]
+        >>> children = pyinit.BitGenerator(42).seed_seq.spawn(1)
+        >>> [np.random.Generator(pyinit.BitGenerator(child)) for child in children]
         [Generator(BitGenerator) at 0x...]
         """
         n = _count("n_children", n_children)

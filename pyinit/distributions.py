@@ -1,6 +1,7 @@
 """Distributions: what a fill draws, as values that are checked once, compare, print and pickle.
 
->>> distribution = pyinit.distributions.truncated_normal(std=0.02, lower=-3.0, upper=3.0)
+>>> from pyinit.distributions import truncated_normal
+>>> distribution = truncated_normal(std=0.02, lower=-3.0, upper=3.0)
 >>> _ = pyinit.Stream(seed=0).fill(np.empty(10, np.float32), distribution)
 """
 

@@ -103,7 +103,8 @@ class Fills(_core.StreamState, metaclass=Hinting):
 
         >>> whole = pyinit.Stream(seed=0).normal((3, 4))
         >>> part = np.zeros((3, 2), dtype=np.float32)
-        >>> _ = pyinit.Stream(seed=0).fill(part, pyinit.distributions.normal(), global_shape=(3, 4), offset=(0, 2))
+        >>> stream, normal = pyinit.Stream(seed=0), pyinit.distributions.normal()
+        >>> _ = stream.fill(part, normal, global_shape=(3, 4), offset=(0, 2))
         >>> bool((part == whole[:, 2:]).all())
         True
         """
@@ -153,7 +154,8 @@ class Fills(_core.StreamState, metaclass=Hinting):
 
         Examples
         --------
-        >>> w = pyinit.Stream(seed=0).fill_truncated_normal(np.zeros(1000), mean=1.0, lower=0.0, upper=np.inf)
+        >>> w, stream = np.zeros(1000), pyinit.Stream(seed=0)
+        >>> _ = stream.fill_truncated_normal(w, mean=1.0, lower=0.0, upper=np.inf)
         >>> bool(w.min() >= 1.0)
         True
         """
@@ -254,7 +256,8 @@ class Fills(_core.StreamState, metaclass=Hinting):
 
         Examples
         --------
-        >>> bool(abs(pyinit.Stream(seed=0).truncated_normal(1000, lower=-1.5, upper=1.5)).max() <= 1.5)
+        >>> samples = pyinit.Stream(seed=0).truncated_normal(1000, lower=-1.5, upper=1.5)
+        >>> bool(abs(samples).max() <= 1.5)
         True
         """
         distribution = truncated_normal(mean, std, lower, upper)

@@ -93,7 +93,8 @@ def html(diagnoses: Mapping[str, Diagnosis], title: str, text: str) -> str:
     Examples
     --------
     >>> from pyinit.diagnostics import diagnose
-    >>> page = html({"small": diagnose(layers=3, width=50, scheme="small")}, "Small weights", "3 layers of 50.")
+    >>> small = diagnose(layers=3, width=50, scheme="small")
+    >>> page = html({"small": small}, "Small weights", "3 layers of 50.")
     >>> page.startswith("<!DOCTYPE html>"), "vanishes" in page
     (True, True)
     """

@@ -148,3 +148,10 @@ def test_no_file_of_code_is_long():
     assert len(files) > 300
     lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
     assert [name for name, lines in lengths.items() if lines > MOST_LINES] == []
+
+
+def test_examples_in_docstrings_fit_the_page():
+    """The documentation shows 88 columns of code."""
+    texts = {path: path.read_text(encoding="utf-8") for path in [*FILES, *CYTHON_FILES]}
+    lines = {(str(path), line.strip()) for path, text in texts.items() for line in text.splitlines()}
+    assert [found for found in lines if found[1].startswith((">>> ", "... ")) and len(found[1]) > 88] == []

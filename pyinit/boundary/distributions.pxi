@@ -228,7 +228,8 @@ def constant(value):
 
     Examples
     --------
-    >>> pyinit.Stream(seed=0).fill(np.empty(3, np.float32), pyinit.distributions.constant(0.5))
+    >>> half = pyinit.distributions.constant(0.5)
+    >>> pyinit.Stream(seed=0).fill(np.empty(3, np.float32), half)
     array([0.5, 0.5, 0.5], dtype=float32)
     """
     return new_distribution(PYI_CONSTANT, real("value", value), 0)

@@ -279,7 +279,8 @@ def prefix_of(names: Collection[str], held: Mapping[str, Held]) -> str:
 
     Examples
     --------
-    >>> prefix_of(["a.w", "a.b"], dict.fromkeys(["model.a.w", "model.a.b", "optimizer.state.a.w.step"]))
+    >>> there = ["model.a.w", "model.a.b", "optimizer.state.a.w.step"]
+    >>> prefix_of(["a.w", "a.b"], dict.fromkeys(there))
     'model.'
     """
     counts = Counter({"": sum(name in held for name in names)})

@@ -125,7 +125,8 @@ def write(
     --------
     >>> import tempfile
     >>> folder = tempfile.mkdtemp() + "/tiny"
-    >>> pyinit.checkpoint.write({"fc.weight": {"shape": [300, 200], "scheme": "xavier_normal"}}, folder, 7).bytes
+    >>> plan = {"fc.weight": {"shape": [300, 200], "scheme": "xavier_normal"}}
+    >>> pyinit.checkpoint.write(plan, folder, 7).bytes
     240280
     >>> print(pyinit.checkpoint.verify(folder))
     name       verdict  first  share  largest

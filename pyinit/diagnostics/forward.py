@@ -167,7 +167,8 @@ def activations(net: Any, x: Any, *, layers: Any = None) -> Activations:
     A model of PyTorch:
 
     >>> import torch
-    >>> model = torch.nn.Sequential(torch.nn.Linear(100, 30), torch.nn.ReLU(), torch.nn.Linear(30, 10))
+    >>> from torch import nn
+    >>> model = nn.Sequential(nn.Linear(100, 30), nn.ReLU(), nn.Linear(30, 10))
     >>> found = activations(model, pyinit.Stream(0).child("x").normal((50, 100)))
     >>> found.name, found.activation
     (('1', '2'), ('relu', 'linear'))

@@ -102,7 +102,8 @@ def trend(activation: Sequence[str], std: Floats, name: Sequence[str] = ()) -> f
     --------
     >>> trend(["tanh"] * 3, np.array([0.8, 0.2, 0.05]))
     0.25
-    >>> trend(["relu", "linear"] * 2, np.array([0.6, 0.1, 0.6, 0.1]), ["0.act", "0.out", "1.act", "1.out"])
+    >>> names = ["0.act", "0.out", "1.act", "1.out"]
+    >>> trend(["relu", "linear"] * 2, np.array([0.6, 0.1, 0.6, 0.1]), names)
     1.0
     """
     places = (".".join("#" if part.isdigit() else part for part in n.split(".")) for n in name)

@@ -119,7 +119,8 @@ def decode(array: NDArray[Any]) -> NDArray[Any]:
 
     Examples
     --------
-    >>> decode(pyinit.Stream(0).fill_uniform(np.empty(1, pyinit.arrays.BFLOAT16), 1.0, 1.0078125))
+    >>> out = np.empty(1, pyinit.arrays.BFLOAT16)
+    >>> decode(pyinit.Stream(0).fill_uniform(out, 1.0, 1.0078125))
     array([1.], dtype=float32)
     """
     if array.dtype.isbuiltin == 1:

@@ -50,7 +50,8 @@ def entry(*parts: object) -> Path | None:
 
     Examples
     --------
-    >>> entry("CUDA", "a source text", "8.0").name == entry("CUDA", "a source text", "9.0").name
+    >>> one, other = (entry("CUDA", "a source text", target) for target in ("8.0", "9.0"))
+    >>> one.name == other.name
     False
     """
     cache = folder()

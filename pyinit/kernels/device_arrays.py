@@ -151,7 +151,8 @@ def geometry(
 
     Examples
     --------
-    >>> pyinit.kernels.device_arrays.geometry((2**40, 3), (3 * 4, 4), np.dtype(np.float32)).nbytes == 2**40 * 12
+    >>> from pyinit.kernels.device_arrays import geometry
+    >>> geometry((2**40, 3), (3 * 4, 4), np.dtype(np.float32)).nbytes == 2**40 * 12
     True
     """
     return array_at(address, shape, strides, dtype, not read_only, None, unit)

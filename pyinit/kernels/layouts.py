@@ -51,7 +51,8 @@ def run_of(length: int, itemsize: int, first: int = 0) -> Layout:
 
     Examples
     --------
-    >>> pyinit.kernels.layouts.run_of(12, 4) == pyinit.kernels.layouts.layout((3, 4), (16, 4), 4)
+    >>> from pyinit.kernels.layouts import layout, run_of
+    >>> run_of(12, 4) == layout((3, 4), (16, 4), 4)
     True
     """
     return Layout(first, length, itemsize, (), 0, length // (2 if itemsize == 8 else 4) + 2)

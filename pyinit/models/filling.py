@@ -88,7 +88,8 @@ def fill(
     --------
     >>> from pyinit.initializers import kaiming_normal, zeros
     >>> weight, bias = np.empty((2, 3), np.float32), np.empty(2, np.float32)
-    >>> fill([Parameter("fc.weight", weight, kaiming_normal()), Parameter("fc.bias", bias, zeros())], seed=0)
+    >>> parameters = [("fc.weight", weight, kaiming_normal()), ("fc.bias", bias, zeros())]
+    >>> fill([Parameter(*parameter) for parameter in parameters], seed=0)
     >>> bias
     array([0., 0.], dtype=float32)
     """

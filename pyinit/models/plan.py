@@ -71,11 +71,12 @@ def initialize(
 
     Examples
     --------
-    >>> params = {"fc.weight": np.empty((2, 3), np.float32), "fc.bias": np.empty(2, np.float32)}
-    >>> pyinit.initialize(params, seed=0, plan={"*.bias": "zeros", "*": "xavier_uniform"}) is params
+    >>> params = {"fc.weight": np.empty((2, 3), np.float32), "fc.bias": np.empty(2)}
+    >>> plan = {"*.bias": "zeros", "*": "xavier_uniform"}
+    >>> pyinit.initialize(params, seed=0, plan=plan) is params
     True
     >>> params["fc.bias"]
-    array([0., 0.], dtype=float32)
+    array([0., 0.])
     """
     arrays, given = named("params", params), {} if shards is None else named("shards", shards)
     strangers = [name for name in given if name not in arrays]

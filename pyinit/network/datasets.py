@@ -95,7 +95,8 @@ def standardised(values: Array, train: Array, test: Array, alike: bool = False) 
 
     Examples
     --------
-    >>> first, second = standardised(np.array([[1.0], [3.0], [5.0]]), np.array([0, 1]), np.array([2]))
+    >>> columns = np.array([[1.0], [3.0], [5.0]])
+    >>> first, second = standardised(columns, np.array([0, 1]), np.array([2]))
     >>> first.ravel(), second.ravel()
     (array([-1.,  1.], dtype=float32), array([3.], dtype=float32))
     """

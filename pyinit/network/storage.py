@@ -50,7 +50,8 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     Examples
     --------
     >>> import tempfile
-    >>> net, path = Network(2, [Dense(3, "tanh"), Dense(1)]), tempfile.mkdtemp() + "/net.safetensors"
+    >>> net = Network(2, [Dense(3, "tanh"), Dense(1)])
+    >>> path = tempfile.mkdtemp() + "/net.safetensors"
     >>> net.initialize(seed=0)
     >>> save(net, path)
     >>> load(path)

@@ -39,8 +39,10 @@ def throughput(results: Mapping[str, Any]) -> Figure:
 
     Examples
     --------
-    >>> fill = {"name": "philox normal float32", "tier": "avx2", "threads": 1, "bytes": 4e6, "median_seconds": 1e-3}
-    >>> figure = throughput({"machine": {"cpu": "A processor", "tier": "avx2"}, "fills": [fill]})
+    >>> fill = {"name": "philox normal float32", "tier": "avx2", "threads": 1}
+    >>> fill |= {"bytes": 4e6, "median_seconds": 1e-3}
+    >>> machine = {"cpu": "A processor", "tier": "avx2"}
+    >>> figure = throughput({"machine": machine, "fills": [fill]})
     >>> figure.axes[0].get_title(), float(figure.axes[0].patches[0].get_width())
     ('1 thread', 4.0)
     """

@@ -55,7 +55,8 @@ def histograms(activations: Mapping[str, Activations], *, title: str = "") -> Fi
     Examples
     --------
     >>> from pyinit.diagnostics import diagnose
-    >>> figure = histograms({"small": diagnose(layers=3, width=50, scheme="small").activations})
+    >>> small = diagnose(layers=3, width=50, scheme="small")
+    >>> figure = histograms({"small": small.activations})
     >>> [axes.get_title() for axes in figure.axes]
     ['layer 1', 'layer 2', 'layer 3']
     """

@@ -89,7 +89,8 @@ def gradient_flow(gradients: Mapping[str, Gradients], *, title: str = "") -> Fig
     Examples
     --------
     >>> from pyinit.diagnostics import diagnose
-    >>> figure = gradient_flow({"small": diagnose(layers=3, width=50, scheme="small").gradients})
+    >>> small = diagnose(layers=3, width=50, scheme="small")
+    >>> figure = gradient_flow({"small": small.gradients})
     >>> figure.axes[0].get_ylabel()
     'std of gradient'
     """
@@ -125,7 +126,8 @@ def overview(diagnoses: Mapping[str, Diagnosis]) -> Figure:
     Examples
     --------
     >>> from pyinit.diagnostics import diagnose
-    >>> figure = overview({s: diagnose(layers=3, width=50, scheme=s) for s in ("small", "big")})
+    >>> schemes = ("small", "big")
+    >>> figure = overview({s: diagnose(layers=3, width=50, scheme=s) for s in schemes})
     >>> len(figure.axes)
     9
     """
@@ -151,7 +153,8 @@ def network_of(diagnoses: Mapping[str, Diagnosis]) -> str:
     Examples
     --------
     >>> from pyinit.diagnostics import diagnose
-    >>> network_of({scheme: diagnose(layers=3, width=50, scheme=scheme, seed=7) for scheme in ("small", "big")})
+    >>> schemes = ("small", "big")
+    >>> network_of({s: diagnose(layers=3, width=50, scheme=s, seed=7) for s in schemes})
     '3 tanh layers of 50 units, seed 7'
     """
     network, *others = {diagnosis.network for diagnosis in diagnoses.values()}

@@ -67,7 +67,8 @@ def from_scheme(
 
     Examples
     --------
-    >>> kernel = from_scheme("xavier_uniform", (60_000, 40_000), seed=0, name="fc.weight", chunks=(8000, 8000))
+    >>> shape, chunks = (60_000, 40_000), (8000, 8000)
+    >>> kernel = from_scheme("xavier_uniform", shape, seed=0, name="fc.weight", chunks=chunks)
     >>> kernel[30_000:30_003, 7].compute().shape
     (3,)
     >>> whole = pyinit.initializers.normal()(np.empty((4, 5), np.float32), pyinit.Stream(0))
@@ -128,7 +129,8 @@ def normal(
 
     Examples
     --------
-    >>> normal((10**6, 10**6), seed=0, std=0.02, chunks=(10_000, 10_000))[:2, -2:].compute().dtype
+    >>> noise = normal((10**6, 10**6), seed=0, std=0.02, chunks=(10_000, 10_000))
+    >>> noise[:2, -2:].compute().dtype
     dtype('float32')
     """
     return from_scheme(initializers.normal(mean, std), shape, seed, **options)
@@ -163,7 +165,8 @@ def truncated_normal(
 
     Examples
     --------
-    >>> float(abs(truncated_normal(1000, seed=0, std=0.5, chunks=300)).max().compute()) <= 1.0
+    >>> samples = truncated_normal(1000, seed=0, std=0.5, chunks=300)
+    >>> float(abs(samples).max().compute()) <= 1.0
     True
     """
     return from_scheme(initializers.truncated_normal(mean, std, lower, upper), shape, seed, **options)

@@ -72,7 +72,8 @@ def normal_(
 
     Examples
     --------
-    >>> w = normal_(torch.empty(2, 3, dtype=torch.bfloat16), std=0.02, stream=pyinit.Stream(0))
+    >>> w = torch.empty(2, 3, dtype=torch.bfloat16)
+    >>> _ = normal_(w, std=0.02, stream=pyinit.Stream(0))
     """
     return fill(tensor, initializers.normal(mean, std), stream, generator)
 
@@ -95,7 +96,8 @@ def trunc_normal_(
 
     Examples
     --------
-    >>> w = trunc_normal_(torch.empty(1000), std=0.02, a=-0.04, b=0.04, stream=pyinit.Stream(0))
+    >>> w, stream = torch.empty(1000), pyinit.Stream(0)
+    >>> _ = trunc_normal_(w, std=0.02, a=-0.04, b=0.04, stream=stream)
     >>> bool((w.abs() <= 0.04).all())
     True
     """
@@ -217,7 +219,8 @@ def kaiming_uniform_(
 
     Examples
     --------
-    >>> w = kaiming_uniform_(torch.empty(64, 1, 3, 3), mode="fan_out", groups=64, stream=pyinit.Stream(0))
+    >>> w, stream = torch.empty(64, 1, 3, 3), pyinit.Stream(0)
+    >>> _ = kaiming_uniform_(w, mode="fan_out", groups=64, stream=stream)
     """
     return kaiming_fill(
         tensor,

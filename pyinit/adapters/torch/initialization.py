@@ -84,7 +84,8 @@ def initialize_module(
     --------
     >>> from pyinit.adapters import torch as pt
     >>> model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LayerNorm(2))
-    >>> print(pt.initialize_module(model, 0, {"*.bias": "zeros", "1.weight": "ones", "*": "normal(std=0.02)"}))
+    >>> plan = {"*.bias": "zeros", "1.weight": "ones", "*": "normal(std=0.02)"}
+    >>> print(pt.initialize_module(model, 0, plan))
     name      scheme            shape
     0.weight  Normal(std=0.02)  (2, 3)
     0.bias    0.0               (2,)

@@ -45,7 +45,8 @@ def outputs(model: nn.Module, x: Any, layers: Any = None, least: int = 1) -> lis
     --------
     >>> from torch import nn
     >>> model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
-    >>> [(layer.name, layer.activation, layer.values.shape) for layer in outputs(model, np.ones((5, 3)))]
+    >>> found = outputs(model, np.ones((5, 3)))
+    >>> [(layer.name, layer.activation, layer.values.shape) for layer in found]
     [('1', 'tanh', (5, 4)), ('2', 'linear', (5, 2))]
     """
     inputs = Inputs(model, x, least)

@@ -75,7 +75,8 @@ def tensors_of(
     >>> from pyinit.adapters import torch as pt
     >>> with pt.deferred() as recipes:
     ...     model = torch.nn.Linear(3, 2)
-    >>> [(tensor.name, tensor.shape) for tensor in pt.tensors_of(model, pyinit.Stream(0), None, "disk")[0]]
+    >>> tensors = pt.tensors_of(model, pyinit.Stream(0), None, "disk")[0]
+    >>> [(tensor.name, tensor.shape) for tensor in tensors]
     [('weight', (2, 3)), ('bias', (2,))]
     """
     model, recipes, prefix = taken(source)
