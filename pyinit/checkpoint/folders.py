@@ -70,8 +70,8 @@ def is_beside(name: str) -> bool:
 
     Examples
     --------
-    >>> [is_beside(name) for name in ("generation_config.json", "tokenizer.model", "notes.txt")]
-    [True, True, False]
+    >>> is_beside("generation_config.json"), is_beside("notes.txt")
+    (True, False)
     """
     return BESIDE.fullmatch(name) is not None
 

@@ -68,7 +68,7 @@ def from_scheme(
     Examples
     --------
     >>> shape, chunks = (60_000, 40_000), (8000, 8000)
-    >>> kernel = from_scheme("xavier_uniform", shape, seed=0, name="fc.weight", chunks=chunks)
+    >>> kernel = from_scheme("xavier_uniform", shape, 0, name="fc.weight", chunks=chunks)
     >>> kernel[30_000:30_003, 7].compute().shape
     (3,)
     >>> whole = pyinit.initializers.normal()(np.empty((4, 5), np.float32), pyinit.Stream(0))
