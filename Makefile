@@ -129,8 +129,7 @@ gpu-check:
 # tests/test_sanitizers.py holds that each of the three finds faults.
 ADDRESS := -g -fsanitize=address,undefined -fno-sanitize-recover=all
 THREAD := -g -fsanitize=thread
-VALGRIND := valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
-    --errors-for-leak-kinds=definite --fair-sched=yes
+VALGRIND := valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --fair-sched=yes
 SANITIZED = $(BIN)/pytest -m "c_program and not slow" -p no:cacheprovider
 PROGRAMS := $(addprefix tests/test_,core.py processors.py quota.py team.py)
 # Leaks are looked for in the C programs alone: an interpreter that ends leaves memory of its own. Tests of Keras, JAX,

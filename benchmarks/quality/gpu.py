@@ -34,7 +34,7 @@ import pyinit
 from pyinit import distributions
 from pyinit.bench import GENERATORS, SEED
 from pyinit.cli import arguments as options
-from pyinit.terminal import output
+from pyinit.terminal import output, steps
 from quality.cells import (
     CELLS,
     DF,
@@ -274,7 +274,7 @@ def main():
     device = DEVICES[arguments.device]()
     names, samples = arguments.samplers, arguments.samples
     elements = arguments.elements or device.elements
-    with output().progress(2 * len(names) * -(-samples // elements)) as tell:
+    with steps(2 * len(names) * -(-samples // elements)) as tell:
         drawn = {"generator": arguments.generator, "seed": arguments.seed, "backend": arguments.backend}
         results = measure(device, names, samples, elements=elements, tell=tell, **drawn)
     result = {"device": device.name, **drawn, "samples": samples, "cells": CELLS, "alpha": ALPHA}
