@@ -4,6 +4,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from pyinit import checkpoint
 
 SHARD = 40_000
@@ -17,6 +19,14 @@ def write(folder, seed=7, entries=ENTRIES, **more):
 
 def contents(folder):
     return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """All files of the checkpoint, written in one go."""
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    write(folder)
+    return contents(folder)
 
 
 def identities(folder):

@@ -1,11 +1,14 @@
 """What several test modules need: every tier and every generator in turn, and the core's own functions."""
 
 import ctypes
+import gc
 import os
 import shlex
 import shutil
 import subprocess
 import sysconfig
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -66,6 +69,17 @@ def cupy():
     if "PYINIT_TEST_EACH_ALLOCATION" in os.environ:  # so that a checker of memory sees where each array ends
         module.cuda.set_allocator(None)
     return module
+
+
+@pytest.fixture
+def no_threads_left():
+    """The threads of a case end with it; a later test that forks must not meet them."""
+    before = threading.active_count()
+    yield
+    gc.collect()
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 class Core:

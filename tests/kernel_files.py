@@ -7,6 +7,14 @@ import sys
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """An empty cache for each test, and for the processes that it starts."""
+    path = tmp_path / "cache"
+    monkeypatch.setenv("PYINIT_CACHE_DIR", str(path))
+    return path
+
+
 def start(script, *arguments):
     command = [sys.executable, "-W", "error", "-c", script, *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

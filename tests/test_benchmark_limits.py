@@ -1,10 +1,7 @@
 """The instructions that benchmarks count, and the limits of kernels that follow."""
 
-import gc
 import re
 import sys
-import threading
-import time
 
 import instructions
 import kernel_limits
@@ -13,16 +10,7 @@ import table
 
 from pyinit import bench, isa
 
-
-@pytest.fixture(autouse=True)
-def no_threads_left():
-    """The threads of a case end with it; a later test that forks must not meet them."""
-    before = threading.active_count()
-    yield
-    gc.collect()
-    deadline = time.monotonic() + 10
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
+pytestmark = pytest.mark.usefixtures("no_threads_left")
 
 
 @pytest.fixture(scope="module", params=["best tier", pytest.param("all tiers", marks=pytest.mark.slow)])

@@ -1,6 +1,5 @@
 """The scripts in benchmarks/: that every case writes what it says, and that counts and tables are right."""
 
-import gc
 import json
 import math
 import platform
@@ -8,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -28,21 +26,11 @@ import timing
 from pyinit import bench
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.usefixtures("no_threads_left")
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("2*.json"))
 SIZE = 20_000
 # Mean and variance. Truncated at 2: 1 - 2 * 2 * phi(2) / (Phi(2) - Phi(-2)).
 MOMENTS = {"normal": (0, 1), "normal_": (0, 1), "trunc_normal_": (0, 0.7737), "uniform": (0.5, 1 / 12)}
-
-
-@pytest.fixture(autouse=True)
-def no_threads_left():
-    """The threads of a case end with it; a later test that forks must not meet them."""
-    before = threading.active_count()
-    yield
-    gc.collect()
-    deadline = time.monotonic() + 10
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
 
 
 def samples(memory, dtype):

@@ -9,15 +9,9 @@ from pyinit import Stream, atomic, checkpoint
 
 if os.name != "posix":
     pytest.skip("signals and limits of POSIX", allow_module_level=True)
-from checkpoint_parts import ENTRIES, begin, contents, identities, wait_for_files, write
+from checkpoint_parts import ENTRIES, begin, contents, identities, wait_for_files, whole, write
 
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """All files of the checkpoint, written in one go."""
-    folder = tmp_path_factory.mktemp("whole") / "out"
-    write(folder)
-    return contents(folder)
+__all__ = ["whole"]
 
 
 class Counted:

@@ -12,7 +12,7 @@ pytest.importorskip("transformers")
 safetensors = pytest.importorskip("safetensors.torch")
 
 from torch import nn  # noqa: E402
-from torch_checkpoints import SEED, UNTOLD, Odd, assert_same, built, loaded  # noqa: E402
+from torch_checkpoints import SEED, UNTOLD, Odd, assert_same, built, experts, loaded  # noqa: E402
 from torch_zoo import TRANSFORMERS, transformers_models  # noqa: E402
 
 import pyinit  # noqa: E402
@@ -21,6 +21,8 @@ from pyinit.adapters import torch as pt  # noqa: E402
 from pyinit.adapters.torch import hugging_face  # noqa: E402
 from pyinit.adapters.torch.tape import order  # noqa: E402
 from pyinit.adapters.torch.windows import is_divisible, part  # noqa: E402
+
+__all__ = ["experts"]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -116,13 +118,6 @@ def test_running_statistics(tmp_path):
     assert {value.dtype for value in found.values()} == {torch.float16, torch.int64}
     assert {value.unique().item() for key, value in found.items() if key.endswith("running_var")} == {1}
     assert checkpoint.verify(tmp_path / "a", model, SEED).equal
-
-
-@pytest.fixture(scope="module")
-def experts():
-    with pt.deferred() as recipes:
-        model = transformers_models()["qwen3_moe"]()
-    return model, recipes
 
 
 def test_a_window_of_an_expert_does_not_make_the_others(experts):

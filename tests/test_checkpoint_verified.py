@@ -11,7 +11,7 @@ safetensors = pytest.importorskip("safetensors.torch")
 
 import torch.distributed.checkpoint as dcp  # noqa: E402
 from torch import nn  # noqa: E402
-from torch_checkpoints import SEED, UNTOLD, assert_same, built, loaded  # noqa: E402
+from torch_checkpoints import SEED, UNTOLD, assert_same, built, experts, loaded  # noqa: E402
 from torch_zoo import transformers_models  # noqa: E402
 
 import pyinit  # noqa: E402
@@ -19,6 +19,8 @@ from pyinit import checkpoint, cli  # noqa: E402
 from pyinit.adapters import torch as pt  # noqa: E402
 from pyinit.adapters.torch import hugging_face  # noqa: E402
 from pyinit.untrusted import DamagedError  # noqa: E402
+
+__all__ = ["experts"]
 
 
 def rewritten(folder, change):
@@ -29,13 +31,6 @@ def rewritten(folder, change):
     tensors = safetensors.load_file(file)
     change(tensors)
     safetensors.save_file(tensors, file, metadata)
-
-
-@pytest.fixture(scope="module")
-def experts():
-    with pt.deferred() as recipes:
-        model = transformers_models()["qwen3_moe"]()
-    return model, recipes
 
 
 def test_what_verify_finds(tmp_path):

@@ -6,20 +6,14 @@ import sys
 from pathlib import Path, PureWindowsPath
 
 import pytest
-from kernel_files import DAMAGE, UNWRITABLE, output, start, unwritable
+from kernel_files import DAMAGE, UNWRITABLE, folder, output, start, unwritable
 
 from pyinit.kernels import cache
 
+__all__ = ["folder"]
+
 CODE = bytes(range(200))
 posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no modes of files")
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """An empty cache for each test, and for the processes that it starts."""
-    path = tmp_path / "cache"
-    monkeypatch.setenv("PYINIT_CACHE_DIR", str(path))
-    return path
 
 
 @pytest.fixture

@@ -4,22 +4,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from kernel_files import DAMAGE, UNWRITABLE, output, start, unwritable
+from kernel_files import DAMAGE, UNWRITABLE, folder, output, start, unwritable
 from opencl_device import queue
 
 from pyinit import Stream
 from pyinit.kernels import cache
 from pyinit.kernels.device_arrays import KernelKey
 
-__all__ = ["queue"]
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """An empty cache for each test, and for the processes that it starts."""
-    path = tmp_path / "cache"
-    monkeypatch.setenv("PYINIT_CACHE_DIR", str(path))
-    return path
+__all__ = ["folder", "queue"]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import contextlib
 import random
 
+import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
@@ -70,3 +71,11 @@ class Odd(nn.Module):
             self.halves[:3].uniform_()
             self.halves[3:].normal_()
         nn.init.orthogonal_(self.square)
+
+
+@pytest.fixture(scope="module")
+def experts():
+    """A mixture of experts on the meta device, and its recipes."""
+    with pt.deferred() as recipes:
+        model = transformers_models()["qwen3_moe"]()
+    return model, recipes

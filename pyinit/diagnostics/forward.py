@@ -166,7 +166,6 @@ def activations(net: Any, x: Any, *, layers: Any = None) -> Activations:
 
     A model of PyTorch:
 
-    >>> import torch
     >>> from torch import nn
     >>> model = nn.Sequential(nn.Linear(100, 30), nn.ReLU(), nn.Linear(30, 10))
     >>> found = activations(model, pyinit.Stream(0).child("x").normal((50, 100)))
