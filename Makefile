@@ -94,7 +94,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/page.py $(RESULTS)
 
 # For a machine with a GPU, and no network: in place, with what is installed there. No part stops those after it, by
-# failing or by taking long: together they end within six minutes. An interrupted pytest still writes its results.
+# failing or by taking long: together they end within seven minutes. An interrupted pytest still writes its results.
 LIMIT = timeout -k 5 -s INT
 gpu gpu-build gpu-test gpu-bench gpu-check: export PYTHONPATH := $(CURDIR)
 gpu:
@@ -105,8 +105,8 @@ gpu-build:
 	$(LIMIT) 60 $(PYTHON) setup.py -q build_ext --inplace || $(PYTHON) -c 'import pyinit'
 
 gpu-test:
-	$(LIMIT) 95 $(GPU_PYTEST) --durations=15 --junit-xml="$(OUT)/gpu-tests.xml" \
-	    $$($(PYTHON) -c 'import xdist' 2>/dev/null && echo --numprocesses=8 --dist=loadgroup)
+	$(LIMIT) 130 $(GPU_PYTEST) --durations=15 --junit-xml="$(OUT)/gpu-tests.xml" \
+	    $$($(PYTHON) -c 'import xdist' 2>/dev/null && echo --numprocesses=12 --dist=loadgroup)
 
 gpu-bench:
 	$(LIMIT) 120 $(PYTHON) benchmarks/bench_gpu.py --output "$(OUT)/gpu.json"

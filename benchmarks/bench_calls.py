@@ -27,7 +27,7 @@ from pyinit import bench
 from pyinit.bench import SEED
 from pyinit.cli import arguments as options
 from pyinit.cuda import compiler
-from pyinit.cuda.driver import cupy
+from pyinit.cuda.driver import contexts, cupy
 from pyinit.models import plan
 
 HERE = Path(__file__).parent
@@ -102,11 +102,12 @@ def without_driver():
         return cupy().ndarray((size,), np.float32, cuda.MemoryPointer(memory, next(starts) if size == 100 else 0))
 
     with (
-        mock.patch.object(cuda.runtime, "getDevice", giving(0)),
+        mock.patch.object(cuda.driver, "ctxGetCurrent", giving(1)),
+        mock.patch.dict(contexts, {1: 0}),
         mock.patch.object(cuda, "get_current_stream", giving(SimpleNamespace(ptr=0))),
         mock.patch.object(cuda.driver, "launchKernel", giving(None)),
         mock.patch.object(cuda, "alloc", giving(SimpleNamespace(ptr=0, copy_from_host_async=giving(None)))),
-        mock.patch.object(compiler, "compiled", giving(compiler.Kernel(SimpleNamespace(ptr=1), 256, 132, 8))),
+        mock.patch.object(compiler, "compiled", giving(compiler.Kernel(None, 1, 256, 132, 8))),
     ):
         return fill_and_initialize("CuPy without a driver", apart)
 

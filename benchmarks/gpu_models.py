@@ -15,6 +15,7 @@ MODELS = {
     "20,000 of 10,000": (bench_initialize.small_shapes(), {"*": normal(std=0.02)}),
 }
 INITIALIZE, LOOP, FILL, NORMAL_ = "pyinit.initialize", "PyTorch's loop of normal_", "pyinit, flat", "PyTorch, flat"
+TENSORS = "pyinit.initialize of PyTorch's tensors"
 DTYPES = {"float32": "f4", "bfloat16": "u2"}  # and what CuPy has for it
 
 
@@ -69,8 +70,12 @@ def cases(memory, tensor, synchronise, models=None, typed=typed):
             }
             if tensor is not None:
                 whole = gpu_peers.viewed(tensor, dtype)[:size]
-                parts = list(bench_initialize.views(whole, shapes).values())
-                ways |= {LOOP: partial(fill_each, parts), NORMAL_: partial(fill_each, [whole])}
+                tensors = bench_initialize.views(whole, shapes)
+                ways |= {
+                    TENSORS: partial(pyinit.initialize, tensors, SEED, plan),
+                    LOOP: partial(fill_each, list(tensors.values())),
+                    NORMAL_: partial(fill_each, [whole]),
+                }
             for way, run in ways.items():
                 done = partial(in_full, run, synchronise)
                 found.append(Case(f"{model} {dtype}: {way}", done, size, flat.nbytes))

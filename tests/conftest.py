@@ -21,6 +21,7 @@ from pyinit import _core
 # JAX makes a CPU look like several devices, for the tests of shardings, if it is told before it starts.
 if "device_count" not in (flags := os.environ.get("XLA_FLAGS", "")):
     os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count=8"
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # else JAX takes most of a GPU's memory
 
 GENERATORS = tuple(_core.GENERATORS)
 ROOT = Path(__file__).parents[1]

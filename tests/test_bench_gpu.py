@@ -191,7 +191,8 @@ def test_every_case_writes_its_samples(cupy):
         size = _core.DTYPES[dtype].bytes if dtype in _core.DTYPES else 4
         words = bits.view(f"u{min(size, 4)}")
         assert (words != np.iinfo(words.dtype).max).mean() > 0.98, case.name
-        assert len(np.unique(words)) > 100 or case.name in ("memset", "CuPy fill"), case.name
+        alike = case.name in ("memset", "CuPy fill") or " constant " in case.name
+        assert alike or len(np.unique(words)) > (50 if size == 1 else 100), case.name  # uniform float8_e4m3fn: 57
         assert case.bytes == case.samples * size
         assert case.time() > 0
 

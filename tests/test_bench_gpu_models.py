@@ -28,7 +28,7 @@ def test_every_way_fills_the_whole_model(with_torch):
         return array.view(dtype_of(dtype))
 
     cases = gpu_models.cases(memory, tensor, partial(waits.append, 1), MODEL, typed)
-    assert len(cases) == (8 if with_torch else 4)
+    assert len(cases) == (10 if with_torch else 4)
     for case in cases:
         memory.view(np.uint8)[...] = 0xFF
         case.run()

@@ -3,11 +3,12 @@
 import math
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from cuda_stand_in import Interface
-from kinds import DTYPES, KINDS, empty, fill, name, words
+from kinds import DTYPES, KINDS, empty, fill, name
 
 from pyinit import Stream, distributions
 from pyinit.kernels import staging
@@ -98,29 +99,41 @@ def test_from_the_host(cupy, generator, kind):
     assert stream == expected
 
 
-@pytest.mark.xdist_group("large")
-@pytest.mark.parametrize("kind", KINDS, **IDS)
-def test_more_than_2_to_the_32_elements(cupy, generator, kind):
-    itemsize = empty((), kind).itemsize
-    if cupy.cuda.runtime.memGetInfo()[0] < LARGE * itemsize + 2**30:
-        pytest.skip(f"needs {LARGE * itemsize / 1e9:.0f} GB of the device's memory")
-    array, given = on_gpu(cupy, LARGE, kind)
-    fill(Stream(1, generator, position=2**33), kind, given)
-    for start in (0, 2**31 - 50, 2**32 - 50, LARGE - 5000):
-        part = array[start : start + 5000].get()
-        expected = fill(Stream(1, generator, position=2**33 + start * words(kind)), kind, empty(len(part), kind))
-        assert part.tobytes() == expected.tobytes()
-    del array, given, part
+@pytest.fixture
+def large_memory(cupy):
+    """A function that skips a test for which the device's memory is too small. Afterwards the memory is free again."""
+
+    def needs(size):
+        if cupy.cuda.runtime.memGetInfo()[0] < size + 2**30:
+            pytest.skip(f"needs {size / 1e9:.0f} GB of the device's memory")
+
+    yield needs
     cupy.get_default_memory_pool().free_all_blocks()
 
 
 @pytest.mark.xdist_group("large")
-def test_a_window_with_rows_more_than_2_to_the_32_bytes_apart(cupy):
-    if cupy.cuda.runtime.memGetInfo()[0] < 2**34:
-        pytest.skip("needs 16 GB of the device's memory")
+@pytest.mark.parametrize("kind", KINDS, **IDS)
+def test_more_than_2_to_the_32_elements(cupy, large_memory, generator, kind):
+    large_memory(LARGE * empty((), kind).itemsize)
+    array, given = on_gpu(cupy, LARGE, kind)
+    fill(Stream(1, generator, position=2**33), kind, given)
+    starts = (0, 2**31 - 50, 2**32 - 50, LARGE - 5000)
+    found = [array[start : start + 5000].get() for start in starts]
+    del array, given  # a failed assertion would keep them until the end of the session
+    for start, part in zip(starts, found, strict=True):
+        window = {"global_shape": (LARGE,), "offset": (start,)}
+        expected = fill(Stream(1, generator, position=2**33), kind, empty(len(part), kind), **window)
+        assert part.tobytes() == expected.tobytes(), start
+
+
+@pytest.mark.xdist_group("large")
+def test_a_window_with_rows_more_than_2_to_the_32_bytes_apart(cupy, large_memory):
+    large_memory(3 * 2**32)
     rows = cupy.zeros((3, 2**30 + 16), np.float32)[::-1, :1000]
     Stream(1, position=3).fill_normal(rows)
-    assert np.array_equal(rows.get(), Stream(1, position=3).normal((3, 1000)))
+    found = rows.get()
+    del rows
+    assert np.array_equal(found, Stream(1, position=3).normal((3, 1000)))
 
 
 @pytest.mark.parametrize("dtype", [d for d in DTYPES if d != "uint32"])
@@ -138,6 +151,18 @@ def test_tensors_of_torch(cupy, dtype):
                 assert Stream(3).fill_normal(tensor, backend=backend) is tensor
                 found = tensor.detach().cpu().contiguous()
                 assert torch.equal(found.view(torch.uint8), host.view(torch.uint8))
+
+
+@pytest.mark.parametrize("library", ["cupy", "torch"])
+def test_in_a_new_thread(cupy, library):
+    """Which has no CUDA context of its own yet, though CUDA says that device 0 is current."""
+    out = cupy.zeros(1000, np.float32)
+    given = torch_on_gpu().as_tensor(out, device="cuda") if library == "torch" else out
+    cupy.cuda.Device().synchronize()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(Stream(3).fill_normal, given).result()
+    cupy.cuda.Device().synchronize()
+    assert np.array_equal(out.get(), Stream(3).normal(1000))
 
 
 @pytest.mark.filterwarnings("default")  # of Numba's own

@@ -18,8 +18,11 @@ def filled(given, root):
     """Fill arrays of kinds, or blocks of tensors, in one launch for each kernel."""
     batch, there = _core.Batch(root, {}), []
     for i, (out, distribution, whole, where) in enumerate(given):
-        there.append(view(out))
-        batch.add(str(i), there[-1].geometry, distribution, whole, where, there[-1].start, there[-1].queue)
+        there.append(array := view(out))
+        if array.size:
+            batch.add(str(i), array.geometry, distribution, whole, where, array.start, array.queue)
+        else:  # may have neither memory nor a queue
+            batch.add(str(i), array.geometry, None, whole, where)
     batch.check()
     fill_batch(batch, there)
 

@@ -104,8 +104,9 @@ def test_a_model_takes_one_launch_for_each_sampler_and_dtype(device, monkeypatch
     original = filling.fill_batch
     monkeypatch.setattr("pyinit.models.filling.fill_batch", lambda *a: launches.append(len(a[1])) or original(*a))
     with pt.fast_init(4), device:
-        nn.ModuleList(nn.Linear(100, 100) for _ in range(50))
+        model = nn.ModuleList(nn.Linear(100, 100) for _ in range(50))
     assert launches == [100]
+    assert all(parameter.any() for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])

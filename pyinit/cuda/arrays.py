@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from pyinit import _core
 from pyinit.cuda import compiler, curand
-from pyinit.cuda.driver import cupy, current, current_device, device_of
+from pyinit.cuda.driver import cupy, current, device_of, is_current
 from pyinit.kernels.device_arrays import DeviceArray, KernelKey
 from pyinit.kernels.layouts import Layout
+
+NOTHING = nullcontext()
 
 
 class Recorded:
@@ -61,13 +63,13 @@ class CudaArray(DeviceArray):
         return "cuda"  # whose devices share one range of addresses
 
     def current(self) -> AbstractContextManager[object]:
-        device, cuda = self.device_number(), cupy().cuda
-        if current_device() == device and self.stream in (None, cuda.get_current_stream().ptr):  # as it mostly is
-            return nullcontext()
+        device = self.device_number()
+        if is_current(device) and self.stream in (None, cupy().cuda.get_current_stream().ptr):  # as it mostly is
+            return NOTHING
         return current(device, self.stream)
 
     def compile(self, key: KernelKey) -> compiler.Kernel:
-        return compiler.compiled(key, current_device())
+        return compiler.compiled(key, self.device_number())
 
     def launch_run(self, kernel: compiler.Kernel, job: bytes, layout: Layout) -> None:
         kernel.start(layout.units, _core.Arguments(job, self.start, layout.first, layout.length))

@@ -19,14 +19,18 @@ class Kernel(NamedTuple):
 
     Attributes
     ----------
-    function : cupy.cuda.function.Function
+    module : cupy.cuda.function.Module
+        Unloads the kernel when it goes.
+    pointer : int
+        CUDA's handle of the kernel.
     threads : int
         Of a CUDA block.
     multiprocessors, blocks_per_multiprocessor : int
         Those of the device, and the CUDA blocks of this kernel that one can hold.
     """
 
-    function: Any
+    module: Any
+    pointer: int
     threads: int
     multiprocessors: int
     blocks_per_multiprocessor: int
@@ -36,7 +40,7 @@ class Kernel(NamedTuple):
         cuda = cupy().cuda
         blocks = grid(units, self.multiprocessors, self.blocks_per_multiprocessor, self.threads)
         stream = cuda.get_current_stream().ptr
-        cuda.driver.launchKernel(self.function.ptr, blocks, 1, 1, self.threads, 1, 1, 0, stream, arguments.address, 0)
+        cuda.driver.launchKernel(self.pointer, blocks, 1, 1, self.threads, 1, 1, 0, stream, arguments.address, 0)
 
 
 def machine_code(key: KernelKey, anew: bool = False) -> bytes:
@@ -89,6 +93,7 @@ def compiled(key: KernelKey, device: int) -> Kernel:
                 raise MemoryError(f"the GPU has too little free memory for a kernel; CUDA says: {error}") from None
             if anew:
                 raise
-    function, threads = module.get_function(kernel_name(key)), block_threads(key)
-    occupancy = cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(function.ptr, threads, 0)
-    return Kernel(function, threads, int(cuda.Device(device).attributes["MultiProcessorCount"]), occupancy)
+    pointer, threads = module.get_function(kernel_name(key)).ptr, block_threads(key)
+    occupancy = cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(pointer, threads, 0)
+    multiprocessors = int(cuda.Device(device).attributes["MultiProcessorCount"])
+    return Kernel(module, pointer, threads, multiprocessors, occupancy)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 _checked: Any = None  # the module that has what is needed
+contexts: dict[int, int] = {}  # CUDA's handles of those that have been current, to their devices
 
 
 def cupy() -> Any:
@@ -50,9 +51,9 @@ def device_of(pointer: int) -> int:
     return int(attributes.device)
 
 
-def current_device() -> int:
-    """Give the number of the device that is current."""
-    return int(cupy().cuda.runtime.getDevice())
+def is_current(device: int) -> bool:
+    """Whether a device's context is current. A new thread has no context, though device 0 is current in it."""
+    return contexts.get(cupy().cuda.driver.ctxGetCurrent()) == device
 
 
 class Foreign(NamedTuple):
@@ -69,6 +70,8 @@ def current(device: int, stream: int | None) -> Iterator[Any]:
     """Make a device current, and a stream of it; None: the one that is current there. Gives the stream."""
     cuda = cupy().cuda
     with cuda.Device(device):
+        cuda.runtime.setDevice(device)  # gives the thread a context, if it has none
+        contexts[cuda.driver.ctxGetCurrent()] = device
         queue = cuda.get_current_stream() if stream is None else cuda.Stream.from_external(Foreign(stream))
         with queue:
             yield queue

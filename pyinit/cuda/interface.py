@@ -56,7 +56,8 @@ def of_tensor(tensor: Any) -> CudaArray:
     dtype = named(tensor.dtype)
     if tensor.is_neg():
         raise TypeError("out must hold its own values; got a tensor that negates those in its memory")
-    stream = sys.modules["torch"].cuda.current_stream(tensor.device).cuda_stream
+    device = tensor.get_device()
+    stream = sys.modules["torch"]._C._cuda_getCurrentRawStream(device)  # torch.cuda.current_stream takes 3 us more
     seen = geometry(tensor.shape, tensor.stride(), dtype, unit=dtype.itemsize)
     pointer, storage = tensor.data_ptr(), tensor.untyped_storage()
     low, high = extent(seen) if seen.size else (0, 0)
@@ -65,7 +66,7 @@ def of_tensor(tensor: Any) -> CudaArray:
             f"out must have memory for all of its elements; got shape {seen.shape} with {storage.nbytes()} bytes of "
             "it, as FSDP leaves some"
         )
-    return CudaArray(seen, pointer, stream, tensor.get_device())
+    return CudaArray(seen, pointer, stream, device)
 
 
 def of_cupy(array: Any) -> CudaArray:

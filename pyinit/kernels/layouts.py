@@ -151,5 +151,7 @@ def grid(
     >>> pyinit.kernels.layouts.grid(10**9, multiprocessors=132) // (132 * 8)
     8
     """
+    if units <= threads:
+        return 1
     filled, at_once = -(-units // threads), multiprocessors * blocks_per_multiprocessor
-    return max(1, min(filled, max(at_once, min(filled // TURN, WAVES * at_once))))
+    return min(filled, max(at_once, min(filled // TURN, WAVES * at_once)))

@@ -196,9 +196,10 @@ class Work:
 
     def batch_of(self, array: DeviceArray) -> _core.Batch:
         """Give the batch that an array on a device is then added to."""
-        if array.memory not in self.devices:
-            self.devices[array.memory] = _core.Batch(self.root, self.ids), []
-        batch, arrays = self.devices[array.memory]
+        memory = array.memory
+        if memory not in self.devices:
+            self.devices[memory] = _core.Batch(self.root, self.ids), []
+        batch, arrays = self.devices[memory]
         arrays.append(array)
         return batch
 
