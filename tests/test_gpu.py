@@ -66,8 +66,7 @@ def test_edges_of_runs(cupy, kind):
 @pytest.mark.parametrize("backend", ["device", "host"])
 @pytest.mark.parametrize("kind", KINDS, **IDS)
 def test_windows(cupy, monkeypatch, generator, kind, backend):
-    monkeypatch.setattr(staging, "PIECE_BYTES", 1 << 16)  # so that there are many pieces, which threads share
-    monkeypatch.setattr(staging, "LEAST_PART_BYTES", 1 << 12)
+    monkeypatch.setattr(staging, "PIECE_BYTES", 1 << 16)  # so that there are many pieces
     shape = (37, 61, 301)
     whole = fill(Stream(2, generator, position=5), kind, empty(shape, kind))
     for where in (np.s_[3:, 7:50, 2:], np.s_[:, :, 100:103], np.s_[5:6, :, :], np.s_[:, 4:60, 17:18]):

@@ -86,7 +86,6 @@ def test_any_window_and_strides(queue, backend, generator, kind, window, before,
     out = guarded.part(size, first, part(around).strides)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(staging, "PIECE_BYTES", 256)
-        patch.setattr(staging, "LEAST_PART_BYTES", 64)
         fill(stream, kind, out, **where, backend=backend)
     assert stream == expected
     assert (guarded.on_host()[0] == host).all()
@@ -94,9 +93,8 @@ def test_any_window_and_strides(queue, backend, generator, kind, window, before,
 
 @some_kinds
 def test_pieces_of_the_host(queue, generator, kind, monkeypatch):
-    """Many, so that each buffer is used again and again, and threads share each."""
+    """Many, so that each buffer is used again and again."""
     monkeypatch.setattr(staging, "PIECE_BYTES", 4096)
-    monkeypatch.setattr(staging, "LEAST_PART_BYTES", 512)
     for shape in ((50_000,), (300, 170), (3, 5, 7, 11)):
         guarded = Guarded(queue, shape, kind, 1)
         stream = Stream(4, generator, position=3)

@@ -222,7 +222,6 @@ def test_a_queue_that_keeps_no_order(queue, monkeypatch):
     import pyopencl as cl
 
     monkeypatch.setattr(staging, "PIECE_BYTES", 600_000)
-    monkeypatch.setattr(staging, "LEAST_PART_BYTES", 100_000)
     properties = cl.command_queue_properties.OUT_OF_ORDER_EXEC_MODE_ENABLE
     if not queue.device.queue_properties & properties:
         pytest.skip(f"{queue.device.name} has no such queue")

@@ -12,7 +12,6 @@ import pytest
 from pyinit import Stream, _core, distributions
 from pyinit.kernels import filling, staging
 from pyinit.kernels.device_arrays import DeviceArray
-from pyinit.kernels.teams import team
 
 COUNT = 8192
 NORMAL = distributions.normal()
@@ -55,7 +54,7 @@ class StandIn(DeviceArray):
 
 
 class Device:
-    """What has begun: the first samples of the parts that are being filled, and copies that wait for later parts."""
+    """What has begun: the first samples of the pieces that are being filled, and copies that wait for later pieces."""
 
     def __init__(self, wait=0.0):
         self.wait, self.copies, self.sent, self.overlaps = wait, [], 0, 0
@@ -64,13 +63,13 @@ class Device:
         self.array = StandIn(self.values, 0, self, self.values)
 
     def begins(self, first):
-        """A part from that sample on is being filled."""
+        """A piece from that sample on is being filled."""
         with self.changed:
             self.farthest = max(self.farthest, first)
             self.changed.notify_all()
 
     def ready(self, size):
-        """Give what a copy waits for: that a part behind it has begun, or that there is none, or that time is up."""
+        """Give what a copy waits for: that a later piece has begun, or that there is none, or that time is up."""
         self.sent += size
         end = self.sent
 
@@ -83,7 +82,7 @@ class Device:
 
 
 class Begin:
-    """A claimed state whose parts call `look` with where they begin, and are written by the real one."""
+    """A claimed state whose pieces call `look` with where they begin, and are written by the real one."""
 
     def __init__(self, look):
         self.state, self.look = _core.StreamState("philox", 3, 0), look
@@ -92,26 +91,18 @@ class Begin:
         return self
 
     def write(self, part, distribution, whole, where, num_threads):
-        assert num_threads == 1
         self.look(*where)
         self.state.copy().write(part, distribution, whole, where, num_threads)
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Pieces of 1024 samples, parts of 256; and no thread is left behind."""
+    """Pieces of 1024 samples."""
     monkeypatch.setattr(staging, "PIECE_BYTES", 4096)
-    monkeypatch.setattr(staging, "LEAST_PART_BYTES", 1024)
-    before = threading.active_count()
-    yield
-    deadline = time.monotonic() + WAIT  # one that Ctrl-C met at its start ends by itself
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() == before
 
 
 def fill(device, look=lambda first: None, num_threads=4):
-    staging.fill(device.array, Begin(look), NORMAL, None, num_threads, staging.buffers(device.array, num_threads))
+    staging.fill(device.array, Begin(look), NORMAL, None, num_threads, staging.buffers(device.array))
 
 
 @pytest.mark.parametrize("num_threads", [1, 2, 3, 8])
@@ -148,136 +139,56 @@ def test_a_buffer_is_written_only_after_its_copy():
     assert np.array_equal(device.values, Stream(3).normal(COUNT))
 
 
-def test_threads_do_not_wait_for_the_end_of_a_piece():
-    """The first part of each piece ends only after one of the next piece has begun."""
-    device, late = Device(), []
+def test_an_error_in_a_piece():
+    """It is raised again, later pieces are not begun, and no copy is left that reads the buffers."""
+    device, begun = Device(), []
 
     def look(first):
-        device.begins(first)
-        if first % 1024 == 0 and first + 1024 < COUNT:
-            with device.changed:
-                if not device.changed.wait_for(lambda: device.farthest >= first + 1024, WAIT):
-                    late.append(first)
-
-    fill(device, look)
-    assert not late
-
-
-def test_the_same_threads_fill_all_pieces():
-    names = set()
-    fill(Device(), lambda first: names.add(threading.get_ident()), num_threads=3)
-    assert len(names) <= 3
-    assert threading.get_ident() not in names
-
-
-def test_one_thread_is_the_calling_one():
-    names = set()
-    fill(Device(), lambda first: names.add(threading.get_ident()), num_threads=1)
-    assert names == {threading.get_ident()}
-
-
-@pytest.mark.parametrize("allowed", [0, 1])
-def test_where_threads_cannot_start(monkeypatch, allowed):
-    """As under RLIMIT_NPROC: those that have started do the work, or else the calling thread does."""
-    start, started = threading.Thread.start, []
-
-    def limited(thread):
-        if thread.name == "pyinit fill":
-            if len(started) >= allowed:
-                raise RuntimeError("can't start new thread")
-            started.append(thread)
-        start(thread)
-
-    monkeypatch.setattr(threading.Thread, "start", limited)
-    device, names = Device(), set()
-    fill(device, lambda first: names.add(threading.get_ident()))
-    assert np.array_equal(device.values, Stream(3).normal(COUNT))
-    assert len(names) == 1
-    assert (threading.get_ident() in names) == (not allowed)
-
-
-@pytest.mark.parametrize("num_threads", [1, 4])
-def test_an_error_in_a_part(num_threads):
-    """It is raised again, what has not begun is dropped, and no copy is left that reads the buffers."""
-    device, parts = Device(), []
-
-    def look(first):
-        parts.append(first)
+        begun.append(first)
         if first >= 2048:
             raise OSError(first)
 
-    with pytest.raises(OSError, match=r"^\d+$"):
-        fill(device, look, num_threads)
-    assert len(parts) < COUNT // 256
+    with pytest.raises(OSError, match=r"^2048$"):
+        fill(device, look)
+    assert begun == [0, 1024, 2048]
     assert not any(copied.thread.is_alive() for copied in device.copies)
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signal to one thread")
-@pytest.mark.parametrize("num_threads", [1, 4])
-def test_ctrl_c(num_threads):
-    """In the middle of a fill whose parts would take minutes."""
-    device, parts = Device(), []
+def test_ctrl_c():
+    """Later pieces are not begun, and no copy is left that reads the buffers."""
+    device, begun = Device(), []
     # Where the tests themselves run in the background, SIGINT is ignored.
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def look(first):
-        parts.append(first)
+        begun.append(first)
         if first == 1024:
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-        if len(parts) > 8:
-            time.sleep(0.1)
 
-    begin = time.monotonic()
     try:
         with pytest.raises(KeyboardInterrupt):
-            fill(device, look, num_threads)
+            fill(device, look)
     finally:
         signal.signal(signal.SIGINT, previous)
-    assert time.monotonic() - begin < WAIT
-    assert len(parts) < COUNT // 256
+    assert begun == [0, 1024]
     assert not any(copied.thread.is_alive() for copied in device.copies)
 
 
-def test_small_arrays_take_one_buffer_and_no_thread(monkeypatch):
-    monkeypatch.undo()
-    array = Device().array
-    assert [len(buffer.memory) for buffer in staging.buffers(array, 4)] == [4 * COUNT]
-    names = set()
-    staging.fill(
-        array, Begin(lambda first: names.add(threading.get_ident())), NORMAL, None, 4, staging.buffers(array, 4)
-    )
-    assert names == {threading.get_ident()}
-
-
 def test_sizes_of_pieces(monkeypatch):
-    """Several of an array that is not small, none above the largest size, and a part for each thread."""
+    """A small array is one piece, others have several, none above the largest size."""
     monkeypatch.undo()
     monkeypatch.setattr(StandIn, "staging_buffer", lambda array, size: range(size))
 
-    def sizes(nbytes, threads=16):
+    def sizes(nbytes):
         array = StandIn(np.broadcast_to(np.float32(0), (nbytes // 4,)), 0)
-        return [len(buffer.memory) for buffer in staging.buffers(array, threads)]
+        return [len(buffer.memory) for buffer in staging.buffers(array)]
 
-    assert sizes(2**30) == [2**26] * 3
-    assert sizes(2**36, 64) == [2**26] * 3
-    assert sizes(2**30, 2) == [2**23] * 3
-    assert sizes(2**28) == [2**25] * 3
-    assert sizes(2**23) == [2**22] * 2
+    assert sizes(2**36) == sizes(2**30) == [2**27] * 2
+    assert sizes(3 * 2**28) == [3 * 2**25] * 2
+    assert sizes(2**28) == [2**26] * 2
+    assert sizes(2**26) == [2**26]
     assert sizes(4) == [4]
-
-
-def test_tasks_that_have_not_begun_are_dropped():
-    done = []
-
-    def task():
-        done.append(1)
-        time.sleep(0.01)
-        raise OSError
-
-    with pytest.raises(OSError), team(2) as helpers:  # noqa: PT011
-        helpers.begin([task] * 100).wait()
-    assert len(done) < 20
-    assert not any(thread.is_alive() for thread in helpers.threads)
 
 
 def test_the_whole_way():

@@ -103,7 +103,7 @@ def fill_batch(batch: _core.Batch, arrays: Sequence[DeviceArray]) -> None:
 def by_host(request: Request) -> Run:
     """Have the host make the samples, and the device copy them."""
     array, distribution, _, window, num_threads = request
-    buffers = staging.buffers(array, num_threads)
+    buffers = staging.buffers(array)
     return lambda begin: staging.fill(array, begin, distribution, window, num_threads, buffers)
 
 
