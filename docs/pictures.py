@@ -126,7 +126,7 @@ def kernel():
         axes.annotate("", xy=end.get_position(), xytext=begin.get_position(), arrowprops=look)
     axes.text(0, 0.99, "the same for all", color=COLOURS[0], fontsize=9, ha="center", va="top")
     axes.text(
-        4, 0.06, "16 lanes at once with AVX-512, one lane a thread on a GPU", color=COLOURS[1], fontsize=9, ha="center"
+        4, 0.06, "16 lanes at once with AVX-512, a lane per thread on a GPU", color=COLOURS[1], fontsize=9, ha="center"
     )
     return drawing
 
@@ -161,7 +161,7 @@ def quality_controls(right, flawed):
     panel.set(xlabel="smallest p-value (those below 1e-40 at 1e-40)", yticks=range(len(names)))
     panel.set_yticklabels([name.replace("_", " ") for name in names])
     panel.invert_yaxis()
-    panel.legend([ours, controls], ["right samples", "a flaw each"], loc="upper center")
+    panel.legend([ours, controls], ["right samples", "one flaw each"], loc="upper center")
     return drawing
 
 
