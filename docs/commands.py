@@ -1,4 +1,4 @@
-"""The directive `command-help`: what `pyinit COMMAND --help` prints, by the parser itself."""
+"""The directive `command-help`, which shows what `pyinit COMMAND --help` prints."""
 
 import argparse
 import os
@@ -10,8 +10,8 @@ from pyinit import cli
 
 
 def help_of(command):
-    """Give the help of a command, or that of the program for an empty name, in 80 columns and without colours."""
-    os.environ |= {"COLUMNS": "80", "NO_COLOR": "1"}  # argparse asks the environment for both
+    """Return the help of a command, or of the program if the name is empty, in 80 columns and without colours."""
+    os.environ |= {"COLUMNS": "80", "NO_COLOR": "1"}  # argparse reads both from the environment
     parser = cli.parser()
     for name in command.split():
         [choices] = [a.choices for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
@@ -20,13 +20,13 @@ def help_of(command):
 
 
 class CommandHelp(Directive):
-    """Put the help of the command that is the argument, if there is one, into the page."""
+    """Show the help of the command in the argument, or of the program if there is no argument."""
 
     optional_arguments = 1
     final_argument_whitespace = True
 
     def run(self):
-        """Make the block."""
+        """Return the block of text."""
         text = help_of(self.arguments[0] if self.arguments else "")
         return [nodes.literal_block(text, text, language="text")]
 

@@ -1,4 +1,4 @@
-"""How Sphinx makes the documentation; `make docs` runs it, with warnings as errors and without a network."""
+"""The configuration of Sphinx; `make docs` runs it with warnings as errors and without a network."""
 
 import os
 import sys
@@ -24,14 +24,14 @@ html_css_files = ["tables.css"]
 
 myst_heading_anchors = 3
 
-# What stands in single backticks in a docstring: a link where there is such an object, and code else.
+# Single backticks in a docstring are a link if the object exists, and code otherwise.
 default_role = "py:obj"
-# The types of parameters are words of the field ("array", "int, at least 1"), and no objects to link to.
+# The types of parameters are words ("array", "int, at least 1"), not objects to link to.
 nitpick_ignore_regex = [("py:obj", ".*"), ("py:class", ".*"), ("py:exc", ".*")]
 
 autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
-autodoc_inherit_docstrings = False  # once, where it is from
+autodoc_inherit_docstrings = False  # only in the class that defines it
 autodoc_typehints = "none"
 autodoc_preserve_defaults = True
 napoleon_google_docstring = False
@@ -40,13 +40,13 @@ napoleon_use_rtype = False
 
 
 def whole_sentence(app, what, name, obj, options, lines):
-    """Keep napoleon from taking what stands before a colon in a property's first line for its type."""
+    """Keep napoleon from reading the words before a colon in a property's first line as its type."""
     if what in ("attribute", "property"):
         lines[:0] = ["..", ""]  # an empty comment
 
 
 def draw_pictures(app):
-    """Draw the pictures before the pages that show them are read, and write the notebooks, which hold them too."""
+    """Draw the pictures and write the notebooks, which contain them, before Sphinx reads the pages."""
     import notebooks
     import pictures
 
@@ -55,6 +55,6 @@ def draw_pictures(app):
 
 
 def setup(app):
-    """Have Sphinx call what is above."""
+    """Register the functions above with Sphinx."""
     app.connect("builder-inited", draw_pictures)
     app.connect("autodoc-process-docstring", whole_sentence, priority=100)  # napoleon has 500

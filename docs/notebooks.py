@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 HERE = Path(__file__).parent
 GUIDE = HERE / "guide"
-# A block of Python, with what it prints, which running the notebook shows anew.
+# A block of Python with its output, which the notebook makes again.
 CODE = re.compile(r"^```python\n(.*?)^```\n(?:```text\n.*?^```\n)?", re.M | re.S)
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]*/([^/)]+\.svg))\)")
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!http)([^)#]*)(#[^)]*)?\)")
@@ -21,12 +21,12 @@ ROLE = re.compile(r"\{[\w:]+\}(`[^`]+`)")
 
 
 def pages():
-    """Give the pages of the guide that have code."""
+    """Return the pages of the guide that have code."""
     return sorted(path for path in GUIDE.glob("*.md") if "```python" in path.read_text())
 
 
 def notebook(page):
-    """Make a notebook of a page: its code blocks are the code cells, all else is text."""
+    """Make a notebook of a page: code blocks become code cells, everything else text cells."""
     cells = []
     for i, part in enumerate(CODE.split(page.read_text())):
         if i % 2:
@@ -34,13 +34,13 @@ def notebook(page):
         elif part.strip():
             cells.append(text_cell(part.strip(), page))
     for number, cell in enumerate(cells):
-        cell["id"] = f"{page.stem}-{number}"  # else random
+        cell["id"] = f"{page.stem}-{number}"  # random otherwise
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
 
 def text_cell(text, page):
-    """Make a cell of text that holds its pictures; links to other pages of the guide lead to their notebooks."""
+    """Make a text cell that contains its pictures; links to other pages of the guide lead to their notebooks."""
     pictures = {}
 
     def attached(match):
@@ -59,7 +59,7 @@ def text_cell(text, page):
 
 
 def write(folder):
-    """Write a notebook of each page into a folder."""
+    """Write the notebook of each page into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for page in pages():
         nbformat.write(notebook(page), folder / f"{page.stem}.ipynb")

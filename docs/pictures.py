@@ -1,6 +1,6 @@
-"""The guide's pictures, drawn anew by every build from what pyinit computes, and the README's.
+"""The guide's pictures, which every build draws from what pyinit computes, and the README's.
 
-python docs/pictures.py    draws the README's into docs/images/, one of them from the newest results of benchmarks/
+python docs/pictures.py    draws the README's pictures into docs/images/, one from the newest results in benchmarks/
 """
 
 import hashlib
@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 
 @style()
 def saturation():
-    """The sigmoid and the tanh, and below them their slopes."""
+    """The sigmoid and the tanh, and beside them their slopes."""
     z = np.linspace(-8, 8, 401)
     sigmoid = 1 / (1 + np.exp(-z))
     curves = (("sigmoid", sigmoid, sigmoid * (1 - sigmoid)), ("tanh", np.tanh(z), 1 - np.tanh(z) ** 2))
@@ -40,7 +40,7 @@ def saturation():
 
 @style()
 def box_muller(points=1500):
-    """Uniform points, and the normal ones that Box and Muller make of them; a fifth, of small u, in another colour."""
+    """Uniform points and the normal points that Box-Muller makes from them; u below 0.2 is in another colour."""
     u, v = (Stream(7).bits((points, 2)) + 0.5).T / 2.0**32
     x, y = Stream(7).normal((points, 2)).T
     drawing = figure(8.0, 4.2)
@@ -53,7 +53,7 @@ def box_muller(points=1500):
     return drawing
 
 
-# A tensor cut in five ways: into how many parts, and the cuts of part k.
+# Five ways to cut a tensor: the number of parts, and the cuts of part k.
 CUTS = {
     "rows": (4, lambda k: [Cut(0, 4, k)]),
     "columns": (4, lambda k: [Cut(1, 4, k)]),
@@ -65,7 +65,7 @@ CUTS = {
 
 @style()
 def cuts(size=8):
-    """One tensor, cut in five ways and filled part by part, with the hash of the whole."""
+    """One tensor, cut in five ways and filled part by part, with the hash of the whole tensor."""
     drawing = figure(8.0, 2.5)
     for panel, (title, (parts, cuts_of)) in zip(drawing.subplots(1, len(CUTS)), CUTS.items()):
         whole, owner = np.empty((size, size), np.float32), np.empty((size, size), int)
@@ -84,14 +84,14 @@ def cuts(size=8):
 
 
 def filled(shape, held_by_cuts):
-    """Yield the blocks that one process fills, and where in the tensor they begin."""
+    """Yield the offset in the tensor and the values of each block that one process fills."""
     held = shards(shape, held_by_cuts)
     local = np.empty([max(shard.where[dim].stop for shard in held) for dim in range(len(shape))], np.float32)
     initialize({"weight": local}, 7, {"*": "normal"}, shards={"weight": held})
     yield from ((shard.offset, local[shard.where]) for shard in held)
 
 
-# The steps of a kernel: a column each, with what is in a box there, and how far down.
+# The steps of a kernel, one column each: the text and the height of each box.
 STEPS = (
     (("seed", 0.8), ("parameter's name,\nhashed", 0.5), ("index in the\nwhole tensor", 0.2)),
     (("key", 0.8), ("counter", 0.35)),
@@ -109,7 +109,7 @@ ARROWS = (
 
 @style()
 def kernel():
-    """How a seed, a name and an index become a weight; what differs from lane to lane is in another colour."""
+    """How a seed, a name and an index become a weight; the steps that differ between lanes are in another colour."""
     drawing = figure(10.0, 2.6)
     axes = drawing.subplots()
     axes.set(xlim=(-0.6, 6.6), ylim=(0, 1))
@@ -126,14 +126,14 @@ def kernel():
         axes.annotate("", xy=end.get_position(), xytext=begin.get_position(), arrowprops=look)
     axes.text(0, 0.99, "the same for all", color=COLOURS[0], fontsize=9, ha="center", va="top")
     axes.text(
-        4, 0.06, "16 lanes at once with AVX-512, one lane a thread on a GPU", color=COLOURS[1], fontsize=9, ha="center"
+        4, 0.06, "16 lanes at once with AVX-512, a lane per thread on a GPU", color=COLOURS[1], fontsize=9, ha="center"
     )
     return drawing
 
 
 @style()
 def quality_together(p):
-    """The share of a family's p-values that are below each number: a diagonal, if they are uniform."""
+    """The share of a family's p-values below each number: the diagonal if they are uniform."""
     drawing = figure(8.0, 4.2)
     left, right = drawing.subplots(1, 2)
     families = [name for name in p if len(p[name]) >= 20]
@@ -150,7 +150,7 @@ def quality_together(p):
 
 @style()
 def quality_controls(right, flawed):
-    """The smallest p-value of each family, of right samples and of each control, to 10^-40."""
+    """The smallest p-value of each family, for right samples and for each control, down to 10^-40."""
     drawing = figure(8.0, 4.2)
     panel = drawing.subplots()
     names = [name for name in right if name in flawed]
@@ -161,11 +161,11 @@ def quality_controls(right, flawed):
     panel.set(xlabel="smallest p-value (those below 1e-40 at 1e-40)", yticks=range(len(names)))
     panel.set_yticklabels([name.replace("_", " ") for name in names])
     panel.invert_yaxis()
-    panel.legend([ours, controls], ["right samples", "a flaw each"], loc="upper center")
+    panel.legend([ours, controls], ["right samples", "one flaw each"], loc="upper center")
     return drawing
 
 
-# Who is in the README's picture: how its names in the results begin; the fastest of them counts.
+# The bars of the README's picture: names in the results begin with the key, and the fastest of them counts.
 PEERS = {
     "ars5 normal float32": "pyinit, ARS-5",
     "ars7 normal float32": "pyinit, ARS-7",
@@ -179,13 +179,13 @@ PEERS = {
 
 
 def newest_fills():
-    """Give the newest results of bench_fill.py with peers."""
+    """Return the newest results of bench_fill.py with peers."""
     files = sorted((HERE.parent / "benchmarks" / "results").glob("*-avx512.json"))
     return json.loads(files[-1].read_text())
 
 
 def peers_of(result):
-    """Give the GB/s of float32 normals that each peer writes into one buffer on all threads, and of memset."""
+    """Return the GB/s at which memset and each peer's float32 normals fill one buffer on all threads."""
     threads = max(f["threads"] for f in result["fills"])
     speed = {
         f["name"]: 4e-9 * f["samples"] / f["median_seconds"]
@@ -196,7 +196,7 @@ def peers_of(result):
 
 
 def peers():
-    """The throughput of pyinit and its peers, the fastest first, on the machine of the newest results."""
+    """The throughput of pyinit and its peers, fastest first, on the machine of the newest results."""
     result = newest_fills()
     threads = max(f["threads"] for f in result["fills"])
     machine = result["machine"]["cpu"].partition(" (family")[0].replace("(R)", "").replace(" Processor", "")
@@ -207,7 +207,7 @@ def peers():
 
 
 def draw_readme(folder):
-    """Draw the README's pictures, as SVG whose words are text."""
+    """Draw the README's pictures as SVG, with words as text."""
     from matplotlib import rc_context
 
     folder.mkdir(exist_ok=True)

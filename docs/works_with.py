@@ -1,6 +1,6 @@
-"""The table of README.md that says what pyinit works with, and which tests show it.
+"""The README's table of what pyinit works with and which tests show it.
 
-Usage: python docs/works_with.py     runs those tests, and writes the table and the versions with which they passed
+Usage: python docs/works_with.py     runs those tests, then writes the table with the versions that passed
 """
 
 import re
@@ -18,16 +18,16 @@ NOT_RUN = "not run"
 
 
 class Row(NamedTuple):
-    """What pyinit works with.
+    """One thing that pyinit works with.
 
     Attributes
     ----------
     name : str
     distribution : str
-        Whose version is told.
+        The package whose version the table shows.
     works : str
     tests : tuple of str
-        "file::test" or "file::test[case]", where a case is the beginning of a parameter's name.
+        "file::test" or "file::test[case]", where a case is the first part of a parameter's name.
     """
 
     name: str
@@ -140,7 +140,7 @@ def parts_of(test):
 
 
 def table(versions):
-    """Return the table in Markdown; `versions` has what stands in the second column for each row's name."""
+    """Return the table in Markdown; `versions` maps each row's name to its second column."""
     lines = [HEADER, ("---",) * len(HEADER)]
     for row in ROWS:
         files = sorted({parts_of(test)[0] for test in row.tests})
@@ -150,7 +150,7 @@ def table(versions):
 
 
 class Outcomes:
-    """A plugin of pytest that notes how each test ended."""
+    """A pytest plugin that records the outcome of each test."""
 
     def __init__(self):
         self.found = defaultdict(set)
@@ -169,7 +169,7 @@ class Outcomes:
 
 
 def version_of(distribution):
-    """Return the version that is installed, without what comes after a plus; None if there is none."""
+    """Return the installed version without the part after a plus; None if the package is not installed."""
     try:
         return metadata.version(distribution).partition("+")[0]
     except metadata.PackageNotFoundError:
@@ -177,7 +177,7 @@ def version_of(distribution):
 
 
 def tested():
-    """Run the tests of all rows; return for each what was tested, or say that it was not run."""
+    """Run the tests of all rows; return for each row the version tested, or "not run"."""
     import pytest
 
     here = [row for row in ROWS if version_of(row.distribution)]
@@ -185,7 +185,7 @@ def tested():
     ids = [f"{TESTS / file}::{function}" for file, function in functions]
     outcomes = Outcomes()
     if pytest.main(["-q", "-p", "no:cacheprovider", *ids], plugins=[outcomes]) != pytest.ExitCode.OK:
-        raise SystemExit("Some of these tests fail: README.md is as it was.")
+        raise SystemExit("Some of these tests fail: README.md is unchanged.")
     versions = dict.fromkeys((row.name for row in ROWS), NOT_RUN)
     for row in here:
         if all("passed" in outcomes.of(test) for test in row.tests):

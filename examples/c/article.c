@@ -1,11 +1,11 @@
 /*
- * The article's Gaussian weights, drawn with pyinit instead of MKL. Where MKL's user writes
+ * The article's Gaussian weights, drawn with pyinit instead of MKL. With MKL you would write
  *
  *     vslNewStream(&stream, VSL_BRNG_ARS5, seed);
  *     vsRngGaussian(method, stream, n, weights, 0, std);
  *     vslDeleteStream(&stream);
  *
- * a stream here is a plain structure: there is nothing to delete, and to copy one is to assign it.
+ * Here a stream is a plain structure: an assignment copies it, and there is nothing to delete.
  */
 #include <math.h>
 #include <stdio.h>
@@ -39,11 +39,11 @@ int main(void)
     check(pyi_stream_new(&stream, PYI_ARS4X32_5, 42, 0));
     check(pyi_fill_normal_f32(&stream, weights, n, 0, xavier, NULL)); /* on all processors */
 
-    /* An id makes a stream of its own under the same seed: one for each parameter of a model, say. */
+    /* Another id gives another stream of the same seed, for example one for each parameter of a model. */
     check(pyi_stream_new(&biases, PYI_ARS4X32_5, 42, 1));
     check(pyi_fill_uniform_f32(&biases, bias, ROWS, -0.01, 0.01, NULL));
 
-    /* The upper right quarter alone, as another machine would fill it that holds nothing else. */
+    /* The upper right quarter alone, as a machine that holds nothing else would fill it. */
     const pyi_distribution normal = {PYI_NORMAL, {0, xavier}};
     const size_t shape[] = {ROWS / 2, COLUMNS / 2}, whole[] = {ROWS, COLUMNS}, offset[] = {0, COLUMNS / 2};
     const pyi_window quarter = {.ndim = 2, .shape = shape, .global_shape = whole, .offset = offset};
@@ -55,7 +55,7 @@ int main(void)
             return 1;
         }
 
-    /* A model in one call. Each parameter has the stream of its name, as pyinit.initialize fills it in Python. */
+    /* A model in one call. Each parameter has the stream of its name, as with pyinit.initialize in Python. */
     pyi_item parameters[2] = {
         {.distribution = normal, .dtype = PYI_F32, .out = weights, .count = n},
         {.distribution = {PYI_CONSTANT, {0}}, .dtype = PYI_F32, .out = bias, .count = ROWS},

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""The article's Gaussian weights, drawn from Cython: as ../c/article.c does, with memoryviews, and nothing to link."""
+"""The article's Gaussian weights, drawn from Cython, as in ../c/article.c, with memoryviews and nothing to link."""
 
 from libc.math cimport sqrt
 
@@ -10,7 +10,7 @@ from pyinit._core cimport (
 
 
 cdef int check(pyi_status status) except -1:
-    """Raise what the core says is wrong."""
+    """Raise an error with the core's message if the status is not OK."""
     if status != PYI_OK:
         raise ValueError(strerror(status).decode())
     return 0
@@ -25,7 +25,7 @@ cdef pyi_distribution xavier(size_t rows, size_t columns) except *:
 
 
 def weights(float[:, ::1] out not None, unsigned long long seed):
-    """Fill a matrix, on all processors; as MKL's vslNewStream and vsRngGaussian do."""
+    """Fill a matrix on all processors, as MKL's vslNewStream and vsRngGaussian do."""
     cdef pyi_stream stream
     cdef pyi_distribution normal = xavier(out.shape[0], out.shape[1])
     check(stream_new(&stream, PYI_ARS4X32_5, seed, 0))
@@ -33,7 +33,7 @@ def weights(float[:, ::1] out not None, unsigned long long seed):
 
 
 def part(float[:, ::1] out not None, unsigned long long seed, tuple shape, tuple offset):
-    """Fill a part of that matrix alone, as another machine does that holds nothing else."""
+    """Fill a part of that matrix alone, as a machine that holds nothing else does."""
     cdef pyi_stream stream
     cdef pyi_window window
     cdef size_t[2] here = [out.shape[0], out.shape[1]]
@@ -46,7 +46,7 @@ def part(float[:, ::1] out not None, unsigned long long seed, tuple shape, tuple
 
 
 def layer(float[:, ::1] weight not None, float[::1] bias not None, unsigned long long seed):
-    """Fill a layer in one call. Each parameter has the stream of its name, as pyinit.initialize fills it."""
+    """Fill a layer in one call. Each parameter has the stream of its name, as with pyinit.initialize."""
     cdef pyi_stream root
     cdef pyi_item[2] items
     cdef pyi_place[2] places

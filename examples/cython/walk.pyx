@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""A random walk whose steps are taken from pyinit's core in C: no array of steps, no GIL, nothing to link."""
+"""A random walk that draws its steps from pyinit's C core: no array of steps, no GIL, nothing to link."""
 
 from libc.stdint cimport uint64_t
 
@@ -7,7 +7,7 @@ from pyinit._core cimport PYI_PHILOX4X32_10, fill_normal_f32, pyi_options, pyi_s
 
 
 def random_walk(float[::1] path not None, uint64_t seed):
-    """Write to `path` where a walk of standard normal steps is after each of them."""
+    """Write the position of a walk after each standard normal step to `path`."""
     cdef pyi_stream stream
     cdef pyi_options options
     cdef float[256] steps

@@ -1,7 +1,8 @@
-"""Write a matrix of initial weights to Zarr, chunk by chunk; how it is cut does not change it.
+"""Write a matrix of initial weights to Zarr, chunk by chunk; the chunks do not change the values.
 
-Run it with `python to_zarr.py`; it needs Dask and Zarr. No task knows another, and the matrix is never in memory as a
-whole: it may be larger than that. The program writes it twice, in other chunks, and prints a hash of both.
+Run it with `python to_zarr.py`; it needs Dask and Zarr. Tasks need nothing from each other. The whole matrix is
+never in memory, so it may be larger than the memory. The program writes it twice, in different chunks, and prints a
+hash of both.
 """
 
 import hashlib

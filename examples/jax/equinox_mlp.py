@@ -1,7 +1,7 @@
 """Train a network to reverse digits, with initial weights that depend only on the seed and their names.
 
-Run it with `python equinox_mlp.py`; it needs JAX and Equinox. It builds the network without memory, makes its weights
-on all devices, compares one of them with NumPy's, and trains for some steps.
+Run it with `python equinox_mlp.py`; it needs JAX and Equinox. It builds the network without allocating memory,
+makes its weights on all devices, compares one of them with NumPy's, and trains for some steps.
 """
 
 import equinox as eqx
@@ -18,7 +18,7 @@ PLAN = {"*.bias": "zeros", "layers.2.weight": "normal(std=0.02)", "*.weight": "h
 
 
 def batch(key, size=256):
-    """Return digits, one-hot; the bits are the same on every device and under every sharding."""
+    """Return one-hot digits; the bits are the same on every device and under every sharding."""
     digits = jnp.floor(pj.uniform(key, (size, LENGTH)) * DIGITS)
     return jax.nn.one_hot(digits, DIGITS)
 
@@ -31,7 +31,7 @@ def loss(model, x):
 
 @eqx.filter_jit
 def step(model, velocity, key):
-    """Return the model and its velocity after a step of gradient descent with momentum, and the loss before it."""
+    """Take a step of gradient descent with momentum; return the model, its velocity, and the loss before the step."""
     before, gradient = eqx.filter_value_and_grad(loss)(model, batch(key))
     velocity = jax.tree.map(lambda v, g: 0.9 * v - 0.3 * g, velocity, gradient)
     return eqx.apply_updates(model, velocity), velocity, before

@@ -32,7 +32,7 @@ class MLP(nnx.Module):
 
 @nnx.jit
 def step(model, optimizer, x, y):
-    """Change the model by a step of Adam; return the loss before it."""
+    """Update the model by a step of Adam; return the loss before the step."""
 
     def loss(model):
         return optax.softmax_cross_entropy_with_integer_labels(model(x), y).mean()
@@ -50,7 +50,7 @@ def main(steps=60):
     model = MLP(nnx.Rngs(SEED))
     print(f"{sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model))):,} weights")
     high, low = map(int, jax.random.key_data(nnx.Rngs(SEED).params()))  # Flax's first key is the first kernel's
-    he_normal = pyinit.initializers.he_truncated_normal(layout="in_out")  # under JAX's name it is truncated
+    he_normal = pyinit.initializers.he_truncated_normal(layout="in_out")  # JAX's he_normal is truncated
     kernel = he_normal(np.empty((64, 128), np.float32), pyinit.Stream(high << 32 | low))
     assert np.array_equal(model.first.kernel[...], kernel)
 

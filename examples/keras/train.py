@@ -1,7 +1,7 @@
 """Train a small Keras model on handwritten digits; its initial weights are the same on every backend and device.
 
 Run it with `python train.py`, or `KERAS_BACKEND=torch python train.py`; it needs Keras, one of its backends and
-scikit-learn. One seed serves all layers: each has its own weights by its initializer's name.
+scikit-learn. One seed serves all layers: the name of its initializer gives each layer its own weights.
 """
 
 import hashlib

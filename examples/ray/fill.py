@@ -1,4 +1,4 @@
-"""Fill a matrix in Ray tasks, each of which makes some of its rows.
+"""Fill a matrix in Ray tasks; each task makes some of the rows.
 
 Run it with `python fill.py 8` for eight tasks. The hash is the same for every number of tasks.
 """
@@ -17,7 +17,7 @@ SHAPE = (2000, 1001)
 
 @ray.remote
 def rows(first, end):
-    """Make the rows from `first` up to `end`, as a task that knows nothing of the others."""
+    """Make the rows from `first` up to `end`, with nothing from the other tasks."""
     part = np.empty((end - first, SHAPE[1]), np.float32)
     scheme = pyinit.initializers.xavier_uniform()  # its fans are those of the whole matrix
     return scheme(part, pyinit.Stream(0).child("fc.weight"), global_shape=SHAPE, offset=(first, 0), num_threads=1)

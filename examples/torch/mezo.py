@@ -1,4 +1,4 @@
-"""Train without gradients: MeZO, whose noise is made again from a seed and never stored.
+"""Train without gradients (MeZO): the noise is made again from a seed and never stored.
 
 Run it with `python mezo.py`, or `python mezo.py cuda` on a GPU; it needs PyTorch. Each step adds noise z to the
 weights, subtracts it, and moves the weights along z by the difference of the two losses (Malladi et al., "Fine-Tuning
@@ -55,7 +55,7 @@ def move(model, step, scale):
 
 
 def train(model, x, y, steps):
-    """Return the losses, the slope along the noise of each step, and the most noise that was there at a time."""
+    """Return the losses, each step's slope along its noise, and the bytes of the largest tensor of noise."""
     losses, slopes, most = [], [], 0
     for step in range(steps):
         ends = []
@@ -70,7 +70,7 @@ def train(model, x, y, steps):
 
 
 def replay(model, slopes):
-    """Make the training's moves again, without data and without losses."""
+    """Repeat the moves of the training, without data and without losses."""
     for step, slope in enumerate(slopes):
         for scale in (EPSILON, -2 * EPSILON, EPSILON - RATE * slope):
             move(model, step, scale)

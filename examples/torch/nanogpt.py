@@ -1,8 +1,9 @@
 """Train a small GPT on its own source, with initial weights that depend only on the seed and their names.
 
-Run it with `python nanogpt.py`; it needs PyTorch. The model is built by `fast_init`, and initialised as GPT-2 is:
-weights have a standard deviation of 0.02, divided by the square root of twice the number of layers where a layer writes
-to the residual stream. The program prints how some weights were made, the loss, and how many tensors have moved.
+Run it with `python nanogpt.py`; it needs PyTorch. The model is built with `fast_init` and initialised like GPT-2:
+weights have a standard deviation of 0.02; where a layer writes to the residual stream, this is divided by the square
+root of twice the number of layers. The program prints how some weights were made, the loss, and how many tensors have
+moved.
 """
 
 import math
@@ -35,7 +36,7 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """A GPT of bytes, whose output layer is tied to the embedding."""
+    """A GPT on bytes, with the output layer tied to the embedding."""
 
     def __init__(self, symbols=128, context=64, width=64, heads=4, layers=3):
         super().__init__()
@@ -60,7 +61,7 @@ class GPT(nn.Module):
 
 
 def batches(steps, size=16, context=64):
-    """Yield pieces of the text and what follows each byte; they are the same on every machine and device."""
+    """Yield pieces of the text and the byte after each byte; they are the same on every machine and device."""
     for step in range(steps):
         starts = (pt.rand(size, seed=step) * (len(TEXT) - context)).long()
         pieces = TEXT[starts[:, None] + torch.arange(context + 1)]

@@ -39,7 +39,7 @@ class Reverser(nn.Module):
 
 
 def digest(model):
-    """Return a hash of all weights; to see the whole, the processes gather one weight after the other."""
+    """Return a hash of all weights; the processes gather one weight at a time."""
     found = hashlib.sha256()
     for weight in model.state_dict().values():
         whole = weight.full_tensor() if isinstance(weight, DTensor) else weight
@@ -51,7 +51,7 @@ def train(model, steps):
     """Return the losses of the first and the last step."""
     optimizer, losses = torch.optim.Adam(model.parameters(), lr=2e-3), []
     for step in range(steps):
-        whole = (pt.rand(BATCH, LENGTH, seed=step) * DIGITS).long()  # the same in every process, which takes its part
+        whole = (pt.rand(BATCH, LENGTH, seed=step) * DIGITS).long()  # the same in every process; each takes its part
         x = whole[dist.get_rank() :: dist.get_world_size()]
         loss = model(x, x.flip(1))
         optimizer.zero_grad()
@@ -65,7 +65,7 @@ def main(steps=60):
     dist.init_process_group("gloo")
     mesh = init_device_mesh("cpu", (dist.get_world_size(),))
 
-    with pt.deferred() as recipes:  # on the meta device: takes no memory
+    with pt.deferred() as recipes:  # on the meta device, without memory
         model = Reverser()
     for block in model.blocks:
         fully_shard(block, mesh=mesh)
