@@ -1,6 +1,8 @@
 """The README's table of what pyinit works with and which tests show it.
 
 Usage: python docs/works_with.py     runs those tests, then writes the table with the versions that passed
+
+A row whose tests cannot run on this machine, as those of a GPU, keeps the version that the table has.
 """
 
 import re
@@ -177,7 +179,7 @@ def version_of(distribution):
 
 
 def tested():
-    """Run the tests of all rows; return for each row the version tested, or "not run"."""
+    """Run the tests of all rows; return the version tested for each row whose tests passed."""
     import pytest
 
     here = [row for row in ROWS if version_of(row.distribution)]
@@ -186,18 +188,22 @@ def tested():
     outcomes = Outcomes()
     if pytest.main(["-q", "-p", "no:cacheprovider", *ids], plugins=[outcomes]) != pytest.ExitCode.OK:
         raise SystemExit("Some of these tests fail: README.md is unchanged.")
-    versions = dict.fromkeys((row.name for row in ROWS), NOT_RUN)
-    for row in here:
-        if all("passed" in outcomes.of(test) for test in row.tests):
-            versions[row.name] = f"{row.distribution} {version_of(row.distribution)}"
-    return versions
+    passed = (row for row in here if all("passed" in outcomes.of(test) for test in row.tests))
+    return {row.name: f"{row.distribution} {version_of(row.distribution)}" for row in passed}
+
+
+def written(readme):
+    """Return the second column of the table in the README, by the names of the rows."""
+    cells = (line.strip("| ").split(" | ") for line in PLACE.search(readme)[2].strip().splitlines()[2:])
+    return {name: version for name, version, *_ in cells}
 
 
 def main():
     """Write the table into README.md."""
-    readme = ROOT / "README.md"
-    made = table(tested())
-    readme.write_text(PLACE.sub(lambda match: match[1] + "\n" + made + "\n" + match[3], readme.read_text()))
+    path = ROOT / "README.md"
+    readme = path.read_text()
+    made = table(dict.fromkeys((row.name for row in ROWS), NOT_RUN) | written(readme) | tested())
+    path.write_text(PLACE.sub(lambda match: match[1] + "\n" + made + "\n" + match[3], readme))
 
 
 if __name__ == "__main__":
