@@ -189,6 +189,22 @@ AT = [(8, 0), (8, 4), (7, 12), (8, 48), (7, 0), (7, 28), (7, 60)]
 LARGE = {("uniform", "float32"): AT, ("normal", "bfloat16"): AT, ("uniform", "float8_e5m2"): AT[:3]}
 
 
+def check_large(generator, kind, position, shift, count):
+    """A buffer holds what fills of its parts hold, and nothing around it is written."""
+    size = empty((), kind).itemsize
+    raw = np.full(count * size + 128, 0xA5, np.uint8)  # written: new memory is not streamed to
+    start = -raw.ctypes.data % 64 + shift
+    out = raw[start : start + count * size].view(empty((), kind).dtype)
+    fill(Stream(9, generator, position=position), kind, out)
+    expected = empty(1 << 20, kind)
+    stream = Stream(9, generator, position=position)
+    for begin in range(0, count, 1 << 20):
+        part = out[begin : begin + (1 << 20)]
+        assert part.tobytes() == fill(stream, kind, expected[: len(part)]).tobytes(), begin
+    assert (raw[:start] == 0xA5).all()
+    assert (raw[start + count * size :] == 0xA5).all()
+
+
 @pytest.mark.parametrize(
     ("kind", "position", "shift"),
     [pytest.param(k, *at, id=f"{name(k)}-{at}") for k, all_at in LARGE.items() for at in all_at],
@@ -196,19 +212,12 @@ LARGE = {("uniform", "float32"): AT, ("normal", "bfloat16"): AT, ("uniform", "fl
 def test_buffers_large_enough_to_stream_past_the_cache(tier, generator, kind, position, shift):
     # Streaming stores need alignment, and the head of the buffer is cut for it where whole blocks can bring it
     # about. `shift` is the address mod 64: with the position 7 they can at 12, 28 and 60, with 8 at 0 and 48.
-    size = empty((), kind).itemsize
-    n = (1 << 26) // size + 1025
-    raw = np.zeros(n * size + 128, np.uint8)
-    start = -raw.ctypes.data % 64 + shift
-    out = raw[start : start + n * size].view(empty((), kind).dtype)
-    fill(Stream(9, generator, position=position), kind, out)
-    expected = empty(1 << 20, kind)
-    stream = Stream(9, generator, position=position)
-    for begin in range(0, n, 1 << 20):
-        part = out[begin : begin + (1 << 20)]
-        assert part.tobytes() == fill(stream, kind, expected[: len(part)]).tobytes(), begin
-    assert not raw[:start].any()
-    assert not raw[start + n * size :].any()
+    check_large(generator, kind, position, shift, (9 << 20) // empty((), kind).itemsize + 1025)
+
+
+@pytest.mark.parametrize("kind", LARGE, ids=name)
+def test_buffers_large_enough_for_chunks_of_huge_pages(generator, kind):
+    check_large(generator, kind, 7, 12, (1 << 26) // empty((), kind).itemsize + 1025)
 
 
 @st.composite
