@@ -1,4 +1,4 @@
-"""backend="host": the host makes the samples of one piece while another is on its way to the device."""
+"""backend="host": the host computes the samples of one piece while another is copied to the device."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from pyinit import _core
 from pyinit.kernels.device_arrays import Copy, DeviceArray
 from pyinit.kernels.teams import Work, team
 
-PART_BYTES = 1 << 22  # that a thread fills at a time: a piece has one for each thread
-LEAST_PART_BYTES = 1 << 20  # to hand out less takes as long as to fill it
-PIECE_BYTES = 1 << 26  # at most, since memory that a device copies from takes long to get
-# Of an array, unless they would be small: nothing overlaps with the first one's fill and the last one's copy.
+PART_BYTES = 1 << 22  # a thread fills one part at a time; a piece has one part for each thread
+LEAST_PART_BYTES = 1 << 20  # handing out a smaller part would take as long as filling it
+PIECE_BYTES = 1 << 26  # the largest piece: memory that a device copies from is slow to allocate
+# The pieces of an array, unless they would be small: the first piece's fill and the last one's copy overlap nothing.
 PIECES = 8
-BUFFERS = 3  # one is copied from, one is being filled, and one is next, so that no thread waits for a piece's end
+BUFFERS = 3  # one is being copied, one is being filled, and one is next, so that no thread waits for a piece's end
 
 
 @dataclass
 class StagingBuffer:
-    """Host memory that a device copies from, and the copy that may still read it."""
+    """Host memory that a device copies from, and the last copy, which may still read it."""
 
     memory: NDArray[np.uint8]
     copied: Copy | None = None
@@ -39,7 +39,7 @@ class StagingBuffer:
 
 
 def buffers(array: DeviceArray, num_threads: Any) -> list[StagingBuffer]:
-    """Give as many as the pieces of an array take in turn."""
+    """Allocate the buffers that the pieces of an array take in turn."""
     total = array.size * array.dtype.itemsize
     most = min(PIECE_BYTES, threads_of(num_threads) * PART_BYTES)
     size = min(total, most, max(-(-total // PIECES), 4 * LEAST_PART_BYTES))
@@ -47,13 +47,13 @@ def buffers(array: DeviceArray, num_threads: Any) -> list[StagingBuffer]:
 
 
 def threads_of(num_threads: Any) -> int:
-    """Give the number of threads of a fill."""
+    """Return the number of threads of a fill."""
     return _core.check_threads(num_threads) or _core.default_threads()
 
 
 @contextmanager
 def waited_for(buffers: Sequence[StagingBuffer]) -> Iterator[None]:
-    """Wait for all copies at the end, after an error or Ctrl-C too: the device must not read memory that is reused."""
+    """Wait for all copies at the end, even after an error or Ctrl-C: the device must not read reused memory."""
     try:
         yield
     finally:
@@ -69,7 +69,7 @@ def fill(
     num_threads: Any,
     buffers: Sequence[StagingBuffer],
 ) -> None:
-    """Write an array on a device from the host, piece by piece; returns when the last piece has left the host.
+    """Write an array on a device from the host, piece by piece; return when the last piece is copied.
 
     The threads live as long as the fill and share every piece. Each piece is copied as soon as it is full, while they
     fill the next.
@@ -79,7 +79,7 @@ def fill(
     array, distribution, window, num_threads
         Checked.
     begin : StreamState
-        At the first of the words that the fill has claimed.
+        Its position is the first word of the fill's claim.
     buffers : sequence of StagingBuffer
         Each as large as a piece.
     """
@@ -95,7 +95,7 @@ def fill(
 
     def tasks(samples: NDArray[Any], where: tuple[int, ...]) -> Iterator[Callable[[], object]]:
         for region in pieces(samples.shape, part_bytes // itemsize):
-            index: Any = (*region, ...)  # an array comes of it where there are no dimensions, too
+            index: Any = (*region, ...)  # gives an array even without dimensions
             yield partial(write, samples[index], moved(where, region))
 
     def copy(piece: DeviceArray, samples: NDArray[Any], buffer: StagingBuffer, work: Work) -> None:
@@ -103,7 +103,7 @@ def fill(
         buffer.copied = piece.copy(samples.view(f"u{itemsize}"))
 
     with waited_for(buffers), team(threads) as helpers:
-        ahead = 1 if helpers.size and len(buffers) > 1 else 0  # pieces that are begun before an earlier one is full
+        ahead = 1 if helpers.size and len(buffers) > 1 else 0  # pieces to begin before the one before them is full
         begun: deque[Callable[[], None]] = deque()
         for region, buffer in zip(pieces(array.shape, size // itemsize), cycle(buffers)):
             buffer.wait()
@@ -118,7 +118,7 @@ def fill(
 
 
 def moved(origin: tuple[int, ...], region: tuple[slice, ...]) -> tuple[int, ...]:
-    """Give where a region begins that is counted from an origin.
+    """Return the start of a region that is relative to an origin.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def moved(origin: tuple[int, ...], region: tuple[slice, ...]) -> tuple[int, ...]
 
 
 def pieces(shape: tuple[int, ...], elements: int) -> Iterator[tuple[slice, ...]]:
-    """Cut an array into parts of at most so many elements, in C order: of an array without gaps, each has none.
+    """Cut an array into parts of at most `elements` elements, in C order; parts of a contiguous array are contiguous.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Threads that live as long as one fill and take its tasks in turn."""
+"""Threads that live as long as one fill and share its tasks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from threading import Thread
 
 @dataclass(eq=False)
 class Work:
-    """Tasks that were begun together, and how many of them have not been reported as done."""
+    """Tasks that were begun together, and the number of them not yet reported as done."""
 
     team: Team
     left: int
 
     def wait(self) -> None:
-        """Return when all are done, or raise what one of the team's tasks has raised."""
+        """Return when all are done; raise the exception of any of the team's tasks."""
         while self.left:
             work, error = self.team.done.get()  # Ctrl-C arrives here
             if error is not None:
@@ -26,16 +26,16 @@ class Work:
 
 
 class Team:
-    """Threads, and the queues between them and the thread that they work for.
+    """Threads, and the queues between them and the calling thread.
 
-    Not a ThreadPoolExecutor: where one of its threads cannot start, `submit` raises but leaves the task in its queue.
+    Not a ThreadPoolExecutor: if one of its threads cannot start, `submit` raises but leaves the task in its queue.
 
     Attributes
     ----------
     size : int
-        How many threads `begin` starts; 0 where none can start.
+        The number of threads that `begin` starts; 0 if none can start.
     threads : list of Thread
-        Those that have started, or are starting.
+        The threads that have started or are starting.
     """
 
     def __init__(self, size: int) -> None:
@@ -51,17 +51,17 @@ class Team:
             self.threads.append(thread)  # first: Ctrl-C may come while it starts
             try:
                 thread.start()
-            except RuntimeError:  # no more threads can start: those that did do the work
+            except RuntimeError:  # no more threads can start: the started ones do the work
                 self.threads.pop()
                 self.size = len(self.threads)
 
     def begin(self, tasks: Iterable[Callable[[], object]]) -> Work:
-        """Hand out tasks, or do them where there is no thread."""
+        """Hand out tasks; if there are no threads, do them here."""
         todo = list(tasks)
         work = Work(self, len(todo))
         for task in todo:
             self.todo.put((work, task))
-        self.start()  # behind the tasks: the first threads work while the others start
+        self.start()  # after the tasks: the first threads work while the others start
         if not self.threads:
             self.drop()
             for task in todo:
@@ -70,12 +70,12 @@ class Team:
         return work
 
     def run(self) -> None:
-        """Do tasks until the queue's end is reached, which stays there for the other threads."""
+        """Do tasks until the end mark of the queue; leave the mark there for the other threads."""
         while (item := self.todo.get()) is not None:
             work, task = item
             try:
                 task()
-            except BaseException as error:  # which `Work.wait` raises again
+            except BaseException as error:  # `Work.wait` raises it again
                 self.done.put((work, error))
             else:
                 self.done.put((work, None))
@@ -88,17 +88,17 @@ class Team:
                 self.todo.get_nowait()
 
     def stop(self) -> None:
-        """Return when all threads have ended, each with the task that it is at."""
+        """Return when all threads have ended, each after its current task."""
         self.drop()
         self.todo.put(None)
         for thread in self.threads:
-            if thread.is_alive():  # or Ctrl-C came before it ran: it finds the queue's end
+            if thread.is_alive():  # if not, Ctrl-C came before it ran; it will find the end mark
                 thread.join()
 
 
 @contextmanager
 def team(size: int) -> Iterator[Team]:
-    """Give a team of so many threads, which end with the block; one alone is the calling thread."""
+    """Give a team of `size` threads that end with the block; a team of one is the calling thread."""
     helpers = Team(size)
     try:
         yield helpers
