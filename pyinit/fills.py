@@ -58,8 +58,8 @@ class Fills(_core.StreamState, metaclass=Hinting):
             A NumPy array or memmap, a torch tensor, any writable buffer, or an array on a GPU. It may have any shape
             and strides; it must be writable, and no two elements may share memory. Its dtype is float32, float64,
             float16, bfloat16, float8_e4m3fn or float8_e5m2 (NumPy's, torch's, ml_dtypes' or those of
-            `pyinit.arrays`), or uint32 for `bits`. On a GPU the fill is ordered with the other work on the array's
-            stream, and this returns before it is done.
+            `pyinit.arrays`), or uint32 for `bits`. On a GPU the fill follows the earlier work on the array's CUDA
+            stream or OpenCL queue, and this call returns before it is done.
         distribution : Distribution
             One of `pyinit.distributions`.
         global_shape : sequence of int, optional
@@ -95,9 +95,9 @@ class Fills(_core.StreamState, metaclass=Hinting):
 
         Notes
         -----
-        A float64 sample takes two words, any other one word. A sample of 16 or 8 bits is the float32 sample, rounded
-        to nearest even. Beyond the largest number of its dtype it becomes infinite, or nan in float8_e4m3fn, which has
-        no infinity. `docs/contract.md` defines every bit.
+        A float64 sample takes two words, every other sample one. A sample of 16 or 8 bits is the float32 sample,
+        rounded to nearest even. Beyond the largest number of its dtype it becomes infinite, or nan in float8_e4m3fn,
+        which has no infinity. `docs/contract.md` defines every bit.
 
         Examples
         --------

@@ -114,7 +114,7 @@ def check_memory(cnp.ndarray out not None):
 
 
 cdef void span(cnp.ndarray out, size_t *low, size_t *high) noexcept:
-    """The address of the first byte of an array that is not empty, and of the one behind its last."""
+    """The addresses of the first byte of an array that is not empty, and of the byte after its last."""
     cdef ptrdiff_t reach
     cdef int i
     low[0] = <size_t>cnp.PyArray_DATA(out)
@@ -128,7 +128,7 @@ cdef void span(cnp.ndarray out, size_t *low, size_t *high) noexcept:
 
 
 def extent(cnp.ndarray out not None):
-    """The address of the first byte of an array that is not empty, and of the one behind its last."""
+    """The addresses of the first byte of an array that is not empty, and of the byte after its last."""
     cdef size_t low, high
     span(out, &low, &high)
     return low, high

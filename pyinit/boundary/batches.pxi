@@ -198,7 +198,7 @@ cdef class Batch:
                     cnp.PyArray_DATA(array) != item.out or not cnp.PyArray_ISWRITEABLE(array)
                     or <size_t>cnp.PyArray_NBYTES(array) != item.count * pyi_dtypes[<int>item.dtype].bytes):
                 raise ValueError(
-                    f"{self.names[i]!r} must not be resized, given other memory or made read-only meanwhile")
+                    f"{self.names[i]!r} must not be resized, given other memory or made read-only during the call")
             check_owner(array)
         return 0
 
@@ -208,7 +208,7 @@ cdef class Batch:
         cdef pyi_place *places
         cdef int found
         if self.clash is not None and self.clash[0] == self.clash[1]:
-            raise ValueError(f"{self.clash[0]!r} must be one array, or windows of one tensor, which have its shape")
+            raise ValueError(f"{self.clash[0]!r} must be one array, or windows of one tensor with one global shape")
         if self.clash is not None:
             raise ValueError(
                 "{!r} and {!r} must have streams of their own; both have id {:#x}".format(*self.clash))

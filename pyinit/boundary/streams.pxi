@@ -88,7 +88,7 @@ cdef class StreamState:
         with cython.critical_section(self):
             status = pyi_claim(&self.stream, claimed, distribution.c.sampler, dtype, count)
         if status != PYI_OK:
-            raise ValueError(f"{count} samples would end beyond position 2**66; the stream stands at {self.position}")
+            raise ValueError(f"{count} samples would end beyond position 2**66; the stream is at {self.position}")
         return 0
 
     def write(

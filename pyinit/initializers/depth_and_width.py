@@ -79,7 +79,7 @@ def mup_input(scale: float = 1.0, **fan_options: Any) -> VarianceScaling:
 
 
 def mup_hidden(scale: float = 1.0, **fan_options: Any) -> VarianceScaling:
-    """Fill the hidden weights of such a network: variance scale / fan_in too; the parameters are those of `mup_input`.
+    """Fill the hidden weights in the maximal update parametrisation: variance scale / fan_in, as `mup_input` does.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def mup_hidden(scale: float = 1.0, **fan_options: Any) -> VarianceScaling:
 
 
 def mup_output(base_width: int = 1, scale: float = 1.0, **fan_options: Any) -> InverseFanIn:
-    """Fill the output weights of such a network: variance scale base_width / fan_in².
+    """Fill the output weights in the maximal update parametrisation: variance scale base_width / fan_in².
 
     This variance shrinks faster with the width than scale / fan_in. As networks get wider, their outputs then start
     ever closer to 0, yet a training step still moves them as much. At the base width the two variances are equal. Table

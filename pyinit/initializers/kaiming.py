@@ -69,7 +69,7 @@ def kaiming_uniform(
 def kaiming_truncated_normal(
     a: float = 0.0, mode: Mode = "fan_in", nonlinearity: str = "leaky_relu", **fan_options: Any
 ) -> VarianceScaling:
-    """Fill as `kaiming_normal`, but truncated at two standard deviations: Keras and JAX call it he_normal.
+    """Fill as `kaiming_normal`, but truncated at two standard deviations: Keras and JAX call this one he_normal.
 
     Examples
     --------

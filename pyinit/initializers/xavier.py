@@ -61,7 +61,7 @@ def xavier_uniform(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
 
 
 def xavier_truncated_normal(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
-    """Fill as `xavier_normal`, but truncated at two standard deviations: Keras and JAX call it glorot_normal.
+    """Fill as `xavier_normal`, but truncated at two standard deviations: Keras and JAX call this one glorot_normal.
 
     Examples
     --------
