@@ -52,7 +52,7 @@ cdef int check_owner(cnp.ndarray out) except -1:
 cdef bint overlaps(cnp.ndarray out) except -1:
     """Whether two elements of a plain array share memory."""
     cdef object array = out, extent = out.itemsize
-    # None do if each axis, from the smallest stride on, steps over the whole extent of the smaller ones.
+    # No elements overlap if each axis, from the smallest stride on, steps over the whole extent of the smaller ones.
     for stride, n in sorted((abs(s), n) for s, n in zip(array.strides, array.shape) if n > 1):
         if stride < extent:
             break
@@ -170,7 +170,7 @@ def window_tuples(global_shape, offset):
 cpdef tuple index_tuple(str name, value):
     """A shape or an offset as a tuple of int in [0, 2**63); or raise TypeError or ValueError that names it.
 
-    A caller's sequence may be endless, so at most one item more than an array has dimensions is read.
+    A caller's sequence may be endless, so at most PYI_MAX_DIMS + 1 items are read.
     """
     cdef tuple items
     try:

@@ -186,7 +186,7 @@ cdef class Batch:
         return places
 
     cdef int check_unchanged(self) except -1:
-        """Raise ValueError if an array on the host has got other memory since it was added, or is read-only now.
+        """Raise ValueError if an array on the host has other memory than when it was added, or is read-only now.
 
         A caller's code can run in between: the iterator of parameters, a scheme, a function that fills other arrays.
         """

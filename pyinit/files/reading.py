@@ -170,7 +170,7 @@ def head_of(path: Path) -> tuple[int, bytes]:
         length = int.from_bytes(start, "little")
         if size < 8 or length > size - 8:
             if start[:4] in (b"PK\3\4", b"\x80\2\x8a\n"):
-                raise wrong(path, "it is a pickle by torch.save, which is not read: save it as .safetensors instead")
+                raise wrong(path, "it is a pickle of torch.save, and pickles are not read: save it as .safetensors")
             raise wrong(path, f"its header should have {length:,} bytes, and the file has {size:,}")
         if length > MOST_HEADER:
             raise wrong(path, f"its header has {length:,} bytes; {MOST_HEADER:,} are allowed")
