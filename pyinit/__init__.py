@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# Python finds the folder of a checkout before the package that was installed from it.
+# Inside a checkout, Python imports its folder instead of the installed package.
 if importlib.util.find_spec("pyinit._core") is None:
     raise ImportError(
         f"{__path__[0]} holds pyinit's sources and not its compiled core: start Python in another folder to use the "
@@ -42,11 +42,11 @@ __all__ = [
 ]
 
 
-LATER = ("checkpoint", "diagnostics", "files", "network", "plots")  # imported when they are asked for
+LATER = ("checkpoint", "diagnostics", "files", "network", "plots")  # imported on first use
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("BitGenerator", "default_rng"):  # they need numpy.random, which NumPy too loads when it is asked for
+    if name in ("BitGenerator", "default_rng"):  # they need numpy.random, which NumPy too loads on first use
         return getattr(importlib.import_module("pyinit.bit_generator"), name)
     if name in LATER:
         return importlib.import_module(f"pyinit.{name}")

@@ -129,8 +129,8 @@ cdef class StreamState:
     cdef int take(self, pyi_stream *claimed, Distribution distribution, pyi_dtype dtype, uint64_t count) except -1
 
 
-# The core for other Cython modules, which reach it through the loaded `_core` and do not link it. Each function is
-# the one of pyinit.h with pyi_ before its name.
+# The core for other Cython modules: they call it through the loaded `_core`, without linking it. Each function has the
+# name in pyinit.h without pyi_.
 cdef const char *strerror(pyi_status status) noexcept nogil
 cdef pyi_status stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id) noexcept nogil
 cdef pyi_status child(pyi_stream *child, const pyi_stream *parent, const char *name) noexcept nogil

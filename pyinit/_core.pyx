@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
 # cython: subinterpreters_compatible=no
-"""The boundary to the C core: convert what is given, read the array once, check, release the GIL, call C.
+"""The boundary to the C core: convert the arguments, read the array once, check, release the GIL, call C.
 
-Nothing that can run a caller's code comes between the reading of an array and the write: parameters, shapes and numbers
-of threads are converted first, and of the array NumPy's C fields are read, never Python's attributes.
+No caller's code can run between the reading of an array and the write: parameters, shapes and thread counts are
+converted first, and the array is read from NumPy's C fields, never from Python's attributes.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What an array is: anything whose memory can be written in place, seen where it lies, without a copy."""
+"""Arrays that pyinit can fill: views of anything whose memory can be written in place, without a copy."""
 
 import sys
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Array = TypeVar("Array")
 BFLOAT16 = _core.RECORDS["bfloat16"]
 FLOAT8_E4M3FN = _core.RECORDS["float8_e4m3fn"]
 FLOAT8_E5M2 = _core.RECORDS["float8_e5m2"]
-"""How numbers look to NumPy of which it has none of its own: records of these names. ml_dtypes' types are taken too."""
+"""The dtypes of arrays of types that NumPy lacks: records. ml_dtypes' types of these names are accepted too."""
 
 
 def __dir__() -> list[str]:
@@ -31,22 +31,22 @@ INSTEAD: dict[type | tuple[type, ...], str] = {
         "; give each array a name of its own, such as 'layer.weight'; pyinit.adapters.jax.initialize takes nested dicts"
     ),
 }
-"""What to do where no array was given, by the type of what was."""
+"""What to do instead of giving an argument of this type."""
 
 
 def dtype_of(dtype: Any) -> np.dtype[Any]:
-    """Give the dtype of a NumPy array, for a dtype of NumPy, ml_dtypes or torch, or a name.
+    """Return the NumPy dtype for a dtype of NumPy, ml_dtypes or torch, or for a name.
 
     Parameters
     ----------
     dtype : dtype or str
-        A name may be torch's, as in "torch.float32". For torch's "bfloat16", "float8_e4m3fn" and "float8_e5m2", which
-        NumPy lacks, it is the record of that name.
+        A name may be torch's, as in "torch.float32". NumPy lacks torch's "bfloat16", "float8_e4m3fn" and
+        "float8_e5m2": for these the result is the record of that name.
 
     Raises
     ------
     TypeError
-        If it is none of these.
+        If `dtype` is none of these.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def dtype_of(dtype: Any) -> np.dtype[Any]:
 
 
 def view(out: Any) -> NDArray[Any] | DeviceArray:
-    """View `out` where it lies: an array on a device as a `DeviceArray`, another as `on_host` does.
+    """View `out` without a copy: an array on a device as a `DeviceArray`, any other as `on_host` does.
 
     Examples
     --------
@@ -81,19 +81,18 @@ def on_host(out: Any) -> NDArray[Any]:
     Parameters
     ----------
     out : object
-        A NumPy array or memmap, a torch CPU tensor, or whatever offers DLPack, `__array_interface__`
-        or the buffer protocol; of any shape and strides.
+        A NumPy array or memmap, a torch CPU tensor, or any object with DLPack, `__array_interface__` or the buffer
+        protocol; of any shape and strides.
 
     Returns
     -------
     numpy.ndarray
-        Shares the memory of `out`. Whether it is writable is for the caller to ask. The dtype of torch's
-        bfloat16 is `BFLOAT16`.
+        Shares the memory of `out`. It may be read-only: check before writing. torch's bfloat16 becomes `BFLOAT16`.
 
     Raises
     ------
     TypeError
-        If `out` is none of these, is immutable as JAX's arrays are, or lies elsewhere than in host memory.
+        If `out` is none of these, is immutable, as JAX's arrays are, or is not in host memory.
 
     Examples
     --------
@@ -136,7 +135,7 @@ def mark_modified(*arrays: Any) -> None:
     if (torch := sys.modules.get("torch")) is None:
         return
     for array in arrays:
-        # So autograd says so, should a graph still need the old values.
+        # Autograd then raises if a graph still needs the old values.
         if isinstance(array, torch.Tensor) and not array.is_inference():
             torch.autograd.graph.increment_version(array)
 
@@ -147,9 +146,9 @@ def _tensor_on_host(out: Any) -> NDArray[Any] | None:
     try:
         if torch is None or not (type(out) is torch.Tensor or type(out) is torch.nn.Parameter) or not out.is_cpu:
             return None
-    except AttributeError:  # of a module that is still being imported
+    except AttributeError:  # torch is still being imported
         return None
-    # The class's methods: the tensor itself may have attributes of the same names.
+    # Call the class's methods: the tensor itself may have attributes of the same names.
     tensor, dtype = torch.Tensor, dtype_of_torch(out.dtype)
     if dtype is None or out.layout is not torch.strided or tensor.is_neg(out):
         return None
@@ -158,13 +157,13 @@ def _tensor_on_host(out: Any) -> NDArray[Any] | None:
 
 
 def _lent(torch: Any, tensor: Any) -> _core.Lent:
-    """Give the memory of a tensor, which is kept whatever happens to the tensor, but which can be resized."""
+    """Give the memory of a tensor. It outlives the tensor, but can be resized."""
     storage = torch.UntypedStorage
     return _core.Lent(torch.Tensor.untyped_storage(tensor), storage.data_ptr, storage.nbytes)
 
 
 def _is_a(out: Any, module: str, name: str) -> bool:
-    """Whether `out` is an instance of a class of a package that may not even be imported."""
+    """Whether `out` is an instance of a package's class, without importing the package."""
     package = sys.modules.get(module)
     kind = getattr(package, name, None)
     return isinstance(kind, type) and isinstance(out, kind)
@@ -180,20 +179,20 @@ def _viewed(out: Any, by: Callable[[Any], NDArray[Any]]) -> NDArray[Any]:
 
 @cache
 def dtype_of_torch(dtype: Any) -> np.dtype[Any] | None:
-    """Give NumPy's dtype, or a record, for one of torch's that the fills take; else None."""
+    """Give the NumPy dtype or record for a torch dtype that the fills take, otherwise None."""
     name = str(dtype).removeprefix("torch.")
     return _core.RECORDS.get(name) or (np.dtype(name) if name in ("bool", *_core.DTYPES) else None)
 
 
 def _from_torch(tensor: Any) -> NDArray[Any]:
-    # A parameter asks for gradients, and then exports nothing; its values alone are meant here.
+    # torch exports no tensor that requires gradients; only the values matter here.
     torch, values = sys.modules["torch"], tensor.detach() if tensor.requires_grad else tensor
     record = _core.RECORDS.get(str(values.dtype).removeprefix("torch."))
     if record is None:
         seen = values.numpy()
     else:
         seen = values.view(torch.uint8 if record.itemsize == 1 else torch.int16).numpy().view(record)
-    with torch._C.DisableTorchFunctionSubclass():  # a subclass may say what it likes, but its memory is the storage's
+    with torch._C.DisableTorchFunctionSubclass():  # a subclass may override anything, but not its storage
         memory = _lent(torch, tensor)
     address, writeable = seen.__array_interface__["data"][0], seen.flags.writeable
     return _core.array_at(address, seen.shape, seen.strides, seen.dtype, writeable, memory)

@@ -14,12 +14,12 @@ from typing import Any, BinaryIO
 
 __all__ = ["check_folder", "check_parent", "path_text", "put_in_place", "replacement", "sole", "sync_folder", "target"]
 
-NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)  # of a folder: a network's, or one that may not be listed
+NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)  # a folder on a network, or one that may not be listed
 NO_LOCK = (errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EACCES)
 
 
 def path_text(name: str, path: Any) -> str:
-    """Ask a path once for its text, for it may answer otherwise the next time; TypeError names the argument.
+    """Ask a path for its text just once, because its answer may change; a TypeError names the argument.
 
     Examples
     --------
@@ -33,13 +33,13 @@ def path_text(name: str, path: Any) -> str:
 
 
 def target(path: str | os.PathLike[str], overwrite: bool = True) -> Path:
-    """Say which file is to be written for `path`, a link followed; raise OSError where it exists or has no folder."""
+    """Return the file to write for `path`, following a link; raise OSError if it must stay or has no folder."""
     file = Path(os.path.realpath(path))
     check_parent(file)
     if file.is_dir():
         raise IsADirectoryError(f"{file} is a folder")
-    if file.exists() and not file.is_file():  # a device, /dev/null even, would become a file of ours
-        raise OSError(f"{file} is no regular file, so none can take its place")
+    if file.exists() and not file.is_file():  # a device, even /dev/null, would become a regular file
+        raise OSError(f"{file} is no regular file, so it cannot be replaced")
     if file.exists() and not overwrite:
         raise exists(file)
     return file
@@ -47,18 +47,18 @@ def target(path: str | os.PathLike[str], overwrite: bool = True) -> Path:
 
 @contextmanager
 def replacement(path: str | os.PathLike[str], overwrite: bool = True) -> Iterator[BinaryIO]:
-    """Open a new file beside `path` that takes its name once all is on the disk.
+    """Open a new file beside `path` that takes its name once everything is on the disk.
 
-    Until then, and after any error or Ctrl-C, the old file stays as it was, and the new one is removed. A process that
-    is killed leaves it behind, as ``.pyinit-*.tmp``.
+    Until then the old file stays as it was. After an error or Ctrl-C it also stays, and the new one is removed. A
+    killed process leaves the new file behind, as ``.pyinit-*.tmp``.
 
     Parameters
     ----------
     path : str or path-like
-        A link is followed. The new file keeps the mode of the one it replaces, and its owner and group as far as this
-        process may set them.
+        A link is followed. The new file keeps the mode of the old one, and its owner and group as far as this process
+        may set them.
     overwrite : bool
-        False: no file is replaced, even one that another process makes in the meantime.
+        False: never replace a file, not even one that another process makes in the meantime.
 
     Yields
     ------
@@ -68,7 +68,7 @@ def replacement(path: str | os.PathLike[str], overwrite: bool = True) -> Iterato
     Raises
     ------
     OSError
-        If the file cannot be written, or there is another that must stay.
+        If the file cannot be written, or an old one must stay.
 
     Examples
     --------
@@ -95,13 +95,13 @@ def replacement(path: str | os.PathLike[str], overwrite: bool = True) -> Iterato
         sync_folder(path.parent)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno and error.filename is None:  # of a disk that is full, say
+        if isinstance(error, OSError) and error.errno and error.filename is None:  # a full disk, for instance
             error.filename = os.fspath(path)
         raise
 
 
 def create(temporary: Path, path: Path) -> BinaryIO:
-    """Open the temporary file; an error names the file that it stands for."""
+    """Open the temporary file; an error names the file that it will replace."""
     try:
         return temporary.open("xb")
     except OSError as error:
@@ -109,22 +109,22 @@ def create(temporary: Path, path: Path) -> BinaryIO:
 
 
 def copy_owner_and_mode(path: Path, temporary: Path) -> None:
-    """Give a file the owner, group and mode of another, if there is one, as far as the file system has them."""
+    """Copy owner, group and mode from an old file, if it exists, as far as the file system has them."""
     with suppress(FileNotFoundError):
         old = path.stat()
         mode = stat.S_IMODE(old.st_mode)
         if hasattr(os, "chown"):
-            for owner, group in ((-1, old.st_gid), (old.st_uid, -1)):  # one may be allowed where the other is not
+            for owner, group in ((-1, old.st_gid), (old.st_uid, -1)):  # one may be allowed and the other not
                 try:
                     os.chown(temporary, owner, group)
-                except OSError:  # no right to, or no such owner where this runs
-                    mode &= 0o777  # no file runs as somebody that it was not given by
+                except OSError:  # no permission, or no such owner here
+                    mode &= 0o777  # without that owner, drop setuid and setgid
         with suppress(OSError):  # some file systems have one mode for all files
             temporary.chmod(mode)
 
 
 def make_new(temporary: Path, path: Path) -> None:
-    """Rename a file; raise FileExistsError if the new name is taken, even if another process takes it just now."""
+    """Rename a file; raise FileExistsError if the new name is taken, even if another process just took it."""
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -144,12 +144,12 @@ def make_new(temporary: Path, path: Path) -> None:
 
 
 def exists(path: Path) -> FileExistsError:
-    """Say that a file must stay."""
+    """Make the error for a file that must stay."""
     return FileExistsError(f"{path} exists already; --force, or overwrite=True, replaces it")
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> None:
-    """See to it that the names in a folder are on the disk, where the system can do that."""
+    """Sync the names in a folder to the disk, if the system can do that."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     try:
@@ -164,25 +164,25 @@ def sync_folder(folder: str | os.PathLike[str]) -> None:
 
 
 def check_folder(folder: Path, overwrite: bool, replaceable: Callable[[Path], bool] = lambda file: True) -> None:
-    """Raise OSError if a folder cannot be made, or would replace another that must stay.
+    """Raise OSError if a folder cannot be made, or would replace one that must stay.
 
     Parameters
     ----------
     folder : Path
     overwrite : bool
-        Whether a folder may be replaced that holds nothing but what is replaceable.
+        Whether a folder may be replaced if everything in it is replaceable.
     replaceable : callable
-        Whether something that is in the folder may be lost.
+        Whether a given entry of the folder may be lost.
     """
     check_parent(folder)
     if old_name(folder).is_dir() and not folder.exists():
-        old_name(folder).rename(folder)  # which a call had moved away that was killed before the new one was there
+        old_name(folder).rename(folder)  # a killed call moved it away and did not put the new one in place
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise FileExistsError(f"{folder} exists already, and is no folder")
     if os.path.ismount(folder):
-        raise OSError(f"{folder} is where a disk is mounted, and cannot be replaced: name a folder in it")
-    if folder.is_dir() and Path.cwd().is_relative_to(folder.resolve()):  # `--force .` would take much away
-        raise OSError(f"{folder} is the current folder, or around it, and cannot be replaced: name a folder in it")
+        raise OSError(f"{folder} is a mount point, and cannot be replaced: name a folder in it")
+    if folder.is_dir() and Path.cwd().is_relative_to(folder.resolve()):  # `--force .` would delete much
+        raise OSError(f"{folder} is the current folder or contains it, and cannot be replaced: name a folder in it")
     for file in folder.iterdir() if folder.is_dir() else ():
         if not overwrite:
             raise exists(folder)
@@ -191,12 +191,12 @@ def check_folder(folder: Path, overwrite: bool, replaceable: Callable[[Path], bo
 
 
 def old_name(folder: Path) -> Path:
-    """Return where a folder is while another takes its place: as long as the name with .partial, so not too long."""
+    """Return the temporary name of a folder while another takes its place: no longer than the name with .partial."""
     return folder.with_name(f".{folder.name}.pyinit")
 
 
 def check_parent(path: Path) -> None:
-    """Raise FileNotFoundError if there is no folder to write to."""
+    """Raise FileNotFoundError if a path has no folder to be written to."""
     if not path.parent.is_dir():
         what = "is not a folder" if path.parent.exists() else "does not exist"
         raise FileNotFoundError(f"{path.parent} {what}, so {path.name} cannot be written there")
@@ -204,7 +204,7 @@ def check_parent(path: Path) -> None:
 
 @contextmanager
 def sole(folder: Path) -> Iterator[None]:
-    """Make a folder unless it is there, and be the only process that writes to it; in the end an empty one is removed.
+    """Make a folder unless it exists, and lock it for this process alone; at the end remove it if it is empty.
 
     Raises
     ------
@@ -227,11 +227,11 @@ def sole(folder: Path) -> Iterator[None]:
                 if is_at(descriptor, folder):
                     folder.rmdir()
     finally:
-        os.close(descriptor)  # which unlocks it, as a kill does
+        os.close(descriptor)  # unlocks it, as a kill does
 
 
 def lock(descriptor: int, folder: Path) -> None:
-    """Lock an open folder, where the file system can do that; raise OSError if another process has."""
+    """Lock an open folder, if the file system can do that; raise OSError if another process holds the lock."""
     import fcntl
 
     busy = OSError(f"another process is writing to {folder}")
@@ -242,7 +242,7 @@ def lock(descriptor: int, folder: Path) -> None:
     except OSError as error:
         if error.errno not in NO_LOCK:
             raise
-    if not is_at(descriptor, folder):  # it was that of another process, which has finished in the meantime
+    if not is_at(descriptor, folder):  # it was another process's, which has finished in the meantime
         raise busy
 
 
@@ -255,20 +255,20 @@ def is_at(descriptor: int, folder: Path) -> bool:
 
 
 def put_in_place(new: Path, folder: Path, overwrite: bool) -> None:
-    """Give a folder that is whole and on the disk its name; one that it replaces is removed after that."""
+    """Rename a complete, synced folder to its final name, and then remove the one that it replaces."""
     old = old_name(folder)
     try:
         if folder.is_dir() and any(folder.iterdir()):
             if not overwrite:
                 raise exists(folder)
-            shutil.rmtree(old, ignore_errors=True)  # that of an earlier call, which has put the new one in its place
+            shutil.rmtree(old, ignore_errors=True)  # left by an earlier call that had put the new one in place
             folder.rename(old)
         elif folder.is_dir():
-            folder.rmdir()  # which Windows does not replace
+            folder.rmdir()  # Windows does not replace a folder
         new.rename(folder)
     except BaseException:
-        with suppress(OSError):  # there is none, or the new one has its place already
+        with suppress(OSError):  # there is no old one, or the new one is already in place
             old.rename(folder)
         raise
-    sync_folder(folder.parent)  # before the old one goes: the name is of the one or the other
+    sync_folder(folder.parent)  # before the old one is removed, so that the name always leads to a whole folder
     shutil.rmtree(old, ignore_errors=True)

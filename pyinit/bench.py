@@ -1,7 +1,7 @@
-"""Timing fills: what is timed, in rounds of repetitions over all cases, and the results for JSON.
+"""Time fills, in rounds over all cases, and give the results for JSON.
 
-Each time has a ratio to that of ``memset``, the C library's function that sets bytes to one value, on the same memory
-and as many threads. A ratio near 1 says that making the samples costs little more than writing them.
+Each time is also given as a ratio to ``memset``, the C library's function that sets bytes to one value, on the same
+memory and number of threads. A ratio near 1 means that computing the samples costs little more than writing them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pyinit.arrays import dtype_of
 from pyinit.streams import Stream
 
 GENERATORS = tuple(_core.GENERATORS)
-# What is timed of each generator: the samples and their dtype, the fill and its arguments.
+# The fills timed for each generator: the samples and their dtype, the method and its arguments.
 FILLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("normal float32", "fill_normal", {}),
     ("normal float64", "fill_normal", {}),
@@ -41,9 +41,9 @@ FILLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 )
 ON_EVERY_TIER = ("normal float32", "normal_icdf float32", "truncated_normal float32")
 PYTHON_SAMPLE = 200_000
-SMALL = {8: 2000, 1000: 1000, 100_000: 20}  # elements: calls in a repetition
+SMALL = {8: 2000, 1000: 1000, 100_000: 20}  # elements: calls per repetition
 SEED = 42
-# What memset writes. Not 0: some processors (AMD's Zen 4, for one) write zeros at twice the speed of anything else.
+# The byte that memset writes. Not 0: some processors, such as AMD's Zen 4, write zeros twice as fast as other bytes.
 BYTE = 0x55
 
 
@@ -56,9 +56,9 @@ class Case:
     samples: int
     bytes: int
     threads: int = 1
-    calls: int = 1  # in one repetition: many where a call is shorter than the clock is sharp
-    full: int | None = None  # samples of the whole job, where `run` does a part of it because all would take too long
-    tier: str | None = None  # the instruction set, where pyinit runs
+    calls: int = 1  # per repetition: many if one call is too short for the clock
+    full: int | None = None  # samples of the whole job, if `run` does only a part of it to save time
+    tier: str | None = None  # the instruction set, if pyinit runs
     writes: tuple[str, ...] = ("memset", "streaming stores")  # names of cases that only write the same memory
 
     def time(self) -> float:
@@ -68,7 +68,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Timing:
-    """What was measured of a case: the seconds of one call, for each repetition."""
+    """The measurements of a case: the seconds per call, for each repetition."""
 
     case: Case
     seconds: tuple[float, ...]
@@ -80,33 +80,33 @@ class Timing:
 
     @property
     def full(self) -> float:
-        """The seconds of the whole job: the median, extrapolated where the case is a part of it."""
+        """The seconds of the whole job: the median, extrapolated if the case is only a part of it."""
         return self.median * (self.case.full or self.case.samples) / self.case.samples
 
     def over(self, name: str, timings: Sequence[Timing]) -> float | None:
-        """This time as a multiple of that of the case `name` on as many threads; None if there is no such case."""
+        """This time as a multiple of the case `name` on the same number of threads; None if there is no such case."""
         for other in timings:
             if other.case.name == name and other.case.threads == self.case.threads:
                 return self.full / other.full
         return None
 
     def over_fastest_write(self, timings: Sequence[Timing]) -> float | None:
-        """This time as a multiple of the fastest of the case's `writes`; None if there are none."""
+        """This time as a multiple of the fastest of the case's `writes`; None if there is none."""
         return max((ratio for name in self.case.writes if (ratio := self.over(name, timings))), default=None)
 
 
 def measure(
     cases: Sequence[Case], repetitions: int = 9, budget: float = 3.0, progress: Callable[[str], object] = lambda _: None
 ) -> list[Timing]:
-    """Time cases in turn, round after round, so that a drift of the machine's speed meets all of them alike.
+    """Time cases in turn, round after round, so that a drift of the machine's speed affects all of them equally.
 
     Parameters
     ----------
     cases : sequence of Case
-        Each is called once beforehand, untimed: the first write to memory costs more.
+        Each is called once before, untimed: the first write to memory costs more.
     repetitions : int, at least 1
     budget : float
-        In seconds. A case that has used so much is not repeated again; it has been timed once at least.
+        In seconds. A case is not repeated any more once it has used this much; it is timed at least once.
     progress : callable
         Called with a case's name, ``len(cases) * (1 + repetitions)`` times in all.
 
@@ -135,7 +135,7 @@ def measure(
 
 
 def memset(arrays: Sequence[NDArray[Any]], threads: int) -> Callable[[], None]:
-    """Make a function that sets all bytes of C-contiguous arrays to `BYTE`, each thread an equal part of each array.
+    """Make a function that sets all bytes of C-contiguous arrays to `BYTE`; threads share each array equally.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def memset(arrays: Sequence[NDArray[Any]], threads: int) -> Callable[[], None]:
 
 
 def together(parts: Sequence[Callable[[], object]]) -> Callable[[], None]:
-    """Make a function that calls functions at once, each on its own thread, and waits for all of them."""
+    """Make a function that calls functions at the same time, each on its own thread, and waits for all of them."""
     mine, *others = parts
     # The pool outlives a call, so that starting its threads is not timed.
     pool = ThreadPoolExecutor(max(1, len(others)))
@@ -171,12 +171,12 @@ def _set(parts: Sequence[NDArray[np.uint8]]) -> None:
 
 def gaussian() -> float:
     """Draw one normal sample as the article's `rand-gaussian` does: one half of Box-Muller."""
-    # 1 - random() lies in (0, 1], where the logarithm is finite.
+    # 1 - random() is in (0, 1], where the logarithm is finite.
     return math.sqrt(-2.0 * math.log(1.0 - random.random())) * math.sin(2.0 * math.pi * random.random())
 
 
 def python_case(out: NDArray[Any], full: int) -> Case:
-    """The article's scalar Box-Muller in plain Python: a sample of `full` normals, written to the front of `out`."""
+    """The article's scalar Box-Muller in plain Python: a part of `full` samples, written to the front of `out`."""
     random.seed(SEED)
     front = out.reshape(-1)[:PYTHON_SAMPLE]
 
@@ -187,7 +187,7 @@ def python_case(out: NDArray[Any], full: int) -> Case:
 
 
 def fill_cases(out: NDArray[np.float32]) -> list[Case]:
-    """List what `pyinit bench` times on one buffer: `pyinit_cases`, NumPy and plain Python."""
+    """List the cases of `pyinit bench` on one buffer: `pyinit_cases`, NumPy and plain Python."""
     peers = [
         Case(f"NumPy {bits.__name__} normal float32", numpy_normal(bits(SEED), out), out.size, out.nbytes)
         for bits in (np.random.PCG64, np.random.SFC64)
@@ -196,13 +196,13 @@ def fill_cases(out: NDArray[np.float32]) -> list[Case]:
 
 
 def pyinit_cases(out: NDArray[np.float32]) -> list[Case]:
-    """List memset and pyinit's fills, on one and on all threads, and those of its other tiers.
+    """List memset and pyinit's fills, on one and on all threads, and some on its other tiers.
 
     Parameters
     ----------
     out : numpy.ndarray of float32
-        Contiguous, at least 2 elements; larger than the caches, or a case's time depends on what the case before it
-        left there. Samples of other dtypes go to the same memory, as many as fit.
+        Contiguous, at least 2 elements. It should be larger than the caches: otherwise a case's time depends on what
+        the case before it left there. Other dtypes use the same memory, with as many samples as fit.
     """
     cases, active = [], isa.active()
     for n in thread_counts():
@@ -223,14 +223,14 @@ def pyinit_cases(out: NDArray[np.float32]) -> list[Case]:
 
 
 def _view(out: NDArray[np.float32], name: str) -> NDArray[Any]:
-    """The memory of `out` as another dtype: as many samples, or as many as fit."""
+    """The memory of `out` as another dtype: the same number of samples, or as many as fit."""
     dtype = dtype_of(name)
     samples = min(out.size, out.nbytes // dtype.itemsize)
     return out.view(np.uint8)[: samples * dtype.itemsize].view(dtype)
 
 
 def small_cases() -> list[Case]:
-    """List calls on small arrays of normal float32 on one thread: here the cost of the call itself shows."""
+    """List fills of small arrays with normal float32 samples on one thread; they show the cost of the call itself."""
     cases = []
     for size, calls in SMALL.items():
         out = np.ones(size, dtype=np.float32)
@@ -243,19 +243,19 @@ def small_cases() -> list[Case]:
 
 
 def numpy_normal(bits: np.random.BitGenerator, out: NDArray[np.float32]) -> Callable[[], object]:
-    """Make a function that fills an array with NumPy's normal samples, from its own bit generator or a peer's."""
+    """Make a function that fills an array with NumPy's normal samples, from a bit generator of NumPy or of a peer."""
     return partial(np.random.Generator(bits).standard_normal, out=out, dtype=np.float32)
 
 
 def thread_counts() -> tuple[int, ...]:
-    """How many threads things are timed on: one, and all that a fill takes by default."""
+    """The numbers of threads to time: one, and a fill's default."""
     return tuple(dict.fromkeys((1, _core.default_threads())))
 
 
 def results(**groups: Sequence[Timing]) -> dict[str, Any]:
-    """Gather the machine and groups of timings for JSON: every repetition's seconds of each case, and what follows.
+    """Gather the machine and groups of timings for JSON: the seconds of every repetition, and numbers from them.
 
-    A ratio to memset or to the fastest pure write is None where the group has no such case on as many threads.
+    A ratio to memset or to the fastest pure write is None if the group has no such case on the same number of threads.
     """
     return {
         "machine": machine.describe(),

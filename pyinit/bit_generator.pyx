@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
 # cython: subinterpreters_compatible=no
-"""Streams as bit generators of NumPy's, so that each of its distributions can be drawn from a stream."""
+"""Streams as NumPy bit generators: every distribution of NumPy can be drawn from a stream."""
 
 from threading import RLock
 
@@ -15,21 +15,21 @@ from pyinit._core import END, GENERATORS
 from pyinit.child_streams import ChildStreams
 from pyinit.streams import Stream, integer, listed
 
-# NumPy's object is the head of ours. Cython itself would only warn of a longer one, and then overwrite its end.
+# Our object begins with NumPy's. If NumPy's has grown, Cython only warns, and then overwrites its end.
 if NumPyBitGenerator.__basicsize__ != sizeof(NumPyBitGenerator):
     raise ImportError(
-        f"pyinit.BitGenerator was built for another layout of numpy.random.BitGenerator than that of NumPy "
-        f"{np.__version__}: build pyinit again, with the NumPy that it is to run with"
+        f"pyinit.BitGenerator was built for another layout of numpy.random.BitGenerator than NumPy "
+        f"{np.__version__} has: build pyinit again, with the NumPy that you run it with"
     )
 
-# Words that are taken from the core at a time; half and twice as many are as fast. A power of two, so that buffers
-# that begin at its multiples end where the stream does.
+# Words taken from the core at a time; half or twice this is as fast. It is a power of two, so buffers that begin at
+# its multiples end exactly at the stream's end.
 cdef enum:
     BUFFER = 1024
 
 cdef struct Words:
-    pyi_stream stream  # stands behind the buffer
-    uint32_t next      # index of the next word to be used; BUFFER if there is none
+    pyi_stream stream  # its position is after the buffer
+    uint32_t next      # index of the next word to use; BUFFER if none is left
     uint32_t buffer[BUFFER]
 
 
@@ -39,7 +39,7 @@ cdef void refill(Words *words) noexcept nogil:
     options.threads = 1
     options.interrupted = NULL
     options.arg = NULL
-    if s.end:  # A draw cannot fail: as any counter, this one begins again.
+    if s.end:  # A draw cannot fail, so the counter wraps around.
         stream_new(s, s.generator, s.seed, s.id)
     fill_bits_u32(s, words.buffer, BUFFER, &options)
     words.next = 0
@@ -67,12 +67,12 @@ cdef double next_double(void *state) noexcept nogil:
 
 
 def jumped_stream(origin, jumps):
-    """The stream that so many jumps lead to, at position 0."""
+    """The stream after `jumps` jumps, at position 0."""
     return origin.derived(Stream, str(jumps), b"pyinit jump") if jumps else origin
 
 
 class Unready:
-    """The lock of a bit generator whose `__init__` has not been called: it cannot be held."""
+    """The lock of a bit generator whose `__init__` has not been called: acquiring it raises."""
 
     def __enter__(self):
         raise TypeError("a subclass of pyinit.BitGenerator must call its __init__")
@@ -84,24 +84,24 @@ class Unready:
 
 
 cdef class BitGenerator(NumPyBitGenerator):
-    # The head of the docstring is what `inspect.signature` reads.
+    # `inspect.signature` reads the docstring's first two lines.
     """BitGenerator(stream=None)
 --
 
-    A stream as a bit generator of NumPy's: ``np.random.Generator(pyinit.BitGenerator(stream))``.
+    A stream as a NumPy bit generator: ``np.random.Generator(pyinit.BitGenerator(stream))``.
 
-    `default_rng` makes the Generator in one call. It copies the stream, and goes on from where that stands; the stream
-    itself does not move. So the stream's own later fills would use the same words. If the stream has other work, give
-    the generator a child: `stream.child("numpy")`.
+    `default_rng` makes the Generator in one call. It draws from a copy of the stream, from the stream's position on;
+    the stream itself does not move, so its own later fills would use the same words. If the stream has other uses,
+    give the generator a child: `stream.child("numpy")`.
 
-    NumPy makes its normal samples by another method: `Generator.standard_normal` gives other numbers than
-    `Stream.normal`, and takes several times as long. Use the stream for those, and NumPy for what a stream lacks.
+    NumPy computes normal samples by another method: `Generator.standard_normal` gives other numbers than
+    `Stream.normal`, and takes several times as long. Use the stream for these, and NumPy for what a stream lacks.
 
     Parameters
     ----------
     stream : Stream or int, optional
-        An integer in [0, 2**64) stands for `Stream(seed)`, None for a seed drawn from the operating system. What
-        `BitGenerator.seed_seq.spawn` gives is taken too.
+        An integer in [0, 2**64) means `Stream(seed)`; None, a seed from the operating system. The children that
+        `BitGenerator.seed_seq.spawn` returns are accepted too.
 
     Raises
     ------
@@ -112,12 +112,12 @@ cdef class BitGenerator(NumPyBitGenerator):
 
     Notes
     -----
-    A draw of 32 bits is the next word. One of 64 bits is two words, the low one first, from the next even position;
-    a double is its 53 leading bits. So `Generator.random` gives what `Stream.uniform` gives, float32 and float64.
+    A 32-bit draw is the next word. A 64-bit draw is two words, the low one first, from the next even position; a
+    double is its 53 leading bits. So `Generator.random` gives what `Stream.uniform` gives, float32 and float64.
 
-    A draw cannot fail. Behind the last word, at position 2**66, the stream begins again at 0.
+    A draw cannot fail: after the last word, at position 2**66, the stream begins again at 0.
 
-    Generators may share it between threads: they hold `lock` while they draw, as do `stream`, `state` and `advance`.
+    Threads may share a bit generator: Generators hold `lock` while they draw, as do `stream`, `state` and `advance`.
 
     Examples
     --------
@@ -131,8 +131,8 @@ cdef class BitGenerator(NumPyBitGenerator):
     """
 
     cdef Words words
-    cdef object origin  # the id that it was jumped from,
-    cdef object jumps  # and how often, modulo 2^64
+    cdef object origin  # the id before all jumps
+    cdef object jumps  # the number of jumps, modulo 2^64
 
     def __cinit__(self, *arguments, **keywords):
         self.lock = Unready()
@@ -147,7 +147,7 @@ cdef class BitGenerator(NumPyBitGenerator):
                 stream = Stream(stream)
             children = ChildStreams(stream)
         NumPyBitGenerator.__init__(self, children)
-        self.lock = RLock()  # Before NumPy 2.3 it is a Lock, for which who holds it would wait for ever.
+        self.lock = RLock()  # NumPy < 2.3 uses a non-reentrant lock, which would deadlock.
         self.seat(stream)
         self.origin, self.jumps = stream.id, 0
         self._bitgen.state = &self.words
@@ -157,9 +157,9 @@ cdef class BitGenerator(NumPyBitGenerator):
         self._bitgen.next_raw = next_uint64
 
     cdef int seat(self, StreamState stream) except -1:
-        """Make the word at which `stream` stands the next to be used."""
+        """Make the word at the position of `stream` the next to use."""
         cdef Words *words = &self.words
-        cdef pyi_stream *s = &stream.stream  # read here: of a subclass the properties may say anything
+        cdef pyi_stream *s = &stream.stream  # the C field: a subclass may override the properties
         cdef uint64_t block = 0 if s.end else s.block
         cdef uint32_t word = 0 if s.end else s.word
         stream_new(&words.stream, s.generator, s.seed, s.id)
@@ -170,7 +170,7 @@ cdef class BitGenerator(NumPyBitGenerator):
 
     @property
     def stream(self):
-        """A new Stream that stands at the next word to be used."""
+        """A new Stream at the next word to use."""
         cdef pyi_stream *s = &self.words.stream
         with self.lock:
             position = (4 * <object>s.block - BUFFER + self.words.next) % END
@@ -179,9 +179,9 @@ cdef class BitGenerator(NumPyBitGenerator):
 
     @property
     def state(self):
-        """All that it is, as a dict of plain values: its class, the stream's state, the number of children spawned.
+        """The whole state, a dict of plain values: class, state of the stream, children spawned, jumps.
 
-        It can be set. TypeError or ValueError if what is set is not such a dict; it then stays as it was.
+        It can be set. Anything but such a dict raises TypeError or ValueError and changes nothing.
         """
         with self.lock:
             return {
@@ -213,19 +213,19 @@ cdef class BitGenerator(NumPyBitGenerator):
             self.origin, self.jumps = origin.id, jumps
 
     def advance(self, delta):
-        """Move as if `delta` numbers of 64 bits had been drawn, by `random_raw` say: by 2 * delta words.
+        """Move as if `delta` 64-bit numbers had been drawn, by `random_raw` for instance: by 2 * delta words.
 
-        From an odd position it moves to the next even one first, as such a draw does, and so does `advance(0)`.
+        From an odd position it first moves to the next even one, as a 64-bit draw does; `advance(0)` does so too.
 
         Parameters
         ----------
         delta : int
-            Any size; negative moves back. Counted modulo 2**65, for the 2**66 words of a stream are a ring here.
+            Any size; a negative one moves back. Taken modulo 2**65, because the stream's 2**66 words wrap around.
 
         Returns
         -------
         BitGenerator
-            This one.
+            This bit generator.
 
         Raises
         ------
@@ -247,20 +247,20 @@ cdef class BitGenerator(NumPyBitGenerator):
         return self
 
     def jumped(self, jumps=1):
-        """A new bit generator far from this one: on another stream, whose id is hashed from this one's and `jumps`.
+        """A new bit generator on another stream, whose id is hashed from this one's and `jumps`.
 
         Jumps add up: ``b.jumped(2)`` is ``b.jumped().jumped()``, and ``b.jumped(1).jumped(-1)`` is on the stream of
-        `b`. Two different numbers of jumps lead to one stream as improbably as two names to one child.
+        `b`. Two numbers of jumps give the same stream only as improbably as two names give the same child.
 
         Parameters
         ----------
         jumps : int
-            Any size; counted modulo 2**64.
+            Any size; taken modulo 2**64.
 
         Returns
         -------
         BitGenerator
-            At the position of this one; none of its children spawned.
+            At this one's position, with no children spawned.
 
         Raises
         ------
@@ -284,7 +284,7 @@ cdef class BitGenerator(NumPyBitGenerator):
         return made
 
     def spawn(self, n_children):
-        """New bit generators of the stream's children, others at each call, each at position 0.
+        """New bit generators on children of the stream, others at each call, each at position 0.
 
         Parameters
         ----------
@@ -294,7 +294,7 @@ cdef class BitGenerator(NumPyBitGenerator):
         Returns
         -------
         list of BitGenerator
-            Their ids are hashed from this one's and from how many were spawned before.
+            Their ids are hashed from this one's and the number spawned before.
 
         Raises
         ------
@@ -324,8 +324,8 @@ def default_rng(stream=None):
     Parameters
     ----------
     stream : Stream or int, optional
-        What `BitGenerator` takes. The Generator reads on, in a copy, from where the stream stands. Give it a child of
-        its own where the stream is used for anything else.
+        What `BitGenerator` takes. The Generator draws from a copy, from the stream's position on. Give it a child if
+        the stream has other uses.
 
     Returns
     -------

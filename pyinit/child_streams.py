@@ -1,4 +1,4 @@
-"""The children of a stream as a seed sequence of NumPy's, which is how its bit generators spawn others."""
+"""The children of a stream as a NumPy seed sequence: NumPy's bit generators spawn others through one."""
 
 from threading import Lock
 from typing import Any
@@ -12,19 +12,19 @@ from pyinit.streams import Stream, integer
 
 
 class ChildStreams(ISpawnableSeedSequence):
-    """The children of a stream, counted: what a bit generator of NumPy's has for a seed sequence.
+    """The children of a stream, counted: the seed sequence of a `pyinit.BitGenerator`.
 
     Parameters
     ----------
     stream : Stream
         Its position does not matter.
     n_children_spawned : int
-        How many there are already, at least 0.
+        The number of children so far, at least 0.
 
     Raises
     ------
     TypeError, ValueError
-        If `stream` is not a Stream, or `n_children_spawned` no integer or negative.
+        If `stream` is not a Stream, or `n_children_spawned` is not an integer, or negative.
 
     Examples
     --------
@@ -44,12 +44,12 @@ class ChildStreams(ISpawnableSeedSequence):
 
     @property
     def state(self) -> dict[str, Any]:
-        """All that it is: generator, seed and id of the stream, and the number of children spawned."""
+        """The whole state: generator, seed and id of the stream, and the number of children spawned."""
         state = {k: v for k, v in self.stream.state.items() if k != "position"}
         return {**state, "n_children_spawned": self.n_children_spawned}
 
     def spawn(self, n_children: Any) -> list["ChildStreams"]:
-        """The next `n_children` children. Their ids are hashed, as a child's, but no name leads to them.
+        """The next `n_children` children. Their ids are hashed, as in `Stream.child`, but no name gives the same ids.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class ChildStreams(ISpawnableSeedSequence):
         Returns
         -------
         list of ChildStreams
-            Of the children, to make bit generators of.
+            Pass each to `pyinit.BitGenerator`.
 
         Raises
         ------
@@ -79,7 +79,7 @@ class ChildStreams(ISpawnableSeedSequence):
         return [ChildStreams(self.stream.derived(Stream, str(first + i), b"pyinit spawn")) for i in range(n)]
 
     def generate_state(self, n_words: Any, dtype: DTypeLike = np.uint32) -> NDArray[Any]:
-        """Words to seed a bit generator of another kind with: those of a stream of their own.
+        """Words that seed another kind of bit generator, from a separate stream.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class ChildStreams(ISpawnableSeedSequence):
         Raises
         ------
         TypeError, ValueError
-            If `n_words` is not an integer, or negative, or `dtype` another.
+            If `n_words` is not an integer, or negative, or `dtype` is neither of the two.
 
         Examples
         --------
@@ -105,7 +105,7 @@ class ChildStreams(ISpawnableSeedSequence):
         if dtype not in (np.uint32, np.uint64):
             raise ValueError(f"dtype must be uint32 or uint64; got {dtype}")
         words = self.stream.derived(Stream, "", b"pyinit state").bits(n * dtype.itemsize // 4)
-        # Read as little-endian numbers, whatever the machine's own order.
+        # Little-endian on every machine.
         return words.astype("<u4").view(dtype.newbyteorder("<")).astype(dtype)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Distributions: what a fill draws, as values that are checked once, compare, print and pickle.
+"""Distributions to fill from: values that are checked once, and that compare, print and pickle.
 
 >>> from pyinit.distributions import truncated_normal
 >>> distribution = truncated_normal(std=0.02, lower=-3.0, upper=3.0)

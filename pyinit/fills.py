@@ -1,4 +1,4 @@
-"""The fills of a stream: samples of a distribution, written to an array where it lies or to a new one."""
+"""The fills of a stream: samples of a distribution, written into an existing array or a new one."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Shape = SupportsIndex | Sequence[SupportsIndex]
 
 
 class Fills(_core.StreamState, metaclass=Hinting):
-    """What a stream writes. Each fill names a distribution; `write` of the core is the one that fills."""
+    """The fills of a stream. Each names a distribution and calls the core's `write`."""
 
     def write_elsewhere(
         self, out: Array, distribution: Distribution, global_shape: Any, offset: Any, num_threads: Any, backend: str
     ) -> Array:
-        """Fill what is no NumPy array, or by another backend."""
-        if type(backend) is not str:  # which may compare as it likes, but does so here once
+        """Fill an array that is not NumPy's, or use another backend."""
+        if type(backend) is not str:  # a subclass may compare as it likes, so it is asked once
             backend = next((name for name in BACKENDS if name == backend), backend)
         if type(backend) is not str or backend not in BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(map(repr, BACKENDS))}; got {backend!r}")
@@ -50,29 +50,31 @@ class Fills(_core.StreamState, metaclass=Hinting):
         num_threads: SupportsIndex | None = None,
         backend: str = "device",
     ) -> Array:
-        """Write samples of a distribution into `out`, in place. `fill_normal` and its like name the distribution.
+        """Fill `out` in place with samples of a distribution; `fill_normal` and the other fills choose one.
 
         Parameters
         ----------
         out : array
-            Of any shape and strides, writable, no two elements in one place: a NumPy array or memmap, a torch tensor,
-            any writable buffer, or an array on a GPU, which is filled in order with the work on its stream: this
-            returns before that is done. float32, float64, float16, bfloat16, float8_e4m3fn or float8_e5m2 (NumPy's,
-            torch's, ml_dtypes' or those of `pyinit.arrays`); of `bits`, uint32.
+            A NumPy array or memmap, a torch tensor, any writable buffer, or an array on a GPU. It may have any shape
+            and strides; it must be writable, and no two elements may share memory. Its dtype is float32, float64,
+            float16, bfloat16, float8_e4m3fn or float8_e5m2 (NumPy's, torch's, ml_dtypes' or those of
+            `pyinit.arrays`), or uint32 for `bits`. On a GPU the fill follows the earlier work on the array's CUDA
+            stream or OpenCL queue, and this call returns before it is done.
         distribution : Distribution
             One of `pyinit.distributions`.
         global_shape : sequence of int, optional
-            `out` is a block of a tensor of this shape, which has its dimensions: the element with row-major index g in
-            the tensor takes sample g. The stream then stands behind the whole tensor. None: `out` is the whole.
+            `out` is a block of a tensor of this shape, which has the same number of dimensions. The element with
+            row-major index g in the tensor takes sample g, and the stream moves past the whole tensor. None: `out` is
+            the whole tensor.
         offset : sequence of int, optional
-            Where in the tensor `out` begins. None: at its first element.
+            The index of `out`'s first element in the tensor. None: zeros.
         num_threads : int, optional
-            At most so many threads; None: `PYINIT_NUM_THREADS`, or one for each processor that the process may use.
-            The samples do not depend on it.
+            The largest number of threads. None: `PYINIT_NUM_THREADS`, or one for each processor that the process may
+            use. The samples do not depend on it.
         backend : {"device", "host", "cupy"}
-            What makes the samples of an array on a GPU: the GPU itself; the host, which copies them there while it
-            makes the next; or, on an NVIDIA GPU, CuPy's own generator, whose samples are others. The first two
-            write the same bits.
+            What computes the samples of an array on a GPU: the GPU itself; the host, which copies one part while it
+            computes the next; or, on an NVIDIA GPU, CuPy's own generator. The first two write the same bits; CuPy's
+            generator writes others.
 
         Returns
         -------
@@ -82,24 +84,24 @@ class Fills(_core.StreamState, metaclass=Hinting):
         Raises
         ------
         TypeError
-            If `out` is not a fillable array, or a parameter not a number.
+            If `out` is not a fillable array, or a parameter is not a number.
         ValueError
-            If a parameter is out of range, `out` read-only, overlapping or not inside the tensor, or the stream would
-            end. Whatever is raised for the arguments, `out` has not been touched.
+            If a parameter is out of range, if `out` is read-only, overlaps itself or is not inside the tensor, or if
+            the stream has too few words left. An error in the arguments leaves `out` untouched.
         ImportError, RuntimeError, MemoryError
             If an array on a GPU needs a package, a driver or memory that is missing.
         KeyboardInterrupt
-            On Ctrl-C in a long fill: `out` is partly written, and the stream stands behind it.
+            On Ctrl-C in a long fill: `out` is partly written, and the stream has moved past it.
 
         Notes
         -----
-        A float64 sample takes two words, the others one. A sample of 16 or 8 bits is the float32 one, rounded to
-        nearest even; one beyond the largest number of its type is infinite, or nan in float8_e4m3fn, which has no
-        infinity. `docs/contract.md` defines every bit.
+        A float64 sample takes two words, every other sample one. A sample of 16 or 8 bits is the float32 sample,
+        rounded to nearest even. Beyond the largest number of its dtype it becomes infinite, or nan in float8_e4m3fn,
+        which has no infinity. `docs/contract.md` defines every bit.
 
         Examples
         --------
-        Columns 2 and 3 of a tensor of 3 x 4, filled alone:
+        Fill columns 2 and 3 of a 3 x 4 tensor alone:
 
         >>> whole = pyinit.Stream(seed=0).normal((3, 4))
         >>> part = np.zeros((3, 2), dtype=np.float32)
@@ -124,10 +126,10 @@ class Fills(_core.StreamState, metaclass=Hinting):
         num_threads: SupportsIndex | None = None,
         backend: str = "device",
     ) -> Array:
-        """`fill` with normal samples: `pyinit.distributions.normal` says which.
+        """`fill` with normal samples; `pyinit.distributions.normal` explains the parameters.
 
-        These are not the numbers of NumPy's `Generator.standard_normal`, even with `pyinit.default_rng` on the same
-        stream: NumPy makes normal samples by another method, from the same words.
+        NumPy's `Generator.standard_normal` gives other numbers, even with `pyinit.default_rng` on the same stream:
+        NumPy computes normal samples by another method, from the same words.
 
         Examples
         --------
@@ -150,7 +152,7 @@ class Fills(_core.StreamState, metaclass=Hinting):
         num_threads: SupportsIndex | None = None,
         backend: str = "device",
     ) -> Array:
-        """`fill` with normal samples between two bounds: `pyinit.distributions.truncated_normal` says which.
+        """`fill` with normal samples between two bounds; see `pyinit.distributions.truncated_normal`.
 
         Examples
         --------
@@ -173,7 +175,7 @@ class Fills(_core.StreamState, metaclass=Hinting):
         num_threads: SupportsIndex | None = None,
         backend: str = "device",
     ) -> Array:
-        """`fill` with uniform samples of [low, high): `pyinit.distributions.uniform` says which.
+        """`fill` with uniform samples in [low, high); see `pyinit.distributions.uniform`.
 
         Examples
         --------
@@ -201,7 +203,7 @@ class Fills(_core.StreamState, metaclass=Hinting):
         """
         return self.write(out, bits(), global_shape, offset, num_threads, backend)
 
-    # The same into new arrays.
+    # The same fills, into new arrays.
 
     @explained(right_call)
     def normal(
@@ -216,16 +218,16 @@ class Fills(_core.StreamState, metaclass=Hinting):
         offset: Shape | None = None,
         num_threads: SupportsIndex | None = None,
     ) -> NDArray[Any]:
-        """A new array of that shape, filled by `fill_normal`.
+        """A new array, filled by `fill_normal`.
 
         Parameters
         ----------
         shape : int or sequence of int
         dtype : dtype or str
-            One that `fill` takes, of NumPy, ml_dtypes or torch, or its name. Of "bfloat16" or ``torch.bfloat16``, which
-            NumPy lacks, the array is of `pyinit.arrays.BFLOAT16`; so too with float8.
+            One that `fill` takes, of NumPy, ml_dtypes or torch, or its name. NumPy has no bfloat16 or float8: for
+            "bfloat16" or ``torch.bfloat16`` the array's dtype is `pyinit.arrays.BFLOAT16`, and likewise for float8.
         mean, std, method, global_shape, offset, num_threads
-            Of `fill_normal`.
+            As for `fill_normal`.
 
         Returns
         -------
@@ -252,7 +254,7 @@ class Fills(_core.StreamState, metaclass=Hinting):
         offset: Shape | None = None,
         num_threads: SupportsIndex | None = None,
     ) -> NDArray[Any]:
-        """A new array of that shape, filled by `fill_truncated_normal`.
+        """A new array, filled by `fill_truncated_normal`.
 
         Examples
         --------
@@ -275,7 +277,7 @@ class Fills(_core.StreamState, metaclass=Hinting):
         offset: Shape | None = None,
         num_threads: SupportsIndex | None = None,
     ) -> NDArray[Any]:
-        """A new array of that shape, filled by `fill_uniform`.
+        """A new array, filled by `fill_uniform`.
 
         Examples
         --------
@@ -293,7 +295,7 @@ class Fills(_core.StreamState, metaclass=Hinting):
         offset: Shape | None = None,
         num_threads: SupportsIndex | None = None,
     ) -> NDArray[np.uint32]:
-        """A new array of that shape, uint32, filled by `fill_bits`.
+        """A new uint32 array, filled by `fill_bits`.
 
         Examples
         --------

@@ -1,7 +1,7 @@
-"""What to write instead of a name or a call of NumPy's, PyTorch's or Keras's: the messages of wrong names and calls.
+"""Hints in error messages: what to write instead of a name or a call from NumPy, PyTorch or Keras.
 
-Calls are compared only after they have failed, so a right one costs little more. The `fill_*` of a stream are left as
-they are: to wrap them would make a fill of a small array a quarter slower.
+A call is examined only after it has failed, so a correct one costs little more. A stream's `fill_*` methods are not
+wrapped: that would make the fill of a small array a quarter slower.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Hinting", "explained", "missing", "of_framework", "right_call"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Other names of what a stream has, and how that is written.
+# Other libraries' names for a stream's methods, and the call to write instead.
 METHODS = {
     "randn": "normal(shape)",
     "standard_normal": "normal(shape)",
@@ -37,7 +37,7 @@ METHODS = {
     "spawn": "child(name)",
     "split": "child(name)",
 }
-# What NumPy's generators have and a stream has not.
+# Methods of NumPy's generators that a stream lacks.
 OF_NUMPY = (
     *("beta", "binomial", "bytes", "chisquare", "choice", "dirichlet", "exponential", "f", "gamma", "geometric"),
     *("gumbel", "hypergeometric", "integers", "laplace", "logistic", "lognormal", "logseries", "multinomial"),
@@ -46,7 +46,7 @@ OF_NUMPY = (
     *("standard_cauchy", "standard_exponential", "standard_gamma", "standard_t", "triangular", "vonmises", "wald"),
     *("weibull", "zipf"),
 )
-# Other names of parameters.
+# Other libraries' names for parameters.
 PARAMETERS = {
     "size": "shape",
     "loc": "mean",
@@ -60,17 +60,17 @@ PARAMETERS = {
 
 
 def missing(owner: str, name: str, stream: str = "stream", methods: Any = ()) -> AttributeError:
-    """Give the error of an attribute that is not there, with what to write instead if that is known.
+    """Make the error for a missing attribute; it says what to write instead, if that is known.
 
     Parameters
     ----------
     owner : str
-        What lacks it, such as "'Stream' object".
+        What lacks the attribute, such as "'Stream' object".
     name : str
     stream : str
-        How a stream is written there.
+        The expression for a stream in the hint.
     methods : collection of str
-        Of a stream, which `owner` is not.
+        A stream's attributes, if `owner` is not a stream.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def missing(owner: str, name: str, stream: str = "stream", methods: Any = ()) ->
 
 
 class Hint:
-    """A name that a class lacks and others have; to read it raises the error that says what to write instead."""
+    """Another library's name for something; reading it raises the error that says what to write instead."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -98,9 +98,9 @@ class Hint:
 
 
 class Hinting(type):
-    """The type of a class that answers names of other libraries, which `dir` and `help` do not list.
+    """Metaclass that answers other libraries' names with hints; `dir` and `help` do not list them.
 
-    A ``__getattr__`` would do with less, but makes each call of a method a quarter slower.
+    A ``__getattr__`` would be shorter, but makes each method call a quarter slower.
     """
 
     def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Hinting:
@@ -114,12 +114,12 @@ class Hinting(type):
 
 
 def explained(advice: Callable[..., str | None]) -> Callable[[Function], Function]:
-    """Make a decorator that adds advice to the error of a wrong call, which is a TypeError then.
+    """Make a decorator that adds advice to the error of a wrong call, and raises it as a TypeError.
 
     Parameters
     ----------
     advice : callable
-        Of the function, and of the arguments and keywords that it was called with; gives a text, or None.
+        Takes the function and the arguments and keywords of the call; returns a text, or None.
     """
 
     def decorate(function: Function) -> Function:
@@ -127,7 +127,7 @@ def explained(advice: Callable[..., str | None]) -> Callable[[Function], Functio
         def call(*given: Any, **keywords: Any) -> Any:
             try:
                 return function(*given, **keywords)
-            except (TypeError, ValueError) as error:  # ValueError of a size that was read as a bound, say
+            except (TypeError, ValueError) as error:  # a size taken for a bound is a ValueError
                 if (text := advice(function, given, keywords)) is None:
                     raise
                 raise TypeError(f"{error}; {text}") from None
@@ -138,7 +138,7 @@ def explained(advice: Callable[..., str | None]) -> Callable[[Function], Functio
 
 
 def right_call(function: Callable[..., Any], given: tuple[Any, ...], keywords: dict[str, Any]) -> str | None:
-    """Say how a failed call is written, if its arguments are others' by order or name.
+    """Say how to write a failed call, if its arguments have another library's order or names.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def right_call(function: Callable[..., Any], given: tuple[Any, ...], keywords: d
     before, rest = given[:begin], given[begin:]
     forms: list[tuple[tuple[Any, ...], dict[str, Any]]] = [(rest, renamed)]
     if "shape" in places:
-        values = places[begin + 2 :]  # behind shape and dtype: mean and std, say
+        values = places[begin + 2 :]  # after shape and dtype: mean and std, for instance
         separate = signature.parameters["shape"].kind is inspect.Parameter.VAR_POSITIONAL
         if "shape" in renamed:  # normal(0.0, 1.0, size=(3, 5))
             shape = renamed.pop("shape")
@@ -185,7 +185,7 @@ def are_numbers(values: tuple[Any, ...]) -> bool:
 
 
 def is_call(signature: inspect.Signature, given: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
-    """Whether a function takes such arguments."""
+    """Whether a function takes these arguments."""
     try:
         signature.bind(*given, **keywords)
     except TypeError:
@@ -194,7 +194,7 @@ def is_call(signature: inspect.Signature, given: tuple[Any, ...], keywords: dict
 
 
 def call_text(function: Callable[..., Any], before: list[str], given: tuple[Any, ...], keywords: dict[str, Any]) -> str:
-    """Write a call; what comes before the shape is written by name."""
+    """Write a call; the arguments before the shape are shown by name."""
     owner = "stream." if before == ["self"] else ""
     shown = [name for name in before if name != "self"] + [value_text(value) for value in given]
     shown += [f"{name}={value_text(value)}" for name, value in keywords.items()]
@@ -207,7 +207,7 @@ def value_text(value: Any) -> str:
 
 
 def of_framework(function: Callable[..., Any], given: tuple[Any, ...], keywords: dict[str, Any]) -> str | None:
-    """Say what Flax, Haiku and Keras take, if it was they who called a scheme: with a key and a shape, or a shape."""
+    """Say what Flax, Haiku and Keras take, if one of them called a scheme with a shape, or with a key and a shape."""
     scheme, *rest = given
     if "shape" in keywords or "dtype" in keywords or any(isinstance(value, (tuple, list)) for value in rest):
         return (

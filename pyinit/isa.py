@@ -1,4 +1,4 @@
-"""Which instruction set the core runs on. All of them give the same bits; they differ in speed alone."""
+"""Choose the instruction set of the core. All of them give the same bits and differ only in speed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ def __dir__() -> list[str]:
 
 
 def available() -> tuple[str, ...]:
-    """The tiers that this machine can run, best first.
+    """The tiers (instruction sets) that this machine can run, best first.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def active() -> str:
 
 @contextmanager
 def use(name: str) -> Iterator[None]:
-    """Run a `with` block on another tier. It holds for every thread of the process, so let one thread use it.
+    """Run a `with` block on another tier. It applies to every thread of the process, so use it in one thread only.
 
     Parameters
     ----------

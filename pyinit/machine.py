@@ -1,4 +1,4 @@
-"""What a measurement depends on: processor, compiler, instruction set and versions."""
+"""Describe what a measurement depends on: processor, compiler, instruction set and versions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from pyinit import __version__, _core, isa
 
-NUMBERS = ("cpu family", "model", "stepping")  # of an x86 processor, as Linux names them
+NUMBERS = ("cpu family", "model", "stepping")  # Linux's names for an x86 processor's numbers
 
 
 def describe() -> dict[str, Any]:
@@ -20,8 +20,8 @@ def describe() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``cpu``, its name and, on x86, its family, model and stepping; ``processors``, those that the process may
-        use; ``platform``; ``compiler``, of the core; ``tier`` and ``tiers``, as in `pyinit.isa`; ``versions``, of
+        ``cpu``, its name and, on x86, its family, model and stepping; ``processors``, the number that the process may
+        use; ``platform``; ``compiler``, the core's; ``tier`` and ``tiers``, as in `pyinit.isa`; ``versions`` of
         pyinit, Python and NumPy.
 
     Examples
@@ -50,6 +50,6 @@ def _cpu() -> str:
 
 
 def _compiler() -> str:
-    # On ELF systems a compiler writes its name into what it makes; elsewhere Python's own is the best guess.
+    # On ELF systems the compiler writes its name into the binary; elsewhere Python's compiler is the best guess.
     signed = re.search(rb"GCC: \(.*?\) [\d.]+|clang version [\d.]+", Path(_core.__file__).read_bytes())
     return signed.group().decode() if signed else f"{platform.python_compiler()} (Python's)"

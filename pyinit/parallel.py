@@ -1,4 +1,4 @@
-"""Calls on all processors, a few at a time."""
+"""Call a function on all processors, with a limit on the calls at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pyinit import _core
 
 __all__ = ["Scratch", "parallel"]
 
-MOST = 32  # calls at a time: more would take memory, and wait for the same disk
+MOST = 32  # calls at a time: more would take memory and wait for the same disk
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,17 +25,16 @@ R = TypeVar("R")
 def parallel(function: Callable[[T], R], items: Iterable[T], num_threads: int | None = None) -> Iterator[R]:
     """Call a function with each item, and yield the results in the items' order.
 
-    Twice as many calls as the process may use processors are begun at a time, so that some can wait for a disk; but
-    not more than 32.
+    By default two calls per processor run at a time, so that some can wait for a disk, but not more than 32.
 
     Parameters
     ----------
     function : callable
         Called by several threads.
     items : iterable
-        Taken as they are needed.
+        Read as they are needed.
     num_threads : int, optional
-        How many calls are begun at a time instead.
+        The number of calls that run at a time.
 
     Examples
     --------
@@ -57,7 +56,7 @@ def parallel(function: Callable[[T], R], items: Iterable[T], num_threads: int | 
 
 
 class Scratch(threading.local):
-    """Memory for the arrays of one thread, each in that of the one before it: `numpy.empty` that meets no new pages.
+    """`numpy.empty` in memory that each thread reuses: an array lives until its thread asks for the next one.
 
     Examples
     --------

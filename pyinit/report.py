@@ -1,4 +1,4 @@
-"""A diagnosis as one HTML page that needs nothing else: tables, verdicts and pictures, for a screen of any size."""
+"""A diagnosis as one self-contained HTML page: tables, verdicts and pictures, for a screen of any size."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ th:first-child, td:first-child { position: sticky; left: 0; background: var(--gr
 
 READING = (
     "Nothing has been trained yet: this page shows what the initial weights alone do. A batch of random inputs goes "
-    "forward through the layers. What a layer gives are its activations. Then a gradient goes back from the output to "
-    "the first layer. It is the signal by which weights learn.",
+    "forward through the layers. The outputs of a layer are its activations. Then a gradient goes back from the output "
+    "to the first layer. It is the signal by which weights learn.",
     "Good weights keep both at about the same size from layer to layer. A network whose activations or gradients fade, "
     "blow up or stand still learns slowly or not at all.",
 )
@@ -57,30 +57,30 @@ WORDS = {
     "vanishes": "the values become smaller with every layer. Little of the input, or of the gradient, arrives.",
     "explodes": "the values become larger with every layer. Training takes steps that are too large, and diverges.",
     "overflows": "values became too large for the number format: infinite, or NaN (not a number).",
-    "silent": "a layer gives the same whatever the input is. Nothing can be learned from what follows.",
-    "saturated": "many values stand at the ends of the activation's range, where its curve is flat and lets hardly any "
+    "silent": "a layer gives the same output for every input. The layers after it learn nothing about the input.",
+    "saturated": "many values are at the ends of the activation's range, where its curve is flat and lets hardly any "
     "gradient through.",
     "dead": "many units give 0 for every input of the batch. They pass nothing on and learn nothing.",
     "blocked": "much of the gradient is exactly 0. The weights before it learn nothing from the batch.",
 }
-"""What the words of a verdict mean for a reader who sees them for the first time."""
+"""The meanings of the words in a verdict, for a reader who is new to them."""
 
 
 def html(diagnoses: Mapping[str, Diagnosis], title: str, text: str) -> str:
-    """Write a page about what schemes do to a network.
+    """Write an HTML page about the effects of schemes on a network.
 
     Parameters
     ----------
     diagnoses : mapping of str to Diagnosis
-        By the scheme's name.
+        Maps the name of each scheme to its diagnosis.
     title : str
     text : str
-        A paragraph that says what was done.
+        A paragraph that describes the experiment.
 
     Returns
     -------
     str
-        HTML with its style and pictures inside, without scripts or links. It holds no date and no version: the same
+        HTML with its style and pictures inside, without scripts or links. It has no date or version, so the same
         diagnoses give the same text.
 
     Raises
@@ -117,8 +117,8 @@ def html(diagnoses: Mapping[str, Diagnosis], title: str, text: str) -> str:
         ),
         picture(
             plots.gradient_flow(gradients, title=network),
-            "Gradients: their std at each layer's output, on their way back from the right, where they begin with "
-            "std 1. A level line is good.",
+            "Gradients: their std at each layer's output. They start at the right with std 1 and go back to the left. "
+            "A level line is good.",
         ),
         picture(
             plots.histograms(activations, title=network),
@@ -135,19 +135,19 @@ def html(diagnoses: Mapping[str, Diagnosis], title: str, text: str) -> str:
 
 
 def verdict(name: str, diagnosis: Diagnosis) -> str:
-    """Say what is wrong with a scheme."""
+    """Write the verdict on a scheme."""
     healthy = " healthy" if diagnosis.verdict == "healthy" else ""
     return f'<p class="verdict{healthy}"><b>{escape(name)}</b><br>{escape(diagnosis.verdict)}</p>'
 
 
 def words_of(diagnoses: Mapping[str, Diagnosis]) -> dict[str, str]:
-    """Give the meanings of the words that stand in the verdicts."""
+    """Return the meanings of the words in the verdicts."""
     said = " ".join(diagnosis.verdict for diagnosis in diagnoses.values())
     return {word: meaning for word, meaning in WORDS.items() if word in said}
 
 
 def definitions(meanings: Mapping[str, str]) -> str:
-    """Write a list of words and what they mean."""
+    """Write a list of words and their meanings."""
     entries = (
         f'<dt>{escape(word)}</dt><dd class="note">{escape(meaning[0].upper() + meaning[1:].rstrip("."))}.</dd>'
         for word, meaning in meanings.items()
@@ -165,7 +165,7 @@ def document(title: str, body: str) -> str:
 
 
 def picture(figure: Figure, caption: str) -> str:
-    """Put a figure above its caption, which a screen reader reads too. On a dark page its lightness is inverted."""
+    """Put a figure above its caption, also its text for screen readers. On a dark page its lightness is inverted."""
     image = f'<img src="{plots.data_uri(figure)}" alt="{escape(caption)}">'
     return f'<figure><div class="wide">{image}</div><figcaption>{escape(caption)}</figcaption></figure>'
 
@@ -178,6 +178,6 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         "<tr>" + "".join(f"<td{kind}>{escape(c)}</td>" for c, kind in zip(row, kinds)) + "</tr>" for row in rows
     )
     return (
-        '<div class="wide table" tabindex="0"><table>\n'  # the keyboard scrolls what can be focused
+        '<div class="wide table" tabindex="0"><table>\n'  # focus lets the keyboard scroll it
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"
     )

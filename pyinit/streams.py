@@ -1,4 +1,4 @@
-"""Streams of random words: generator, seed, id and position. What they write is in fills.py."""
+"""Streams of random words: generator, seed, id and position. The fills are in fills.py."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ class Stream(Fills):
     Parameters
     ----------
     seed : int, optional
-        In [0, 2**64). None: the operating system picks one; `Stream.seed` tells it.
+        In [0, 2**64). None: the operating system picks one; `Stream.seed` holds it.
     generator : {"philox", "ars5", "ars7"}
         Philox4x32-10, the default, or ARS4x32, which is faster on processors with AES instructions. "ars5" has five
-        rounds, the fewest that pass all tests of its authors, and so no safety margin; "ars7" has the seven that they
+        rounds, the fewest that pass all of its authors' tests, so it has no safety margin; "ars7" has seven, as they
         recommend.
     id : int, keyword only
         In [0, 2**64). 0 is the root stream; `child` makes the others.
     position : int, keyword only
-        The first word to be used, in [0, 2**66].
+        The first word to use, in [0, 2**66].
 
     Raises
     ------
     TypeError
         If a number is not an integer.
     ValueError
-        If a number is out of range, or the generator unknown.
+        If a number is out of range, or the generator is unknown.
 
     Notes
     -----
@@ -88,7 +88,7 @@ class Stream(Fills):
         return self
 
     def child(self, name: str) -> Stream:
-        """A stream of its own for `name`, at position 0.
+        """A separate stream for `name`, at position 0.
 
         It depends on the seed, the generator, this stream's id and the name; not on this stream's position. So a
         parameter's values do not depend on the order in which a model is built.
@@ -113,17 +113,17 @@ class Stream(Fills):
         return self.derived(Stream, name)
 
     def copy(self) -> Stream:  # type: ignore[override]
-        """A second stream that stands where this one does."""
+        """A second stream at the same position."""
         return super().copy(Stream)
 
     @property
     def state(self) -> dict[str, Any]:
-        """All that the stream is: generator, seed, id and position, as plain values."""
+        """The whole state as a dict of plain values: generator, seed, id and position."""
         return {"generator": self.generator, "seed": self.seed, "id": self.id, "position": self.position}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Stream:
-        """Make the stream that a dict from `Stream.state` describes.
+        """Make a stream from a dict that `Stream.state` gave.
 
         Examples
         --------
@@ -135,7 +135,7 @@ class Stream(Fills):
             raise TypeError(f"state must be a dict; got {type(state).__name__}")
         if set(state) != set(_STATE_KEYS):
             raise ValueError(f"state must have the keys {', '.join(_STATE_KEYS)}; got {listed(state)}")
-        return cls(**{**state, "seed": integer("seed", state["seed"])})  # a state has no seed to be picked
+        return cls(**{**state, "seed": integer("seed", state["seed"])})  # None would pick a new seed
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Stream.from_state, (self.state,)
@@ -143,7 +143,7 @@ class Stream(Fills):
     def __eq__(self, other: object) -> bool:
         return self.state == other.state if isinstance(other, Stream) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # a stream moves
+    __hash__ = None  # type: ignore[assignment]  # a stream is mutable
 
     def __repr__(self) -> str:
         child = f", id={self.id:#x}" if self.id else ""
@@ -151,7 +151,7 @@ class Stream(Fills):
 
 
 def listed(keys: Iterable[Any]) -> str:
-    """Keys for a message, whatever they are."""
+    """Keys for a message, whatever their types."""
     return ", ".join(key if isinstance(key, str) else _core.text_of(key) for key in keys)
 
 

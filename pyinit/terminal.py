@@ -1,4 +1,4 @@
-"""Where text goes: rich on a terminal, plain text anywhere else; and the progress of long work."""
+"""Output of commands, with rich on a terminal and plain text elsewhere, and progress bars."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ __all__ = ["Output", "Plain", "Rich", "Table", "cell", "lines", "output", "print
 WIDTH = 80
 LEAST = 40  # columns of text. A narrower terminal wraps the lines itself: rich would drop cells that do not fit.
 GAP = 2  # between the columns of a table
-INDENT = 4  # of what a term is
+INDENT = 4  # of a term's explanation
 
 
 Row = TypeVar("Row", bound=NamedTuple)
 
 
 class Output(Protocol):
-    """Where a command shows what it has: a terminal, or plain text."""
+    """The output of a command: a terminal, or plain text."""
 
     def section(self, title: str, text: str) -> None:
-        """Begin a section with one paragraph that says what it shows."""
+        """Begin a section with one paragraph that introduces it."""
 
     def text(self, text: str) -> None:
         """Show a paragraph."""
 
     def entry(self, term: str, text: str) -> None:
-        """Show a term, and below it, indented, what it is."""
+        """Show a term, and below it, indented, its explanation."""
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Show a table: words to the left, numbers to the right."""
+        """Show a table, with words aligned left and numbers aligned right."""
 
 
 class Plain:
-    """Text without colours: for a pipe, a file, or where rich is not installed."""
+    """Text without colours: for a pipe, a file, or if rich is not installed."""
 
     def section(self, title: str, text: str) -> None:
         print(f"\n\n{title}\n{'-' * len(title)}", end="")
@@ -60,7 +60,7 @@ class Plain:
 
 
 class Rich:
-    """The same with colours."""
+    """Text with colours, by rich."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -95,7 +95,7 @@ class Rich:
 
 
 def lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Write a table as lines of text: words to the left, numbers to the right."""
+    """Write a table as lines of text, with words aligned left and numbers aligned right."""
     rows = [[printable(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     right = numeric(rows) or [False] * len(columns)
@@ -126,14 +126,14 @@ class Table(list[Row], Generic[Row]):
 
 
 def cell(value: object) -> str:
-    """Format a cell: nothing for None, three digits for a float."""
+    """Format a cell: empty for None, three digits for a float."""
     if value is None:
         return ""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def printable(text: str, most: int = 300) -> str:
-    """Give text that anybody may have chosen as a terminal can show it: in one line, without control characters.
+    """Make untrusted text safe for a terminal: one line, without control characters.
 
     Examples
     --------
@@ -148,7 +148,7 @@ def printable(text: str, most: int = 300) -> str:
 
 
 def numeric(rows: Sequence[Sequence[str]]) -> list[bool]:
-    """Tell which columns hold numbers: those whose every entry is empty or begins and ends like one."""
+    """Tell which columns hold numbers: every entry is empty, or begins and ends like a number."""
     return [
         all(not c or (c.lstrip("-")[:1].isdigit() and c[-1] in "0123456789x%") for c in column)
         for column in zip(*rows, strict=True)
@@ -156,18 +156,18 @@ def numeric(rows: Sequence[Sequence[str]]) -> list[bool]:
 
 
 def width() -> int:
-    """Tell how wide plain text is: what the environment's COLUMNS says, or 80. Tables are as wide as their cells."""
+    """Return the width of plain text: the environment variable COLUMNS, or 80. Tables are as wide as their cells."""
     text = os.environ.get("COLUMNS", "")
     return max(int(text), LEAST) if re.fullmatch("[0-9]{1,4}", text) else WIDTH
 
 
 def filled(text: str, **indents: Any) -> str:
-    """Wrap plain text between words. A longer word, such as a path, stays whole: it can be copied."""
+    """Wrap plain text between words. A long word, such as a path, stays whole, so that it can be copied."""
     return textwrap.fill(text, width(), break_on_hyphens=False, break_long_words=False, **indents)
 
 
 def output() -> Plain | Rich:
-    """Choose rich on a terminal that has it, and plain text elsewhere."""
+    """Choose rich on a terminal if it is installed, otherwise plain text."""
     if sys.stdout is None or not sys.stdout.isatty():
         return Plain()
     try:
@@ -180,7 +180,7 @@ def output() -> Plain | Rich:
 
 
 class Advance(Protocol):
-    """What `progress` gives: called with how much more is done, from any thread, and with what is done next."""
+    """Reports progress, from any thread: the number of units just done, and the name of the next step."""
 
     def __call__(self, n: int, what: str | None = None, /) -> object: ...
 
@@ -189,23 +189,23 @@ class Advance(Protocol):
 def progress(
     total: int, what: str, show: bool = True, *, unit: Literal["steps", "bytes"] = "steps", redraw: bool = True
 ) -> Iterator[Advance]:
-    """Show how much of a long work is done, how fast, and how long the rest takes.
+    """Show a progress bar: the part that is done, the speed, and the time left.
 
-    The bar goes to standard error, where that is a terminal or a notebook and has rich; it is gone at the end.
+    The bar goes to standard error if that is a terminal or a notebook and rich is installed. At the end it disappears.
 
     Parameters
     ----------
     total : int
-        What the calls' numbers add up to at the end.
+        The sum of the numbers that the calls report.
     what : str
-        What is being done.
+        The description of the work.
     show : bool
-        False: nothing is shown, whatever there is.
+        False: show nothing.
     unit : {"steps", "bytes"}
-        What is counted.
+        The unit of these numbers.
     redraw : bool
-        Whether a thread draws the bar anew all the time. False: it is drawn at each call alone, so that nothing runs
-        beside what is timed.
+        Whether a thread redraws the bar all the time. False: only the calls redraw it, so that nothing else runs during
+        timed work.
 
     Yields
     ------
@@ -233,7 +233,7 @@ def progress(
         yield lambda n, what=None: None
         return
     console = Console(stderr=True)
-    # rich believes the environment's FORCE_COLOR about a pipe too; a bar has no place there.
+    # With FORCE_COLOR set rich takes a pipe for a terminal; a bar does not belong there.
     seen = console.is_jupyter or (sys.stderr is not None and sys.stderr.isatty() and console.is_terminal)
     count, speed = TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"), TextColumn("{task.fields[rate]}")
     columns = (
@@ -256,19 +256,19 @@ def progress(
 
 @contextmanager
 def steps(total: int) -> Iterator[Callable[[str], object]]:
-    """Show the progress of what is timed, step by step.
+    """Show the progress of timed steps.
 
     Yields
     ------
     callable
-        To be called with the name of each step, before it begins.
+        Call it with the name of each step, before the step begins.
     """
     with progress(total, "", redraw=False) as advance:
         yield lambda name: advance(1, name)
 
 
 def rate(speed: float | None) -> str:
-    """Write how many steps are done in a second; nothing while that is unknown.
+    """Write a speed in steps per second; an empty text while it is unknown.
 
     Examples
     --------

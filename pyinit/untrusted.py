@@ -1,4 +1,4 @@
-"""Files that somebody else has written: opened without waiting, read up to a limit, refused with one sentence."""
+"""Files from others: opened without blocking, read up to a limit, refused with one sentence."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ __all__ = ["DamagedError", "contents", "json_of", "opened", "shown", "text_of", 
 
 
 class DamagedError(ValueError):
-    """A file is damaged, or is not what its name says."""
+    """A file is damaged, or is not of the type that its name says."""
 
 
 def wrong(path: str | os.PathLike[str], what: str) -> DamagedError:
-    """Make the error that says what is wrong with a file."""
+    """Make the error for a damaged file; it names the file and the fault."""
     name = str(path)
     return DamagedError(f"{name if name.isprintable() else repr(name)}: {what}")
 
 
 def shown(value: object, most: int = 100) -> str:
-    """Represent a value that anybody may have chosen: in one line, without control characters, not too long.
+    """Represent an untrusted value: in one line, without control characters, not too long.
 
     Examples
     --------
@@ -38,12 +38,12 @@ def shown(value: object, most: int = 100) -> str:
 
 @contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a regular file to read; a pipe that nobody writes to would otherwise block for ever.
+    """Open a regular file to read. Anything else is refused; a pipe without a writer would block forever.
 
     Raises
     ------
     DamagedError
-        If it is a pipe, a device or a socket.
+        If the path is a pipe, a device or a socket.
     OSError
         If it cannot be read; the error names it.
     """
@@ -59,12 +59,12 @@ def opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def at_once(path: str, flags: int) -> int:
-    """Open a file; a pipe too is opened without waiting for who writes to it."""
+    """Open a file without blocking, even a pipe without a writer."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
 
 
 def contents(path: str | os.PathLike[str], most: int) -> bytes:
-    """Read a file of at most so many bytes; raise DamagedError if it is larger, and as `opened` does."""
+    """Read a file of at most `most` bytes; raise DamagedError if it is larger, and the errors of `opened`."""
     with opened(path) as file:
         data = file.read(most + 1)
     if len(data) > most:
@@ -81,13 +81,13 @@ def text_of(data: bytes, path: str | os.PathLike[str], what: str = "it") -> str:
 
 
 def json_of(data: bytes, path: str | os.PathLike[str]) -> Any:
-    """Read JSON, or raise DamagedError. No name may be in an object twice, and no number be NaN or infinite.
+    """Read JSON, or raise DamagedError. An object must not have a name twice, and a number must be finite.
 
     Examples
     --------
     >>> json_of(b'{"a": 1, "a": 2}', "plan.json")
     Traceback (most recent call last):
-    pyinit.untrusted.DamagedError: plan.json: it is not valid JSON: 'a' is there twice
+    pyinit.untrusted.DamagedError: plan.json: it is not valid JSON: 'a' appears twice
     """
     try:
         return json.loads(text_of(data, path), object_pairs_hook=unique, parse_constant=not_finite)
@@ -100,15 +100,15 @@ def json_of(data: bytes, path: str | os.PathLike[str]) -> Any:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a dict, or raise ValueError if a name is there twice."""
+    """Make a dict, or raise ValueError if a name appears twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names: set[str] = set()
         twice = next(name for name, _ in pairs if name in names or names.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f"{shown(twice)} is there twice")
+        raise ValueError(f"{shown(twice)} appears twice")
     return found
 
 
 def not_finite(text: str) -> NoReturn:
-    """Refuse NaN and Infinity, which Python takes for JSON."""
-    raise ValueError(f"{text} is no number")
+    """Refuse NaN and Infinity, which Python's parser accepts."""
+    raise ValueError(f"{text} is not a number in JSON")

@@ -288,7 +288,7 @@ def test_of_any_real_type(value):
 
 def test_arrays_of_arrays_are_not_made():
     stream = Stream(1)
-    with pytest.raises(TypeError, match="dtype must be one of numbers"):
+    with pytest.raises(TypeError, match="dtype must be a scalar dtype"):
         stream.normal(3, np.dtype((np.float32, (2,))))
     assert stream.position == 0
 

@@ -130,9 +130,9 @@ def test_backends_refused():
     with pytest.raises(ValueError, match='backend="cupy" fills arrays on an NVIDIA GPU; got one on the host'):
         Stream(1).fill_uniform(np.zeros(3), backend="cupy")
     stream = Stream(1)
-    with pytest.raises(ValueError, match='backend="cupy" has bits, uniform samples and normal ones'):
+    with pytest.raises(ValueError, match='backend="cupy" has only bits, uniform samples, and normal samples'):
         stream.fill_truncated_normal(float32(), backend="cupy")
-    with pytest.raises(ValueError, match='backend="cupy" has bits, uniform samples and normal ones'):
+    with pytest.raises(ValueError, match='backend="cupy" has only bits, uniform samples, and normal samples'):
         stream.fill_normal(float32(), method="icdf", backend="cupy")
     with pytest.raises(ValueError, match='backend="cupy" fills whole arrays'):
         stream.fill_normal(float32(), global_shape=(9, 4), backend="cupy")

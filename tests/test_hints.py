@@ -95,7 +95,7 @@ def test_a_wrapped_function_is_pickled(function):
 
 def test_a_wrapped_function_shows_its_own_signature_and_docstring():
     assert list(inspect.signature(Stream.normal).parameters)[:5] == ["self", "shape", "dtype", "mean", "std"]
-    assert Stream.normal.__doc__.startswith("A new array of that shape")
+    assert Stream.normal.__doc__.startswith("A new array, filled by")
 
 
 @pytest.mark.parametrize("name", hints.METHODS)

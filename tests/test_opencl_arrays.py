@@ -99,7 +99,7 @@ def test_memory_refused(queue):
     assert (guarded.on_host()[0] == 0xA5).all()
     if has_coarse_grain_buffer_svm(queue.device):
         shared = SVMAllocator(queue.context, alignment=0, queue=queue)
-        refused(queue, array(queue, allocator=shared, data=None), TypeError, "in a buffer of OpenCL; got .* shared")
+        refused(queue, array(queue, allocator=shared, data=None), TypeError, "in an OpenCL buffer; got .* shared")
 
 
 def test_parameters_refused_as_on_the_host(queue):

@@ -1,7 +1,7 @@
-# Arrays and windows: what can be written, and where it lies.
+# Arrays and windows: whether an array can be written, and where its memory is.
 
 cdef cnp.ndarray plain(cnp.ndarray out):
-    """`out`, or where it is of a subclass, whose attributes may be a caller's code, a view of it that is not."""
+    """`out`, or a plain view of a subclass's array: attributes of a subclass may run a caller's code."""
     return out if type(out) is cnp.ndarray else PyArray_View(out, NULL, <PyTypeObject *>cnp.ndarray)
 
 
@@ -10,13 +10,13 @@ cdef cnp.ndarray plain(cnp.ndarray out):
 @cython.freelist(8)
 @cython.no_gc
 cdef class Lent:
-    """Memory that its owner can give up while an array over it lives, as torch's storages can.
+    """Memory that its owner can free while an array still uses it, as torch's storages can.
 
     Parameters
     ----------
     owner : object
     address, size : callable
-        Give, of `owner`, where its memory begins and how many bytes it has. They must run nobody else's code.
+        Take `owner` and return the address of its memory and the size in bytes. They must not run a caller's code.
     """
     cdef object owner, address, size
 
@@ -25,7 +25,7 @@ cdef class Lent:
 
 
 cdef int check_owner(cnp.ndarray out) except -1:
-    """Raise ValueError if the owner of an array's memory has given it up, or some of it, by `resize` say."""
+    """Raise ValueError if the owner of an array's memory has freed all or some of it, by `resize` for instance."""
     cdef PyObject *base = PyArray_BASE(out)
     cdef cnp.ndarray owner = out
     cdef size_t low, high, begin, size
@@ -52,14 +52,14 @@ cdef int check_owner(cnp.ndarray out) except -1:
 cdef bint overlaps(cnp.ndarray out) except -1:
     """Whether two elements of a plain array share memory."""
     cdef object array = out, extent = out.itemsize
-    # Not where each axis, from the smallest stride on, steps over all that the smaller ones reach.
+    # No elements overlap if each axis, from the smallest stride on, steps over the whole extent of the smaller ones.
     for stride, n in sorted((abs(s), n) for s, n in zip(array.strides, array.shape) if n > 1):
         if stride < extent:
             break
         extent += stride * (n - 1)
     else:
         return False
-    # Exactly: two elements whose indices differ first on this axis, moved to where the first has index 0.
+    # The exact test, axis by axis: two elements whose indices first differ on this axis, shifted to index 0 of it.
     for _ in range(array.ndim):
         if array.shape[0] > 1 and shares_memory(array[:1], array[1:]):
             return True
@@ -68,9 +68,9 @@ cdef bint overlaps(cnp.ndarray out) except -1:
 
 
 def array_at(size_t address, shape, strides, cnp.dtype dtype not None, bint writeable, owner, size_t unit=1):
-    """An array over memory that `owner` keeps; the strides are in units of so many bytes, such as elements.
+    """An array over memory that `owner` keeps alive; the strides are in units of `unit` bytes.
 
-    ValueError if the owner has less memory than that, as far as it says.
+    Raises ValueError if the owner says that it has less memory.
     """
     cdef cnp.npy_intp[PYI_MAX_DIMS] lengths
     cdef cnp.npy_intp[PYI_MAX_DIMS] steps
@@ -84,7 +84,7 @@ def array_at(size_t address, shape, strides, cnp.dtype dtype not None, bint writ
     except OverflowError:
         raise ValueError(
             f"out must have lengths and strides below 2**63; got shape {shape} with strides {strides}") from None
-    Py_INCREF(dtype)  # which the next line gives away
+    Py_INCREF(dtype)  # the next line steals a reference
     array = PyArray_NewFromDescr(
         <PyTypeObject *>cnp.ndarray, dtype, n, lengths, steps, <void *>address,
         cnp.NPY_ARRAY_WRITEABLE if writeable else 0, NULL)
@@ -97,7 +97,7 @@ def array_at(size_t address, shape, strides, cnp.dtype dtype not None, bint writ
 cdef int check_plain(cnp.ndarray out) except -1:
     if not cnp.PyArray_ISWRITEABLE(out):
         raise ValueError("out must be writable; got a read-only array")
-    if cnp.PyArray_DATA(out) == NULL and cnp.PyArray_SIZE(out):  # which some interface claims
+    if cnp.PyArray_DATA(out) == NULL and cnp.PyArray_SIZE(out):  # a wrong array interface may say so
         raise ValueError("out must have memory; got an array at address 0")
     if not cnp.PyArray_IS_C_CONTIGUOUS(out) and overlaps(out):
         raise ValueError(
@@ -107,14 +107,14 @@ cdef int check_plain(cnp.ndarray out) except -1:
 
 
 def check_memory(cnp.ndarray out not None):
-    """Raise ValueError if `out` cannot be written, or two of its elements share memory."""
+    """Raise ValueError if `out` is not writable, or two of its elements share memory."""
     cdef cnp.ndarray array = plain(out)
     check_plain(array)
     check_owner(array)
 
 
 cdef void span(cnp.ndarray out, size_t *low, size_t *high) noexcept:
-    """The address of the first byte of an array that is not empty, and of the one behind its last."""
+    """The addresses of the first byte of an array that is not empty, and of the byte after its last."""
     cdef ptrdiff_t reach
     cdef int i
     low[0] = <size_t>cnp.PyArray_DATA(out)
@@ -128,7 +128,7 @@ cdef void span(cnp.ndarray out, size_t *low, size_t *high) noexcept:
 
 
 def extent(cnp.ndarray out not None):
-    """The address of the first byte of an array that is not empty, and of the one behind its last."""
+    """The addresses of the first byte of an array that is not empty, and of the byte after its last."""
     cdef size_t low, high
     span(out, &low, &high)
     return low, high
@@ -136,9 +136,9 @@ def extent(cnp.ndarray out not None):
 
 cdef int set_window(
         pyi_window *window, size_t *numbers, cnp.ndarray out, tuple whole, tuple where) except -1:
-    """Make a C window of a plain array, whose numbers are kept in four times as many as it has dimensions.
+    """Make a C window of a plain array; `numbers` has room for four numbers per dimension.
 
-    `whole` and `where`, None for a whole tensor, have been checked.
+    `whole` and `where` have been checked; None for a whole tensor.
     """
     cdef int i, n = cnp.PyArray_NDIM(out)
     cdef size_t *shape = numbers
@@ -159,7 +159,7 @@ cdef int set_window(
 
 
 def window_tuples(global_shape, offset):
-    """Both as tuples of int, None where one is: of a window all that runs a caller's code."""
+    """Both as tuples of int, or None: the one step of a window's checks that runs a caller's code."""
     if global_shape is None and offset is None:
         return None, None
     if global_shape is None:
@@ -168,18 +168,18 @@ def window_tuples(global_shape, offset):
 
 
 cpdef tuple index_tuple(str name, value):
-    """A shape or an offset as a tuple of int in [0, 2**63); or TypeError or ValueError that names it.
+    """A shape or an offset as a tuple of int in [0, 2**63); or raise TypeError or ValueError that names it.
 
-    A caller's sequence may have no end, so no more is taken of it than arrays have dimensions.
+    A caller's sequence may be endless, so at most PYI_MAX_DIMS + 1 items are read.
     """
     cdef tuple items
     try:
-        if type(value) is tuple:  # as most are
+        if type(value) is tuple:  # the fast path
             items = value
         else:
             try:
                 items = tuple(islice(value, PYI_MAX_DIMS + 1))
-            except TypeError:  # a number, also as an array or a tensor without dimensions
+            except TypeError:  # a number, or an array or a tensor without dimensions
                 items = (value,)
         numbers = tuple([index(n) for n in items])
     except TypeError:
@@ -193,7 +193,7 @@ cpdef tuple index_tuple(str name, value):
 
 
 cdef tuple check_window(cnp.ndarray out, tuple whole, where):
-    """The window of a plain array, `where` made zeros if it is None; or raise if it is not inside the tensor."""
+    """The window of a plain array, with zeros for a `where` of None; raise ValueError if it is outside the tensor."""
     shape = (<object>out).shape
     if where is None:
         where = (0,) * len(shape)
@@ -209,6 +209,6 @@ cdef tuple check_window(cnp.ndarray out, tuple whole, where):
 
 
 def checked_window(cnp.ndarray out not None, global_shape, offset):
-    """Both as tuples of int, if `out` is a block of such a tensor there."""
+    """Both as tuples of int; raise TypeError or ValueError unless `out` is a block of such a tensor."""
     whole, where = window_tuples(global_shape, offset)
     return check_window(plain(out), whole, where)

@@ -1,16 +1,16 @@
-# Many arrays, filled in one call of the core.
+# Many arrays, filled by one call of the core.
 
 cdef class Batch:
-    """Arrays in one memory, each for a child of one stream, that are checked together and filled together.
+    """Arrays in one memory, each with a child of one stream, that are checked and filled together.
 
     Parameters
     ----------
     root : StreamState
-        An array is filled from the child that its name gives, from position 0 on; without a name, from the root itself,
-        from where it stands on.
+        A named array is filled from the root's child of that name, from position 0 on; an unnamed one from the root
+        itself, from its position on.
     ids : dict
-        Maps each id in use to a name or, for a window, to it and the shape of its tensor; shared by the batches of one
-        root.
+        Maps each id in use to the name or, for a window, to the name and the shape of its tensor. The batches of one
+        root share it.
     """
     cdef StreamState root
     cdef dict ids
@@ -19,8 +19,8 @@ cdef class Batch:
     cdef list names, arrays, queues, skipped
     cdef uint64_t elements
     cdef object clash
-    cdef bint elsewhere  # the arrays lie on a device
-    # What the last array had, so that it need not be checked again.
+    cdef bint elsewhere  # the arrays are on a device
+    # The last array's distribution and dtype: an array with the same ones is not checked again.
     cdef Distribution described
     cdef object descr
     cdef pyi_dtype dtype
@@ -40,55 +40,55 @@ cdef class Batch:
 
     @property
     def size(self):
-        """The number of elements that a distribution fills."""
+        """The number of elements that distributions fill."""
         return self.elements
 
     def add(
             self, name, given, Distribution distribution, tuple whole=None, tuple where=None, address=None,
             queue=None):
-        """Add an array; or raise what does not suit it.
+        """Add an array; raise TypeError or ValueError if its distribution does not fit.
 
         Parameters
         ----------
         name : str or None
-            Of the root's child; None: the root. Several windows of one tensor may have the same name.
+            The name of the root's child; None: the root. Several windows of one tensor may have the same name.
         given : numpy.ndarray
             The array itself, or one of the same geometry.
         distribution : Distribution or None
-            None: something else fills the array, which is checked with the others.
+            None: something else fills the array, and here it is only checked with the others.
         whole, where : tuple of int, optional
-            As `checked_window` gives them.
+            The results of `checked_window`.
         address : int, optional
-            Where the first element lies, if not where the array says.
+            The address of the first element, if it is not the array's.
         queue : hashable, optional
-            Of a device: where the work on the array is ordered.
+            The device's queue that orders the work on the array.
         """
         self.append_array(name, plain(given), distribution, whole, where, address, queue)
 
     def add_all(self, parameters, resolved, seen, elsewhere, otherwise):
-        """Add whole arrays that a distribution fills; give the other ones to a function.
+        """Add the whole arrays that a distribution fills; pass all others to a function.
 
         Parameters
         ----------
         parameters : iterable of (name, array, specification, global shape, offset)
         resolved : callable
-            Gives the distribution, or None, of a specification for a shape and a dtype, and whether that can change.
+            Takes a specification, a shape and a dtype; returns the distribution, or None, and whether that can change.
         seen : callable
-            Converts any other array to a NumPy view or a DeviceArray.
+            Converts an array that is not NumPy's to a NumPy view or a DeviceArray.
         elsewhere : callable
-            Gives the batch of an array on a device.
+            Returns the batch for an array on a device.
         otherwise : callable
-            Takes the parameters that are of another kind.
+            Takes all other parameters.
 
         Returns
         -------
         list
-            Of what was added those that are not NumPy's.
+            The added arrays that are not NumPy's.
 
         Raises
         ------
         TypeError, ValueError
-            With the name of the parameter that is wrong.
+            If a parameter is wrong; the message names it.
         """
         cdef Distribution distribution = None
         cdef cnp.ndarray array, last = None
@@ -115,7 +115,7 @@ cdef class Batch:
                     continue
                 if on_host:
                     self.append_array(name, array, distribution, None, None, None, None)
-                elif cnp.PyArray_SIZE(array) == 0:  # which may have neither memory nor a queue
+                elif cnp.PyArray_SIZE(array) == 0:  # it may have neither memory nor a queue
                     self.append_array(name, array, None, None, None, None, None)
                 else:
                     batch = elsewhere(found)
@@ -159,7 +159,7 @@ cdef class Batch:
         self.append(&item)
         self.names.append(name)
         self.queues.append(queue)
-        self.arrays.append(array)  # which keeps it, and so that no other thread can resize it
+        self.arrays.append(array)  # keeps it alive, and no other thread can resize it
         id, known = item.stream.id, len(self.ids)
         entry = name if whole is None else (name, whole)  # a million tuples would keep the garbage collector busy
         other = self.ids.setdefault(id, entry)
@@ -186,9 +186,9 @@ cdef class Batch:
         return places
 
     cdef int check_unchanged(self) except -1:
-        """Raise ValueError if an array of the host has other memory than when it was added, or is read-only now.
+        """Raise ValueError if an array on the host has other memory than when it was added, or is read-only now.
 
-        Between the two a caller's code can run: what gives the parameters, a scheme, a function that fills others.
+        A caller's code can run in between: the iterator of parameters, a scheme, a function that fills other arrays.
         """
         cdef size_t i
         cdef cnp.ndarray array
@@ -198,17 +198,17 @@ cdef class Batch:
                     cnp.PyArray_DATA(array) != item.out or not cnp.PyArray_ISWRITEABLE(array)
                     or <size_t>cnp.PyArray_NBYTES(array) != item.count * pyi_dtypes[<int>item.dtype].bytes):
                 raise ValueError(
-                    f"{self.names[i]!r} must not be resized, given other memory or made read-only meanwhile")
+                    f"{self.names[i]!r} must not be resized, given other memory or made read-only during the call")
             check_owner(array)
         return 0
 
     def check(self):
-        """Raise ValueError if two arrays have one stream, or share memory, or one has changed since it was added."""
+        """Raise ValueError if two arrays share a stream or memory, or if one has changed since it was added."""
         cdef size_t[2] pair
         cdef pyi_place *places
         cdef int found
         if self.clash is not None and self.clash[0] == self.clash[1]:
-            raise ValueError(f"{self.clash[0]!r} must be one array, or windows of one tensor, which have its shape")
+            raise ValueError(f"{self.clash[0]!r} must be one array, or windows of one tensor with one global shape")
         if self.clash is not None:
             raise ValueError(
                 "{!r} and {!r} must have streams of their own; both have id {:#x}".format(*self.clash))
@@ -219,13 +219,13 @@ cdef class Batch:
         free(places)
         if found:
             raise ValueError(
-                f"{self.names[pair[0]]!r} and {self.names[pair[1]]!r} must not share memory: which of them would "
-                "the weights be of? If they are tied, give one of them")
+                f"{self.names[pair[0]]!r} and {self.names[pair[1]]!r} must not share memory: each is filled with "
+                "weights of its own. If they are tied, give only one of them")
 
     def launches(self, layout):
-        """What fills the arrays of a device that have a distribution: a list of Launch, one for each queue and kernel.
+        """The launches that fill a device's arrays with their distributions, one for each queue and kernel.
 
-        `layout` gives the layout of a window, from shape, strides, item size, global shape and offset.
+        `layout` makes the layout of a window from shape, strides, item size, global shape and offset.
         """
         cdef dict found = {}
         cdef Launch launch = None
@@ -238,7 +238,7 @@ cdef class Batch:
             item = &self.items[i]
             if item.count == 0 or (skipped and i in skipped):
                 continue
-            # A truncated normal has several methods, so which kernel it takes is known from its job alone.
+            # A truncated normal has several methods, so only its job tells which kernel it needs.
             if before == NULL or self.queues[i] != queue or item.dtype != before.dtype or memcmp(
                     &item.distribution, &before.distribution, sizeof(pyi_distribution)):
                 queue = self.queues[i]
@@ -260,9 +260,9 @@ cdef class Batch:
         return layout(array.shape, array.strides, array.itemsize, whole, offset)
 
     def fill(self, num_threads=None, advance=None):
-        """Fill the arrays of the host that have a distribution; all have been checked.
+        """Fill the host's arrays that have a distribution; all have been checked.
 
-        `advance` is called now and then with the number of elements filled since it was called before.
+        `advance` is called now and then with the number of elements filled since its last call.
         """
         cdef pyi_options options
         cdef pyi_status status
@@ -293,7 +293,7 @@ cdef class Batch:
 
 
 cdef bint is_alike(cnp.ndarray a, cnp.ndarray b) noexcept:
-    """Whether two arrays have one shape and dtype."""
+    """Whether two arrays have the same shape and dtype."""
     cdef int i
     if PyArray_DESCR(a) != PyArray_DESCR(b) or cnp.PyArray_NDIM(a) != cnp.PyArray_NDIM(b):
         return False
@@ -304,7 +304,7 @@ cdef bint is_alike(cnp.ndarray a, cnp.ndarray b) noexcept:
 
 
 cdef int set_bytes(pyi_item *item, cnp.ndarray array) except -1:
-    """Make an item of an array of any dtype, for its memory alone: elements of the core's of such a size."""
+    """Describe the memory of an array of any dtype, as elements of a core dtype whose size divides its own."""
     cdef int size = cnp.PyArray_ITEMSIZE(array)
     item.distribution.sampler = PYI_CONSTANT
     item.dtype = PYI_F64 if size % 8 == 0 else PYI_F32 if size % 4 == 0 else PYI_F16 if size % 2 == 0 else PYI_F8_E5M2
@@ -316,7 +316,7 @@ cdef int set_bytes(pyi_item *item, cnp.ndarray array) except -1:
 
 
 cdef pyi_window *new_window(cnp.ndarray array, tuple whole, tuple where, size_t parts=1) except NULL:
-    """A window of an array, to be freed; with an axis more, if an element has several parts."""
+    """A window of an array, which the caller frees; it has one axis more if an element has several parts."""
     cdef int n = cnp.PyArray_NDIM(array)
     cdef pyi_window *window = <pyi_window *>malloc(sizeof(pyi_window) + 4 * (n + 1) * sizeof(size_t))
     cdef size_t *numbers = <size_t *>(window + 1)

@@ -1,4 +1,4 @@
-# What _core.pxd offers other Cython modules.
+# The functions that _core.pxd declares for other Cython modules.
 
 cdef const char *strerror(pyi_status status) noexcept nogil:
     return pyi_strerror(status)

@@ -1,16 +1,16 @@
-# Distributions as values.
+# Distributions.
 
 @cython.auto_pickle(False)
 @cython.final
 @cython.freelist(8)
 cdef class Distribution:
-    """A sampler and its parameters, checked as far as possible before the dtype is known.
+    """A sampler and its parameters. They are checked here; their range in a dtype is checked by the fill.
 
     Parameters
     ----------
     sampler : {"bits", "uniform", "normal", "normal_icdf", "truncated_normal", "constant"}
     *parameters : float
-        None; low, high; mean, std; mean, std; mean, std, lower, upper; value.
+        The sampler's own: none; low, high; mean, std; mean, std; mean, std, lower, upper; value.
 
     Raises
     ------
@@ -105,8 +105,8 @@ def uniform(low=0.0, high=1.0):
     Parameters
     ----------
     low, high : float
-        low <= high. Both, and high - low, must be finite in the dtype that is filled. Where they are equal, all
-        samples are `low`.
+        low <= high. Both, and high - low, must be finite in the dtype that is filled. If they are equal, all samples
+        are `low`.
 
     Returns
     -------
@@ -119,8 +119,8 @@ def uniform(low=0.0, high=1.0):
 
     Notes
     -----
-    No sample is `high`, in any dtype: one that rounds to it becomes the number below. Only where the dtype has no
-    number in [low, high) are all samples the middle, rounded to float32 and then to the dtype.
+    No sample is `high`, in any dtype: one that rounds to it becomes the next number below. Only if the dtype has no
+    number in [low, high) are all samples equal: the middle, rounded to float32 and then to the dtype.
 
     Examples
     --------
@@ -139,10 +139,10 @@ def normal(mean=0.0, std=1.0, method="box_muller"):
         Finite in the dtype that is filled.
     std : float
         The standard deviation: at least 0, at most the largest number of the dtype, and at most 1/16 of the largest
-        float32, or float64 for that.
+        float32 (float64 for a float64 array).
     method : {"box_muller", "icdf"}
-        How words become samples. "box_muller" makes two samples of each pair of words and is the faster one; a
-        float32 sample lies within 6.77 standard deviations. "icdf", the inverse of the cumulative distribution
+        How words become samples. "box_muller" makes two samples from each pair of words and is faster; a float32
+        sample is within 6.77 standard deviations of the mean. "icdf", the inverse of the cumulative distribution
         function, maps each word to one sample; a larger word never gives a smaller sample.
 
     Returns
@@ -178,13 +178,13 @@ def truncated_normal(mean=0.0, std=1.0, lower=-2.0, upper=2.0):
     Parameters
     ----------
     mean : float
-        Of the normal that is truncated; finite in the dtype that is filled.
+        The mean before truncation; finite in the dtype that is filled.
     std : float
-        Of the normal that is truncated, in the range of `normal`'s. The samples spread less: divide by 0.87962566 to
-        get a given spread at the default bounds.
+        The standard deviation before truncation, in the same range as for `normal`. The samples spread less: at the
+        default bounds, divide the spread that you want by 0.87962566.
     lower, upper : float
-        In standard deviations from the mean, lower < upper. Either may be infinite. The nearer to the mean must be
-        within 35, which a normal exceeds with probability 2^-890.
+        In standard deviations from the mean, lower < upper. Either may be infinite. The one nearer to the mean must be
+        within 35; a normal exceeds 35 with probability 2^-890.
 
     Returns
     -------
@@ -197,8 +197,9 @@ def truncated_normal(mean=0.0, std=1.0, lower=-2.0, upper=2.0):
 
     Notes
     -----
-    A sample is the inverse of the truncated distribution function: nothing is rejected, so each takes one word, and
-    samples rise with the word, but for rounding in the last digits. No sample passes a bound, in any dtype.
+    A sample is computed by the inverse of the truncated distribution function. Nothing is rejected, so each takes one
+    word, and samples rise with the word, apart from rounding in the last digits. No sample passes a bound, in any
+    dtype.
 
     Examples
     --------
@@ -215,7 +216,8 @@ def constant(value):
     Parameters
     ----------
     value : float
-        Within the range of the dtype that is filled, and rounded to it; or infinite, which is nan in float8_e4m3fn.
+        Within the range of the dtype that is filled, and rounded to it; or infinite, which becomes nan in
+        float8_e4m3fn.
 
     Returns
     -------
@@ -236,16 +238,16 @@ def constant(value):
 
 
 cdef double real(str name, value) except? -1.0:
-    if type(value) is float:  # as most are: the rest takes longer
+    if type(value) is float:  # the fast path
         return PyFloat_AS_DOUBLE(value)
     kind = value.dtype.kind if isinstance(value, (numpy.ndarray, numpy.generic)) else "f"
-    if kind not in "biuf":  # NumPy would give a complex number's real part, and read a text
+    if kind not in "biuf":  # NumPy would drop an imaginary part, and parse a string
         raise TypeError(f"{name} must be a real number; got {type(value).__name__} of {value.dtype}")
     try:
         return value
     except TypeError:
         raise TypeError(f"{name} must be a real number; got {type(value).__name__}") from None
     except OverflowError:
-        raise ValueError(f"{name} must be finite; got an integer beyond all doubles") from None
-    except (RuntimeError, ValueError) as error:  # a tensor of several numbers, say
+        raise ValueError(f"{name} must be finite; got an integer beyond the largest double") from None
+    except (RuntimeError, ValueError) as error:  # such as a tensor of several numbers
         raise TypeError(f"{name} must be a real number; got {type(value).__name__}: {error}") from error

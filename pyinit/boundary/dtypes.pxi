@@ -1,6 +1,6 @@
-# The dtypes of arrays as the core's, and numbers rounded to them.
+# From NumPy's dtypes to the core's, and numbers rounded to them.
 
-# Types that NumPy does not have: a record of one field of that name; ml_dtypes brings its own, of the same names.
+# For types that NumPy lacks, a record with one field of that name; ml_dtypes has types of the same names.
 RECORDS = {
     name: numpy_dtype([(name, f"u{row.bytes}")]) for name, row in DTYPES.items() if not hasattr(numpy, name)
 }
@@ -34,7 +34,7 @@ cdef int number_of(cnp.dtype descr) except -1:
 
 
 def dtype_of(dtype):
-    """A dtype of NumPy's: of one of torch's or its name, that of the same name; a record where NumPy has none."""
+    """The NumPy dtype for a dtype of NumPy, ml_dtypes or torch, or a name; a record if NumPy has no such type."""
     name = str(dtype) if isinstance(dtype, str) or is_torch(type(dtype)) else None
     if name is not None and name.startswith("torch.") and name[6:] in DTYPES:
         name = name[6:]
@@ -53,7 +53,7 @@ cdef bint is_torch(type kind):
 
 
 def dtype_row(dtype):
-    """The row of `DTYPES` of a dtype of NumPy's; None if the core has no such type."""
+    """The row of `DTYPES` for a NumPy dtype; None if the core has no such type."""
     cdef int number = number_of(numpy_dtype(dtype))
     return None if number < 0 else DTYPES[pyi_dtypes[number].name.decode()]
 
@@ -63,12 +63,12 @@ cdef str shown(cnp.dtype descr):
 
 
 def rounded(values, dtype):
-    """Floats rounded to a dtype of 16 or 8 bits, to nearest even; of a type that NumPy lacks its bits."""
+    """Floats rounded to nearest even in a dtype of 16 or 8 bits; as integer bits if NumPy lacks the type."""
     cdef cnp.ndarray given = numpy.ascontiguousarray(values, numpy.float32)
     cdef object wanted = numpy_dtype(dtype)
     cdef cnp.ndarray bits = numpy.empty((<object>given).shape, f"u{wanted.itemsize}")
     cdef int number = number_of(wanted)
     if number < 0 or wanted.itemsize > 2:
-        raise TypeError(f"dtype must be one of 16 or 8 bits that the fills have; got {shown(wanted)}")
+        raise TypeError(f"dtype must have 16 or 8 bits and be one that the fills take; got {shown(wanted)}")
     pyi_round(<pyi_dtype>number, <float *>cnp.PyArray_DATA(given), cnp.PyArray_DATA(bits), cnp.PyArray_SIZE(given))
     return bits.view(numpy.float16) if number == PYI_F16 else bits

@@ -1,6 +1,6 @@
-# A fill: checked, claimed, written.
+# One fill: check, claim, write.
 
-# Up to here a fill keeps the GIL: giving it up and getting it back costs more than the fill.
+# Up to this many elements a fill keeps the GIL: releasing and taking it again would cost more than the fill.
 cdef enum:
     GIL_COUNT = 4096
 
@@ -10,7 +10,7 @@ cdef int thread_count(num_threads) except -1:
     cdef long n
     if num_threads is None:
         return 0
-    if type(num_threads) is int:  # as most are, without a detour
+    if type(num_threads) is int:  # the fast path for most callers
         n = PyLong_AsLongAndOverflow(num_threads, &overflow)
         if not overflow and n >= 1:
             return n if n < 1 << 16 else 1 << 16
@@ -23,12 +23,12 @@ cdef int thread_count(num_threads) except -1:
 
 
 def check_threads(num_threads):
-    """The number of threads that a fill is asked for, 0 if it is not; or raise TypeError or ValueError."""
+    """`num_threads` as an int, 0 for None; raise TypeError or ValueError for a bad one."""
     return thread_count(num_threads)
 
 
 cdef int describe(Distribution distribution, cnp.dtype descr, pyi_job *job) except -1:
-    """Make a job of samples of a dtype, whose number it returns; or raise what does not suit."""
+    """Make a job and return the number of its dtype; raise TypeError or ValueError if the two do not fit."""
     cdef int dtype = number_of(descr)
     if dtype < 0 or (dtype == PYI_U32) != (distribution.c.sampler == PYI_BITS):
         raise TypeError(f"out must have dtype {wanted(distribution)} in native byte order; got {shown(descr)}")
@@ -38,7 +38,7 @@ cdef int describe(Distribution distribution, cnp.dtype descr, pyi_job *job) exce
 
 
 cdef str wanted(Distribution distribution):
-    """List the dtypes that a distribution has."""
+    """List the dtypes that a distribution can fill."""
     *others, last = [name for name in DTYPES if (name == "uint32") == (distribution.c.sampler == PYI_BITS)]
     return f"{', '.join(others)} or {last}" if others else last
 
@@ -62,14 +62,14 @@ cdef str unsuitable(Distribution distribution, row):
 
 
 def check_dtype(Distribution distribution not None, dtype):
-    """The numbers of method and dtype; or raise TypeError or ValueError if the dtype does not suit."""
+    """The numbers of method and dtype; raise TypeError or ValueError if the dtype does not fit."""
     cdef pyi_job job
     cdef int number = describe(distribution, numpy_dtype(dtype), &job)
     return job.method, number
 
 
 cdef int interrupted(void *arg, double done) noexcept with gil:
-    # The exception of a signal handler, KeyboardInterrupt mostly, stays set until `raise_pending` lets it through.
+    # The exception of a signal handler, mostly KeyboardInterrupt, stays set until `raise_pending` raises it.
     if arg != NULL and (<Progress>arg).told(done):
         return 1
     return PyErr_CheckSignals() != 0
@@ -80,7 +80,7 @@ cdef int raise_pending() except -1:
 
 
 cdef class Progress:
-    """Reports progress. What the callback raises, KeyboardInterrupt among it, ends the fill and is kept in `error`."""
+    """Reports progress. An exception of the callback, even KeyboardInterrupt, ends the fill and is kept in `error`."""
     cdef object advance, error
     cdef double size
     cdef long long so_far
@@ -90,7 +90,7 @@ cdef class Progress:
         self.size = size
 
     cdef bint told(self, double done) noexcept:
-        """Report what has been done since the last time; returns whether there was an error."""
+        """Report the progress since the last call; return whether there was an error."""
         cdef long long now = <long long>(done * self.size)
         if now > self.so_far and self.error is None:
             try:
@@ -102,16 +102,16 @@ cdef class Progress:
 
 
 cdef bint takes_signals() except -1:
-    """Whether this thread may ask for signals in the middle of a fill.
+    """Whether this thread may check for signals in the middle of a fill.
 
-    They are for the main thread. Another one must not ask for the GIL then: where the interpreter is ending it would be
-    ended there, while the threads that help it still use its stack.
+    Python handles signals in the main thread. Any other thread must not take the GIL during a fill: an interpreter that
+    is shutting down would end it there, while its helper threads still use its stack.
     """
     return get_ident() == main_thread().ident
 
 
 cdef int check_status(pyi_status status) except -1:
-    """Raise for a fill that did not end well, though it was checked."""
+    """Raise if a checked fill failed or was interrupted."""
     if status == PYI_INTERRUPTED:
         raise_pending()
     if status != PYI_OK:
@@ -121,7 +121,7 @@ cdef int check_status(pyi_status status) except -1:
 
 cdef int write_array(
         StreamState state, cnp.ndarray given, Distribution distribution, global_shape, offset, num_threads) except -1:
-    """Claim the words that an array takes, then write it, without the GIL where it is not small."""
+    """Claim the words for an array, then write it, without the GIL unless it is small."""
     cdef pyi_task task
     cdef pyi_item item
     cdef pyi_options options
@@ -132,15 +132,15 @@ cdef int write_array(
     cdef cnp.dtype descr
     cdef tuple whole = None, where = None
     cdef size_t n, claim
-    # First all that can run a caller's code.
+    # First everything that can run a caller's code.
     options.threads = thread_count(num_threads)
     if global_shape is not None or offset is not None:
         whole, where = window_tuples(global_shape, offset)
     options.interrupted = NULL
     options.arg = NULL
 
-    # Then the array, as a view that nobody else has: so that no other thread can resize it, and nothing that the
-    # garbage collector runs can change its fields. Where no object is made from here to the write it is not needed.
+    # Then the array, through a private view: no other thread can resize it, and no code that the garbage collector
+    # runs can change its fields. If no object is made from here to the write, the view is not needed.
     descr = <cnp.dtype>PyArray_DESCR(given)
     if (type(given) is not cnp.ndarray or whole is not None or cnp.PyArray_SIZE(given) > GIL_COUNT
             or not cnp.PyArray_IS_C_CONTIGUOUS(given) or descr.type_num >= cnp.NPY_VOID):

@@ -1,7 +1,7 @@
-# What a device is told: a job by itself, or a table of many arrays.
+# The arguments of a device's kernels: a single job, or a table of many arrays.
 
 def make_job(StreamState begin not None, Distribution distribution not None, int dtype):
-    """The bytes of a job, whose samples begin where a claimed state stands."""
+    """The bytes of a job whose samples begin at the position of a claimed state."""
     cdef pyi_job job
     memset(&job, 0, sizeof(job))
     if pyi_describe(&distribution.c, <pyi_dtype>dtype, &job) != PYI_OK:
@@ -11,18 +11,18 @@ def make_job(StreamState begin not None, Distribution distribution not None, int
 
 
 cdef class Launch:
-    """Arrays that one launch of a kernel fills: what they have in common, and a table of them.
+    """Arrays that one kernel launch fills: their common properties, and a table of them.
 
     Attributes
     ----------
     key : tuple of int
         Generator, method and dtype, which name the kernel.
     job : bytes
-        A job with all that the arrays have in common.
+        A job with everything that the arrays have in common.
     count, tiles : int
-        The number of arrays, and of the parts that CUDA blocks take at once.
+        The number of arrays, and of tiles: the parts that a CUDA block takes at once.
     members : list of int
-        Of a batch's arrays the numbers of these.
+        The arrays' numbers in the batch.
     """
     cdef readonly tuple key
     cdef readonly bytes job
@@ -43,14 +43,14 @@ cdef class Launch:
         free(self.items)
 
     def add(self, StreamState begin not None, Distribution distribution not None, int dtype, address, layout):
-        """Add an array of that layout, whose samples begin where a claimed state stands."""
+        """Add an array of this layout; its samples begin at the position of a claimed state."""
         cdef pyi_item item
         item.stream, item.distribution, item.dtype = begin.stream, distribution.c, <pyi_dtype>dtype
         item.out = <void *><size_t>address
         self.append(&item, layout)
 
     cdef int append(self, const pyi_item *item, layout) except -1:
-        """Add an item; `layout` is None where it is `count` samples side by side."""
+        """Add an item; `layout` is None for `count` contiguous samples."""
         cdef pyi_device_item *made
         cdef uint64_t first = 0, per_block
         cdef int words = pyi_dtypes[<int>item.dtype].words
@@ -78,7 +78,7 @@ cdef class Launch:
         return 0
 
     cdef uint32_t constants_of(self, const pyi_item *item) except? 0:
-        """The number of the job whose constants an item has."""
+        """The number of the job that has this item's constants."""
         cdef pyi_job job
         if self.jobs and not memcmp(&self.last, &item.distribution, sizeof(pyi_distribution)):
             return self.number
@@ -89,7 +89,7 @@ cdef class Launch:
             pyi_describe(&item.distribution, item.dtype, &job)
             pyi_job_begin(&job, &item.stream)
             if not self.jobs:
-                if item.distribution.sampler == PYI_CONSTANT:  # which is the same whatever makes the words of others
+                if item.distribution.sampler == PYI_CONSTANT:  # it takes no words, so any generator will do
                     job.generator = 0
                 self.key = job.generator, job.method, job.dtype
                 self.job = (<char *>&job)[:sizeof(job)]
@@ -108,19 +108,19 @@ cdef class Launch:
         return 0
 
     def table(self):
-        """The bytes of the table; and where in it the jobs begin, and the windows."""
+        """The bytes of the table, and the offsets of the jobs and of the windows in it."""
         items = (<char *>self.items)[:self.count * sizeof(pyi_device_item)]
         jobs = len(items)
         return b"".join((items, *self.jobs, *self.windows)), jobs, jobs + len(self.jobs) * sizeof(pyi_job)
 
 
 cdef class Arguments:
-    """The arguments of a CUDA kernel, in the form that the driver takes them: an array of where each one lies.
+    """The arguments of a CUDA kernel, in the driver's form: an array of pointers to them.
 
     Parameters
     ----------
     *values : bytes or int
-        At most 8. An int is passed as one of 64 bits.
+        At most 8. An int is passed as 64 bits.
     """
     cdef tuple values
     cdef uint64_t[8] numbers
@@ -128,7 +128,7 @@ cdef class Arguments:
 
     def __cinit__(self, *values):
         cdef int i
-        self.values = values  # which keeps the bytes
+        self.values = values  # keeps the bytes alive
         for i in range(len(values)):
             if isinstance(values[i], bytes):
                 self.pointers[i] = <char *>(<bytes>values[i])
@@ -138,5 +138,5 @@ cdef class Arguments:
 
     @property
     def address(self):
-        """Where the array is, for as long as this object is kept."""
+        """The array's address, valid as long as this object lives."""
         return <size_t>&self.pointers[0]

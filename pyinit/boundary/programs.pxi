@@ -1,12 +1,12 @@
 # The fill that compiled programs call.
 
 def xla_handler(int minor):
-    """A capsule of the function that XLA's programs call for a fill: `pyi_xla_fill` of xla.h.
+    """A capsule of `pyi_xla_fill` of xla.h, the function that XLA's programs call for a fill.
 
     Parameters
     ----------
     minor : int
-        The minor version of XLA's interface that the function says it was made for, from this call on.
+        The minor version of XLA's interface that the function reports from this call on.
     """
     pyi_xla_answer(minor)
     return PyCapsule_New(<void *>pyi_xla_fill, NULL, NULL)

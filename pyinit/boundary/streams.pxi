@@ -2,7 +2,7 @@
 
 @cython.auto_pickle(False)
 cdef class StreamState:
-    """Where a stream stands; a fill claims its range of words here before it writes.
+    """A stream's generator, seed, id and position; a fill claims its range of words here before it writes.
 
     Parameters
     ----------
@@ -27,12 +27,12 @@ cdef class StreamState:
 
     @property
     def id(self):
-        """What tells the streams of one seed apart: 0 for the root, a hash for a child."""
+        """Distinguishes the streams of one seed: 0 for the root, a hash for a child."""
         return self.stream.id
 
     @property
     def position(self):
-        """The next word to be used, in [0, 2^66]. It can be set."""
+        """The next word to use, in [0, 2^66]. It can be set."""
         cdef pyi_stream s
         with cython.critical_section(self):
             s = self.stream
@@ -48,7 +48,7 @@ cdef class StreamState:
             raise TypeError(f"position must be an integer; got {type(position).__name__}") from None
         if not skip(&s, position):
             raise ValueError(f"position must be in [0, 2**66]; got {text_of(position)}")
-        with cython.critical_section(self):  # the rest never changes, so threads may read it as it is
+        with cython.critical_section(self):  # the other fields never change, so threads read them without it
             self.stream.block, self.stream.word, self.stream.end = s.block, s.word, s.end
 
     def skip_ahead(self, words):
@@ -60,17 +60,16 @@ cdef class StreamState:
             raise ValueError(f"position must stay in [0, 2**66]; got a move of {words} words from {self.position}")
 
     def copy(self, kind=StreamState):
-        """A second state that stands where this one does, of a class that adds methods alone."""
+        """A second state at the same position; `kind` is a subclass that adds only methods."""
         cdef StreamState second = new_of(kind)
         with cython.critical_section(self):
             second.stream = self.stream
         return second
 
     def derived(self, kind, name, bytes person=b""):
-        """The state, at position 0, of the id that is hashed from this one's and a name.
+        """A state at position 0 whose id is hashed from this one's and a name.
 
-        `person`, BLAKE2b's personalisation, keeps apart what a user names and what pyinit does: it is empty for a
-        child.
+        `person`, BLAKE2b's personalisation, keeps pyinit's own names apart from the user's: it is empty for a child.
         """
         cdef StreamState other = new_of(kind)
         pyi_stream_new(
@@ -78,7 +77,7 @@ cdef class StreamState:
         return other
 
     def claim(self, Distribution distribution not None, int dtype, count):
-        """Move behind the words of `count` samples; returns a new state that stands where they begin."""
+        """Move past the words of `count` samples; return a new state at their first word."""
         cdef StreamState begin = StreamState.__new__(StreamState)
         cdef uint64_t n = count
         self.take(&begin.stream, distribution, <pyi_dtype>dtype, n)
@@ -89,16 +88,16 @@ cdef class StreamState:
         with cython.critical_section(self):
             status = pyi_claim(&self.stream, claimed, distribution.c.sampler, dtype, count)
         if status != PYI_OK:
-            raise ValueError(f"{count} samples would end beyond position 2**66; the stream stands at {self.position}")
+            raise ValueError(f"{count} samples would end beyond position 2**66; the stream is at {self.position}")
         return 0
 
     def write(
             self, out, Distribution distribution not None, global_shape=None, offset=None, num_threads=None,
             backend="device"):
-        """Claim the words that `out` takes and write its samples; returns `out`.
+        """Claim the words for `out`, write its samples and return it.
 
-        What is no NumPy array, or asks for another backend, goes to `write_elsewhere`, which a subclass has, with the
-        other arguments as plain values.
+        Other arrays than NumPy's, and other backends, go to the subclass's `write_elsewhere`, with the other arguments
+        as plain values.
         """
         if not isinstance(out, cnp.ndarray) or backend != "device":
             num_threads = thread_count(num_threads) or None
@@ -109,17 +108,17 @@ cdef class StreamState:
 
     def write_new(
             self, shape, dtype, Distribution distribution not None, global_shape=None, offset=None, num_threads=None):
-        """Write samples into a new array of NumPy's, of a dtype that `dtype_of` takes."""
+        """Write samples into a new NumPy array, of a dtype that `dtype_of` takes."""
         kind = dtype_of(dtype)
         if kind.subdtype is not None:
-            raise TypeError(f"dtype must be one of numbers; got an array of them, {text_of(dtype)}")
+            raise TypeError(f"dtype must be a scalar dtype; got a subarray dtype, {text_of(dtype)}")
         cdef cnp.ndarray out = numpy.empty(shape, kind)
         write_array(self, out, distribution, global_shape, offset, num_threads)
         return out
 
 
 cdef StreamState new_of(kind):
-    """A state of a class, whose own type may be another than `type`."""
+    """A new state of a class; the class may have a metaclass."""
     if not isinstance(kind, type):
         raise TypeError(f"kind must be a class; got {type(kind).__name__}")
     return (<type>kind).__new__(kind)
@@ -139,7 +138,7 @@ cdef uint64_t child_id(uint64_t parent, name, bytes person) except? 0:
 
 
 cdef bint skip(pyi_stream *s, words) except -1:
-    """Move by `words` words; False, and no move, where that would lead out of [0, 2^66]."""
+    """Move by `words` words; do not move and return False if that would leave [0, 2^66]."""
     if not 0 <= words <= END:
         return False
     if words == END:  # one block less and four words more, which fits the C function's integers

@@ -1,4 +1,4 @@
-# The core's tables as Python's, and what is chosen once a process: its instruction set and number of threads.
+# The core's tables for Python, and what is chosen once per process: the instruction set and the number of threads.
 
 DType = namedtuple("DType", ("name", "enumerator", "number", "bytes", "words", "digits", "least", "largest"))
 Sampler = namedtuple("Sampler", ("name", "enumerator", "number", "parameters", "together"))
@@ -19,7 +19,7 @@ SAMPLERS = {
         tuple(pyi_samplers[i].parameters.decode().split()), pyi_samplers[i].together)
     for i in range(PYI_SAMPLERS)
 }
-# Generator, method and dtype of every kernel that there is.
+# Generator, method and dtype of every kernel.
 KERNELS = tuple(
     (g, m, d) for g in range(PYI_GENERATORS) for m in range(PYI_METHODS) for d in range(PYI_DTYPES)
     if PYI_HAS_KERNEL(m, d, pyi_dtypes[d].words))
@@ -29,7 +29,7 @@ END = 1 << 66  # no stream has a word at or beyond this position
 
 
 def text_of(value):
-    """`repr` of a value for a message, also where it fails: of an integer of too many digits, or by a caller's code."""
+    """`repr` of a value for a message, even if `repr` fails: on a huge integer, or in a caller's code."""
     if isinstance(value, int) and value.bit_length() >= 100:
         return f"a number of {value.bit_length()} bits"
     try:
@@ -44,7 +44,7 @@ def processors():
 
 
 def default_threads():
-    """The number of threads of a fill without `num_threads`: that of PYINIT_NUM_THREADS, or one a processor."""
+    """The number of threads of a fill without `num_threads`: PYINIT_NUM_THREADS, or one per processor."""
     return pyi_default_threads()
 
 

@@ -1,4 +1,4 @@
-"""Arrays on NVIDIA GPUs, filled by kernels made of the core's own headers: the bits are the host's."""
+"""Arrays on NVIDIA GPUs, filled by kernels from the core's own headers: GPU and CPU results are bit-identical."""
 
 from pyinit.cuda.driver import cupy
 from pyinit.cuda.interface import view

@@ -1,4 +1,4 @@
-"""An array on an NVIDIA GPU, and what a CUDA device has to offer to the fills."""
+"""Arrays on NVIDIA GPUs, as the fills use them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ NOTHING = nullcontext()
 
 
 class Recorded:
-    """A copy behind which an event has been recorded."""
+    """A copy that ends with a recorded event."""
 
     def __init__(self) -> None:
         self.event = cupy().cuda.Event(disable_timing=True)
         self.event.record(cupy().cuda.get_current_stream())
 
     def wait(self) -> None:
-        """Return when the event has happened."""
+        """Return after the event."""
         self.event.synchronize()
 
 
@@ -38,9 +38,9 @@ class CudaArray(DeviceArray):
     Attributes
     ----------
     stream : int or None
-        The CUDA stream whose order the work on the array keeps; None: the one that is current for CuPy.
+        The CUDA stream that orders the work on the array; None: CuPy's current stream.
     device : int or None
-        The number of the device that the memory is of; None: not known yet.
+        The number of the memory's device; None: not known yet.
     """
 
     library = "CUDA"
@@ -49,7 +49,7 @@ class CudaArray(DeviceArray):
     device: int | None = None
 
     def device_number(self) -> int:
-        """Give the number of the device, which is asked for once."""
+        """Return the number of the device; CUDA is asked only once."""
         if self.device is None:
             self.device = device_of(self.start)
         return self.device
@@ -60,11 +60,11 @@ class CudaArray(DeviceArray):
 
     @property
     def memory(self) -> str:
-        return "cuda"  # whose devices share one range of addresses
+        return "cuda"  # CUDA devices share one range of addresses
 
     def current(self) -> AbstractContextManager[object]:
         device = self.device_number()
-        if is_current(device) and self.stream in (None, cupy().cuda.get_current_stream().ptr):  # as it mostly is
+        if is_current(device) and self.stream in (None, cupy().cuda.get_current_stream().ptr):  # the usual case
             return NOTHING
         return current(device, self.stream)
 
@@ -76,7 +76,7 @@ class CudaArray(DeviceArray):
 
     def launch_items(self, kernel: compiler.Kernel, launch: _core.Launch, arrays: Sequence[CudaArray]) -> None:
         table, jobs, windows = launch.table()
-        there = cupy().cuda.alloc(len(table))  # given back in the order of the stream
+        there = cupy().cuda.alloc(len(table))  # freed in the order of the stream
         there.copy_from_host_async(np.frombuffer(table, np.uint8).ctypes.data, len(table))
         arguments = _core.Arguments(launch.job, 0, there.ptr, jobs, windows, launch.count, launch.tiles)
         kernel.start(kernel.threads * launch.tiles, arguments)
@@ -90,11 +90,11 @@ class CudaArray(DeviceArray):
         return np.frombuffer(pinned, np.uint8, size)
 
     def copy(self, values: NDArray[Any]) -> Recorded:
-        queue = cupy().cuda.get_current_stream()  # said by name: without it the host would wait
+        queue = cupy().cuda.get_current_stream()  # without an explicit stream the host would wait
         target = self.as_cupy(values.dtype)
         if target.flags.c_contiguous and values.shape == target.shape:
             target.set(values, queue)
-        else:  # elements that do not lie together are put in place on the GPU
+        else:  # the GPU puts the elements of a strided array in place
             staged = cupy().empty(values.shape, values.dtype)
             staged.set(values, queue)
             target[...] = staged
@@ -107,7 +107,7 @@ class CudaArray(DeviceArray):
                 bits = bits.view(f"u{bits.itemsize}")
                 if bits.ndim:
                     self.copy(bits)
-                else:  # as an integer: CuPy writes no -0.0; and nothing is copied for which the host would wait
+                else:  # as an integer, because CuPy cannot fill with -0.0; nothing is copied, so the host does not wait
                     self.as_cupy(bits.dtype).fill(bits.item())
 
     def check_otherwise(self, distribution: _core.Distribution) -> None:
@@ -118,7 +118,7 @@ class CudaArray(DeviceArray):
         self.as_cupy(f"u{self.dtype.itemsize}" if self.dtype.names else self.dtype)[...] = drawn
 
     def as_cupy(self, dtype: Any) -> Any:
-        """Give an array of CuPy over the same memory, on the current device, as a dtype of the same size."""
+        """Make a CuPy array over the same memory, on the current device, with a dtype of the same size."""
         cuda = cupy().cuda
         low, high = _core.extent(self.geometry)
         first = self.geometry.__array_interface__["data"][0] - low

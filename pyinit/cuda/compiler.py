@@ -1,4 +1,4 @@
-"""The kernels compiled for a CUDA device: loaded once a process, compiled once for all."""
+"""Compile the kernels for a CUDA device, and keep them: a process loads each once, and the disk has them for others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pyinit.kernels.sources import FLAGS, block_threads, kernel_name, source
 
 
 class Kernel(NamedTuple):
-    """A kernel that can be started on a device.
+    """A kernel that is loaded on a device.
 
     Attributes
     ----------
@@ -24,9 +24,9 @@ class Kernel(NamedTuple):
     pointer : int
         CUDA's handle of the kernel.
     threads : int
-        Of a CUDA block.
+        Threads per CUDA block.
     multiprocessors, blocks_per_multiprocessor : int
-        Those of the device, and the CUDA blocks of this kernel that one can hold.
+        The device's multiprocessors, and the CUDA blocks of this kernel that each can hold.
     """
 
     module: Any
@@ -36,7 +36,7 @@ class Kernel(NamedTuple):
     blocks_per_multiprocessor: int
 
     def start(self, units: int, arguments: _core.Arguments) -> None:
-        """Start it for so many units of work on the current stream, without CuPy's look at each argument."""
+        """Start it for `units` units of work on the current stream, without CuPy's checks of each argument."""
         cuda = cupy().cuda
         blocks = grid(units, self.multiprocessors, self.blocks_per_multiprocessor, self.threads)
         stream = cuda.get_current_stream().ptr
@@ -44,7 +44,7 @@ class Kernel(NamedTuple):
 
 
 def machine_code(key: KernelKey, anew: bool = False) -> bytes:
-    """Give a kernel's code for the device that is current: from the disk, or else compiled and kept there."""
+    """Return a kernel's code for the current device: from the disk, otherwise compiled and kept there."""
     text = source(key, _core.JOB_BYTES)
     entry = disk.entry("CUDA", text, FLAGS, *target())
     code = None if anew else disk.read(entry)
@@ -55,9 +55,9 @@ def machine_code(key: KernelKey, anew: bool = False) -> bytes:
 
 
 def target() -> tuple[object, ...]:
-    """Say what decides, beside the text and the flags, what the compiler makes: the device, and the compiler itself.
+    """Return what determines the machine code besides the text and the flags: the device and the compiler.
 
-    CuPy adds flags of its own, and PTX in place of machine code can be asked for in the environment.
+    CuPy adds flags of its own, and an environment variable can ask for PTX instead of machine code.
     """
     cuda = cupy().cuda
     wants_ptx = os.environ.get("CUPY_COMPILE_WITH_PTX")
@@ -65,9 +65,9 @@ def target() -> tuple[object, ...]:
 
 
 def compile_text(text: str) -> bytes:
-    """Compile CUDA C++ for the device that is current.
+    """Compile CUDA C++ for the current device.
 
-    Not by RawModule, which adds -ftz=true behind all options, and so would lose the subnormals
+    RawModule will not do: it appends -ftz=true to the options, which flushes subnormals to zero
     (https://github.com/cupy/cupy/issues/9576).
     """
     compiler = cupy().cuda.compiler
@@ -81,9 +81,9 @@ def compile_text(text: str) -> bytes:
 
 @cache
 def compiled(key: KernelKey, device: int) -> Kernel:
-    """Give a kernel, compiled and loaded for a device, which is current."""
+    """Return a kernel, compiled and loaded for a device; the device must be current."""
     cuda = cupy().cuda
-    for anew in (False, True):  # code from the disk may be of no use to another driver
+    for anew in (False, True):  # another driver may refuse code from the disk
         module = cuda.function.Module()
         try:
             module.load(machine_code(key, anew))

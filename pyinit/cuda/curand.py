@@ -1,4 +1,4 @@
-"""backend="cupy": the numbers of CuPy's own generator, which are cuRAND's."""
+"""backend="cupy": samples of CuPy's own generator, cuRAND's Philox."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pyinit.cuda.driver import cupy
 
 
 def check(distribution: Distribution, dtype: np.dtype[Any]) -> None:
-    """Raise ValueError for what CuPy's generator does not make."""
+    """Raise ValueError for samples that CuPy's generator lacks."""
     if distribution.sampler not in ("bits", "uniform", "normal"):
-        raise ValueError('backend="cupy" has bits, uniform samples and normal ones by "box_muller" alone')
+        raise ValueError('backend="cupy" has only bits, uniform samples, and normal samples with "box_muller"')
     if dtype.itemsize == 1:
         raise ValueError(f'backend="cupy" has no samples of {dtype}')
 
@@ -22,22 +22,21 @@ def check(distribution: Distribution, dtype: np.dtype[Any]) -> None:
 def samples(distribution: Distribution, begin: StreamState, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     """Draw from ``cupy.random.Generator(cupy.random.Philox4x3210(seed))``.
 
-    The seed is hashed from where the stream stands, and CuPy keeps 32 bits of it. Which samples these are depends on
-    CuPy's version.
+    The seed is hashed from the stream's state, and CuPy keeps 32 bits of it. The samples depend on CuPy's version.
 
     Returns
     -------
     cupy.ndarray
-        Of `dtype`, of bfloat16 its bits.
+        Has dtype `dtype`; for bfloat16, the bits.
     """
     generator = cupy().random.Generator(cupy().random.Philox4x3210(_seed(begin)))
     if distribution.sampler == "bits":
-        # Not `integers`, which below CuPy 14.2 fails for this range (https://github.com/cupy/cupy/issues/9745).
+        # `integers` fails for this range before CuPy 14.2 (https://github.com/cupy/cupy/issues/9745).
         return generator.bit_generator.random_raw(shape)
     real = np.float64 if dtype == np.float64 else np.float32
     if distribution.sampler == "uniform":
         low, high = distribution.parameters.values()
-        drawn = generator.random(shape, real)  # with `out` alone it makes one number for all
+        drawn = generator.random(shape, real)  # with only `out` it would repeat one number
         drawn *= high - low
         drawn += low
     else:
@@ -53,6 +52,6 @@ def samples(distribution: Distribution, begin: StreamState, shape: tuple[int, ..
 
 
 def _seed(state: StreamState) -> int:
-    """A seed of 64 bits of all that a stream is."""
+    """A 64-bit hash of a stream's whole state."""
     text = f"{state.generator} {state.seed} {state.id} {state.position}"
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")

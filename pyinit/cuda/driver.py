@@ -1,4 +1,4 @@
-"""CuPy, and what has to be there before it can be used."""
+"""CuPy, imported on first use, with checks of its version, driver and device."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-_checked: Any = None  # the module that has what is needed
+_checked: Any = None  # the module, after its checks
 contexts: dict[int, int] = {}  # CUDA's handles of those that have been current, to their devices
 
 
 def cupy() -> Any:
-    """Give the module, or raise ImportError that says how to install it."""
+    """Return the module; raise an ImportError that says how to install it."""
     global _checked
     if _checked is not None and sys.modules.get("cupy") is _checked:
         return _checked
@@ -29,7 +29,7 @@ def cupy() -> Any:
 
 
 def check_device() -> Any:
-    """Give CuPy where there is a CUDA device; ImportError without CuPy, RuntimeError without driver or device."""
+    """Return CuPy; raise ImportError without CuPy, RuntimeError without a CUDA driver or device."""
     module = cupy()
     try:
         module.cuda.runtime.getDeviceCount()
@@ -39,13 +39,13 @@ def check_device() -> Any:
 
 
 def device_of(pointer: int) -> int:
-    """Give the number of the device that an address belongs to, or raise."""
+    """Return the number of an address's device; raise ValueError if it has none."""
     runtime = check_device().cuda.runtime
     try:
         attributes = runtime.pointerGetAttributes(pointer)
     except runtime.CUDARuntimeError:
         attributes = None
-    unregistered = 0  # cudaMemoryTypeUnregistered: the host's own, which some GPUs reach too
+    unregistered = 0  # cudaMemoryTypeUnregistered: host memory, which some GPUs can reach
     if attributes is None or attributes.type == unregistered or attributes.device < 0:
         raise ValueError(f"out must lie in the memory of a CUDA device; address {pointer:#x} does not")
     return int(attributes.device)
@@ -57,7 +57,7 @@ def is_current(device: int) -> bool:
 
 
 class Foreign(NamedTuple):
-    """Another library's stream, by CUDA's protocol for these."""
+    """Another library's stream, in CUDA's stream protocol."""
 
     pointer: int
 
@@ -67,7 +67,7 @@ class Foreign(NamedTuple):
 
 @contextmanager
 def current(device: int, stream: int | None) -> Iterator[Any]:
-    """Make a device current, and a stream of it; None: the one that is current there. Gives the stream."""
+    """Make a device and its stream current, and yield the stream; None: the device's current stream."""
     cuda = cupy().cuda
     with cuda.Device(device):
         cuda.runtime.setDevice(device)  # gives the thread a context, if it has none

@@ -1,4 +1,4 @@
-"""Arrays on a GPU, as `__cuda_array_interface__` describes them."""
+"""Views of arrays on a GPU, from torch, CuPy or `__cuda_array_interface__`."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from pyinit.kernels.device_arrays import geometry
 
 
 def view(out: Any) -> CudaArray | None:
-    """See an array on a GPU as `__cuda_array_interface__` describes it.
+    """View an array on an NVIDIA GPU.
 
     Parameters
     ----------
     out : object
-        A CuPy or Numba array, a torch tensor on CUDA, or whatever offers `__cuda_array_interface__`.
+        A CuPy or Numba array, a torch tensor on CUDA, or any object with `__cuda_array_interface__`.
 
     Returns
     -------
     CudaArray or None
-        None for what is no such array: host arrays, and JAX's, which are immutable.
+        None for anything else: host arrays, and JAX's, which are immutable.
 
     Raises
     ------
     TypeError
-        If the interface lacks something or its type is unknown.
+        If the interface is incomplete or its type is unknown.
     ValueError
         If the array is masked, or not aligned to its elements.
 
@@ -52,10 +52,10 @@ def view(out: Any) -> CudaArray | None:
 
 
 def of_tensor(tensor: Any) -> CudaArray:
-    """See a tensor of torch: what its interface says in microseconds, and refuses of one that asks for gradients."""
+    """Read a torch tensor directly: its interface is slow, and raises if gradients are required."""
     dtype = named(tensor.dtype)
     if tensor.is_neg():
-        raise TypeError("out must hold its own values; got a tensor that negates those in its memory")
+        raise TypeError("out must hold its own values; got a torch tensor with its negative bit set")
     device = tensor.get_device()
     stream = sys.modules["torch"]._C._cuda_getCurrentRawStream(device)  # torch.cuda.current_stream takes 3 us more
     seen = geometry(tensor.shape, tensor.stride(), dtype, unit=dtype.itemsize)
@@ -63,21 +63,21 @@ def of_tensor(tensor: Any) -> CudaArray:
     low, high = extent(seen) if seen.size else (0, 0)
     if not 0 <= pointer - storage.data_ptr() <= storage.nbytes() - (high - low) and seen.size:
         raise ValueError(
-            f"out must have memory for all of its elements; got shape {seen.shape} with {storage.nbytes()} bytes of "
-            "it, as FSDP leaves some"
+            f"out must have memory for all of its elements; got shape {seen.shape} with {storage.nbytes()} bytes, as "
+            "FSDP leaves some tensors"
         )
     return CudaArray(seen, pointer, stream, device)
 
 
 def of_cupy(array: Any) -> CudaArray:
-    """Read an array of CuPy directly: its interface would take longer than the rest of a small fill."""
+    """Read a CuPy array directly: its interface would take longer than the rest of a small fill."""
     data = array.data
     seen = geometry(array.shape, array.strides, array.dtype)
     return CudaArray(aligned(seen, data.ptr), data.ptr, None, data.device_id)
 
 
 def aligned(seen: NDArray[Any], pointer: int) -> NDArray[Any]:
-    """Give a geometry; ValueError if an element is not at a multiple of its size, where a GPU cannot write it."""
+    """Return the geometry; raise ValueError if its elements are not aligned, as GPUs need."""
     size = seen.itemsize or 1
     if pointer % size or not (
         seen.flags.c_contiguous or all(s % size == 0 or n <= 1 for s, n in zip(seen.strides, seen.shape))
@@ -91,7 +91,7 @@ def aligned(seen: NDArray[Any], pointer: int) -> NDArray[Any]:
 
 @cache
 def named(dtype: Any) -> np.dtype[Any]:
-    """Give NumPy's dtype for one of torch's, or raise TypeError."""
+    """Return the NumPy dtype for a torch dtype; raise TypeError if there is none."""
     name = str(dtype).removeprefix("torch.")
     try:
         return RECORDS[name] if name in RECORDS else np.dtype(name)
@@ -112,7 +112,7 @@ def of_interface(interface: Any, owner: Any) -> CudaArray:
         ) from None
     if interface.get("mask") is not None:
         raise ValueError("out must have no mask; got a masked array")
-    record = RECORDS.get(str(getattr(owner, "dtype", "")).rpartition(".")[2])  # of which NumPy has no typestr
+    record = RECORDS.get(str(getattr(owner, "dtype", "")).rpartition(".")[2])  # NumPy has no typestr for these
     if record is not None and record.itemsize == dtype.itemsize:
         dtype = record
     strides = interface.get("strides")

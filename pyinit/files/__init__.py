@@ -1,7 +1,7 @@
-"""Files of initial weights, .npy, .npz, .safetensors and Zarr arrays, larger than memory if need be.
+"""Files of initial weights: .npy, .npz, .safetensors and Zarr arrays, which may be larger than memory.
 
-The file holds what the scheme writes into one array of that shape, bit for bit. It is made in pieces and appears under
-its name when it is whole.
+The file holds the same bits that the scheme writes into an array of that shape. It is written in pieces and appears
+under its name when it is complete.
 """
 
 from pyinit.files.filling import SUFFIXES, Filled, fill

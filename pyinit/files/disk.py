@@ -1,4 +1,4 @@
-"""From memory to the disk and back: large files at the disk's speed, in little memory, past the page cache."""
+"""Write and read large files at the disk's speed, with little memory, bypassing the page cache."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from pyinit.parallel import Scratch, parallel
 __all__ = ["BUFFERS", "BUFFER_BYTES", "fits_memory", "get", "matches", "require_room", "rounded", "write"]
 
 BUFFERS = 3  # one is filled while the others are written
-BUFFER_BYTES = 1 << 25  # enough that a disk takes much longer to write one than to begin
-BLOCK = 4096  # what O_DIRECT wants addresses, offsets and lengths to be multiples of
+BUFFER_BYTES = 1 << 25  # large enough that a disk's latency does not matter
+BLOCK = 4096  # O_DIRECT needs addresses, offsets and lengths that are multiples of this
 
-PIECE_BYTES = 1 << 20  # of what is compared at a time by one thread: what is made and what is read fit the cache
+PIECE_BYTES = 1 << 20  # one thread compares this much at a time: the expected and the read bytes fit the cache
 
-SEEKING = threading.Lock()  # where a system cannot read or write at a place without moving there, as Windows
+SEEKING = threading.Lock()  # for systems without pread and pwrite, such as Windows
 
 Bytes = NDArray[np.uint8]
 
@@ -39,26 +39,26 @@ def write(
     advance: Callable[[int], object] = lambda n: None,
     buffer_bytes: int = BUFFER_BYTES,
 ) -> None:
-    """Write a new file, of which one part is made while others are on their way to the disk.
+    """Write a new file: one part is computed while others are written to the disk.
 
     Parameters
     ----------
     file : file object
         Open for writing, empty.
     size : int
-        Of the file, in bytes.
+        The size of the file in bytes.
     fill : callable
         ``fill(begin, out)`` makes the bytes of the file from `begin` on. It is called in order.
     advance : callable
-        Told how many more bytes are written.
+        Called with the number of bytes just written.
     buffer_bytes : int
-        The size of each of three buffers. If it is a multiple of 4096 and the file system can do that, all but the last
-        bytes of the file pass the page cache by.
+        The size of each of three buffers. If it is a multiple of 4096 and the file system supports it, all but the last
+        bytes of the file bypass the page cache.
 
     Raises
     ------
     OSError
-        If the disk has no room, or whatever else it says.
+        If the disk is full, or the file cannot be written.
     """
     descriptor = file.fileno()
     allocate(descriptor, size)
@@ -87,12 +87,12 @@ def write(
         except BaseException:
             writers.shutdown(cancel_futures=True)
             raise
-    put(descriptor, rest, size - len(rest))  # less than a block: padded, it could be too large for a limit
+    put(descriptor, rest, size - len(rest))  # less than a block; padding could exceed a limit on file sizes
     advance(len(rest))
 
 
 def require_room(folder: Path, size: int) -> None:
-    """Raise OSError if a folder's disk has fewer than `size` bytes left."""
+    """Raise OSError if a folder's disk has fewer than `size` bytes free."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise OSError(f"{size:,} bytes are needed, and the disk of {folder} has {free:,} left")
@@ -104,10 +104,7 @@ def rounded(size: int) -> int:
 
 
 def matches(path: Path, size: int, fill: Callable[[int, Bytes], object]) -> bool:
-    """Whether a file has a size, and in every place the bytes that `fill` makes, called by several threads.
-
-    See `write` for what `fill` does.
-    """
+    """Whether a file has this size and the bytes that `fill` makes, as in `write`; several threads call `fill`."""
     with path.open("rb") as file:
         descriptor = file.fileno()
         if os.fstat(descriptor).st_size != size:
@@ -124,10 +121,10 @@ def matches(path: Path, size: int, fill: Callable[[int, Bytes], object]) -> bool
 
 
 def get(descriptor: int, out: Bytes, begin: int, stays: bool = True) -> int:
-    """Read bytes at a place of a file; return how many, fewer than asked for if the file ends before.
+    """Read bytes from a position of a file; return their number, which is smaller than asked for at the file's end.
 
-    If they should not stay in the page cache, they leave it; else files larger than memory would push out all that is
-    in it, which costs more than to read them.
+    With `stays` False the bytes leave the page cache afterwards. Otherwise a file larger than memory would push out
+    everything else, which costs more than reading the file.
     """
     done = 0
     while done < len(out):
@@ -148,7 +145,7 @@ def get(descriptor: int, out: Bytes, begin: int, stays: bool = True) -> int:
 
 
 def fits_memory(size: int) -> bool:
-    """Whether so many bytes are at most half of the machine's memory."""
+    """Whether `size` bytes are at most half of the machine's memory."""
     try:
         return size <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     except (AttributeError, OSError, ValueError):  # Windows
@@ -156,7 +153,7 @@ def fits_memory(size: int) -> bool:
 
 
 def allocate(descriptor: int, size: int) -> None:
-    """Reserve a file's blocks, so that a disk that is too full says so now, and the file is in one piece."""
+    """Reserve a file's blocks, so that a full disk raises now, and the file is not fragmented."""
     if size and hasattr(os, "posix_fallocate"):
         try:
             os.posix_fallocate(descriptor, 0, size)
@@ -167,7 +164,7 @@ def allocate(descriptor: int, size: int) -> None:
 
 @contextmanager
 def unbuffered(descriptor: int, size: int, length: int) -> Iterator[int]:
-    """Let writes pass the page cache by, if they can; yield what their lengths must then be a multiple of."""
+    """Make writes bypass the page cache, if possible; yield the number that their lengths must be a multiple of."""
     direct = getattr(os, "O_DIRECT", 0)
     if not direct or length % BLOCK or size < BLOCK:
         yield 1
@@ -177,7 +174,7 @@ def unbuffered(descriptor: int, size: int, length: int) -> Iterator[int]:
     flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | direct)
-        # Some file systems take the flag, and refuse to write; an empty write tells nothing, so a block is written.
+        # Some file systems accept the flag and then refuse writes. Only a real write shows that, so write a block.
         put(descriptor, np.frombuffer(mmap.mmap(-1, BLOCK), np.uint8), 0)
     except OSError as error:
         if error.errno != errno.EINVAL:
@@ -193,7 +190,7 @@ def unbuffered(descriptor: int, size: int, length: int) -> Iterator[int]:
 
 
 def put(descriptor: int, data: Bytes, begin: int) -> None:
-    """Write all of some bytes at a place of a file."""
+    """Write all bytes at a position of a file."""
     view = data.data
     while len(view):
         if hasattr(os, "pwrite"):

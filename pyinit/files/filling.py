@@ -29,7 +29,7 @@ SUFFIXES = (".npy", ".npz", ".safetensors", ".zarr")
 
 @dataclass(frozen=True)
 class Filled:
-    """What a file was filled with, as plain values.
+    """A description of the file that `fill` wrote, in plain values.
 
     Attributes
     ----------
@@ -72,39 +72,39 @@ def fill(
     shards: Sequence[int] | None = None,
     part: tuple[int, int] | None = None,
 ) -> Filled:
-    """Write a tensor of initial weights to a file: the bits of ``scheme(out, Stream(seed))`` on one array of its shape.
+    """Write a tensor of initial weights to a file, with the same bits as ``scheme(out, Stream(seed))`` on an array.
 
     Parameters
     ----------
     path : str or path-like
-        Ends in .npy, .npz, .safetensors or .zarr, which chooses the format. The file appears there when it is whole.
+        Ends in .npy, .npz, .safetensors or .zarr, which selects the format. The file appears there when it is complete.
     shape : int or sequence of int
     scheme : scheme, str or dict
-        What `pyinit.initializers.scheme` takes, "xavier_normal" or "normal(std=0.02)" say.
+        Any that `pyinit.initializers.scheme` takes, such as "xavier_normal" or "normal(std=0.02)".
     seed : int, optional
-        In [0, 2**64). None: the operating system draws one, and what is returned tells it.
+        In [0, 2**64). None: the operating system picks one; the result holds it.
     dtype : float32, float64, float16, bfloat16, float8_e4m3fn or float8_e5m2
-        The last three for .safetensors alone; .npy and .npz hold those that NumPy has, and so does .zarr here.
+        The last three only in .safetensors; .npy, .npz and .zarr hold NumPy's own dtypes.
     generator : {"philox", "ars5", "ars7"}
     child : str, optional
-        Fill from ``Stream(seed).child(child)``, as a parameter of that name is.
+        Fill from ``Stream(seed).child(child)``, as for a model's parameter of that name.
     name : str
         The tensor's name in a .safetensors or .npz file.
     overwrite : bool
-        Whether a file that is there may be replaced.
+        Whether an existing file may be replaced.
     num_threads : int, optional
         As for `pyinit.Stream.fill_normal`.
     progress : bool
         Show a bar on standard error, if that is a terminal.
     chunk_bytes : int
-        About so much of the tensor is in memory at a time; the file does not depend on it. A scheme that needs the
-        whole tensor, such as an orthogonal one, has it.
+        About how much of the tensor is in memory at a time; the file does not depend on it. A scheme that needs the
+        whole tensor, such as an orthogonal one, holds all of it.
     chunks, shards : sequence of int, optional
-        Of a Zarr array: the shape of what is read at once, and of what one file holds, a multiple of it. Default:
-        shards of about 32 MB, cut into eight.
+        For a Zarr array: the shapes of a chunk, the unit of reading, and of a shard, which is one file; a shard's shape
+        is a multiple of a chunk's. Default: shards of about 32 MB, of eight chunks each.
     part : (int, int), optional
-        ``(i, n)``: of a Zarr array, write every n-th shard from the i-th on. Each of n processes, on any machines,
-        writes one part of the same array. Values that nobody has written yet are nan.
+        ``(i, n)``, for a Zarr array: write every n-th shard from the i-th on. So n processes, on any machines, can
+        write one part each of the same array. Values that are not written yet are nan.
 
     Returns
     -------
@@ -113,11 +113,11 @@ def fill(
     Raises
     ------
     TypeError, ValueError
-        If an argument is none of these, or the scheme does not suit the shape.
+        If an argument is wrong, or the scheme does not fit the shape.
     OSError
-        If the file exists, its folder does not, or the disk has no room; FileExistsError, FileNotFoundError among them.
+        If the file exists (FileExistsError), its folder does not (FileNotFoundError), or the disk is too full.
     KeyboardInterrupt
-        On Ctrl-C. As after every error, nothing has changed in the folder.
+        On Ctrl-C. As after any error, nothing has changed in the folder.
 
     Examples
     --------
@@ -162,7 +162,7 @@ def fill_file(
     num_threads: int | None,
     progress: bool,
 ) -> int:
-    """Write a tensor to one file, with at most so many bytes of it in memory; return the file's size."""
+    """Write a tensor to one file, with at most `most` bytes of it in memory; return the file's size."""
     kind, suffix = dtype_name(tensor.dtype), Path(path).suffix
     if suffix == ".safetensors":
         image = Image(safetensors_header([(tensor.name, kind, tensor.shape)], metadata), [tensor], num_threads)
@@ -185,7 +185,7 @@ def fill_file(
 
 
 def write_zip(out: BinaryIO, name: str, image: Image, buffer_bytes: int, advance: Callable[[int], object]) -> None:
-    """Write a .npy file into an archive, uncompressed, as `numpy.savez` does; of a fixed date, so that bytes repeat."""
+    """Write a .npy file into an archive, uncompressed, as `numpy.savez` does; a fixed date makes it reproducible."""
     entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
     memory = np.empty(min(buffer_bytes, image.size), np.uint8)
     with zipfile.ZipFile(out, "w") as archive, archive.open(entry, "w", force_zip64=True) as member:
@@ -197,7 +197,7 @@ def write_zip(out: BinaryIO, name: str, image: Image, buffer_bytes: int, advance
 
 
 def checked_part(part: Any) -> tuple[int, int]:
-    """Return which of how many parts is to be written, or raise ValueError."""
+    """Return `part` as (i, n), by default (0, 1); raise ValueError for a wrong one."""
     if part is None:
         return 0, 1
     numbers = [integer("part", n) for n in itertools.islice(part, 3)] if isinstance(part, Sequence) else []

@@ -1,4 +1,4 @@
-"""What stands ahead of tensors' bytes, which are little-endian and in row-major order, in .npy and .safetensors."""
+"""The headers of .npy and .safetensors files. The values after them are little-endian and in row-major order."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ FLOATS = {
     "float8_e5m2": "F8_E5M2",
 }
 DTYPES = {name: dtype_of(name) for name in FLOATS}
-"""Those that can be filled."""
+"""The dtypes that can be filled."""
 
 INTEGERS = {"bool": "BOOL"} | {
     f"{sign}int{n}": f"{sign.upper() or 'I'}{n}" for sign in ("", "u") for n in (8, 16, 32, 64)
 }
 SAFETENSORS = FLOATS | INTEGERS
-"""The names of dtypes in .safetensors files. Those that cannot be filled are for constants."""
+"""The names of dtypes in .safetensors files. Those that cannot be filled hold constants."""
 
 MOST_HEADER = 100_000_000  # bytes; the readers of safetensors refuse more
 
 
 def dtype_name(dtype: Any) -> str:
-    """Give the name of a dtype that can be filled.
+    """Return the name of a dtype that can be filled.
 
     Parameters
     ----------
     dtype : str or dtype
-        A key of `DTYPES`; NumPy's, ml_dtypes' or one of `pyinit.arrays`.
+        A key of `DTYPES`, or a dtype of NumPy, ml_dtypes or `pyinit.arrays`.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def dtype_name(dtype: Any) -> str:
     Raises
     ------
     TypeError
-        If it is none of these.
+        If `dtype` is none of these.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def dtype_name(dtype: Any) -> str:
 
 
 def npy_header(dtype: str, shape: Sequence[int]) -> bytes:
-    """Write the head of a .npy file.
+    """Make the header of a .npy file.
 
     Parameters
     ----------
@@ -88,12 +88,12 @@ def npy_header(dtype: str, shape: Sequence[int]) -> bytes:
     Returns
     -------
     bytes
-        A multiple of 64.
+        The length is a multiple of 64.
 
     Raises
     ------
     TypeError
-        For the others, which the format has no names for.
+        If NumPy lacks the dtype: the format has no name for it.
 
     Source
     ------
@@ -113,7 +113,7 @@ def npy_header(dtype: str, shape: Sequence[int]) -> bytes:
 
 
 def safetensors_header(tensors: Iterable[tuple[str, str, Sequence[int]]], metadata: Mapping[str, str]) -> bytes:
-    """Write the head of a .safetensors file.
+    """Make the header of a .safetensors file.
 
     Parameters
     ----------
@@ -124,15 +124,15 @@ def safetensors_header(tensors: Iterable[tuple[str, str, Sequence[int]]], metada
     Returns
     -------
     bytes
-        A multiple of 8: the length of what follows, in 8 bytes; and JSON, padded with spaces.
+        The length of the JSON, in 8 bytes, then the JSON, padded with spaces to a multiple of 8 bytes.
 
     Raises
     ------
     TypeError
-        If a name is no str.
+        If a name is not a str.
     ValueError
-        If a name is the one that the format keeps for the metadata, is there twice, or is not to be encoded; or if the
-        head would be longer than the format allows.
+        If a name is the format's own for the metadata, appears twice, or cannot be encoded; or if the header would be
+        longer than the format allows.
 
     Source
     ------
@@ -148,7 +148,7 @@ def safetensors_header(tensors: Iterable[tuple[str, str, Sequence[int]]], metada
     for name, dtype, shape in tensors:
         if not isinstance(name, str):
             raise TypeError(f"a tensor's name must be a str; got {_core.text_of(name)}")
-        name.encode()  # raises UnicodeEncodeError for what no reader could decode
+        name.encode()  # UnicodeEncodeError for a name that no reader could decode
         if name in entries:
             raise ValueError(
                 f"a tensor in a .safetensors file cannot be called {name}"

@@ -1,4 +1,4 @@
-"""What a file of tensors holds, byte by byte, made when it is needed."""
+"""Files of tensors as functions: any byte range is computed on demand."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ __all__ = ["Image"]
 
 
 class Image:
-    """A file as a function: what stands at its head, then tensors one after the other, little-endian and row-major.
+    """A file as a function: its header, then tensors one after the other, little-endian and row-major.
 
     Parameters
     ----------
     head : bytes
-        A multiple of 8 long.
+        The header; its length is a multiple of 8.
     tensors : sequence of Tensor
-        Those of larger elements first, so that all are aligned.
+        Larger element sizes first, so that all tensors are aligned.
     num_threads : int, optional
-        How many make a part.
+        The number of threads for one part.
 
     Attributes
     ----------
     size : int
-        Of the file, in bytes.
+        The size of the file in bytes.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class Image:
         ----------
         begin : int
         out : ndarray of uint8
-            Contiguous. Where it begins and ends in the file no element may be cut in two.
+            Contiguous. It must not begin or end inside an element.
         """
         end = begin + len(out)
         if begin < len(self.head):
@@ -85,9 +85,9 @@ class Image:
             elements.view(f"u{elements.itemsize}").byteswap(inplace=True)
 
     def in_memory(self, tensor: Tensor) -> Tensor:
-        """Return a tensor of which only the whole can be made; it is kept until the next one."""
+        """Make a tensor that can only be made as a whole; it is kept in memory until the next one."""
         with self.lock:
             if self.whole is None or self.whole[0] is not tensor:
-                self.whole = None  # the memory of the one before is free again
+                self.whole = None  # frees the previous tensor first
                 self.whole = tensor, in_memory(tensor, self.num_threads)
             return self.whole[1]

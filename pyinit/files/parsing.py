@@ -1,4 +1,4 @@
-"""The JSON of .safetensors headers, read entry by entry: no memory is taken but for what is kept of it."""
+"""The JSON of .safetensors headers, read entry by entry, so that it takes memory only for what is kept."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from pyinit.untrusted import shown, text_of, unique, wrong
 __all__ = ["entries", "flat"]
 
 WHITESPACE = re.compile(r"[ \t\n\r]*")
-MOST_ENTRY = 4096  # characters of what describes one tensor
+MOST_ENTRY = 4096  # characters of one tensor's description
 MOST_METADATA = 100_000  # entries
 
 
 def entries(data: bytes, path: Path) -> Iterator[tuple[str, Any]]:
-    """Read a header: an object of objects, of which none but the metadata is long.
+    """Read a header: an object of objects, all of them short except the metadata.
 
     Yields
     ------
     name : str
     entry : Any
-        What JSON says of it, as yet unchecked; a dict of str to str for ``__metadata__``; None if it is no JSON.
+        The parsed JSON, not checked yet; a dict of str to str for ``__metadata__``; None if it is not valid JSON.
 
     Raises
     ------
     DamagedError
-        If the JSON around the entries is none.
+        If the JSON around the entries is not valid.
     """
     text = text_of(data, path, "its header")
     if not text.startswith("{"):
-        raise wrong(path, "its header is no JSON object")
+        raise wrong(path, "its header is not a JSON object")
     place = after_space(text, 1)
     while text[place : place + 1] != "}":
         name, place = key(text, place, path)
@@ -43,7 +43,7 @@ def entries(data: bytes, path: Path) -> Iterator[tuple[str, Any]]:
         else:
             end = text.find("}", place, place + MOST_ENTRY) + 1
             if not end:
-                raise wrong(path, f"{shown(name)} is described by no short JSON object")
+                raise wrong(path, f"the entry {shown(name)} is not a short JSON object")
             try:
                 entry = json.loads(text[place:end], object_pairs_hook=unique)
             except (RecursionError, ValueError):
@@ -52,11 +52,11 @@ def entries(data: bytes, path: Path) -> Iterator[tuple[str, Any]]:
         yield name, entry
         place = separator(text, place, path)
     if text[place + 1 :].strip(" \n\r\t"):
-        raise wrong(path, "something stands behind the JSON of its header")
+        raise wrong(path, "its header has more text after the JSON")
 
 
 def flat(text: str, path: Path) -> dict[str, str]:
-    """Read a JSON object of strings that is all of a text; raise DamagedError if it is none.
+    """Read a text that is one JSON object of strings; raise DamagedError if it is not.
 
     Examples
     --------
@@ -65,14 +65,14 @@ def flat(text: str, path: Path) -> dict[str, str]:
     """
     found, place = strings(text, after_space(text, 0), path, len(text))
     if place < len(text):
-        raise wrong(path, "something stands behind a JSON object in its metadata")
+        raise wrong(path, "its metadata has more text after a JSON object")
     return found
 
 
 def strings(text: str, place: int, path: Path, most: int) -> tuple[dict[str, str], int]:
-    """Read an object of at most so many strings, and the space behind it."""
+    """Read an object of at most `most` strings, and the space after it."""
     if text[place : place + 1] != "{":
-        raise wrong(path, "its metadata is no JSON object of strings")
+        raise wrong(path, "its metadata is not a JSON object of strings")
     found: dict[str, str] = {}
     place = after_space(text, place + 1)
     while text[place : place + 1] != "}":
@@ -85,15 +85,15 @@ def strings(text: str, place: int, path: Path, most: int) -> tuple[dict[str, str
 
 
 def key(text: str, place: int, path: Path) -> tuple[str, int]:
-    """Read a name and the colon behind it; give where the value begins."""
+    """Read a name and the colon after it; return the start of the value."""
     name, place = string(text, place, path)
     if text[place : place + 1] != ":":
-        raise wrong(path, f"its JSON is not valid behind {shown(name)}")
+        raise wrong(path, f"its JSON is not valid after {shown(name)}")
     return name, after_space(text, place + 1)
 
 
 def string(text: str, place: int, path: Path) -> tuple[str, int]:
-    """Read a string and the space behind it."""
+    """Read a string and the space after it."""
     try:
         if text[place : place + 1] != '"':
             raise ValueError
@@ -105,7 +105,7 @@ def string(text: str, place: int, path: Path) -> tuple[str, int]:
 
 
 def separator(text: str, place: int, path: Path) -> int:
-    """Read the comma between two entries; give where the next begins, or the closing bracket is."""
+    """Read the comma between two entries; return the start of the next entry, or of the closing brace."""
     place = after_space(text, place)
     mark = text[place : place + 1]
     if mark == ",":
@@ -118,6 +118,6 @@ def separator(text: str, place: int, path: Path) -> int:
 
 
 def after_space(text: str, place: int) -> int:
-    """Give where the next character is that is no space."""
+    """Return the position of the next character that is not a space."""
     found = WHITESPACE.match(text, place)
     return found.end() if found else place

@@ -1,7 +1,7 @@
-"""Read where tensors lie in .safetensors and .npy files, whoever wrote them.
+"""Find tensors in .safetensors and .npy files, whoever wrote them.
 
-Nothing that such a file says of itself is believed before it is checked against the file's size, and no memory is taken
-for what is not there.
+Every claim of a header is checked against the file's size before it is used, so no memory is taken for data that is not
+there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["Header", "Stored", "header", "npy_file", "safetensors_file"]
 MOST_DIMENSIONS = 64 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 32  # of an array
 NAMES = {theirs: ours for ours, theirs in SAFETENSORS.items()}
 OTHERS = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "C64": 64}
-"""The bits of an element of those dtypes of .safetensors that are none here. Newer ones are taken for what they say."""
+"""Bits per element of the .safetensors dtypes that pyinit lacks. The size of a newer dtype is not checked."""
 
 NPY_NAMES = {dtype_of(name).newbyteorder("<").str: name for name in SAFETENSORS if name not in _core.RECORDS}
 NPY_HEADER = re.compile(
@@ -53,13 +53,13 @@ class Stored(NamedTuple):
     name : str
     shape : tuple of int
     dtype : str
-        A key of `formats.SAFETENSORS`; another name if the dtype is none that is known here.
+        A key of `formats.SAFETENSORS`; the file's own name if pyinit lacks the dtype.
     path : Path
     begin : int
-        Where in the file its values begin, little-endian and in row-major order.
+        The offset of its values in the file; they are little-endian and in row-major order.
     nbytes : int
     stays : bool
-        Whether what is read stays in the page cache.
+        Whether the bytes that are read stay in the page cache.
     """
 
     name: str
@@ -77,16 +77,16 @@ class Stored(NamedTuple):
 
     @property
     def kind(self) -> np.dtype[Any] | None:
-        """Its dtype; None if there is none here."""
+        """Its dtype; None if pyinit lacks it."""
         return dtype_of(self.dtype) if self.dtype in SAFETENSORS else None
 
     @property
     def problem(self) -> str | None:
-        """Why its values cannot be had; None if they can."""
+        """Why its values cannot be read; None if they can."""
         return None if self.dtype in SAFETENSORS else f"not compared: its dtype is {self.dtype}"
 
     def blocks(self, nbytes: int) -> Iterator[Block]:
-        """Yield blocks of at most so many bytes that make up the tensor, in order."""
+        """Yield the tensor in order, in blocks of at most `nbytes` bytes."""
         assert self.kind is not None
         step = max(1, nbytes // self.kind.itemsize)
         for start in range(0, self.size, step):
@@ -97,7 +97,7 @@ class Stored(NamedTuple):
                 yield Block(offset, shape, read)
 
     def box(self, offset: tuple[int, ...], shape: tuple[int, ...], empty: Empty = np.empty) -> NDArray[Any]:
-        """Return a block. Of its first dimension that is longer than 1, the rows are read that it is a part of."""
+        """Return a block. Whole rows are read, along the block's first dimension that is longer than 1."""
         axis = next((i for i, n in enumerate(shape) if n != 1), len(shape))
         if not math.prod(shape):
             return np.empty(shape, dtype_of(self.dtype))
@@ -110,12 +110,12 @@ class Stored(NamedTuple):
         return rows[(slice(None), *part)].reshape(shape) if part else rows.reshape(shape)
 
     def read(self, start: int, shape: tuple[int, ...], empty: Empty = np.empty) -> NDArray[Any]:
-        """Return a run of elements, in row-major order, in some shape; `empty` gives the memory for it.
+        """Return consecutive elements in row-major order, in a given shape; `empty` allocates the memory.
 
         Raises
         ------
         DamagedError
-            If the file has become shorter, or another one.
+            If the file has been shortened or replaced.
         OSError
             If it cannot be read.
         """
@@ -129,7 +129,7 @@ class Stored(NamedTuple):
 
 
 def native(values: NDArray[Any]) -> NDArray[Any]:
-    """Give numbers that were read from a file, which is little-endian, in this machine's byte order."""
+    """Convert numbers from a little-endian file to this machine's byte order."""
     if values.itemsize == 1:
         return values
     bits = values.view(f"<u{values.itemsize}")
@@ -137,19 +137,19 @@ def native(values: NDArray[Any]) -> NDArray[Any]:
 
 
 class Header(NamedTuple):
-    """What stands at the head of a .safetensors file: its tensors, in the order of their values, and its metadata."""
+    """The header of a .safetensors file: its tensors, in the order of their values, and its metadata."""
 
     tensors: list[Stored]
     metadata: dict[str, str]
 
 
 def safetensors_file(path: str | os.PathLike[str]) -> Header:
-    """Read the head of a .safetensors file.
+    """Read the header of a .safetensors file.
 
     Raises
     ------
     DamagedError
-        If it is no such file, or is not whole.
+        If the file is not a .safetensors file, or is not complete.
     OSError
         If it cannot be read.
 
@@ -170,7 +170,7 @@ def head_of(path: Path) -> tuple[int, bytes]:
         length = int.from_bytes(start, "little")
         if size < 8 or length > size - 8:
             if start[:4] in (b"PK\3\4", b"\x80\2\x8a\n"):
-                raise wrong(path, "torch.save wrote it, which writes pickles: save it as .safetensors to have it read")
+                raise wrong(path, "it is a pickle of torch.save, and pickles are not read: save it as .safetensors")
             raise wrong(path, f"its header should have {length:,} bytes, and the file has {size:,}")
         if length > MOST_HEADER:
             raise wrong(path, f"its header has {length:,} bytes; {MOST_HEADER:,} are allowed")
@@ -181,13 +181,13 @@ def head_of(path: Path) -> tuple[int, bytes]:
 
 
 def header(data: bytes, path: Path, size: int) -> Header:
-    """Read the header of a file of some size, and check that its tensors are the rest of the file."""
+    """Read a header, and check that its tensors fill the rest of the file, which has `size` bytes."""
     found: list[Stored] = []
     metadata: dict[str, str] = {}
     names: set[str] = set()
     for name, entry in entries(data, path):
         if name in names:
-            raise wrong(path, f"{shown(name)} is there twice")
+            raise wrong(path, f"{shown(name)} appears twice")
         names.add(name)
         if name == "__metadata__":
             metadata = entry
@@ -206,14 +206,14 @@ def header(data: bytes, path: Path, size: int) -> Header:
 
 
 def stored(name: str, entry: Any, path: Path, data: int) -> Stored:
-    """Check what a header says of one tensor; `data` is where in the file values begin."""
+    """Check a header's entry for one tensor; `data` is the start of the values in the file."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise wrong(path, f"{shown(name)} must have dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or not re.fullmatch("[A-Z][A-Z0-9_]{0,31}", dtype):
-        raise wrong(path, f"{shown(name)}: its dtype is none of the format; got {shown(dtype)}")
+        raise wrong(path, f"{shown(name)}: its dtype is not one of the format; got {shown(dtype)}")
     if not is_shape(shape):
-        raise wrong(path, f"{shown(name)}: its shape is none of an array; got {shown(shape)}")
+        raise wrong(path, f"{shown(name)}: its shape is not an array's; got {shown(shape)}")
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(map(is_count, offsets)) or offsets[0] > offsets[1]:
         raise wrong(path, f"{shown(name)}: its data_offsets must be two counts of bytes, the smaller one first")
     begin, nbytes = data + offsets[0], offsets[1] - offsets[0]
@@ -224,12 +224,12 @@ def stored(name: str, entry: Any, path: Path, data: int) -> Stored:
 
 
 def is_count(value: Any) -> bool:
-    """Whether a value of JSON is an integer in [0, 2**63)."""
+    """Whether a JSON value is an integer in [0, 2**63)."""
     return type(value) is int and 0 <= value < 2**63
 
 
 def is_shape(value: Any) -> bool:
-    """Whether a value of JSON is the shape of an array that can be: one without elements may not be too long either."""
+    """Whether a JSON value is the shape of a possible array; an empty array must not be too long either."""
     return (
         isinstance(value, list)
         and len(value) <= MOST_DIMENSIONS
@@ -239,12 +239,12 @@ def is_shape(value: Any) -> bool:
 
 
 def npy_file(path: str | os.PathLike[str], name: str) -> Stored:
-    """Read the head of a .npy file of numbers; its tensor gets a name.
+    """Read the header of a .npy file of numbers; its tensor is called `name`.
 
     Raises
     ------
     DamagedError
-        If it is no such file, or not whole; or if its array is in column-major order or big-endian.
+        If the file is not a .npy file, or is not complete; or if its array is in column-major order or big-endian.
     OSError
         If it cannot be read.
 
@@ -257,7 +257,7 @@ def npy_file(path: str | os.PathLike[str], name: str) -> Stored:
         size = os.fstat(file.fileno()).st_size
         start = file.read(12)
         if start[:6] != b"\x93NUMPY" or len(start) < 12 or start[6] not in (1, 2, 3):
-            raise wrong(path, "it is no .npy file")
+            raise wrong(path, "it is not a .npy file")
         wide = 2 if start[6] == 1 else 4
         length = int.from_bytes(start[8 : 8 + wide], "little")
         if length > MOST_NPY_HEADER:
@@ -266,10 +266,10 @@ def npy_file(path: str | os.PathLike[str], name: str) -> Stored:
         text = file.read(length).decode("latin-1").strip()
     found = NPY_HEADER.fullmatch(text)
     if not found or None in (descr := found["descr"], order := found["order"], numbers := found["shape"]):
-        raise wrong(path, "its header is none of an array of numbers")
+        raise wrong(path, "its header does not describe an array of numbers")
     shape = [int(number) for number in numbers.split(",") if number.strip()]
     if not is_shape(shape):
-        raise wrong(path, f"its shape is none of an array; got {shown(tuple(shape))}")
+        raise wrong(path, f"its shape is not an array's; got {shown(tuple(shape))}")
     if order == "True" or descr not in NPY_NAMES:
         raise wrong(
             path,
@@ -278,5 +278,5 @@ def npy_file(path: str | os.PathLike[str], name: str) -> Stored:
     kind, begin = dtype_of(NPY_NAMES[descr]), 8 + wide + length
     nbytes = math.prod(shape) * kind.itemsize
     if size != begin + nbytes:
-        raise wrong(path, f"{begin + nbytes:,} bytes are its header's and its shape's, and the file has {size:,}")
+        raise wrong(path, f"its header and its shape need {begin + nbytes:,} bytes, and the file has {size:,}")
     return Stored(name, tuple(shape), NPY_NAMES[descr], path, begin, nbytes)

@@ -1,4 +1,4 @@
-"""Zarr arrays, version 3 with shards: arrays beyond one machine, of which any process writes any part."""
+"""Zarr arrays, version 3 with shards: arrays too large for one machine; any process can write any part."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from pyinit.models.tensors import Tensor, in_memory
 __all__ = ["Grid", "fill"]
 
 SHARD_BYTES = 1 << 25
-CHUNKS = 8  # in a shard
+CHUNKS = 8  # per shard
 DESCRIPTION = "zarr.json"
 TEMPORARY = re.compile(r"\.pyinit-\w+\.tmp")
 
 
 class Grid(NamedTuple):
-    """The shapes into which an array is cut: chunks, which are read at once, and shards of them, each a file."""
+    """How an array is cut: the shape of a chunk, the unit of reading, and of a shard of chunks, which is one file."""
 
     chunks: tuple[int, ...]
     shards: tuple[int, ...]
 
     @classmethod
     def of(cls, shape: tuple[int, ...], dtype: np.dtype[Any], chunks: Any, shards: Any) -> Grid:
-        """Choose what is not given, or raise TypeError or ValueError."""
+        """Choose the shapes that are not given; raise TypeError or ValueError for wrong ones."""
         if chunks is None and shards is None:
             chunks = rows(shape, SHARD_BYTES // CHUNKS // dtype.itemsize)
             axis = next((i for i, n in enumerate(chunks) if n > 1), 0)
@@ -49,11 +49,11 @@ class Grid(NamedTuple):
         return cls(chunks, shards)
 
     def counts(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Say how many shards an array has along each dimension."""
+        """Return the number of shards along each dimension of an array."""
         return tuple(-(-size // n) for size, n in zip(shape, self.shards))
 
     def region(self, shape: tuple[int, ...], number: int) -> tuple[slice, ...]:
-        """Say what a shard holds of an array; they are numbered in row-major order."""
+        """Return the part of an array in a shard; shards are numbered in row-major order."""
         found: list[slice] = []
         for size, n, count in zip(shape[::-1], self.shards[::-1], self.counts(shape)[::-1]):
             number, index = divmod(number, count)
@@ -62,7 +62,7 @@ class Grid(NamedTuple):
 
 
 def checked(what: str, sizes: Any, dimensions: int) -> tuple[int, ...]:
-    """Return the shape of a chunk or a shard, or raise TypeError or ValueError."""
+    """Return the shape of a chunk or a shard; raise TypeError or ValueError for a wrong one."""
     found = _core.index_tuple(what, sizes)
     if len(found) != dimensions or min(found, default=1) < 1:
         raise ValueError(f"{what} must have {dimensions} sizes of at least 1; got {found}")
@@ -70,7 +70,7 @@ def checked(what: str, sizes: Any, dimensions: int) -> tuple[int, ...]:
 
 
 def rows(shape: tuple[int, ...], elements: int) -> tuple[int, ...]:
-    """Return the shape of a block of at most so many elements that is a run of an array, in row-major order."""
+    """Return the shape of a block of at most `elements` elements that are consecutive in row-major order."""
     found: list[int] = []
     for size in reversed(shape):
         room = max(1, elements // math.prod(found))
@@ -88,7 +88,7 @@ def fill(
     num_threads: int | None,
     progress: bool,
 ) -> int:
-    """Write a tensor, or a part of its shards; return how many bytes of values these are."""
+    """Write a tensor, or a part of its shards; return the number of bytes of the values."""
     if tensor.dtype.isbuiltin != 1:
         name = _core.dtype_row(tensor.dtype)
         raise TypeError(
@@ -127,12 +127,12 @@ def fill(
 
 
 class Encoder:
-    """What Zarr writes for an array: it writes to memory, for files of its own would not outlast a power cut.
+    """Zarr's encoder for an array. It writes to memory, because Zarr's own files would not survive a power cut.
 
     Attributes
     ----------
     description : bytes
-        What zarr.json holds.
+        The contents of zarr.json.
     """
 
     def __init__(self, tensor: Tensor, grid: Grid, attributes: Mapping[str, str]) -> None:
@@ -156,7 +156,7 @@ class Encoder:
         self.description: bytes = self.store.pop(DESCRIPTION).to_bytes()
 
     def files(self, region: tuple[slice, ...], values: NDArray[Any]) -> Iterator[tuple[str, Any]]:
-        """Yield the names and the bytes of the files that hold a part of the array."""
+        """Yield the names and bytes of the files for a part of the array."""
         self.array[region] = values
         while self.store:
             name, data = self.store.popitem()
@@ -164,7 +164,7 @@ class Encoder:
 
 
 def put(folder: Path, files: Iterable[tuple[str, Any]]) -> None:
-    """Write the files of a part, each whole or not at all; then they and the folders around them are on the disk."""
+    """Write the files of a part, each whole or not at all, and sync them and their folders to the disk."""
     for name, data in files:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -175,10 +175,10 @@ def put(folder: Path, files: Iterable[tuple[str, Any]]) -> None:
 
 
 def describe(folder: Path, description: bytes) -> None:
-    """Say what an array is; raise FileExistsError if the folder holds another, or what is none."""
+    """Write an array's description; raise FileExistsError if the folder holds another array, or something else."""
     file = folder / DESCRIPTION
     others = [name for name in os.listdir(folder) if not TEMPORARY.fullmatch(name)]
-    if others and not file.exists():  # a process beside this one writes that file first
+    if others and not file.exists():  # another process of this array would have written that file first
         raise FileExistsError(f"{folder} exists already, and is no Zarr array: it holds {others[0]}")
     try:
         with replacement(file, overwrite=False) as out:
@@ -189,7 +189,7 @@ def describe(folder: Path, description: bytes) -> None:
 
 
 def described(text: bytes) -> Any:
-    """Read the JSON of an array; None if it is none."""
+    """Parse an array's description; None if it is not JSON."""
     try:
         return json.loads(text)
     except (RecursionError, ValueError):

@@ -1,13 +1,12 @@
 """Initialisation schemes: small frozen values that fill an array in place from a stream.
 
-A scheme is called as ``scheme(out, stream)`` and returns ``out``. It says which distribution to ask the
-stream for, and with which spread; the random numbers themselves are the stream's. Schemes print as what
-makes them, compare by value, and can be pickled; `scheme` makes them of strings and dicts. `pyinit.initialize`
-fills a model's parameters by a plan.
+Call a scheme as ``scheme(out, stream)``; it returns ``out``. The scheme chooses the distribution and its spread; the
+stream makes the random numbers. Schemes print as the expression that makes them, compare by value, and pickle. `scheme`
+makes them from strings and dicts, and `pyinit.initialize` fills a model's parameters by a plan.
 
-The functions in lower case make schemes. The families among them are one-line specialisations of a few classes:
-`Constant`, `Uniform`, `Normal`, `TruncatedNormal`, and `VarianceScaling`, whose spread follows from the shape of the
-tensor. What others call by the same or by another name:
+The functions in lower case make schemes. Most are one-line specialisations of a few classes: `Constant`, `Uniform`,
+`Normal`, `TruncatedNormal`, and `VarianceScaling`, whose spread follows from the shape of the tensor. The names in
+other libraries are:
 
 ============================  =============================  ==========================  ============================
 torch.nn.init                 keras.initializers             jax.nn.initializers         here
@@ -32,10 +31,11 @@ dirac\\_(groups)               ..                             ..                
 sparse\\_(sparsity, std)       ..                             ..                          sparse(sparsity, std)
 ============================  =============================  ==========================  ============================
 
-Keras and JAX arrays are ``(*kernel, in, out)``: give ``layout="in_out"`` for them. The variance is the same in each
-row; with Keras and JAX that of the families is corrected for the truncation, that of truncated_normal is not. Mind that
-``normal(0.02)`` has the mean 0.02 here, as in PyTorch and Keras: JAX's is ``normal(std=0.02)``; and that PyTorch's
-``trunc_normal_`` has its bounds in the units of the weights, ours in standard deviations.
+Keras and JAX arrays are ``(*kernel, in, out)``: pass ``layout="in_out"`` for them. All schemes in a row have the same
+variance. As in Keras and JAX, the variance of fan-based schemes is corrected for the truncation, that of
+truncated_normal is not. Note that ``normal(0.02)`` has mean 0.02 here, as in PyTorch and Keras; JAX's ``normal(0.02)``
+is ``normal(std=0.02)``. The bounds of PyTorch's ``trunc_normal_`` are values of weights; ours are in standard
+deviations.
 """
 
 from pyinit.initializers import depth_and_width, distributions, haar, kaiming, lecun, scaling, structured, xavier

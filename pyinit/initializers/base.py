@@ -1,4 +1,4 @@
-"""What all schemes share: called with an array and a stream they check, then fill; they print as what makes them."""
+"""The base class of all schemes: called with an array and a stream, a scheme checks, then fills."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Array = TypeVar("Array")
 
 @dataclass(frozen=True, repr=False)
 class Scheme(ABC):
-    """A way to fill an array in place: a small value that prints as what makes it, compares, hashes and pickles.
+    """A way to fill an array in place: a small value that prints as a call, compares, hashes and pickles.
 
-    A scheme of one's own is a frozen dataclass that has `fill`, and `check` where a dtype or a shape may not suit it.
+    To write a scheme, derive a frozen dataclass with a method `fill`, and `check` if some dtypes or shapes do not fit.
 
     Examples
     --------
@@ -36,8 +36,8 @@ class Scheme(ABC):
     (2, 3)
     """
 
-    needs_stream: ClassVar[bool] = True  # False: any stream will do, None as well
-    splittable: ClassVar[bool] = False  # whether a window costs no more than its share of the whole
+    needs_stream: ClassVar[bool] = True  # False: any stream will do, even None
+    splittable: ClassVar[bool] = False  # whether a window costs only its share of the whole
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -45,7 +45,7 @@ class Scheme(ABC):
                 object.__setattr__(self, field.name, real(field.name, getattr(self, field.name)))
 
     def __repr__(self) -> str:
-        # What a base class brings is a keyword, and comes last.
+        # The fields of a base class are keywords, and come last.
         ordered = sorted(fields(self), key=lambda f: bool(f.kw_only))
         pairs = ((f, getattr(self, f.name)) for f in ordered)
         shown = ", ".join(f"{f.name}={literal(value)}" for f, value in pairs if value != f.default)
@@ -66,12 +66,12 @@ class Scheme(ABC):
         Parameters
         ----------
         out : array
-            What `Stream.fill` takes.
+            Any that `Stream.fill` takes.
         stream : Stream
-            Where the random numbers come from.
+            The source of the random numbers.
         global_shape : sequence of int, optional
-            `out` is a window of a tensor of this shape, and gets what that part of the whole tensor would get; fans
-            follow this shape. The stream then stands behind the whole. None: `out` is the whole.
+            `out` is a window of a tensor of this shape, and gets that part of the whole tensor's values; fans follow
+            this shape, and the stream moves past the whole tensor. None: `out` is the whole tensor.
         offset, num_threads
             As for `Stream.fill`.
 
@@ -85,8 +85,8 @@ class Scheme(ABC):
         TypeError
             If `out` is not a fillable array, or `stream` is not a Stream.
         ValueError
-            If the scheme does not suit the shape or the dtype, `out` is read-only, overlapping or not inside the
-            tensor, or the stream would end. Whatever is raised for the arguments, `out` has not been touched.
+            If the scheme does not fit the shape or the dtype, if `out` is read-only, overlaps itself or is not inside
+            the tensor, or if the stream has too few words left. An error in the arguments leaves `out` untouched.
         """
         if self.needs_stream and not isinstance(stream, Stream):
             raise TypeError(f"stream must be a pyinit.Stream; got {type(stream).__name__}")
@@ -100,39 +100,39 @@ class Scheme(ABC):
         return out
 
     def resolve(self, shape: tuple[int, ...]) -> Scheme:
-        """Give the scheme that this one is for a tensor of this shape, without fans to count."""
+        """Give the equivalent scheme for a tensor of this shape, one that does not depend on fans."""
         return self
 
     def check(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-        """Raise what does not suit a tensor of this dtype and shape: here TypeError for no dtype of the fills."""
+        """Raise if the scheme does not fit this dtype and shape: here TypeError, unless the fills take the dtype."""
         _core.check_dtype(ANY, dtype)
 
     def distribution_in(self, dtype: np.dtype[Any]) -> _core.Distribution | None:
-        """Give the distribution that every element of an array of this dtype is drawn from, if there is one."""
+        """Give the one distribution of all elements in this dtype, or None."""
         return None
 
     @abstractmethod
     def fill(self, window: Window, stream: Stream, num_threads: int | None) -> None:
-        """Write the window, which has been checked."""
+        """Write the window; it has been checked."""
 
 
-ANY = _core.uniform()  # which every dtype of floats can hold
+ANY = _core.uniform()  # every float dtype can hold it
 
 
 def real(name: str, value: Any) -> float:
-    """Give `value` as a float, or raise TypeError or ValueError that names it."""
+    """Give `value` as a float; raise a TypeError or ValueError that names it."""
     if not hasattr(type(value), "__float__") or isinstance(value, np.complexfloating | np.character):
         raise TypeError(f"{name} must be a real number; got {_core.text_of(value)}")
     try:
         return float(value)
     except OverflowError:
         raise ValueError(f"{name} must be a number that a float can hold; got a larger one") from None
-    except (RuntimeError, TypeError, ValueError) as error:  # an array or a tensor of several numbers, say
+    except (RuntimeError, TypeError, ValueError) as error:  # such as an array of several numbers
         raise TypeError(f"{name} must be a real number; got {type(value).__name__}: {error}") from error
 
 
 def literal(value: Any) -> str:
-    """Give `value` as text that Python and `scheme` read: infinity, which has no literal, as one that overflows."""
+    """Give `value` as text that Python and `scheme` read. Infinity has no literal, so it is a number that overflows."""
     if isinstance(value, float) and math.isinf(value):
         return "1e999" if value > 0 else "-1e999"
     return repr(value)

@@ -1,4 +1,4 @@
-"""Schemes from a short string or a dict, as configuration files hold them."""
+"""Schemes from a short string or a dict, for configuration files."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["MODULES", "NAMES", "check_name", "read_mapping", "scheme"]
 
 Given = TypeVar("Given", bound=Callable[..., Any])
 
-# One thread at a time: in CPython 3.11 two that parse at once can meet a SystemError ("recursion depth mismatch"), and
-# before 3.14 they share the filters of warnings. A signal handler may parse too, and a fork waits until no thread does:
-# the child would find the lock held, and the filters changed, for ever.
+# One thread parses at a time: in CPython 3.11 two at once can raise a SystemError ("recursion depth mismatch"), and
+# before 3.14 threads share the warning filters. The lock is reentrant because a signal handler may parse too. A fork
+# waits until no thread parses: otherwise the child would inherit a held lock and changed filters.
 PARSING = threading.RLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=PARSING.acquire, after_in_parent=PARSING.release, after_in_child=PARSING.release)
@@ -35,7 +35,7 @@ ALIASES = {
     "lecun": "lecun_normal",
 }
 MODULES = (distributions, scaling, xavier, kaiming, lecun, depth_and_width, structured, haar)
-# The factories and, so that what a scheme prints can be read, the classes.
+# The factories, and the classes, so that a scheme's printed form can be read.
 NAMES: dict[str, Callable[..., Scheme]] = {name: getattr(module, name) for module in MODULES for name in module.__all__}
 NAMES |= {alias: NAMES[name] for alias, name in ALIASES.items()}
 
@@ -45,26 +45,25 @@ def scheme(specification: str | Mapping[str, Any]) -> Scheme: ...
 @overload
 def scheme(specification: Given) -> Given: ...
 def scheme(specification: Any) -> Any:
-    """Make a scheme of a string, a dict, or a scheme itself.
+    """Make a scheme from a string or a dict; return a scheme unchanged.
 
     Parameters
     ----------
     specification : str, mapping or scheme
-        The name of a function of `pyinit.initializers`, or "xavier", "glorot", "kaiming", "he" or "lecun" for the
-        normal one of its family; alone, or with arguments as in a call: numbers, strings, True, False and None in
-        Python's notation. What a scheme prints is such a string. A mapping has the name as "name", and the arguments
-        beside it. A scheme is anything to be called with an array and a stream.
+        A string is the name of a function of `pyinit.initializers`, or "xavier", "glorot", "kaiming", "he" or "lecun"
+        for the family's normal scheme. It may have arguments as in a call: numbers, strings, True, False and None in
+        Python's notation. A scheme prints as such a string. A mapping has the name as "name", and the arguments beside
+        it. A scheme is anything that can be called with an array and a stream.
 
     Returns
     -------
     scheme
-        What was given, if it was one.
 
     Raises
     ------
     TypeError
-        If it is none of these, a function or class that makes schemes instead of a scheme, or the arguments do not
-        fit.
+        If `specification` is none of these, if it is a function or class that makes schemes, or if the arguments do
+        not fit.
     ValueError
         If there is no such name, the text cannot be read, or an argument has a wrong value.
 
@@ -102,12 +101,12 @@ def scheme(specification: Any) -> Any:
 
 
 def read_mapping(what: str, mapping: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Read a mapping once, so that what its class answers later changes nothing.
+    """Copy a mapping into a dict, so that its class cannot give other answers later.
 
     Raises
     ------
     ValueError
-        If it gives more keys than it says that it has, which may never end.
+        If it yields more keys than its length; it could be endless.
 
     Examples
     --------
@@ -128,7 +127,7 @@ def parsed(text: str) -> tuple[str, list[Any], dict[Any, Any]]:
     try:
         source = text.strip()
         with PARSING, warnings.catch_warnings():
-            warnings.simplefilter("error")  # such as a "\\d" or a 1if: no literal that anybody means
+            warnings.simplefilter("error")  # for "\\d" or 1if, which are mistakes
             node = ast.parse(source, mode="eval").body
         if isinstance(node, ast.Name):
             return node.id, [], {}
@@ -137,14 +136,14 @@ def parsed(text: str) -> tuple[str, list[Any], dict[Any, Any]]:
             if None not in keywords and len(keywords) == len(node.keywords):  # no **{...}, and no name twice
                 return node.func.id, [ast.literal_eval(argument) for argument in node.args], keywords
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-        pass  # whatever the text is, it is none that can be read
+        pass  # the text cannot be read; the error below says so
     raise ValueError(
         f"a scheme's text must be its name, alone or called with plain values, like 'normal(std=0.02)'; got {text!r}"
     )
 
 
 def made(name: Any, arguments: list[Any], keywords: dict[Any, Any], specification: Any) -> Scheme:
-    """Call what makes the schemes of a name, or raise what says which specification was wrong."""
+    """Call the factory of that name; raise an error that quotes the specification if it is wrong."""
     if not isinstance(name, str):
         raise TypeError(f"a scheme's name must be a str; got {text_of(name)}")
     check_name(name, NAMES)
@@ -158,7 +157,7 @@ def made(name: Any, arguments: list[Any], keywords: dict[Any, Any], specificatio
 
 
 def check_name(name: str, known: Collection[str]) -> None:
-    """Raise ValueError for a name that is not known, with those that are like it."""
+    """Raise ValueError for an unknown name; the message lists similar ones."""
     if name not in known:
         near = [repr(match) for match in difflib.get_close_matches(name.lower(), known)]
         last = " or ".join(near[-2:])

@@ -1,4 +1,4 @@
-"""Schemes that follow from the depth of a network, or keep its training the same at every width."""
+"""Schemes that depend on a network's depth, or that make training the same at every width."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["gpt2_residual", "mup_hidden", "mup_input", "mup_output"]
 def gpt2_residual(layers: int, std: float = 0.02) -> Normal:
     """Fill the projections onto a residual path: std / sqrt(2 layers), so its variance does not grow with depth.
 
-    Each layer of a transformer adds to the path twice, behind the attention and behind the dense layers, so the path
-    ends as a sum of 2 layers independent terms. GPT-2's other weights are normal with std 0.02.
+    Each layer of a transformer adds to the path twice, after the attention and after the dense layers, so the path ends
+    as a sum of ``2 * layers`` independent terms. GPT-2's other weights are normal with std 0.02.
 
     Parameters
     ----------
     layers : int, at least 1
-        The number of the transformer's layers.
+        The number of layers of the transformer.
     std : float, at least 0
-        That of the other weights.
+        The standard deviation of the other weights.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def mup_input(scale: float = 1.0, **fan_options: Any) -> VarianceScaling:
     Source
     ------
     Yang et al., "Tensor Programs V: Tuning Large Neural Networks via Zero-Shot Hyperparameter Transfer", 2022,
-    table 3. Its learning rates are for the optimiser to set.
+    table 3. Set its learning rates in the optimiser.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def mup_input(scale: float = 1.0, **fan_options: Any) -> VarianceScaling:
 
 
 def mup_hidden(scale: float = 1.0, **fan_options: Any) -> VarianceScaling:
-    """Fill the hidden weights of such a network: variance scale / fan_in too; the parameters are those of `mup_input`.
+    """Fill the hidden weights in the maximal update parametrisation: variance scale / fan_in, as `mup_input` does.
 
     Examples
     --------
@@ -90,11 +90,12 @@ def mup_hidden(scale: float = 1.0, **fan_options: Any) -> VarianceScaling:
 
 
 def mup_output(base_width: int = 1, scale: float = 1.0, **fan_options: Any) -> InverseFanIn:
-    """Fill the output weights of such a network: variance scale base_width / fan_in².
+    """Fill the output weights in the maximal update parametrisation: variance scale base_width / fan_in².
 
-    They shrink faster with the width than scale / fan_in, so that the outputs of ever wider networks start at 0 and
-    yet move by as much in a step. At the base width both are the same. Table 8 of the paper puts the same into a factor
-    base_width / fan_in on the output: the weights then start with variance scale / base_width at every width.
+    This variance shrinks faster with the width than scale / fan_in. As networks get wider, their outputs then start
+    ever closer to 0, yet a training step still moves them as much. At the base width the two variances are equal. Table
+    8 of the paper multiplies the output by base_width / fan_in instead: the weights then start with variance
+    scale / base_width at every width.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Schemes whose spread does not depend on the shape: one value, uniform and normal samples."""
+"""Schemes whose spread does not depend on the shape: constant, uniform and normal."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Drawn(Scheme):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.distribution  # noqa: B018  # raises what is wrong with the parameters
+        self.distribution  # noqa: B018  # raises if a parameter is wrong
 
     @property
     @abstractmethod
     def distribution(self) -> Distribution:
-        """What is drawn."""
+        """The distribution to fill from."""
 
     def distribution_in(self, dtype: np.dtype[Any]) -> Distribution | None:
         return self.distribution if type(self).fill is Drawn.fill else None  # a subclass may fill in its own way
@@ -128,13 +128,13 @@ def constant(value: float) -> Constant:
     Parameters
     ----------
     value : float
-        Every element's new value, rounded to the array's dtype; it may be infinite. Arrays of integers and booleans,
-        which a model may hold beside its weights, are filled too if they can hold the value.
+        The new value of every element, rounded to the array's dtype; it may be infinite. Arrays of integers or
+        booleans, which some models hold beside their weights, are filled too if they can hold the value.
 
     Returns
     -------
     Constant
-        A scheme that leaves the stream where it stands.
+        A scheme that does not move the stream.
 
     Examples
     --------
@@ -163,7 +163,7 @@ def zeros() -> Constant:
 
 
 def ones() -> Constant:
-    """Fill with ones, as the scales of normalisation layers start.
+    """Fill with ones, the usual start for the scales of normalisation layers.
 
     Examples
     --------
@@ -180,8 +180,8 @@ def uniform(low: float = 0.0, high: float = 1.0) -> Uniform:
     Parameters
     ----------
     low, high : float
-        The interval; `high` itself is never drawn. The defaults are the article's first attempt, whose weights are
-        all positive.
+        The interval; no sample is `high`. The defaults are the article's first attempt, whose weights are all
+        positive.
 
     Returns
     -------
@@ -233,8 +233,8 @@ def truncated_normal(mean: float = 0.0, std: float = 1.0, lower: float = -2.0, u
     Parameters
     ----------
     mean, std : float
-        Those of the normal distribution before it is truncated. With the default bounds the samples' standard
-        deviation is 0.8796 std.
+        The mean and standard deviation before truncation. With the default bounds the samples' standard deviation is
+        0.8796 std.
     lower, upper : float
         The bounds, in standard deviations from the mean, as in JAX; PyTorch's a and b are the values themselves,
         mean + lower std and mean + upper std.

@@ -1,4 +1,4 @@
-"""How many inputs and outputs the shape of a weight array stands for."""
+"""The fans of a layer, the numbers of inputs and outputs, from the shape of its weight array."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Layout = Literal["out_in", "in_out"]
 
 
 def check_layout(layout: Layout) -> None:
-    """Raise ValueError for what is no layout."""
+    """Raise ValueError if `layout` is not a layout."""
     if layout not in ("out_in", "in_out"):
         raise ValueError(
             f"layout must be 'out_in' (out, in, *kernel) or 'in_out' (*kernel, in, out); got {text_of(layout)}"
@@ -36,7 +36,7 @@ def checked_groups(groups: Any) -> int:
 
 
 def checked_transposed(transposed: Any) -> bool:
-    """Give it as a bool, or raise TypeError: the text "false" of a configuration file is not False."""
+    """Give `transposed` as a bool, or raise TypeError: the text "false" of a configuration file is true in Python."""
     if not isinstance(transposed, bool | np.bool_):
         raise TypeError(f"transposed must be True or False; got {transposed!r}")
     return bool(transposed)
@@ -48,36 +48,35 @@ def fans(shape: Sequence[int], layout: Layout = "out_in", groups: int = 1, trans
     Parameters
     ----------
     shape : sequence of int
-        Of the layer's whole weight array, at least 2 dimensions.
+        The shape of the layer's whole weight array, at least 2 dimensions.
     layout : {"out_in", "in_out"}
         ``(out, in, *kernel)``, as in PyTorch, or ``(*kernel, in, out)``, as in Keras and JAX.
     groups : int, at least 1
-        Of a grouped convolution, whose array has ``in / groups`` for in: an output sees the inputs of its own group
-        alone.
+        The groups of a convolution. An output sees only the inputs of its own group, so the array has ``in / groups``
+        in place of ``in``.
     transposed : bool
-        True: of a transposed convolution, whose array has in and out in each other's place: ``(in, out / groups,
-        *kernel)`` in PyTorch, ``(*kernel, out, in)`` in Keras.
+        True for a transposed convolution, whose array has in and out exchanged: ``(in, out / groups, *kernel)`` in
+        PyTorch, ``(*kernel, out, in)`` in Keras.
 
     Returns
     -------
     fan_in, fan_out : int
-        Each counts every place of the kernel. The stride does not enter.
+        Each counts every position of the kernel. The stride does not matter.
 
     Raises
     ------
     TypeError
-        If `groups` or a dimension is not an integer, or `transposed` no bool.
+        If `groups` or a dimension is not an integer, or `transposed` is not a bool.
     ValueError
-        If the shape has fewer than two dimensions (a vector has no fans), if the groups do not divide it, or there
+        If the shape has fewer than two dimensions (a vector has no fans), if the groups do not divide it, or if there
         is no such layout.
 
     Notes
     -----
-    For groups and transposed convolutions these are the true counts. PyTorch and Keras look at the shape alone: their
-    ``fan_out`` of a grouped convolution is `groups` times too large, and the two fans of a transposed one are
-    exchanged. Leave `groups` and `transposed` away to have their numbers. Keras' depthwise kernel ``(*kernel, in,
-    multiplier)`` is that of a grouped convolution after ``reshape(*kernel, 1, in * multiplier)``, with
-    ``groups=in``.
+    These are the true counts, also for grouped and transposed convolutions. PyTorch and Keras look only at the shape:
+    their ``fan_out`` of a grouped convolution is `groups` times too large, and they exchange the fans of a transposed
+    one. Omit `groups` and `transposed` to get their numbers. For Keras' depthwise kernel ``(*kernel, in, multiplier)``,
+    reshape it to ``(*kernel, 1, in * multiplier)`` and pass ``groups=in``.
 
     Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
     section 4.2.1; for kernels, He et al., "Delving Deep into Rectifiers", 2015, section 2.2.
@@ -110,7 +109,7 @@ def fans(shape: Sequence[int], layout: Layout = "out_in", groups: int = 1, trans
 
 @dataclass(frozen=True, repr=False)
 class FanScheme(Scheme):
-    """A scheme that another one stands for as soon as the fans are known, which `layout` and the rest tell.
+    """A scheme that depends on the fans; once the shape is known, it resolves to one that does not.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""By how much weights make up for what a non-linearity takes from the signal."""
+"""Gains: the factors on weights that compensate for what a non-linearity takes from the signal."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SQUARED_GAINS = {
 
 
 def gain(nonlinearity: str, param: float | None = None) -> float:
-    """Give the factor on the weights' standard deviation that suits the non-linearity behind them.
+    """Give the factor on the weights' standard deviation for the non-linearity that follows them.
 
     Parameters
     ----------
@@ -43,15 +43,15 @@ def gain(nonlinearity: str, param: float | None = None) -> float:
         "linear" or "identity" (1; PyTorch's names of convolutions too), "sigmoid" (1), "tanh" (5/3), "relu"
         (sqrt(2)), "leaky_relu" (sqrt(2 / (1 + a²))), "selu" (3/4), "gelu" (1.5335), "silu" or "swish" (1.6765).
     param : float, optional
-        The negative slope a of "leaky_relu", 0.01 where it is None. The others have no use for it.
+        The negative slope a of "leaky_relu", by default 0.01. The other non-linearities ignore it.
 
     Returns
     -------
     float
-        Those of "relu", "leaky_relu", "gelu" and "silu" are 1 / sqrt(E f(z)²) for a standard normal z, to the last
-        digits of a double: the next layer's sums then have the variance of this one's. "gelu" is the exact one, with
-        the normal distribution function; its approximation by tanh differs by less than 1e-3. Those of "tanh" and
-        "selu" are PyTorch's, found by experiment; by that formula they would be 1.5925 and 1.
+        For "relu", "leaky_relu", "gelu" and "silu" it is 1 / sqrt(E f(z)²) for a standard normal z, to the last digits
+        of a double: the next layer's sums then have the same variance as this layer's. "gelu" is the exact GELU, with
+        the normal distribution function; the gain of the tanh approximation differs by less than 1e-3. For "tanh" and
+        "selu" it is PyTorch's number, found by experiment; the formula would give 1.5925 and 1.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def squared_gain(nonlinearity: str, param: float | None = None) -> float:
-    """Give `gain` squared, which is a factor on the variance, as exact as it is known."""
+    """Give the square of `gain`, the factor on the variance, without rounding a square root."""
     if nonlinearity == "leaky_relu":
         if isinstance(param, bool):
             raise TypeError(f"param must be a real number, the negative slope of leaky_relu; got {param!r}")

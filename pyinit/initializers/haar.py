@@ -1,4 +1,4 @@
-"""Orthogonal weights: uniformly distributed ones, by the QR decomposition of a Gaussian matrix."""
+"""Uniformly distributed orthogonal weights, from the QR decomposition of a Gaussian matrix."""
 
 from __future__ import annotations
 
@@ -72,17 +72,17 @@ class DeltaOrthogonal(Orthogonal):
 
 
 def haar(rows: int, columns: int, dtype: np.dtype[Any], stream: Stream, num_threads: int | None = None) -> NDArray[Any]:
-    """Draw a matrix with orthonormal columns, or rows where they are fewer, uniformly from all of them.
+    """Draw a matrix with orthonormal columns, or rows if they are fewer, uniformly from all such matrices.
 
     Parameters
     ----------
     rows, columns : int
     dtype : dtype
-        float64; for any other the matrix is of float32.
+        float64 gives a float64 matrix, any other a float32 one.
     stream : Stream
-        Moves by the Gaussian matrix.
+        Moves by the size of the Gaussian matrix.
     num_threads : int, optional
-        As for `Stream.fill_normal`; LAPACK chooses for itself.
+        As for `Stream.fill_normal`; LAPACK chooses its own number.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def haar(rows: int, columns: int, dtype: np.dtype[Any], stream: Stream, num_thre
     shape = (max(rows, columns), min(rows, columns))
     gaussian = stream.normal(shape, np.float64 if dtype == np.float64 else np.float32, num_threads=num_threads)
     q, r = np.linalg.qr(gaussian)
-    # LAPACK chooses signs of its own; with R's diagonal positive the decomposition is unique, and Q uniform.
+    # LAPACK's signs are arbitrary. With a positive diagonal of R the decomposition is unique, and Q is uniform.
     q *= np.where(np.diagonal(r) < 0, -1, 1).astype(q.dtype)
     return q if rows >= columns else q.T
 
@@ -105,8 +105,8 @@ def haar(rows: int, columns: int, dtype: np.dtype[Any], stream: Stream, num_thre
 def orthogonal(gain: float = 1.0, layout: Layout = "out_in") -> Orthogonal:
     """Fill with a random matrix of orthonormal rows or columns, whichever are fewer: lengths and angles are kept.
 
-    The matrix is distributed uniformly (by the Haar measure) over all of them. A kernel counts as a matrix of its
-    outputs by all the rest.
+    The matrix is distributed uniformly (by the Haar measure) over all such matrices. A kernel counts as a matrix: its
+    outputs by everything else.
 
     Parameters
     ----------
@@ -118,12 +118,12 @@ def orthogonal(gain: float = 1.0, layout: Layout = "out_in") -> Orthogonal:
     Returns
     -------
     Orthogonal
-        A scheme for arrays of at least 2 dimensions; types of 16 and 8 bits are computed in float32.
+        A scheme for arrays of at least 2 dimensions; dtypes of 16 and 8 bits are computed in float32.
 
     Notes
     -----
-    The decomposition is LAPACK's, on one host: unlike with every other scheme the last bits may differ between
-    machines, and between versions of NumPy. A block of a tensor costs as much as the whole.
+    LAPACK computes the decomposition, on one host. Unlike any other scheme's, the last bits may differ between machines
+    and between versions of NumPy. A block of a tensor costs as much as the whole.
 
     Source: Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
     networks", 2014, section 3; for the signs Mezzadri, "How to generate random matrices from the classical compact
@@ -151,13 +151,13 @@ def delta_orthogonal(gain: float = 1.0, layout: Layout = "out_in") -> DeltaOrtho
     Returns
     -------
     DeltaOrthogonal
-        A scheme for arrays of 3, 4 or 5 dimensions with at least as many outputs as inputs. What is said of
-        `orthogonal` holds for the matrix.
+        A scheme for arrays of 3, 4 or 5 dimensions with at least as many outputs as inputs. The notes of `orthogonal`
+        apply to the matrix.
 
     Source
     ------
     Xiao, Bahri, Sohl-Dickstein, Schoenholz and Pennington, "Dynamical Isometry and a Mean Field Theory of CNNs",
-    2018, algorithm 2. The middle of n places is the one of index (n - 1) // 2, as in JAX.
+    2018, algorithm 2. The middle of an axis of length n is index (n - 1) // 2, as in JAX.
 
     Examples
     --------

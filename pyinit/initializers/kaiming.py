@@ -1,4 +1,4 @@
-"""Kaiming's schemes, also called He's: for rectifiers, from the fan of one direction."""
+"""Kaiming schemes, also called He schemes: for rectifiers, scaled by the fan of one direction."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def kaiming_normal(
 ) -> VarianceScaling:
     """Fill from the normal distribution of variance gain² / fan: 2 / fan for rectifiers.
 
-    A rectifier passes half of the signal's power; the 2 makes up for it.
+    A rectifier passes half of the signal's power; the 2 compensates for that.
 
     Parameters
     ----------
     a : float
         The negative slope of "leaky_relu"; the default, 0, makes it "relu". Other nonlinearities ignore it.
     mode : {"fan_in", "fan_out"}
-        Keep the spread of the activations going forward, or of the gradients going backward.
+        Whether to keep the spread of the activations going forward, or of the gradients going backward.
     nonlinearity : str
         One that `initializers.gain` knows.
     **fan_options
@@ -56,7 +56,7 @@ def kaiming_uniform(
 ) -> VarianceScaling:
     """Fill uniformly within ± gain sqrt(3 / fan); the parameters are those of `kaiming_normal`.
 
-    PyTorch's own layers start with a = sqrt(5), which is ± 1 / sqrt(fan_in).
+    PyTorch's own layers use a = sqrt(5), which gives ± 1 / sqrt(fan_in).
 
     Examples
     --------
@@ -69,7 +69,7 @@ def kaiming_uniform(
 def kaiming_truncated_normal(
     a: float = 0.0, mode: Mode = "fan_in", nonlinearity: str = "leaky_relu", **fan_options: Any
 ) -> VarianceScaling:
-    """Fill as `kaiming_normal`, but cut at two standard deviations: what Keras and JAX call he_normal.
+    """Fill as `kaiming_normal`, but truncated at two standard deviations: Keras and JAX call this one he_normal.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""LeCun's schemes: the variance that keeps a linear layer's signal as it is."""
+"""LeCun schemes: with their variance a linear layer keeps the signal's spread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["lecun_normal", "lecun_truncated_normal", "lecun_uniform"]
 
 
 def lecun_normal(**fan_options: Any) -> VarianceScaling:
-    """Fill from the normal distribution of standard deviation 1 / sqrt(fan_in), which SELU needs too.
+    """Fill from the normal distribution of standard deviation 1 / sqrt(fan_in), also the one for SELU.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def lecun_uniform(**fan_options: Any) -> VarianceScaling:
 
 
 def lecun_truncated_normal(**fan_options: Any) -> VarianceScaling:
-    """Fill as `lecun_normal`, but cut at two standard deviations: what Keras and JAX call lecun_normal.
+    """Fill as `lecun_normal`, but truncated at two standard deviations: Keras and JAX call this one lecun_normal.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Schemes whose variance follows from the shape: a scale, divided by a fan."""
+"""Schemes whose spread follows from the shape: a scale divided by a fan."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["InverseFanIn", "VarianceScaling", "inverse_fan_in", "variance_scalin
 Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
 Distribution = Literal["normal", "uniform", "truncated_normal"]
 
-# Of the standard normal distribution between -2 and 2: sqrt(1 - 4 phi(2) / (2 Phi(2) - 1)).
+# The standard deviation of a standard normal truncated to [-2, 2]: sqrt(1 - 4 phi(2) / (2 Phi(2) - 1)).
 TRUNCATED_STD = 0.87962566103423978
 
 
@@ -28,15 +28,15 @@ class VarianceScaling(FanScheme):
     Parameters
     ----------
     scale : float
-        The variance of a unit's output, for independent inputs of variance 1, when `mode` is ``"fan_in"``.
+        The variance of a unit's output, for independent inputs of variance 1, if `mode` is ``"fan_in"``.
     mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}
-        Which fan divides: the inputs (keeps the spread going forward), the outputs (going backward), the mean of the
-        two, or their geometric mean.
+        The divisor: the inputs (keeps the spread going forward), the outputs (going backward), the mean of the two, or
+        their geometric mean.
     distribution : {"normal", "uniform", "truncated_normal"}
-        The truncated one is cut at two standard deviations of the normal distribution, which is made wider by
-        1 / 0.8796, so that the samples have the variance that was asked for.
+        The truncated normal is cut at two standard deviations. Its normal is wider by 1 / 0.8796, so that the samples
+        have the requested variance.
     layout, groups, transposed
-        Those of `fans`; keywords only.
+        As for `fans`; keywords only.
 
     Raises
     ------
@@ -79,7 +79,7 @@ class VarianceScaling(FanScheme):
             "fan_avg": (fan_in + fan_out) / 2,
             "fan_geo_avg": math.sqrt(fan_in * fan_out),
         }[self.mode]
-        # An array without elements may have a fan of 0; there is nothing to fill, so any will do.
+        # An empty array may have a fan of 0; there is nothing to fill, so any divisor will do.
         return self.scale / (fan or 1)
 
     def std(self, shape: Sequence[int]) -> float:
@@ -137,8 +137,8 @@ def variance_scaling(
 def inverse_fan_in(**fan_options: Any) -> InverseFanIn:
     """Fill from the normal distribution of standard deviation 1 / fan_in.
 
-    The variance is 1 / fan_in², but a layer that keeps its input's spread needs 1 / fan_in: the signal shrinks by
-    sqrt(fan_in) at every layer. A network of one or two layers does not mind.
+    The variance is 1 / fan_in², but a layer needs 1 / fan_in to keep its input's spread: here the signal shrinks by
+    sqrt(fan_in) at every layer. In a network of one or two layers this does no harm.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Schemes whose elements depend on their place: identity, Dirac and sparse."""
+"""Schemes whose elements depend on their position: identity, Dirac and sparse."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pyinit.streams import Stream
 
 __all__ = ["Dirac", "Identity", "Sparse", "dirac", "eye", "identity", "sparse"]
 
-KEYS_AT_ONCE = 1 << 22  # of a sparse tensor, 8 bytes each: what is held beside it
+KEYS_AT_ONCE = 1 << 22  # the keys of a sparse tensor in memory at once, 8 bytes each
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,7 +32,7 @@ class OneValue(Scheme):
     @property
     @abstractmethod
     def value(self) -> float:
-        """What stands there."""
+        """The value in those places."""
 
     @abstractmethod
     def places(self, shape: tuple[int, ...], region: tuple[slice, ...]) -> list[NDArray[np.intp]]:
@@ -97,11 +97,11 @@ class Dirac(OneValue):
         super().check(dtype, shape)
 
     def axes(self, each: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Give what there is of each axis in the order outputs, inputs, kernel."""
+        """Reorder a tuple with one item per axis to outputs, inputs, kernel."""
         return each if self.layout == "out_in" else (each[-1], each[-2], *each[:-2])
 
     def places(self, shape: tuple[int, ...], region: tuple[slice, ...]) -> list[NDArray[np.intp]]:
-        size = max(1, self.axes(shape)[0] // self.groups)  # of a group, in outputs
+        size = max(1, self.axes(shape)[0] // self.groups)  # outputs per group
         outs, ins, *kernel = self.axes(region)
         centre = [n // 2 for n in self.axes(shape)[2:]]
         inside = all(axis.start <= c < axis.stop for c, axis in zip(centre, kernel))
@@ -136,7 +136,7 @@ class Sparse(Scheme):
         normal, elements = Normal(0.0, self.std).distribution, math.prod(window.shape)
         _, dtype = _core.check_dtype(normal, window.array.dtype)
         ahead = stream.copy()
-        for state in (ahead, stream):  # first a copy, which raises where the stream would end
+        for state in (ahead, stream):  # first a copy, which raises if the stream has too few words left
             samples = state.claim(normal, dtype, elements)
             words = state.claim(_core.bits(), _core.DTYPES["uint32"].number, elements)
         with window.on_host() as part:
@@ -144,13 +144,13 @@ class Sparse(Scheme):
             self.put_zeros(window, part, words)
 
     def put_zeros(self, window: Window, part: NDArray[Any], begin: _core.StreamState) -> None:
-        """Put zeros into the window, whose elements are `part`, by the words from `begin` on."""
+        """Put zeros into `part`, the window's elements, chosen by the words from `begin` on."""
         rows, columns = window.shape
         zeros = math.ceil(self.sparsity * rows)
         region, width = window.region, max(1, KEYS_AT_ONCE // max(1, rows))
         for start in range(region[1].start, region[1].stop if zeros else 0, width):
             n = min(width, region[1].stop - start)
-            # A row of keys for each column: a word for each element, its row to tell equal words apart.
+            # One row of keys per column. A key is the element's word, then its row, so that keys differ.
             words = np.empty((n, rows), np.uint32)
             begin.copy().write(words, _core.bits(), (columns, rows), (start, 0))
             keys = words.astype(np.uint64) << np.uint64(32) | np.arange(rows, dtype=np.uint64)
@@ -160,17 +160,17 @@ class Sparse(Scheme):
 
 
 def identity(gain: float = 1.0) -> Identity:
-    """Fill a matrix with ones on its diagonal, or as many of them as there are, and zeros elsewhere.
+    """Fill a matrix, square or not, with `gain` on its diagonal and zeros elsewhere.
 
     Parameters
     ----------
     gain : float
-        What stands on the diagonal.
+        The value on the diagonal.
 
     Returns
     -------
     Identity
-        A scheme for arrays of 2 dimensions that leaves the stream where it stands.
+        A scheme for arrays of 2 dimensions that does not move the stream.
 
     Source
     ------
@@ -194,14 +194,14 @@ def dirac(groups: int = 1, layout: Layout = "out_in") -> Dirac:
     Parameters
     ----------
     groups : int, at least 1
-        Of the convolution: each group passes its own channels on. It divides the outputs.
+        The groups of the convolution: each passes its own channels on. The number divides the outputs.
     layout : {"out_in", "in_out"}
         As for `fans`.
 
     Returns
     -------
     Dirac
-        A scheme for arrays of 3, 4 or 5 dimensions that leaves the stream where it stands.
+        A scheme for arrays of 3, 4 or 5 dimensions that does not move the stream.
 
     Source
     ------
@@ -218,20 +218,20 @@ def dirac(groups: int = 1, layout: Layout = "out_in") -> Dirac:
 
 
 def sparse(sparsity: float, std: float = 0.01) -> Sparse:
-    """Fill from the normal distribution, with zeros in as many randomly chosen rows of every column.
+    """Fill from the normal distribution, with zeros in the same number of random rows of every column.
 
     Parameters
     ----------
     sparsity : float in [0, 1]
-        The part of each column that is zero, rounded up to whole rows.
+        The fraction of each column that is zero, rounded up to whole rows.
     std : float, at least 0
-        Of the other elements.
+        The standard deviation of the other elements.
 
     Returns
     -------
     Sparse
-        A scheme for arrays of 2 dimensions. Behind the samples it takes one word for each element: those rows become
-        zero whose words are the least of their column.
+        A scheme for arrays of 2 dimensions. After the samples it takes one more word for each element: the smallest
+        words of each column mark its zeros.
 
     Source
     ------

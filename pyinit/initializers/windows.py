@@ -1,4 +1,4 @@
-"""Where an array lies in the tensor that it is a window of, and how it stores floats."""
+"""Windows of tensors, and how arrays store floats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Window", "decode", "encode", "raw_bits"]
 
 
 class Window(NamedTuple):
-    """An array, the shape of its tensor, and where in that it begins (None: it is the whole)."""
+    """An array, the shape of its tensor, and its offset in the tensor (None: it is the whole)."""
 
     array: NDArray[Any] | DeviceArray
     shape: tuple[int, ...]
@@ -32,9 +32,9 @@ class Window(NamedTuple):
         >>> Window.of(np.zeros(2), global_shape=(5,), offset=(3,)).region
         (slice(3, 5, None),)
         """
-        whole, where = _core.window_tuples(global_shape, offset)  # first what runs a caller's code
+        whole, where = _core.window_tuples(global_shape, offset)  # first everything that runs a caller's code
         array = view(out)
-        if isinstance(array, np.ndarray):  # nobody can change this view, and no subclass has methods of its own
+        if isinstance(array, np.ndarray):  # a private view, without a subclass's methods
             array = np.ndarray.view(array, np.ndarray)
         if whole is None:
             return cls(array, array.shape, None)
@@ -43,27 +43,27 @@ class Window(NamedTuple):
 
     @property
     def geometry(self) -> NDArray[Any]:
-        """An array of the same shape, strides, dtype and flags, whose elements may lie elsewhere."""
+        """A NumPy array of the same shape, strides, dtype and flags; its elements may be elsewhere."""
         return self.array if isinstance(self.array, np.ndarray) else self.array.geometry
 
     @property
     def placement(self) -> dict[str, Any]:
-        """The keywords that say so to a stream's fills."""
+        """The keywords that give a stream's fills this window."""
         return {} if self.offset is None else dict(zip(("global_shape", "offset"), self.place))
 
     @property
     def place(self) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
-        """The tensor's shape and where in it the array begins; None for both where it is the whole."""
+        """The tensor's shape and the array's offset in it; None for both if it is the whole."""
         return (None, None) if self.offset is None else (self.shape, self.offset)
 
     @property
     def region(self) -> tuple[slice, ...]:
-        """Which part of the tensor it is."""
+        """The array's part of the tensor, as slices."""
         starts = self.offset or (0,) * self.array.ndim
         return tuple(slice(o, o + n) for o, n in zip(starts, self.array.shape))
 
     def assign(self, values: NDArray[Any]) -> None:
-        """Write what `encode` gave, which broadcasts to the array."""
+        """Write values from `encode`; they broadcast to the array."""
         if isinstance(self.array, np.ndarray):
             raw_bits(self.array)[...] = values
         else:
@@ -71,7 +71,7 @@ class Window(NamedTuple):
 
     @contextmanager
     def on_host(self) -> Iterator[NDArray[Any]]:
-        """Give the array to be written bit by bit; of one on a device an array of the host, copied there after."""
+        """Give an array on the host to write bits into; for one on a device, a new array that is copied there after."""
         if isinstance(self.array, np.ndarray):
             yield self.array
         else:
@@ -81,25 +81,25 @@ class Window(NamedTuple):
 
 
 def raw_bits(array: NDArray[Any]) -> NDArray[Any]:
-    """View an array as what `encode` gives goes in: a type that NumPy lacks as integers of its size."""
-    # The kind does not tell: that of ml_dtypes' float8_e5m2 is "f", as of NumPy's own.
+    """View an array so that values of `encode` can be assigned: as integers, if NumPy lacks its type."""
+    # `kind` does not help: ml_dtypes' float8_e5m2 has "f", as NumPy's own types do.
     return array if array.dtype.isbuiltin == 1 else array.view(f"u{array.itemsize}")
 
 
 def encode(values: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
-    """Give real numbers in a dtype of the fills; in a narrow one by way of float32, rounded to nearest even.
+    """Give real numbers in a dtype of the fills; narrow ones are rounded to float32, then to nearest even.
 
     Parameters
     ----------
     values : array_like
         Real numbers, none of them nan.
     dtype : dtype
-        Of `Stream.fill`, but not uint32.
+        One that `Stream.fill` takes, but not uint32.
 
     Returns
     -------
     numpy.ndarray
-        Of a type that NumPy lacks its bits, as integers.
+        For a type that NumPy lacks, the bits as integers.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def encode(values: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
 
 
 def decode(array: NDArray[Any]) -> NDArray[Any]:
-    """Give floats of any dtype of the fills as ones that NumPy computes with; those that it has itself as they are.
+    """Convert floats of any dtype of the fills to one that NumPy computes with; NumPy's own stay as they are.
 
     Examples
     --------
@@ -140,7 +140,7 @@ def decode(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def e4m3fn() -> NDArray[np.float32]:
-    """Give all floats of 4 exponent and 3 mantissa bits by their bits; all bits set is nan, and there is no inf."""
+    """Give the values of all float8_e4m3fn bit patterns, in order; all bits set is nan, and there is no inf."""
     bits = np.arange(128)
     exponent, mantissa = bits >> 3, bits & 7
     values = np.where(exponent > 0, (8 + mantissa) * 2.0 ** (exponent - 10), mantissa * 2.0**-9)

@@ -1,4 +1,4 @@
-"""Xavier's schemes, also called Glorot's: between the fan going forward and the one going backward."""
+"""Xavier schemes, also called Glorot schemes: scaled by the mean of both fans."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def xavier_normal(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
     Parameters
     ----------
     gain : float
-        A factor on the standard deviation, for the nonlinearity behind the weights: see `initializers.gain`.
+        A factor on the standard deviation, for the nonlinearity after the weights: see `initializers.gain`.
     **fan_options
         `layout`, `groups` and `transposed` of `fans`.
 
@@ -61,7 +61,7 @@ def xavier_uniform(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
 
 
 def xavier_truncated_normal(gain: float = 1.0, **fan_options: Any) -> VarianceScaling:
-    """Fill as `xavier_normal`, but cut at two standard deviations: what Keras and JAX call glorot_normal.
+    """Fill as `xavier_normal`, but truncated at two standard deviations: Keras and JAX call this one glorot_normal.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def xavier_truncated_normal(gain: float = 1.0, **fan_options: Any) -> VarianceSc
 
 
 def squared(gain: float) -> float:
-    """Give the factor on the variance: infinity, which no scale may be, where a float cannot hold it."""
+    """Give the factor on the variance; infinity, which is refused as a scale, if a float cannot hold it."""
     factor = real("gain", gain)
     return factor * factor
 

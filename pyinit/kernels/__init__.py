@@ -1,1 +1,1 @@
-"""What runs on a GPU: the kernels' text, which thread writes what, and the one fill for all devices."""
+"""Fills on a GPU: the kernels' source, the work of each thread, and the one fill for all devices."""

@@ -1,4 +1,4 @@
-"""Compiled kernels on disk, so that the next process need not compile them again."""
+"""Compiled kernels on disk, so that the next process does not compile them again."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-OWN_NAME = re.compile(r"[0-9a-f]{64}|\.pyinit-[0-9a-f]{16}\.tmp")  # the folder may hold what is not pyinit's
+OWN_NAME = re.compile(r"[0-9a-f]{64}|\.pyinit-[0-9a-f]{16}\.tmp")  # the folder may hold other programs' files
 MOST_FILES = 512  # a device has some 70 kernels, of up to 130 kB each; the oldest files go first
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def folder() -> Path | None:
-    """Say where pyinit's cache is: `PYINIT_CACHE_DIR`, or a folder of the user's; None if there is to be no cache.
+    """Return the folder of pyinit's cache: `PYINIT_CACHE_DIR`, or one of the user's; None for no cache.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def folder() -> Path | None:
 
 
 def user_folder() -> Path:
-    """Say where the user's programs keep what they can make again; raise RuntimeError if the user has no home."""
+    """Return the folder of the user's caches; raise RuntimeError if the user has no home."""
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA")
         return Path(local) if local else Path.home() / "AppData" / "Local"
@@ -46,7 +46,7 @@ def user_folder() -> Path:
 
 
 def entry(*parts: object) -> Path | None:
-    """Name the file of a compiled kernel after all that decides what the compiler makes; None without a cache.
+    """Return the file for a compiled kernel, named by a hash of all that determines it; None without a cache.
 
     Examples
     --------
@@ -59,12 +59,12 @@ def entry(*parts: object) -> Path | None:
 
 
 def read(path: Path | None) -> bytes | None:
-    """Give what `write` wrote to a file; None if there is no such file, or it cannot be trusted.
+    """Return the code that `write` put into a file; None if there is no such file, or it cannot be trusted.
 
     Parameters
     ----------
     path : Path or None
-        Of `entry`.
+        The result of `entry`.
 
     Returns
     -------
@@ -97,9 +97,9 @@ def read(path: Path | None) -> bytes | None:
 
 
 def write(path: Path | None, code: bytes) -> None:
-    """Keep compiled code in a file; do nothing if that is not possible: a cache saves time, and no more.
+    """Keep compiled code in a file; do nothing if that fails, because a cache only saves time.
 
-    The file appears whole or not at all, so processes may write the same one at once.
+    The file appears whole or not at all, so several processes may write the same one.
     """
     if path is None:
         return
@@ -111,7 +111,7 @@ def write(path: Path | None, code: bytes) -> None:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write a file that only the user may read and write, under another name first."""
+    """Write a file that only the user may read and write; it is written under another name, then renamed."""
     temporary = path.with_name(f".pyinit-{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
@@ -123,21 +123,21 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def checksum(path: Path, code: bytes) -> bytes:
-    """Give the hash that stands before the code; it covers the name, so that no file passes for another."""
+    """Return the hash at the head of the file; it covers the name, so that no file passes for another."""
     return hashlib.sha256(path.name.encode() + code).digest()
 
 
 def is_private(status: os.stat_result) -> bool:
     """Whether a file or folder belongs to the user, and only the user may write to it.
 
-    The machine runs what it finds there: code of another user's would act in this one's name. Windows has no such
-    modes, and lets no other user write to the folders of `user_folder`.
+    The machine runs the code in these files, so another user's code would run with this user's rights. Windows has no
+    such modes, and lets no other user write to the folders of `user_folder`.
     """
     return not hasattr(os, "geteuid") or (status.st_uid == os.geteuid() and not status.st_mode & 0o022)
 
 
 def remove_oldest(kernels: Path) -> None:
-    """Remove the files that were written first, if there are more than `MOST_FILES`."""
+    """Remove the oldest files if there are more than `MOST_FILES`."""
     files = [file for file in kernels.iterdir() if OWN_NAME.fullmatch(file.name) and file.is_file()]
     if len(files) > MOST_FILES:
         for file in sorted(files, key=lambda file: file.stat().st_mtime)[:-MOST_FILES]:

@@ -1,4 +1,4 @@
-"""An array on a device, seen without touching its memory, and what a kind of device has to offer: its protocol."""
+"""The base class of arrays on devices: it describes an array without touching its memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Self = TypeVar("Self", bound="DeviceArray")
 
 
 class KernelKey(NamedTuple):
-    """What names a kernel: a generator, a method and a dtype, as the core numbers them, and what it fills.
+    """The key of a kernel: the core's numbers of generator, method and dtype, and the kind of its targets.
 
     `kind` is "run", for one array without gaps, or "items", for all others, many in one launch.
     """
@@ -33,25 +33,25 @@ class Copy(Protocol):
     """A copy to a device that has begun."""
 
     def wait(self) -> object:
-        """Return when it is done, and what it copies from may be written again."""
+        """Return when it is done; then its source may be written again."""
 
 
 @dataclass(eq=False, slots=True)
 class DeviceArray(ABC):
     """An array on a device, or a part of one.
 
-    A kind of device is a subclass: `compile` and `launch` are for the samples that it makes itself, `staging_buffer`
-    and `copy` for those that the host makes, `assign` for other values of the host.
+    Each kind of device is a subclass. `compile` and the launches fill with samples that the device computes,
+    `staging_buffer` and `copy` with samples of the host; `assign` writes other values of the host.
 
     Attributes
     ----------
     geometry : numpy.ndarray
-        Of the array's shape, strides, dtype and flags, over no memory of its own: its elements must not be touched.
+        An array of the same shape, strides, dtype and flags, without memory: its elements must not be touched.
     start : int
-        Where the first element lies: an address, or bytes from the beginning of a buffer.
+        The place of the first element: an address, or an offset in bytes into a buffer.
     """
 
-    library: ClassVar[str]  # whose arrays these are, for messages
+    library: ClassVar[str]  # the library of these arrays, for messages
 
     geometry: NDArray[Any]
     start: int
@@ -73,67 +73,67 @@ class DeviceArray(ABC):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The elements' type as NumPy has it, or one of `pyinit.arrays`."""
+        """The elements' dtype, NumPy's or one of `pyinit.arrays`."""
         return self.geometry.dtype
 
     @property
     @abstractmethod
     def queue(self) -> Hashable:
-        """Where the work on the array is ordered; one launch can fill arrays of one queue and memory."""
+        """The queue that orders the work on the array; one launch can fill arrays of one queue and memory."""
 
     @property
     @abstractmethod
     def memory(self) -> Hashable:
-        """What `start` is a place in: a device's addresses, or a buffer; only places in one memory can be compared."""
+        """The address range or buffer of `start`; only places in one memory can be compared."""
 
     def __getitem__(self: Self, region: tuple[slice, ...]) -> Self:
-        index: tuple[Any, ...] = (*region, ...)  # an array comes of it where there are no dimensions, too
+        index: tuple[Any, ...] = (*region, ...)  # gives an array even without dimensions
         part = self.geometry[index]
         offset = part.__array_interface__["data"][0] - self.geometry.__array_interface__["data"][0]
         return replace(self, geometry=part, start=self.start + offset)
 
     def current(self) -> AbstractContextManager[object]:
-        """Make the array's device and queue those that the methods below use; raise if there is no such device."""
+        """Make the array's device and queue current for the methods below; raise if there is no such device."""
         return nullcontext()
 
     @abstractmethod
     def compile(self, key: KernelKey) -> Any:
-        """Give a kernel, compiled for the device; or raise what the device lacks."""
+        """Return a kernel compiled for the device; raise if the device lacks something for it."""
 
     @abstractmethod
     def launch_run(self, kernel: Any, job: bytes, layout: Layout) -> None:
-        """Start a kernel for a run, in order with the work on the array's queue; the host does not wait."""
+        """Start a kernel for a run, in the order of the array's queue; the host does not wait."""
 
     @abstractmethod
     def launch_items(self: Self, kernel: Any, launch: Launch, arrays: Sequence[Self]) -> None:
-        """Start a kernel for arrays of one queue and memory, of which this is one; `launch` has a table of them.
+        """Start a kernel for arrays of one queue and memory, this one among them; `launch` has a table of them.
 
-        The table is copied to the device. If it has more than some hundred arrays, the host may wait for the work that
-        is ahead of it in the queue.
+        The table is copied to the device. For more than a few hundred arrays, the host may wait for earlier work in the
+        queue.
         """
 
     @abstractmethod
     def staging_buffer(self, size: int) -> NDArray[np.uint8]:
-        """Give host memory of that many bytes that the device copies from by itself, or raise MemoryError."""
+        """Allocate `size` bytes of host memory that the device can copy from; raise MemoryError if there is none."""
 
     @abstractmethod
     def copy(self, values: NDArray[Any]) -> Copy:
-        """Begin to write values of the host, integers of the array's item size and of its shape, in C order."""
+        """Begin to write the host's values: integers of the array's item size and shape, in C order."""
 
     @abstractmethod
     def assign(self, values: NDArray[Any]) -> None:
-        """Write values of the host, which have the array's item size and broadcast to its shape."""
+        """Write the host's values; they have the array's item size and broadcast to its shape."""
 
     def draw_otherwise(self, distribution: Distribution, begin: StreamState) -> None:
-        """Fill from a generator that is not pyinit's, where there is one."""
+        """Fill from the other library's own generator, if it has one."""
         self.check_otherwise(distribution)
 
     def check_otherwise(self, distribution: Distribution) -> None:
-        """Raise ValueError if there is no such generator, or it does not have the distribution."""
+        """Raise ValueError if there is no such generator, or it lacks the distribution."""
         raise ValueError(f'backend="cupy" fills arrays on an NVIDIA GPU; got one of {self.library}')
 
 
-_BYTES = np.empty(16, np.uint8)  # somewhere that an address can be of
+_BYTES = np.empty(16, np.uint8)  # gives geometries an address
 _ADDRESS = _BYTES.ctypes.data
 
 
@@ -145,9 +145,9 @@ def geometry(
     address: int = _ADDRESS,
     unit: int = 1,
 ) -> NDArray[Any]:
-    """Give an array of that shape, strides and dtype, whose elements must not be touched: it has no memory.
+    """Make an array of this shape, strides and dtype without memory: its elements must not be touched.
 
-    The strides are in bytes, or in units of so many.
+    The strides are in units of `unit` bytes.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The one fill of arrays on devices: check, claim the words, and let the device or the host make the samples."""
+"""The one fill of arrays on devices: check, claim the words, and let the device or the host compute the samples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Request(NamedTuple):
 
 
 Run = Callable[[StreamState], None]
-"""What writes the samples, given where the claimed words begin."""
+"""Writes the samples, from a state at the first of the claimed words."""
 
 
 def fill(
@@ -36,7 +36,7 @@ def fill(
     num_threads: Any = None,
     backend: str = "device",
 ) -> None:
-    """Write samples, in order with the work on the array's queue; but for `backend="host"` the host does not wait.
+    """Write samples in the order of the array's queue; the host waits only with `backend="host"`.
 
     Parameters and errors are those of `Stream.fill`.
     """
@@ -51,7 +51,7 @@ def fill(
         if window is not None:
             raise ValueError('backend="cupy" fills whole arrays; got a window of a tensor, global_shape')
         array.check_otherwise(distribution)
-    if not array.size:  # which needs no device
+    if not array.size:  # needs no device
         state.claim(distribution, dtype, count)
         return
     with array.current():
@@ -61,9 +61,9 @@ def fill(
 
 
 def by_device(request: Request) -> Run:
-    """Have the device make the samples, by a kernel of the core's own headers."""
+    """Let the device compute the samples, with a kernel from the core's own headers."""
     array, distribution, key, window, _ = request
-    if window is None and array.geometry.flags.c_contiguous:  # most are: one run
+    if window is None and array.geometry.flags.c_contiguous:  # the usual case: one run
         where = run_of(array.size, array.dtype.itemsize)
     else:
         where = layout(array.shape, array.geometry.strides, array.dtype.itemsize, *(window or ()))
@@ -81,17 +81,17 @@ def by_device(request: Request) -> Run:
 
 
 def fill_batch(batch: _core.Batch, arrays: Sequence[DeviceArray]) -> None:
-    """Fill the arrays of a batch in one memory, all of one kernel in one launch; the host does not wait.
+    """Fill the arrays of a batch in one memory, with one launch per kernel; the host does not wait.
 
     Parameters
     ----------
     batch : Batch
         Checked.
     arrays : sequence of DeviceArray
-        Those that were added to it.
+        The arrays in the batch.
     """
     ready = []
-    for launch in batch.launches(layout):  # all are compiled, or raise, before the first one starts
+    for launch in batch.launches(layout):  # compile all, or raise, before the first one starts
         members = [arrays[i] for i in launch.members]
         with members[0].current():
             ready.append((members[0].compile(KernelKey(*launch.key, "items")), launch, members))
@@ -101,14 +101,14 @@ def fill_batch(batch: _core.Batch, arrays: Sequence[DeviceArray]) -> None:
 
 
 def by_host(request: Request) -> Run:
-    """Have the host make the samples, and the device copy them."""
+    """Let the host compute the samples, and the device copy them."""
     array, distribution, _, window, num_threads = request
     buffers = staging.buffers(array)
     return lambda begin: staging.fill(array, begin, distribution, window, num_threads, buffers)
 
 
 def by_cupy(request: Request) -> Run:
-    """Have CuPy's own generator make other samples."""
+    """Let CuPy's own generator make its samples, which differ from pyinit's."""
     return lambda begin: request.array.draw_otherwise(request.distribution, begin)
 
 

@@ -1,4 +1,4 @@
-"""Which thread fills which part of an array."""
+"""How the threads of a GPU share an array."""
 
 import math
 import struct
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 THREADS = 256  # of a CUDA block; fill.cu's PYI_CUDA_THREADS
-BLOCKS_PER_MULTIPROCESSOR = 8  # that a multiprocessor can hold at most: 2048 threads
-WAVES = 8  # as many CUDA blocks as the device holds at a time; 4 to 8 of them were up to 6% faster than one on an H200
-TURN = 4  # units that a thread takes in a turn of a run's loop; fill.cu's PYI_CUDA_BLOCKS
-MAX_AXES = 65  # of pyi_cuda_window
+BLOCKS_PER_MULTIPROCESSOR = 8  # a multiprocessor holds at most 2048 threads
+WAVES = 8  # a wave is as many CUDA blocks as the device holds; 4 to 8 waves were up to 6% faster than 1 on an H200
+TURN = 4  # units that a thread takes in one turn of a run's loop; fill.cu's PYI_CUDA_BLOCKS
+MAX_AXES = 65  # in pyi_cuda_window
 
 
 class Axis(NamedTuple):
-    """How many elements a dimension has, and the samples and bytes from one to the next."""
+    """A dimension's length, and its steps in samples and in bytes."""
 
     length: int
     step: int
@@ -21,9 +21,9 @@ class Axis(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where the samples go: runs of `length` that follow each other, `stride` bytes apart, and the axes of the runs.
+    """Where the samples go: runs of `length` consecutive samples, `stride` bytes apart, and the axes over the runs.
 
-    `axes` has one more where a run takes several blocks: that of its blocks, number `block_axis`. The first axis
+    If a run takes several blocks of words, `axes` has one more, for its blocks: number `block_axis`. The first axis
     varies fastest between threads. Without axes there is one run, without gaps.
     """
 
@@ -36,7 +36,7 @@ class Layout(NamedTuple):
 
     @property
     def is_run(self) -> bool:
-        """Whether the kernel for one run without gaps will do."""
+        """Whether the array is one run without gaps, which has a kernel of its own."""
         return not self.axes
 
     def packed(self) -> bytes:
@@ -47,7 +47,7 @@ class Layout(NamedTuple):
 
 
 def run_of(length: int, itemsize: int, first: int = 0) -> Layout:
-    """The layout of so many elements without gaps, from sample `first` on.
+    """The layout of `length` elements without gaps, from sample `first` on.
 
     Examples
     --------
@@ -70,9 +70,9 @@ def layout(
     Parameters
     ----------
     shape, strides : sequence of int
-        Of the array, which has elements; strides in bytes.
+        Those of the array, which must not be empty; strides in bytes.
     itemsize : {1, 2, 4, 8}
-        Bytes of an element.
+        Bytes per element.
     global_shape, offset : sequence of int, optional
         As for `Stream.fill_normal`, checked.
 
@@ -97,19 +97,19 @@ def layout(
     per_block = 2 if itemsize == 8 else 4
     if not axes and run.stride == itemsize:
         return run_of(run.length, itemsize, first)
-    # As many as a run of that length can touch, wherever in a block it begins.
+    # The most blocks that a run of that length can touch, wherever in a block it begins.
     blocks = Axis((run.length + 2 * per_block - 2) // per_block, per_block, per_block * run.stride)
     if blocks.length > 1:
         axes.append(blocks)
-    axes.sort(key=lambda axis: abs(axis.stride))  # neighbours write what lies together
+    axes.sort(key=lambda axis: abs(axis.stride))  # neighbouring threads write neighbouring elements
     block_axis = axes.index(blocks) if blocks.length > 1 else len(axes)
-    # The kernel reckons with the blocks of a run by itself.
+    # The kernel computes the steps of a run's blocks itself.
     ordered = tuple(Axis(a.length, 0, 0) if i == block_axis else a for i, a in enumerate(axes))
     return Layout(first, run.length, run.stride, ordered, block_axis, math.prod(a.length for a in ordered))
 
 
 def _joined(axes: list[Axis]) -> list[Axis]:
-    """Those that memory and tensor both run through in one go as one axis."""
+    """Join axes that are contiguous both in memory and in the tensor."""
     joined: list[Axis] = []
     for axis in axes:
         if joined and joined[-1][1:] == (axis.length * axis.step, axis.length * axis.stride):
@@ -124,21 +124,22 @@ def grid(
     blocks_per_multiprocessor: int = BLOCKS_PER_MULTIPROCESSOR,
     threads: int = THREADS,
 ) -> int:
-    """The number of CUDA blocks for so many units of work.
+    """The number of CUDA blocks for `units` units of work.
 
-    First as many as the device holds at a time, with a unit for each thread. Where there is more work, up to `WAVES`
-    times as many, so that a multiprocessor whose blocks end early gets others; each thread has a whole turn then.
+    Small work gets one thread per unit, up to the number of blocks that the device holds at a time. Larger work gets up
+    to `WAVES` times this number, so that a multiprocessor whose blocks end early gets others; each thread then has a
+    whole turn.
 
     Parameters
     ----------
     units : int
-        Of `Layout`.
+        The units of a `Layout`.
     multiprocessors : int
-        Of the device.
+        The device's number of multiprocessors.
     blocks_per_multiprocessor : int
-        The CUDA blocks of the kernel that one holds at a time; its registers decide.
+        The number of the kernel's CUDA blocks that one holds at a time; its registers decide.
     threads : int
-        Of a CUDA block.
+        The threads of a CUDA block.
 
     Returns
     -------

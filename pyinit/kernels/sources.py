@@ -1,4 +1,4 @@
-"""The text of the kernels: src_c/fill.cu and its headers, and how it is compiled."""
+"""The source of the kernels, src_c/fill.cu and its headers, and the compilers' flags."""
 
 import re
 from functools import cache
@@ -10,7 +10,7 @@ from pyinit.kernels.layouts import THREADS
 
 FLAGS = (
     "--std=c++17",
-    # The bits are defined by the operations as written, each rounded to nearest, subnormals kept.
+    # The contract defines the bits by the operations as written, each rounded to nearest, with subnormals.
     "--fmad=false",
     "--ftz=false",
     "--prec-div=true",
@@ -18,11 +18,11 @@ FLAGS = (
 )
 OPENCL_OPTIONS = (
     "-cl-std=CL1.2",
-    "-cl-fp32-correctly-rounded-divide-sqrt",  # what contracts a multiply and an add is off in target.h
+    "-cl-fp32-correctly-rounded-divide-sqrt",  # target.h turns contraction off
 )
-WITHOUT_DOUBLES = "-cl-single-precision-constant"  # where a device has none, else their constants would be errors
+WITHOUT_DOUBLES = "-cl-single-precision-constant"  # for devices without doubles, where constants would be errors
 DTYPES = tuple(row.enumerator for row in _core.DTYPES.values())
-# Kernels that larger CUDA blocks make faster: 767 for 747 10^9 float32 a second on an H200.
+# Kernels that are faster with larger CUDA blocks: 767 instead of 747 10^9 float32 a second on an H200.
 LARGER_BLOCKS = {
     KernelKey(_core.GENERATORS["philox"], _core.METHODS.index("PYI_METHOD_BOX_MULLER"), _core.DTYPES[dtype].number)
     for dtype in ("float32", "float16", "bfloat16")
@@ -41,7 +41,7 @@ def kernel_name(key: KernelKey) -> str:
 
 
 def enumerators(key: KernelKey) -> tuple[str, str, str]:
-    """What the core calls a generator, a method and a dtype."""
+    """The core's names of a kernel's generator, method and dtype."""
     generator, method, dtype, _ = key
     return _core.GENERATOR_ENUMERATORS[generator], _core.METHODS[method], DTYPES[dtype]
 
@@ -58,19 +58,19 @@ def block_threads(key: KernelKey) -> int:
 
 
 def source(key: KernelKey, job_bytes: int, language: str = "CUDA") -> str:
-    """The text of a kernel: fill.cu with its headers in place, the system's left out.
+    """The source of a kernel: fill.cu with its headers inserted, without the system's.
 
     Parameters
     ----------
     key : KernelKey
     job_bytes : int
-        The size of a job on the host, which must be the device's.
+        The size of a job on the host; the device's must be the same.
     language : {"CUDA", "OPENCL"}
 
     Returns
     -------
     str
-        CUDA C++ for NVRTC, which needs `FLAGS`, or OpenCL C, with `OPENCL_OPTIONS`; and no file.
+        CUDA C++ for NVRTC with `FLAGS`, or OpenCL C for `OPENCL_OPTIONS`. It includes no files.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def source(key: KernelKey, job_bytes: int, language: str = "CUDA") -> str:
 
 @cache
 def text(name: str) -> str:
-    """The text of a file of the core with its headers in place, the system's left out."""
+    """The text of a file of the core with its headers inserted, without the system's."""
     folder, seen = Path(get_include()), set()
 
     def whole(name: str) -> str:
@@ -127,4 +127,4 @@ def get_include() -> str:
     for folder in (package / "include", package.parent / "src_c"):  # installed; in a checkout
         if (folder / "pyinit.h").is_file():
             return str(folder)
-    raise FileNotFoundError(f"pyinit.h is not where it should be, in {package / 'include'}")
+    raise FileNotFoundError(f"pyinit.h is missing: it should be in {package / 'include'}")

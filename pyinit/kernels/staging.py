@@ -24,7 +24,7 @@ BUFFERS = 2
 
 @dataclass
 class StagingBuffer:
-    """Host memory that a device copies from, and the copy that may still read it."""
+    """Host memory that a device copies from, and the last copy, which may still read it."""
 
     memory: NDArray[np.uint8]
     copied: Copy | None = None
@@ -44,7 +44,7 @@ def buffers(array: DeviceArray) -> list[StagingBuffer]:
 
 @contextmanager
 def waited_for(buffers: Sequence[StagingBuffer]) -> Iterator[None]:
-    """Wait for all copies at the end, after an error or Ctrl-C too: the device must not read memory that is reused."""
+    """Wait for all copies at the end, even after an error or Ctrl-C: the device must not read reused memory."""
     try:
         yield
     finally:
@@ -60,7 +60,7 @@ def fill(
     num_threads: Any,
     buffers: Sequence[StagingBuffer],
 ) -> None:
-    """Write an array on a device from the host, piece by piece; returns when the last piece has left the host.
+    """Write an array on a device from the host, piece by piece; return when the last piece is copied.
 
     Each piece is copied as soon as it is full, while the host fills the next.
 
@@ -69,7 +69,7 @@ def fill(
     array, distribution, window, num_threads
         Checked.
     begin : StreamState
-        At the first of the words that the fill has claimed.
+        Its position is the first word of the fill's claim.
     buffers : sequence of StagingBuffer
         Each as large as a piece.
     """
@@ -86,7 +86,7 @@ def fill(
 
 
 def moved(origin: tuple[int, ...], region: tuple[slice, ...]) -> tuple[int, ...]:
-    """Give where a region begins that is counted from an origin.
+    """Return the start of a region that is relative to an origin.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def moved(origin: tuple[int, ...], region: tuple[slice, ...]) -> tuple[int, ...]
 
 
 def pieces(shape: tuple[int, ...], elements: int) -> Iterator[tuple[slice, ...]]:
-    """Cut an array into parts of at most so many elements, in C order: of an array without gaps, each has none.
+    """Cut an array into parts of at most `elements` elements, in C order; parts of a contiguous array are contiguous.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Arrays of pyopencl, filled by kernels made of the core's own headers: the bits are the host's."""
+"""Arrays of pyopencl, filled by kernels from the core's own headers: GPU and CPU results are bit-identical."""
 
 from pyinit.opencl.interface import view
 

@@ -1,4 +1,4 @@
-"""An array of pyopencl, and what a device of OpenCL has to offer to the fills."""
+"""Arrays of pyopencl, as the fills use them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ClArray(DeviceArray):
     Attributes
     ----------
     array : pyopencl.array.Array
-        The whole: its buffer, its queue, and the events that order the work on it in a queue that keeps no order.
+        The whole array: its buffer, its queue, and the events that order its work in an out-of-order queue.
     """
 
     library = "pyopencl"
@@ -67,7 +67,7 @@ class ClArray(DeviceArray):
                 other.array.add_event(event)
 
     def staging_buffer(self, size: int) -> NDArray[np.uint8]:
-        cl, queue = pyopencl(), self.array.queue  # drivers of GPUs pin what they make
+        cl, queue = pyopencl(), self.array.queue  # GPU drivers pin memory that they allocate
         with memory_for(f'the {size} bytes of host memory that backend="host" copies from'):
             buffer = cl.Buffer(queue.context, cl.mem_flags.READ_ONLY | cl.mem_flags.ALLOC_HOST_PTR, size)
             flags = cl.map_flags.WRITE_INVALIDATE_REGION
@@ -94,7 +94,7 @@ class ClArray(DeviceArray):
             self.scatter(self.constant(copied.view(f"u{copied.itemsize}")), np.broadcast_to(copied, self.shape).strides)
 
     def scatter(self, values: Any, strides: Sequence[int], after: Sequence[Any] = ()) -> None:
-        """Write the elements that lie in a buffer with such strides, 0 where one is for many, when `after` is done."""
+        """Write the elements of a buffer with these strides, after the events `after`; a stride of 0 repeats one."""
         axes = [(1, 0, 0), *zip(self.shape[::-1], self.geometry.strides[::-1], strides[::-1])]
         arguments = (
             *(self.array.base_data, np.uint64(self.start), values, np.uint64(self.size)),
@@ -104,19 +104,19 @@ class ClArray(DeviceArray):
         self.run((program, f"pyi_assign_{self.dtype.itemsize}"), arguments, self.size, after)
 
     def constant(self, values: Any) -> Any:
-        """Give a buffer for kernels to read, with a copy of a host's array or bytes."""
+        """Copy a host array or bytes to a buffer that kernels can read."""
         cl = pyopencl()
         with memory_for(f"a copy of {memoryview(values).nbytes} bytes on the device"):
             return cl.Buffer(self.context, cl.mem_flags.READ_ONLY | cl.mem_flags.COPY_HOST_PTR, hostbuf=values)
 
     def run(self, named: tuple[Any, str], arguments: Sequence[Any], units: int, after: Sequence[Any] = ()) -> Any:
-        """Start a program's kernel for so many units of work, behind `after` and the array's work; give its event."""
+        """Start a kernel for `units` units of work, after `after` and the array's earlier work; return its event."""
         cl, array = pyopencl(), self.array
-        kernel = cl.Kernel(*named)  # one of its own, since arguments are set before they are used
+        kernel = cl.Kernel(*named)  # a new one for each call, because it holds the arguments until the launch
         for i, argument in enumerate(arguments):
             kernel.set_arg(i, argument)
         most = kernel.get_work_group_info(cl.kernel_work_group_info.WORK_GROUP_SIZE, self.device)
-        group = min(THREADS, 1 << most.bit_length() - 1)  # a power of 2, as THREADS is, of which it is a part
+        group = min(THREADS, 1 << most.bit_length() - 1)  # a power of 2, so it divides THREADS
         size = THREADS * grid(units, self.device.max_compute_units)
         with memory_for("a kernel and its array"):
             event = cl.enqueue_nd_range_kernel(array.queue, kernel, (size,), (group,), wait_for=[*array.events, *after])

@@ -1,4 +1,4 @@
-"""pyopencl, and what a device has to have so that it makes the host's bits."""
+"""pyopencl, imported on first use, and the properties that a device needs for the same bits as the host."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ARITHMETIC = {
 
 
 def pyopencl() -> Any:
-    """Give the module, or raise ImportError that says how to install it."""
+    """Return the module; raise an ImportError that says how to install it."""
     try:
         import pyopencl
     except ImportError:
         raise ImportError(
-            "an array of OpenCL needs pyopencl: pip install pyopencl, and an OpenCL driver, of which pyopencl[pocl] "
-            "brings one for processors"
+            "an array of OpenCL needs pyopencl: pip install pyopencl, and an OpenCL driver; pyopencl[pocl] brings one "
+            "for CPUs"
         ) from None
     return pyopencl
 
@@ -45,13 +45,13 @@ def check_device(device: Any, key: KernelKey) -> None:
 
 
 def has_doubles(device: Any) -> bool:
-    """Whether a device computes with float64; where it does, OpenCL asks for all that the samples need."""
+    """Whether a device computes with float64; if so, OpenCL guarantees everything that the samples need."""
     return "cl_khr_fp64" in device.extensions.split()
 
 
 @contextmanager
 def memory_for(what: str) -> Iterator[None]:
-    """Turn OpenCL's errors of too little memory into MemoryError."""
+    """Turn OpenCL's out-of-memory errors into MemoryError."""
     cl = pyopencl()
     codes = cl.status_code
     lacking = (

@@ -1,4 +1,4 @@
-"""What pyinit sees of an array of pyopencl."""
+"""Views of pyopencl's arrays."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from pyinit.opencl.driver import pyopencl
 
 
 def view(out: Any) -> ClArray | None:
-    """See an array of pyopencl.
+    """View an array of pyopencl.
 
     Parameters
     ----------
     out : object
-        A `pyopencl.array.Array`, of any strides and offset, with a queue, in whose order it is filled.
+        A `pyopencl.array.Array`, of any strides and offset. It needs a queue, which orders the fill.
 
     Returns
     -------
     ClArray or None
-        None for what is no such array.
+        None for anything else.
 
     Raises
     ------
     TypeError
-        If the array lies in shared virtual memory.
+        If the array is in shared virtual memory.
     ValueError
-        If it has no queue, is not aligned to its elements, or not inside its buffer.
+        If it has no queue, is not aligned to its elements, or is not inside its buffer.
 
     Examples
     --------
@@ -52,10 +52,10 @@ def view(out: Any) -> ClArray | None:
 def _check(out: Any, array: NDArray[Any]) -> None:
     if not isinstance(out.base_data, pyopencl().MemoryObjectHolder):
         raise TypeError(
-            f"out must lie in a buffer of OpenCL; got one in shared virtual memory, {type(out.base_data).__name__}"
+            f"out must be in an OpenCL buffer; got one in shared virtual memory, {type(out.base_data).__name__}"
         )
     if out.queue is None:
-        raise ValueError("out must have a queue, in whose order it is filled: give it one by out.with_queue(queue)")
+        raise ValueError("out must have a queue, which orders the fill: give it one by out.with_queue(queue)")
     low, high = _core.extent(array)
     before = array.__array_interface__["data"][0] - low
     if out.offset < before or out.offset - before + high - low > out.base_data.size:

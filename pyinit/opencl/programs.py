@@ -1,4 +1,4 @@
-"""The kernels' programs: loaded once for a context, compiled once for all."""
+"""Build the kernels' programs, and keep them: a context loads each once, and the disk has them for other processes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pyinit.opencl.driver import has_doubles, memory_for, pyopencl
 
 
 def fills(context: Any, device: Any, key: KernelKey) -> Any:
-    """Give the program of a kernel, for a device of a context."""
+    """Return a kernel's program for a device of a context."""
     return _kept(_fills, context, device, key)
 
 
 def placing(context: Any, device: Any) -> Any:
-    """Give the program that puts elements where those of an array lie."""
+    """Return the program that writes given elements into an array of any strides."""
     return _kept(_placing, context, device)
 
 
 def _kept(build: Any, context: Any, *arguments: Any) -> Any:
-    # Among what pyopencl keeps for a context, until its clear_first_arg_caches.
+    # pyopencl keeps it with the context, until its clear_first_arg_caches.
     return pyopencl().tools.first_arg_dependent_memoize(build)(context, *arguments)
 
 
@@ -38,15 +38,15 @@ def _placing(context: Any, device: Any) -> Any:
 
 
 def build(context: Any, device: Any, code: str, options: tuple[str, ...]) -> Any:
-    """Build a program for a device of a context: from the disk, or else from its source, and keep it there."""
+    """Build a program for a device of a context: from the disk, otherwise from its source, and keep it there."""
     cl = pyopencl()
     entry = cache.entry("OpenCL", code, options, *target(device))
     binary = cache.read(entry)
     with memory_for("a kernel"):
         if binary is not None:
-            with suppress(cl.Error):  # the driver may refuse what it has made
+            with suppress(cl.Error):  # a driver may refuse its own binary
                 return cl.Program(context, [device], [binary]).build(list(options))
-        # Without pyopencl's own cache, which crashes on a damaged file and waits a minute for a killed process's lock.
+        # pyopencl's own cache is off: it crashes on a damaged file and waits a minute for a killed process's lock.
         program = cl.Program(context, code).build(list(options), devices=[device], cache_dir=False)
     if entry is not None:
         with suppress(cl.Error):
@@ -56,9 +56,9 @@ def build(context: Any, device: Any, code: str, options: tuple[str, ...]) -> Any
 
 
 def target(device: Any) -> tuple[object, ...]:
-    """Say what decides, beside the text and the options, what the compiler makes: the device, and its driver.
+    """Return what determines the binary besides the text and the options: the device and its driver.
 
-    pyopencl adds options of the environment.
+    pyopencl adds options from an environment variable.
     """
     platform = device.platform
     return (
@@ -69,7 +69,7 @@ def target(device: Any) -> tuple[object, ...]:
 
 
 def machine_code(program: Any, device: Any) -> bytes | None:
-    """Give what the driver has made of a program for a device; None if it does not say, as PoCL for a sub-device."""
+    """Return the driver's binary of a program for a device; None if there is none, as with PoCL for a sub-device."""
     info = pyopencl().program_info
     binaries: dict[Any, bytes] = dict(zip(program.get_info(info.DEVICES), program.get_info(info.BINARIES)))
     return binaries.get(device)
