@@ -1,4 +1,4 @@
-"""backend="host" on a device that stands in for one: what overlaps in time, what Ctrl-C and errors leave behind."""
+"""backend="host" on a stand-in for a device: overlap in time, and the state after Ctrl-C and errors."""
 
 import signal
 import threading
@@ -16,11 +16,11 @@ from pyinit.kernels.teams import team
 
 COUNT = 8192
 NORMAL = distributions.normal()
-WAIT = 10  # seconds for what has to come
+WAIT = 10  # seconds for events that must come
 
 
 class Copied:
-    """A copy on a thread of its own, which reads the host's memory only after `ready` has returned."""
+    """A copy on its own thread, which reads the host's memory only after `ready` has returned."""
 
     def __init__(self, target, values, ready):
         self.target, self.values, self.ready = target, values, ready
@@ -37,7 +37,7 @@ class Copied:
 
 @dataclass(eq=False)
 class StandIn(DeviceArray):
-    """A flat array of a device whose memory is NumPy's."""
+    """A flat device array whose memory is NumPy's."""
 
     device: Any = None
     values: Any = None
@@ -55,7 +55,7 @@ class StandIn(DeviceArray):
 
 
 class Device:
-    """What has begun: the first samples of the parts that are being filled, and copies that wait for later parts."""
+    """Records the first samples of parts being filled, and copies that wait for later parts."""
 
     def __init__(self, wait=0.0):
         self.wait, self.copies, self.sent, self.overlaps = wait, [], 0, 0
@@ -64,13 +64,13 @@ class Device:
         self.array = StandIn(self.values, 0, self, self.values)
 
     def begins(self, first):
-        """A part from that sample on is being filled."""
+        """Record that a part from that sample on is being filled."""
         with self.changed:
             self.farthest = max(self.farthest, first)
             self.changed.notify_all()
 
     def ready(self, size):
-        """Give what a copy waits for: that a part behind it has begun, or that there is none, or that time is up."""
+        """Return a copy's wait: until a later part has begun, there is none, or time is up."""
         self.sent += size
         end = self.sent
 
@@ -83,7 +83,7 @@ class Device:
 
 
 class Begin:
-    """A claimed state whose parts call `look` with where they begin, and are written by the real one."""
+    """A claimed state whose parts call `look` with their start, and are written by the real one."""
 
     def __init__(self, look):
         self.state, self.look = _core.StreamState("philox", 3, 0), look
@@ -104,7 +104,7 @@ def small(monkeypatch):
     monkeypatch.setattr(staging, "LEAST_PART_BYTES", 1024)
     before = threading.active_count()
     yield
-    deadline = time.monotonic() + WAIT  # one that Ctrl-C met at its start ends by itself
+    deadline = time.monotonic() + WAIT  # a thread that Ctrl-C met at its start ends by itself
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() == before
@@ -132,7 +132,7 @@ def test_a_piece_is_copied_while_a_later_one_is_filled(num_threads):
 
 
 def test_with_one_buffer_they_do_not_overlap(monkeypatch):
-    """The control: the same device tells."""
+    """The control, with the same device."""
     monkeypatch.setattr(staging, "BUFFERS", 1)
     device = Device(wait=0.02)
     fill(device, device.begins)
@@ -141,7 +141,7 @@ def test_with_one_buffer_they_do_not_overlap(monkeypatch):
 
 
 def test_a_buffer_is_written_only_after_its_copy():
-    """Copies that take long read what was meant for them."""
+    """Slow copies still read the right samples."""
     device = Device()
     device.ready = lambda size: lambda: time.sleep(0.02)
     fill(device)
@@ -178,7 +178,7 @@ def test_one_thread_is_the_calling_one():
 
 @pytest.mark.parametrize("allowed", [0, 1])
 def test_where_threads_cannot_start(monkeypatch, allowed):
-    """As under RLIMIT_NPROC: those that have started do the work, or else the calling thread does."""
+    """As under RLIMIT_NPROC: the threads that have started do the work, otherwise the calling thread."""
     start, started = threading.Thread.start, []
 
     def limited(thread):
@@ -198,7 +198,7 @@ def test_where_threads_cannot_start(monkeypatch, allowed):
 
 @pytest.mark.parametrize("num_threads", [1, 4])
 def test_an_error_in_a_part(num_threads):
-    """It is raised again, what has not begun is dropped, and no copy is left that reads the buffers."""
+    """It is raised again, parts that have not begun are dropped, and no copy still reads the buffers."""
     device, parts = Device(), []
 
     def look(first):
@@ -215,9 +215,9 @@ def test_an_error_in_a_part(num_threads):
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signal to one thread")
 @pytest.mark.parametrize("num_threads", [1, 4])
 def test_ctrl_c(num_threads):
-    """In the middle of a fill whose parts would take minutes."""
+    """During a fill whose parts would take minutes."""
     device, parts = Device(), []
-    # Where the tests themselves run in the background, SIGINT is ignored.
+    # If the tests themselves run in the background, SIGINT is ignored.
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def look(first):
@@ -250,7 +250,7 @@ def test_small_arrays_take_one_buffer_and_no_thread(monkeypatch):
 
 
 def test_sizes_of_pieces(monkeypatch):
-    """Several of an array that is not small, none above the largest size, and a part for each thread."""
+    """Several pieces unless an array is small, none above the largest size, and a part for each thread."""
     monkeypatch.undo()
     monkeypatch.setattr(StandIn, "staging_buffer", lambda array, size: range(size))
 
@@ -281,7 +281,7 @@ def test_tasks_that_have_not_begun_are_dropped():
 
 
 def test_the_whole_way():
-    """By `filling.fill`, on as many threads as a fill takes by default."""
+    """With `filling.fill`, on the default number of threads."""
     device, state = Device(), _core.StreamState("philox", 3, 0)
     filling.fill(device.array, state, NORMAL, backend="host")
     assert np.array_equal(device.values, Stream(3).normal(COUNT))
