@@ -1,4 +1,4 @@
-# Every target sets up what it needs, in .venv, and does so again only where something changed.
+# Every target sets up what it needs in .venv, and again only if something changed.
 PYTHON ?= python3
 CC ?= cc
 VENV := .venv
@@ -12,7 +12,7 @@ TARGET ?= core
 SECONDS ?= 3600
 , := ,
 
-# Alone, since others import what such a machine may not have.
+# These alone: other tests import packages that a machine with a GPU may not have.
 GPU_TESTS := $(wildcard tests/test_*gpu*.py)
 GPU_PYTEST = $(PYTHON) -m pytest -m gpu $(GPU_TESTS) -p no:cacheprovider -W default --tb=short --maxfail=40
 
@@ -28,7 +28,7 @@ demo: $(VENV)/.built
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
-# The tests of what threads share on a Python without a GIL: PYTHON_T, or one that is built from Debian's source.
+# The tests of what threads share, on a Python without a GIL: PYTHON_T, or one built from Debian's source.
 PYTHON_T ?= $(CURDIR)/build/python-t/bin/python3.13t
 UNLOCKED := $(addprefix tests/test_,free_threaded.py bit_generator.py bit_generator_interfaces.py boundary.py fill.py \
     known_answers.py many.py models.py narrow_types.py plan.py streams.py team.py threads.py windows.py windows_refused.py)
@@ -38,15 +38,15 @@ test-free-threaded: $(VENV)-t/.built
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -m slow
 
-# The adapter's tests with another PyTorch: by default the oldest one that it is written for.
+# The adapter's tests with another PyTorch: by default the oldest one that it supports.
 test-torch: $(VENV)-torch/.$(TORCH) $(VENV)/.built
 	@for file in tests/test_torch_*.py; do \
 	    PYTHONPATH="$(CURDIR)" $(VENV)-torch/bin/python -m pytest $$file -p no:cacheprovider; \
 	    code=$$?; [ $$code = 0 ] || [ $$code = 5 ] || exit $$code; \
 	done
 
-# Inputs that reach new code, from those of tests/fuzzing/corpus on: TARGET=core, with clang, streams or readers. What
-# fails, and what was found on the way, is in build/fuzzing/.
+# Searches for inputs that reach new code, starting with tests/fuzzing/corpus: TARGET=core (needs clang), streams or
+# readers. Failing inputs and new ones are put into build/fuzzing/.
 FUZZ_FLAGS = -std=gnu11 -O1 -g -fno-math-errno -ffp-contract=off -Isrc_c -fno-sanitize=alignment
 FUZZ_OPTIONS = -max_total_time=$(SECONDS) -timeout=120 -rss_limit_mb=3000 -artifact_prefix=build/fuzzing/$(TARGET)-
 fuzz: build/fuzzing/$(TARGET)
@@ -62,11 +62,11 @@ build/fuzzing/streams build/fuzzing/readers: $(VENV)/.fuzz
 	@mkdir -p $(@D)
 	@printf '#!/bin/sh\nexec $(BIN)/python -m fuzzing $(@F) "$$@"\n' >$@ && chmod +x $@
 
-# Faults put into the code, one at a time: hours, most of it for the tests that have to notice them.
+# Puts faults into the code, one at a time. Takes hours, mostly for the tests that must notice them.
 mutation: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m mutation
 
-# Code on pages is at 88 columns, which the documentation shows whole.
+# Code on pages has 88 columns, the width that the documentation shows.
 PAGES = --line-length 88 README.md docs/*.md docs/*/*.md
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
@@ -75,8 +75,8 @@ lint: $(VENV)/.lint
 	$(BIN)/mypy
 	$(BIN)/stubtest pyinit._core pyinit.bit_generator --mypy-config-file pyproject.toml --ignore-disjoint-bases \
 	    --allowlist tests/stubtest_allowlist.txt
-	@if command -v pyright >/dev/null; then pyright --pythonpath $(BIN)/python; else echo "There is no pyright."; fi
-	@if command -v actionlint >/dev/null; then actionlint; else echo "There is no actionlint."; fi
+	@if command -v pyright >/dev/null; then pyright --pythonpath $(BIN)/python; else echo "pyright is not installed; its checks are skipped."; fi
+	@if command -v actionlint >/dev/null; then actionlint; else echo "actionlint is not installed; its checks are skipped."; fi
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint pyinit examples
 	$(BIN)/clang-format --dry-run --Werror src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] tests/fuzzing/*.c examples/c/*.c benchmarks/*.c benchmarks/quality/*.c*
 
@@ -86,15 +86,15 @@ format: $(VENV)/.lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/clang-format -i src_c/*.[ch] src_c/*.c[lu] tests/*.[ch] tests/fuzzing/*.c examples/c/*.c benchmarks/*.c benchmarks/quality/*.c*
 
-# Each result is a file that begins with RESULTS, and RESULTS.html shows them all.
+# Each result is a file whose name begins with RESULTS; RESULTS.html shows them all.
 BENCHES := initialize calls sizes torch shards jax dask checkpoint
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/bench_fill.py --peers --output $(RESULTS).json
 	for name in $(BENCHES); do $(BIN)/python benchmarks/bench_$$name.py --output $(RESULTS)-$$name.json || exit 1; done
 	$(BIN)/python benchmarks/page.py $(RESULTS)
 
-# For a machine with a GPU, and no network: in place, with what is installed there. No part stops those after it, by
-# failing or by taking long: together they end within seven minutes. An interrupted pytest still writes its results.
+# For a machine with a GPU and no network: builds in place, with the installed packages. A part that fails or takes long
+# does not stop the next ones; together they end within seven minutes. An interrupted pytest still writes its results.
 LIMIT = timeout -k 5 -s INT
 gpu gpu-build gpu-test gpu-bench gpu-check: export PYTHONPATH := $(CURDIR)
 gpu:
@@ -111,11 +111,11 @@ gpu-test:
 gpu-bench:
 	$(LIMIT) 120 $(PYTHON) benchmarks/bench_gpu.py --output "$(OUT)/gpu.json"
 
-# Of memory, and of races for what the threads of a CUDA block share; arrays are allocated one by one for it.
+# Checks memory accesses, and races for a CUDA block's shared memory; for this, each array is allocated on its own.
 gpu-check: export PYINIT_TEST_EACH_ALLOCATION := yes
 gpu-check:
 	@if ! command -v compute-sanitizer >/dev/null; then \
-	    echo "There is no compute-sanitizer: memory accesses and races are not checked."; \
+	    echo "compute-sanitizer is not installed: memory accesses and races are not checked."; \
 	else \
 	    failed=0; \
 	    $(LIMIT) 55 compute-sanitizer --error-exitcode 9 --log-file "$(OUT)/gpu-memory.log" \
@@ -125,17 +125,17 @@ gpu-check:
 	    exit $$failed; \
 	fi
 
-# The C programs of the tests, and the Python tests that reach C, with sanitizers; the C programs under valgrind too.
-# tests/test_sanitizers.py holds that each of the three finds faults.
+# Runs the tests' C programs and the Python tests that reach C with sanitizers; the C programs under valgrind too.
+# tests/test_sanitizers.py checks that each of the three finds faults.
 ADDRESS := -g -fsanitize=address,undefined -fno-sanitize-recover=all
 THREAD := -g -fsanitize=thread
 VALGRIND := valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --fair-sched=yes
 SANITIZED = $(BIN)/pytest -m "c_program and not slow" -p no:cacheprovider
 PROGRAMS := $(addprefix tests/test_,core.py processors.py quota.py team.py)
-# Leaks are looked for in the C programs alone: an interpreter that ends leaves memory of its own. Tests of Keras, JAX,
-# PyTorch and Ray are left out, since their large C++ libraries are not built for a sanitizer; so are flawed samples,
-# which take hours there, and a limit to memory, of which a sanitizer needs more. Reports need no
-# suppressions. The extensions are built by GCC without optimisation, whose libraries are loaded before Python.
+# Only the C programs are checked for leaks: an interpreter leaves memory of its own at its end. Tests of Keras, JAX,
+# PyTorch and Ray are left out, since their large C++ libraries are not built for a sanitizer. So are the tests of flawed
+# samples, which would take hours, and of a memory limit, since a sanitizer needs more. Reports need no suppressions.
+# GCC builds the extensions without optimisation; its libraries are loaded before Python.
 REACH_C := $(addprefix tests/test_,bit_generator.py bit_generator_interfaces.py boundary.py checkpoint_like.py \
     checkpoint_refused.py checkpoint_write.py distribution.py fill.py files.py files_replaced.py initializers.py \
     interop.py known_answers.py many.py narrow_types.py orthogonal.py plan.py sharding.py storage.py streams.py \
@@ -158,13 +158,13 @@ sanitize-threads: build/thread/.built
 	    $(BIN)/pytest -m "not slow" -p no:cacheprovider $(SHARE) -k "thread or share"
 
 sanitize-valgrind: $(VENV)/.test
-	@command -v valgrind >/dev/null || { echo "There is no valgrind: install the package of that name."; exit 1; }
+	@command -v valgrind >/dev/null || { echo "valgrind is not installed: install the package valgrind."; exit 1; }
 	PYINIT_TEST_CFLAGS=-g PYINIT_TEST_UNDER="$(VALGRIND)" $(SANITIZED) $(PROGRAMS)
 
-# The libraries that a Python without sanitizers has to load first.
+# The libraries that a Python without sanitizers must load first.
 preloaded = $(foreach library,lib$(1).so libstdc++.so,$(shell $(CC) -print-file-name=$(library)))
 
-# The package with its extensions built for a sanitizer: a folder beside the sources, which keep those in use.
+# The package with extensions built for a sanitizer, in a folder of its own: the usual ones stay beside the sources.
 build/%/.built: $(VENV)/.test
 	@echo "Building pyinit in build/$* ..."
 	@mkdir -p build
@@ -172,7 +172,7 @@ build/%/.built: $(VENV)/.test
 	    build --debug --build-base build/$* --build-lib build/$*/lib 2>build/$*.log || { cat build/$*.log; exit 1; }
 	@touch $@
 
-# Statistical tests of all samplers, with controls that have to fail: an hour at most on two processors.
+# Statistical tests of all samplers, with controls that must fail: at most an hour on two processors.
 quality: $(VENV)/.test
 	PYTHONPATH=benchmarks $(BIN)/python -m quality --output $(RESULTS)-quality.json
 
@@ -184,7 +184,7 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include/pyinit
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' pyinit/__init__.py)
-# The version of the library's binary interface; docs/reference/versions.md says when it goes up.
+# The version of the library's binary interface; docs/reference/versions.md says when to raise it.
 ABI := 1
 ifeq ($(shell uname -s),Darwin)
 SHARED := libpyinit.$(ABI).dylib
@@ -195,14 +195,14 @@ else
 SHARED := libpyinit.so.$(ABI)
 LINK := libpyinit.so
 SONAME := $(SHARED)
-# Never unloaded: a thread that was started for a fill, and that a busy machine ran late, ends in the library's code.
+# Never unloaded: a thread started for a fill, which a busy machine may run late, ends in the library's code.
 SHARED_FLAGS := -shared -Wl$(,)-soname$(,)$(SONAME) $(if $(filter Linux,$(shell uname -s)),-Wl$(,)-z$(,)nodelete)
 endif
 
-# The C core for programs of other languages: src_c/pyinit.h and one of these.
+# The C core for programs in other languages, which need src_c/pyinit.h and one of these.
 lib: $(LIB)/libpyinit.a $(LIB)/$(LINK)
 
-# Installs them with what pkg-config and CMake look for: make install PREFIX=/usr/local [DESTDIR=/tmp/stage].
+# Installs them with files for pkg-config and CMake: make install PREFIX=/usr/local [DESTDIR=/tmp/stage].
 install: lib
 	install -d $(addprefix "$(DESTDIR)",$(LIBDIR)/pkgconfig $(LIBDIR)/cmake/pyinit $(INCLUDEDIR))
 	install -m 644 src_c/pyinit.h src_c/tables.h "$(DESTDIR)$(INCLUDEDIR)"
@@ -227,7 +227,7 @@ $(LIB)/$(LINK): $(patsubst src_c/%.c,$(LIB)/c/%.o,$(wildcard src_c/*.c)) $(LIB)/
 	$(CC) $(SHARED_FLAGS) $(LDFLAGS) $(filter %.o,$^) -o $(LIB)/$(SHARED) -lm -lpthread
 	ln -sf $(SHARED) $@
 
-# The name that is linked in, which on macOS has the prefix in it.
+# The name stored in the library; on macOS it includes the prefix.
 $(LIB)/.soname: FORCE
 	@mkdir -p $(@D)
 	@echo "$(SONAME)" | cmp -s - $@ || echo "$(SONAME)" >$@
@@ -235,7 +235,7 @@ $(LIB)/.soname: FORCE
 clean:
 	rm -rf $(VENV) $(VENV)-t $(VENV)-torch build dist *.egg-info pyinit/*.so pyinit/*.c
 
-# The package, built in place, with what the demo draws with.
+# The package, built in place, with the packages that the demo draws with.
 $(VENV)/.built: $(VENV)/.tools setup.py $(wildcard src_c/*) $(wildcard pyinit/*.pyx pyinit/*.pxd pyinit/boundary/*)
 	@command -v $(firstword $(CC)) >/dev/null || { echo "pyinit needs a C compiler, and '$(CC)' was not found: install gcc or clang, or set CC."; exit 1; }
 	@$(BIN)/python -c 'import os, sys, sysconfig; os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")) or sys.exit("pyinit needs the headers of Python, and Python.h was not found: install the python3-dev package.")'
@@ -243,7 +243,7 @@ $(VENV)/.built: $(VENV)/.tools setup.py $(wildcard src_c/*) $(wildcard pyinit/*.
 	@CC="$(CC)" $(BIN)/pip install -q --no-build-isolation -e '.[all]' 2>$(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
 	@touch $@
 
-# Which Python and compiler the environment is of: another choice makes it anew.
+# The Python and compiler of the environment; another choice builds it anew.
 $(VENV)/.choice: FORCE
 	@echo "$(PYTHON) $(CC)" | cmp -s - $@ || { rm -rf $(VENV) build; mkdir $(VENV); echo "$(PYTHON) $(CC)" >$@; }
 FORCE:

@@ -1,4 +1,4 @@
-"""Builds the extensions: the boundary over the C core, and what reaches the core through it. Else: pyproject.toml."""
+"""Build the extensions: the boundary around the C core, and the bit generator. The rest is in pyproject.toml."""
 
 import gzip
 import os
@@ -15,24 +15,24 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.sdist import sdist
 
-# -ffp-contract=off: the bits are defined by the operations as written. -fno-math-errno: sqrt as an instruction.
-# gnu11, since GCC in standard C evaluates floats as doubles on some processors.
+# -ffp-contract=off: the operations as written define the bits. -fno-math-errno: sqrt becomes an instruction.
+# gnu11: in standard C, GCC evaluates floats as doubles on some processors.
 UNIX_FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra"]
 MSVC_FLAGS = ["/std:c11", "/experimental:c11atomics", "/O2", "/fp:precise"]
 CLANG_CL_FLAGS = ["/std:c11", "/O2", "/fp:precise", "/clang:-ffp-contract=off", "/clang:-fno-math-errno"]
-# What Cython writes of the boundary runs once a call, and -O1 makes it no slower; bit_generator's runs once a number.
+# Cython's code for the boundary runs once a call, and -O1 makes it no slower; bit_generator's runs once a number.
 BOUNDARY, BOUNDARY_FLAGS = "pyinit/_core.c", ["-O1"]
 
 
 class BuildCore(build_ext):
-    """Picks the flags of the compiler at hand, and compiles all files at once."""
+    """Choose the flags for the compiler, and compile all files in parallel."""
 
     def build_extensions(self) -> None:
         unix = self.compiler.compiler_type != "msvc"
         flags = UNIX_FLAGS if unix else self.use_clang_cl() or MSVC_FLAGS
         if unix:
-            # Python's own flags ask for symbols, which take as long to compile as the code itself. With --debug, as
-            # `make sanitize` builds, -O1 and a sanitizer would take 20 seconds a kernel file instead of one.
+            # Python's own flags ask for debug symbols, which double the compile time. With --debug, which `make
+            # sanitize` uses, -O1 and a sanitizer would take 20 seconds a kernel file instead of one.
             flags = [*flags, "-O0" if self.debug else "-g0"]
         for extension in self.extensions:
             extension.extra_compile_args = flags
@@ -44,7 +44,7 @@ class BuildCore(build_ext):
                 more = BOUNDARY_FLAGS if unix and source == BOUNDARY and not self.debug else []
                 return compile_all([source], extra_postargs=[*extra_postargs, *more], **options)
 
-            # The kernels first, which take longest.
+            # The kernels take longest, so they come first.
             first = sorted(sources, key=lambda source: not Path(source).stem.startswith("fill"))
             made = dict(zip(first, pool.map(compile_one, first)))
             return [path for source in sources for path in made[source]]
@@ -54,7 +54,7 @@ class BuildCore(build_ext):
             super().build_extensions()
 
     def use_clang_cl(self) -> list[str]:
-        """Has clang-cl compile in place of cl, which knows no vectors of GCC's and so builds the scalar tier alone."""
+        """Use clang-cl instead of cl, which has no GCC vector types and so builds only the scalar tier."""
         clang = shutil.which("clang-cl")
         if not clang:
             return []
@@ -65,11 +65,11 @@ class BuildCore(build_ext):
         return CLANG_CL_FLAGS
 
 
-ZIPS_FIRST_DAY = 315532800  # in 1980: a zip, such as a wheel made of these files, knows no earlier date
+ZIPS_FIRST_DAY = 315532800  # in 1980: a zip file, such as a wheel, has no earlier dates
 
 
 class Sdist(sdist):
-    """The same files give the same bytes, wherever and whenever: sorted, with one date, and without owners."""
+    """Make reproducible archives: files are sorted, have one date and no owners."""
 
     def make_archive(
         self, base_name: str, format: str, root_dir: Any = None, base_dir: Any = None, **owner: Any
@@ -110,7 +110,7 @@ extensions = [extension("_core", sorted(glob("src_c/*.c"))), extension("bit_gene
 setup(
     ext_modules=cythonize(extensions),
     cmdclass={"build_ext": BuildCore, "sdist": Sdist},
-    # An editable install is an entry of sys.path. Python looks there before it takes a folder called pyinit, which the
-    # one above a checkout may hold, for the package; setuptools' other ways come too late for that.
+    # Makes an editable install an entry of sys.path. Python searches it before it takes a folder named pyinit, such as
+    # one above a checkout, for the package; setuptools' other modes come too late for that.
     options={"editable_wheel": {"mode": "compat"}},
 )

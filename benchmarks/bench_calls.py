@@ -1,8 +1,8 @@
-"""Times what a call costs on the host's clock, beside the samples: of small arrays, of parameters, of patterns.
+"""Time what a call costs on the host apart from the samples: small arrays, many parameters, name patterns.
 
-The calls for a GPU are those of CuPy's arrays, with CUDA's driver replaced by functions that do nothing: what is left
-is pyinit's part. The first fill of a process is timed on an OpenCL device, in processes that share a cache of kernels,
-empty at first. Where CuPy, PyTorch or an OpenCL device is missing, so are its lines. No GPU is needed.
+The calls for a GPU use CuPy arrays, with CUDA's driver replaced by functions that do nothing: this leaves pyinit's
+part. The first fill of a process is timed on an OpenCL device, in processes that share a cache of kernels, empty at
+first. If CuPy, PyTorch or an OpenCL device is missing, its lines are left out. No GPU is needed.
 """
 
 import argparse
@@ -50,7 +50,7 @@ print(time.perf_counter() - start)
 
 
 def seconds(run, calls):
-    """The median of what a call takes, of several runs of many calls."""
+    """Return the median time of a call, over several runs of many calls."""
     laps = []
     for _ in range(9):
         start = time.perf_counter()
@@ -61,7 +61,7 @@ def seconds(run, calls):
 
 
 def fill_and_initialize(kind, make, calls=5000):
-    """The lines of a kind of arrays: a fill of 1,000 elements, and `initialize` of many arrays, each."""
+    """Time one kind of arrays: a fill of 1,000 elements, and `initialize` of many arrays, per array."""
     out = make(ELEMENTS)
     params = {f"layers.{i}.weight": make(100) for i in range(TENSORS)}
     return {
@@ -71,7 +71,7 @@ def fill_and_initialize(kind, make, calls=5000):
 
 
 def on_host():
-    """NumPy's arrays, and PyTorch's tensors beside `normal_`."""
+    """Time NumPy arrays and, next to `normal_`, PyTorch tensors."""
     lines = fill_and_initialize("NumPy", partial(np.ones, dtype=np.float32))
     torch = peers.pytorch()
     if torch:
@@ -83,12 +83,12 @@ def on_host():
 
 
 def giving(value):
-    """A function that takes anything and does nothing; a Mock would take longer than what is timed."""
+    """Return a function that ignores its arguments; a Mock would take longer than the code that is timed."""
     return lambda *_: value
 
 
 def without_driver():
-    """CuPy's arrays over the host's memory, which nothing writes."""
+    """Time CuPy arrays on the host's memory, which nothing writes."""
     try:
         cuda = cupy().cuda
     except ImportError:
@@ -113,14 +113,14 @@ def without_driver():
 
 
 def patterns():
-    """Names that have a pattern each."""
+    """Time names with a pattern each."""
     names = [f"layers.{i // 16}.block{i % 16}.weight" for i in range(NAMES)]
     run = partial(plan.matched, names, dict.fromkeys(names, "normal(std=0.02)"))
     return {f"{NAMES:,} names matched with a pattern each": seconds(run, 1)}
 
 
 def first_fills():
-    """The first fill of a process on an OpenCL device; none where there is no such device."""
+    """Time the first fill of a process on an OpenCL device, if there is one."""
     package = str(Path(pyinit.__file__).parents[1])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     laps = []
@@ -141,7 +141,7 @@ def first_fills():
 
 def main():
     """Time, print and write."""
-    parser = argparse.ArgumentParser(description="Time what calls cost on the host, beside the samples.")
+    parser = argparse.ArgumentParser(description="Time what calls cost on the host, apart from the samples.")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "latest-calls.json")
     arguments = parser.parse_args()
     options.check_writable(arguments.output)

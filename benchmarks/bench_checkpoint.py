@@ -1,7 +1,7 @@
-"""Time checkpoints, written and verified, beside dd, torch.save and safetensors, and write all times as JSON.
+"""Time writing and verifying checkpoints next to dd, torch.save and safetensors, and write all times as JSON.
 
-Each runs in a process of its own, and they take turns. All wait until the data is on the disk. What is read has been
-dropped from the page cache before.
+Each way runs in its own process, and they take turns. All wait until the data is on the disk. Files are dropped from
+the page cache before they are read.
 """
 
 import argparse
@@ -25,11 +25,11 @@ from pyinit.terminal import steps
 
 HERE = Path(__file__).parent
 WAYS = ("dd, writing", "write", "torch.save", "save_file", "dd, reading", "verify")
-ALONE = ("dd, writing", "write", "dd, reading", "verify")  # those that need no memory for a model
+ALONE = ("dd, writing", "write", "dd, reading", "verify")  # these need no memory for a model
 
 
 def dd(source, target, count, *flags):
-    """The seconds that dd takes for a number of buffers of pyinit's size."""
+    """Return the seconds that dd takes for a number of buffers of pyinit's size."""
     start = time.perf_counter()
     command = ["dd", f"if={source}", f"of={target}", f"bs={BUFFER_BYTES}", f"count={count}", *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -58,7 +58,7 @@ def forget(folder):
 
 
 def one(way, place, gigabytes):
-    """Do one thing. What is read was written first by `write`."""
+    """Run one way. Files that it reads were written first by `write`."""
     folder = place / "checkpoint"
     count = round(gigabytes * 1e9 / BUFFER_BYTES)
     if way == "dd, writing":
@@ -81,7 +81,7 @@ def measure(place, gigabytes, ways, repetitions, tell):
         for way in ways:
             tell(f"{gigabytes:g} GB, {way}")
             if way == "dd, reading" and "save_file" in ways:
-                one("write", place, gigabytes)  # what is read is pyinit's, whatever came before
+                one("write", place, gigabytes)  # the files to read are pyinit's, whatever came before
             runs[way].append(one(way, place, gigabytes))
     shutil.rmtree(place / "checkpoint", ignore_errors=True)
     speeds = {way: [run["bytes"] / run["seconds"] for run in of] for way, of in runs.items()}
@@ -97,7 +97,7 @@ def main():
     parser = argparse.ArgumentParser(description="Time checkpoints, written and verified.")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "latest-checkpoint.json")
     parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--gigabytes", type=float, default=3.0, help="beside torch.save and safetensors, in memory")
+    parser.add_argument("--gigabytes", type=float, default=3.0, help="GB, also for torch.save and safetensors")
     parser.add_argument("--large", type=float, default=20.0, help="GB that only pyinit and dd write; 0: none")
     parser.add_argument("--folder", type=Path, default=HERE, help="on the disk to be timed")
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
-"""Time the mean of large Dask arrays of normal samples, pyinit's and Dask's own, and write all times as JSON.
+"""Time the mean of large Dask arrays of normal samples, by pyinit and by Dask, and write all times as JSON.
 
-Nothing is kept, so the arrays may be larger than memory. The threads of this process compute them, in float32.
+Nothing is kept, so the arrays may be larger than memory. Threads of this process compute them, in float32.
 """
 
 import argparse
@@ -29,7 +29,7 @@ WAYS = {
 
 
 def seconds(make, shape, chunks, workers):
-    """What it takes to make an array's graph and compute its mean."""
+    """Return the time to make an array's graph and compute its mean."""
     start = time.perf_counter()
     make(shape, chunks).mean().compute(scheduler="threads", num_workers=workers)
     return time.perf_counter() - start

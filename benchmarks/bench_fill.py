@@ -1,7 +1,7 @@
-"""Times every fill beside pure writes and peers, prints the tables, and writes every repetition's time as JSON.
+"""Time every fill next to pure writes and peers, print the tables, and write every repetition's time as JSON.
 
-It is the command `pyinit bench` with more cases: those of memory.py and generators.py, those of peers.py with --peers,
-and the instructions a sample (instructions.py). pyinit/bench.py says how it is timed, table.py prints a file again.
+This is the command `pyinit bench` with more cases: memory.py and generators.py, peers.py with --peers, and the
+instructions per sample (instructions.py). pyinit/bench.py explains the timing; table.py prints a file again.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def main():
 
 
 def count():
-    """The instructions a sample, or why there are none."""
+    """Return the instructions per sample, or why there are none."""
     try:
         return instructions.count()
     except RuntimeError as error:
@@ -52,7 +52,7 @@ def count():
 
 
 def timed(elements, repetitions, cases_of):
-    """The results of all cases, as a dict."""
+    """Return the results of all cases, as a dict."""
     out = np.ones(elements, dtype=np.float32)
     installed = peers.versions()
     cases = bench.pyinit_cases(out) + memory.cases(out)

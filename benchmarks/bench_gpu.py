@@ -1,7 +1,7 @@
-"""Times pyinit's fills, whole models and the article's network on a GPU, beside pure writes and peers; writes JSON.
+"""Time pyinit's fills, whole models and the article's network on a GPU, next to pure writes and peers; write JSON.
 
 Fills are timed by CUDA events (timing.py) on a buffer much larger than the L2 cache. The host's time for a call
-(gpu_calls.py) and for whole models (gpu_models.py) is measured separately.
+(gpu_calls.py) and for whole models (gpu_models.py) is measured apart.
 """
 
 import argparse
@@ -48,7 +48,7 @@ FILLS = [(name, dtype, distribution) for name, (distribution, dtypes) in DRAWN.i
 
 
 class Typed:
-    """A part of a CuPy array as elements of any type, those that CuPy lacks too."""
+    """A part of a CuPy array as elements of any type, also of types that CuPy lacks."""
 
     def __init__(self, array, dtype):
         self.dtype, size = dtype, dtype_of(dtype).itemsize
@@ -58,7 +58,7 @@ class Typed:
 
 
 def pyinit_cases(out):
-    """Every fill; of other types as many samples, or as many as fit."""
+    """List every fill; other types get the same number of samples, or as many as fit."""
     cases = []
     for generator in GENERATORS:
         for name, dtype, distribution in FILLS:
@@ -69,7 +69,7 @@ def pyinit_cases(out):
 
 
 def keys():
-    """The kernels of `pyinit_cases`, by the cases' names."""
+    """Map the names of `pyinit_cases` to their kernels."""
     return {
         f"{generator} {name} {dtype}": KernelKey(number, *_core.check_dtype(distribution, dtype_of(dtype)))
         for generator, number in _core.GENERATORS.items()
@@ -78,7 +78,7 @@ def keys():
 
 
 def article(cupy, repetitions):
-    """The article's last example: its network initialised, and trained for ten epochs on one batch, in ms."""
+    """Time the article's last example, in ms: initialise its network, and train it for ten epochs on one batch."""
     sizes = zip(SIZES[1:], ("tanh", "sigmoid", "sigmoid"))
     net = Network(SIZES[0], [Dense(n, name) for n, name in sizes], device="cuda")
     x, y = cupy.full((BATCH, SIZES[0]), 0.1, np.float32), cupy.full((BATCH, SIZES[-1]), 0.1, np.float32)
@@ -99,13 +99,13 @@ def article(cupy, repetitions):
 
 
 def fills(cupy, out):
-    """pyinit's fills and those of its peers, all in place, but for JAX's."""
+    """Time pyinit's fills and its peers', all in place, without JAX."""
     cases = [*gpu_peers.write_cases(cupy, out), *pyinit_cases(out), *gpu_peers.cupy_cases(cupy, out)]
     return [*cases, *gpu_peers.curand_cases(cupy, out), *gpu_peers.torch_cases(cupy, out)]
 
 
 def jax_fills(size, result):
-    """JAX's, and its version among the others."""
+    """Time JAX's fills, and add its version to the others."""
     if "fills" not in result:
         raise RuntimeError("there are no other fills to compare JAX's with")
     if module := gpu_peers.jax():
@@ -114,14 +114,14 @@ def jax_fills(size, result):
 
 
 def models(cupy):
-    """Whole models, in memory of their own."""
+    """Time whole models, in their own memory."""
     memory, torch = cupy.empty(gpu_models.elements(), np.float32), gpu_peers.pytorch()
     tensor = torch.as_tensor(memory, device="cuda") if torch else None
     return gpu_models.cases(memory, tensor, cupy.cuda.Device().synchronize)
 
 
 def parts(cupy, size, repetitions, result):
-    """What is measured, what matters most first: names of results, and functions that give timings or other values."""
+    """List what is measured, most important first: names of results, and functions that return timings or values."""
     out = cupy.empty(size, np.float32)
 
     def timed(make, *arguments, repetitions=repetitions, budget=3.0):
@@ -136,18 +136,18 @@ def parts(cupy, size, repetitions, result):
         ("article", partial(article, cupy, min(repetitions, 5))),
         ("weights", timed(fills, cupy, out[:WEIGHTS])),
         ("kernels_share", lambda: gpu_targets.shares(result, keys())),
-        ("fills", timed(jax_fills, size, result)),  # last: JAX has streams and memory of its own
+        ("fills", timed(jax_fills, size, result)),  # last: JAX has its own streams and memory
     ]
 
 
 def collect(parts, result, path):
-    """Run all parts and write the results after each, so that one that fails takes none of the others along."""
+    """Run all parts and write the results after each, so that a failing part loses none of the others."""
     timings = {}
     with steps(len(parts)) as tell:
         for name, part in parts:
             try:
                 found = part()
-            except Exception as error:  # whatever it is: this GPU may be one that nobody has seen
+            except Exception as error:  # any error: this may be a GPU that nobody has tried
                 result.setdefault("failed", {}).setdefault(name, f"{type(error).__name__}: {error}")
             else:
                 if isinstance(found, list):
@@ -161,9 +161,9 @@ def collect(parts, result, path):
 
 def main():
     """Time, print and write."""
-    parser = argparse.ArgumentParser(description="Time pyinit on a GPU, beside pure writes and peers.")
+    parser = argparse.ArgumentParser(description="Time pyinit on a GPU, next to pure writes and peers.")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "latest-gpu.json")
-    parser.add_argument("--elements", type=int, default=ELEMENTS, help="float32 in the buffer; 2**30, unless said")
+    parser.add_argument("--elements", type=int, default=ELEMENTS, help="float32 in the buffer (default: 2**30)")
     parser.add_argument("--repetitions", type=int, default=11)
     arguments = parser.parse_args()
     options.check_writable(arguments.output)

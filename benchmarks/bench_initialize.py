@@ -1,9 +1,9 @@
-"""Times `pyinit.initialize` beside a flat fill of as many elements and PyTorch's loop, and writes every time as JSON.
+"""Time `pyinit.initialize` next to a flat fill of the same size and PyTorch's loop, and write all times as JSON.
 
 Three models: GPT-2 XL's 580 tensors, 20,000 small ones and 1,000,000 tiny ones, in float32 and bfloat16. All tensors
-are views of one buffer, written before; the ways are timed in turn. A ratio is the median of those of neighbours in
-time, since the machine's speed drifts. PyTorch fills every tensor by `normal_`, biases too; it takes so long that it is
-timed twice, without a round before.
+are views of one buffer that has been written before. The ways are timed in turn. A ratio is the median of the ratios
+of neighbouring times, since the machine's speed drifts. PyTorch fills every tensor with `normal_`, biases too; it is
+so slow that it is timed only twice, without an untimed round.
 """
 
 import argparse
@@ -42,7 +42,7 @@ GPT2_PLAN = {
 
 
 def gpt2_shapes(layers=LAYERS, width=WIDTH, vocabulary=VOCABULARY, context=CONTEXT):
-    """Names and shapes of the parameters of a GPT-2, as Radford et al. have them."""
+    """Return the names and shapes of the parameters of a GPT-2, after Radford et al."""
     shapes = {"wte.weight": (vocabulary, width), "wpe.weight": (context, width)}
     for i in range(layers):
         block = {
@@ -64,12 +64,12 @@ def gpt2_shapes(layers=LAYERS, width=WIDTH, vocabulary=VOCABULARY, context=CONTE
 
 
 def small_shapes(count=SMALL, shape=SMALL_SHAPE):
-    """Many tensors of one small shape."""
+    """Return many tensors of one small shape."""
     return {f"layers.{i}.weight": shape for i in range(count)}
 
 
 def views(buffer, shapes):
-    """Each shape as a view of its own stretch of a flat buffer."""
+    """Return each shape as a view of its own part of a flat buffer."""
     found, start = {}, 0
     for name, shape in shapes.items():
         n = math.prod(shape)
@@ -79,13 +79,13 @@ def views(buffer, shapes):
 
 
 def starts(shapes):
-    """Where each shape begins in a flat buffer, and how many elements it has."""
+    """Return the start of each shape in a flat buffer, and its number of elements."""
     sizes = [math.prod(shape) for shape in shapes.values()]
     return np.cumsum([0, *sizes])[:-1].tolist(), sizes
 
 
 def measure(name, shapes, plan, generator, dtype, repetitions, tell):
-    """Times of all ways, in turn, after an untimed round."""
+    """Time all ways in turn, after an untimed round."""
     elements = sum(map(math.prod, shapes.values()))
     memory = np.ones(-(-elements * DTYPES[dtype].itemsize // 4), np.float32)
     buffer = memory.view(DTYPES[dtype])[:elements]
@@ -122,10 +122,10 @@ def measure(name, shapes, plan, generator, dtype, repetitions, tell):
 
 def main():
     """Time, print and write."""
-    parser = argparse.ArgumentParser(description="Time pyinit.initialize beside a flat fill and PyTorch's loop.")
+    parser = argparse.ArgumentParser(description="Time pyinit.initialize next to a flat fill and PyTorch's loop.")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "latest-initialize.json")
     parser.add_argument("--repetitions", type=int, default=7)
-    parser.add_argument("--layers", type=int, default=LAYERS, help="of the GPT-2, 48 in its XL; less take less memory")
+    parser.add_argument("--layers", type=int, default=LAYERS, help="GPT-2 layers, 48 in XL; fewer need less memory")
     arguments = parser.parse_args()
     options.check_writable(arguments.output)
     xl = "GPT-2 XL" if arguments.layers == LAYERS else f"GPT-2 of width {WIDTH} and {arguments.layers} layers"

@@ -1,6 +1,6 @@
-"""Time random arrays in JAX on the CPU, and the weights of a whole model: by `jax.random` and by pyinit.
+"""Time random arrays in JAX on the CPU, and the weights of a whole model, by `jax.random` and by pyinit.
 
-Each way makes new arrays, and the ways take turns. Programs are compiled beforehand.
+Each way makes new arrays, and the ways take turns. Programs are compiled before the timing.
 """
 
 import argparse
@@ -21,7 +21,7 @@ ELEMENTS = 1 << 26
 
 
 def measure(what, ways, elements, repetitions, tell):
-    """Time some ways to make the same number of elements."""
+    """Time several ways to make the same number of elements."""
     cases = [bench.Case(f"{what}, {way}", run, elements, 0) for way, run in ways.items()]
     timings = bench.measure(cases, repetitions, budget=60.0, progress=tell)
     seconds = {way: timing.seconds for way, timing in zip(ways, timings)}
@@ -35,8 +35,8 @@ def main():
     parser = argparse.ArgumentParser(description="Time random arrays in JAX: by jax.random and by pyinit.")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "latest-jax.json")
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--elements", type=int, default=ELEMENTS, help="of an array")
-    parser.add_argument("--layers", type=int, default=jax_peers.LAYERS, help="of the model; 0: none")
+    parser.add_argument("--elements", type=int, default=ELEMENTS, help="elements of an array")
+    parser.add_argument("--layers", type=int, default=jax_peers.LAYERS, help="layers of the model; 0: no model")
     arguments = parser.parse_args()
     options.check_writable(arguments.output)
     jobs = [(what, jax_peers.ways(what, arguments.elements), arguments.elements) for what in jax_peers.DRAWS]

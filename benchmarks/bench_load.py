@@ -1,10 +1,10 @@
-"""Times a fill on a busy machine, with the default number of threads and with one.
+"""Time a fill on a busy machine, with the default number of threads and with one.
 
-Processes that only compute are started first, two for each processor. Then both ways are timed in turn. Asking for help
+First it starts processes that only compute, two for each processor. Then it times both ways in turn. Starting threads
 should cost little there: a fill must not wait for a thread that the machine has not run yet.
 
-Let a fill be shorter than the scheduler's time slice, some 3 ms. A longer one is stopped on its way, by whichever clock
-tick ends the slice, and in turn that happens to one of the two ways again and again.
+Choose a fill that is shorter than the scheduler's time slice, some 3 ms. The clock tick that ends the slice stops a
+longer fill midway, and as the ways take turns, this hits the same way again and again.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from pyinit.cli import arguments as options
 
 ELEMENTS, REPETITIONS = 2_000_000, 400
 SETTLE = 1.0  # seconds until the load runs and the scheduler has spread it
-# It ends with the benchmark, however that ends.
+# It ends with the benchmark, even if that crashes.
 BUSY = """
 import os, sys
 while os.getppid() == int(sys.argv[1]):
@@ -36,7 +36,7 @@ while os.getppid() == int(sys.argv[1]):
 
 @contextlib.contextmanager
 def load(processes, settle):
-    """Keep so many processes busy for the length of a `with` block."""
+    """Keep that many processes busy for the length of a `with` block."""
     busy = [subprocess.Popen([sys.executable, "-c", BUSY, str(os.getpid())]) for _ in range(processes)]
     try:
         time.sleep(settle)
@@ -48,13 +48,13 @@ def load(processes, settle):
 
 
 def ways(out, generator="ars5"):
-    """The two fills that are compared."""
+    """Return the two fills to compare."""
     fill = Stream(SEED, generator).fill_normal
     return {"default threads": partial(fill, out), "1 thread": partial(fill, out, num_threads=1)}
 
 
 def measure(elements, repetitions, processes):
-    """Seconds of both ways, in turn, after an untimed round."""
+    """Time both ways in turn, after an untimed round, in seconds."""
     runs = ways(np.ones(elements, np.float32))
     seconds = {name: [] for name in runs}
     with load(processes, SETTLE):

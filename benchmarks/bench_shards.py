@@ -1,8 +1,8 @@
-"""Time the shards of a matrix beside the whole, and one rank's part of a large model, and write all times as JSON.
+"""Time the shards of a matrix next to the whole, and one rank's part of a large model, and write all times as JSON.
 
-K shards, each filled by a call of its own as a process fills it, are timed together: beside the whole matrix, filled in
-one call, and beside K whole arrays of the same sizes in the same memory. The second ratio is what being a shard costs;
-the first one has in it, too, that smaller arrays are not written past the caches.
+K shards, each filled by its own call, as one process fills it, are timed together. They are compared with the whole
+matrix, filled in one call, and with K whole arrays of the same sizes in the same memory. The second ratio is the cost
+of being a shard. The first ratio also includes that smaller arrays are not written past the caches.
 """
 
 import argparse
@@ -31,11 +31,11 @@ SCHEME = normal(std=0.02)
 
 
 def strided(dim, k, shards_in_all, factor=8):
-    """What FSDP2 leaves of a dimension that tensor parallelism has cut into `factor` pieces before."""
+    """Return the cuts of FSDP2 on a dimension that tensor parallelism has already cut into `factor` pieces."""
     return [Cut(dim, shards_in_all // factor, k // factor, factor), Cut(dim, factor, k % factor)]
 
 
-# How a matrix is cut: its width, into how many shards, and the cuts of shard k.
+# Ways to cut a matrix: its width, the numbers of shards, and the cuts of shard k.
 CASES = {
     "rows": (WIDTH, (2, 8, 64), lambda k, n: [Cut(0, n, k)]),
     "columns": (WIDTH, (2, 8, 64), lambda k, n: [Cut(1, n, k)]),
@@ -51,12 +51,12 @@ RANKS = [("Llama 70B", 512, 1, 3), ("Llama 70B", 512, 8, 77)]  # model, ranks, t
 
 
 def parameters(local, held):
-    """What fills a shard: each of its blocks."""
+    """Return the arguments that fill a shard: one for each of its blocks."""
     return [Parameter("w", local[shard.where], SCHEME, shard.global_shape, shard.offset) for shard in held]
 
 
 def jobs(buffer, width, count, cuts):
-    """The whole, the shards and the arrays of their sizes, each as what `fill` takes, one call after the other."""
+    """Return the arguments of `fill` for the whole, the shards and arrays of their sizes, call by call."""
     shape = (len(buffer) // width, width)
     each, start = [], 0
     for k in range(count):
@@ -74,7 +74,7 @@ def jobs(buffer, width, count, cuts):
 
 
 def seconds(calls, generator):
-    """What the calls take."""
+    """Return the seconds that the calls take."""
     start = time.perf_counter()
     for call in calls:
         fill(call, SEED, generator=generator)
@@ -98,7 +98,7 @@ def measure(name, buffer, count, generator, repetitions, tell):
 
 
 def rank_of(model, ranks, tensor_parallel, rank, repetitions, tell):
-    """What one rank of many does, in new processes."""
+    """Time the work of one rank of many, in new processes."""
     runs = []
     for _ in range(repetitions):
         tell(f"{model}, rank {rank} of {ranks}")
@@ -115,11 +115,11 @@ def rank_of(model, ranks, tensor_parallel, rank, repetitions, tell):
 
 def main():
     """Time the shards, print a table and write the results."""
-    parser = argparse.ArgumentParser(description="Time the shards of a matrix beside the whole.")
+    parser = argparse.ArgumentParser(description="Time the shards of a matrix next to the whole.")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "latest-shards.json")
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--elements", type=int, default=ELEMENTS, help="of the matrix; a multiple of 2**21")
-    parser.add_argument("--no-model", action="store_true", help="without the large model, which needs PyTorch")
+    parser.add_argument("--elements", type=int, default=ELEMENTS, help="elements of the matrix; a multiple of 2**21")
+    parser.add_argument("--no-model", action="store_true", help="leave out the large model, which needs PyTorch")
     arguments = parser.parse_args()
     options.check_writable(arguments.output)
     memory = np.ones(arguments.elements + 16, np.float32)

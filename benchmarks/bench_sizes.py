@@ -1,7 +1,7 @@
-"""Time fills of arrays from 1 KiB to 1 GiB, beside memset, NumPy and PyTorch, and write all times as JSON.
+"""Time fills of arrays from 1 KiB to 1 GiB, next to memset, NumPy and PyTorch, and write all times as JSON.
 
-Small arrays lie in the caches, and there a call's own cost shows; large ones show how fast memory takes the samples.
-page.py draws the throughput by size.
+Small arrays are in the caches and show a call's own cost; large ones show how fast the memory takes samples. page.py
+draws the throughput by size.
 """
 
 import argparse
@@ -21,12 +21,12 @@ from pyinit.terminal import steps
 
 HERE = Path(__file__).parent
 LEAST, LARGEST, STEP = 2**10, 2**30, 4  # bytes, and the factor between two sizes
-A_REPETITION = 2**25  # bytes, written by as many calls as that takes
+A_REPETITION = 2**25  # bytes, written by as many calls as needed
 MOST_CALLS = 2000
 
 
 def cases(memory, size):
-    """What fills the first `size` bytes of an array of float32."""
+    """Return the calls that fill the first `size` bytes of a float32 array."""
     out = memory[: size // memory.itemsize]
     calls = max(1, min(MOST_CALLS, A_REPETITION // size))
     normal = peers.torch_loop(out, "float32", [0], [out.size])

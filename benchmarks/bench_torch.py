@@ -1,8 +1,8 @@
-"""Time the construction of PyTorch models, plainly and inside `fast_init`, and write all times as JSON.
+"""Time the construction of PyTorch models, plain and inside `fast_init`, and write all times as JSON.
 
 The models are three from transformers, in float32 and bfloat16. Each construction runs in its own process, and the ways
-to build take turns. Two more ways give the cost of construction without drawing: `deferred`, which allocates nothing,
-and transformers' `no_init_weights`, which leaves memory unwritten.
+take turns. Two more ways give the cost of construction without drawing: `deferred`, which allocates nothing, and
+transformers' `no_init_weights`, which leaves memory unwritten.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pyinit.terminal import steps
 
 HERE = Path(__file__).parent
 MODELS = ("GPT-2 XL", "Llama 1B", "ViT-L")
-LARGE = ("OPT-175B", "Llama 70B")  # built only without memory
+LARGE = ("OPT-175B", "Llama 70B")  # only built without memory
 DTYPES = ("float32", "bfloat16")
 
 
@@ -57,7 +57,7 @@ def measure(model, dtype, repetitions, tell):
 
 
 def without_memory(model, repetitions, tell):
-    """What `deferred` takes for a model that no machine here could hold, and what its whole process takes."""
+    """Time `deferred` for a model larger than memory, and its whole process."""
     runs = []
     for _ in range(repetitions):
         tell(f"{model}, deferred")
@@ -70,11 +70,11 @@ def without_memory(model, repetitions, tell):
 
 def main():
     """Time the models, print a table and write the results."""
-    parser = argparse.ArgumentParser(description="Time the construction of PyTorch models, plainly and in fast_init.")
+    parser = argparse.ArgumentParser(description="Time the construction of PyTorch models, plain and in fast_init.")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "latest-torch.json")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--models", nargs="+", default=MODELS, help="names of models in torch_models.py")
-    parser.add_argument("--large", nargs="*", default=LARGE, help="of those too, that are built without memory")
+    parser.add_argument("--large", nargs="*", default=LARGE, help="names of models to build without memory")
     parser.add_argument("--dtypes", nargs="+", default=DTYPES, choices=DTYPES)
     arguments = parser.parse_args()
     options.check_writable(arguments.output)

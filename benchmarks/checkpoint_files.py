@@ -1,9 +1,9 @@
-"""Write or verify a checkpoint in this process, and print what it took as JSON.
+"""Write or verify a checkpoint in this process, and print time and memory as JSON.
 
 Usage: python benchmarks/checkpoint_files.py WAY FOLDER GIGABYTES
 
-The checkpoint has the tensors of a Llama, in bfloat16. WAY is write or verify, by pyinit; or torch.save or save_file,
-which need a model in memory: its weights are drawn by PyTorch first.
+The checkpoint has the tensors of a Llama, in bfloat16. WAY is write or verify, by pyinit, or torch.save or save_file.
+The latter two need a model in memory: PyTorch draws its weights first.
 """
 
 import json
@@ -32,7 +32,7 @@ PLAN = {"*norm.weight": "ones", "*": "normal(std=0.02)"}
 
 
 def shapes(gigabytes):
-    """The names and shapes of layers that make up a size in bfloat16; the embedding is as large as that needs."""
+    """Return names and shapes of layers of a given size in bfloat16; the embedding makes up the difference."""
     layer = {f"{name}.weight": shape for name, shape in LAYER.items()}
     layer |= {f"{name}_layernorm.weight": (WIDTH,) for name in ("input", "post_attention")}
     of_layer = sum(shape[0] * (shape[1] if len(shape) == 2 else 1) for shape in layer.values())
@@ -45,7 +45,7 @@ def shapes(gigabytes):
 
 
 def drawn(names):
-    """The weights in memory, as a PyTorch program initialises them."""
+    """Return the weights in memory, as a PyTorch program initialises them."""
     import torch
 
     torch.manual_seed(SEED)
@@ -71,7 +71,7 @@ def save(way, model, folder):
 
 
 def main():
-    """Do it, and print the times."""
+    """Run it, and print the times."""
     way, folder, gigabytes = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
     names = shapes(gigabytes)
     start = time.perf_counter()

@@ -1,11 +1,11 @@
-"""Compares two files of results, and says which timings of pyinit became slower or faster beyond the noise.
+"""Compare two files of results, and print which timings of pyinit became slower or faster beyond the noise.
 
     python benchmarks/compare.py OLD.json NEW.json
 
-Both files must come from the same benchmark. What is not pyinit (memset, NumPy, PyTorch, dd ...) is the same code in
-both runs. The median of its ratios, new to old, tells how much faster or slower the machine was, and is divided out of
-all ratios. The spread of its ratios is the noise between two runs. A timing has changed if its ratio is further from 1
-than 5%, and than three standard errors: those of the noise and of the repetitions on both sides.
+Both files must come from the same benchmark. The peers (memset, NumPy, PyTorch, dd ...) are the same code in both runs.
+The median of their ratios, new to old, shows how much faster or slower the machine was; all ratios are divided by it.
+The spread of their ratios is the noise between two runs. A timing has changed if its ratio differs from 1 by more than
+5% and by more than three standard errors of the noise and of the repetitions in both runs.
 
 The exit code is 1 if a timing of pyinit became slower.
 """
@@ -18,7 +18,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-# With these the names of timings begin that are not of pyinit.
+# The names of timings of peers begin with these.
 PEERS = (
     "memset",
     "streaming stores",
@@ -32,15 +32,15 @@ PEERS = (
     "save_file",
 )
 PEERS += ("threefry", "rbg", "Dask", "dd", "no_init_weights", "CuPy", "cuRAND")
-# What tells one timing of a list from another.
+# The keys that tell apart the timings of a list.
 IDENTITY = ("name", "tier", "threads", "model", "generator", "dtype", "case", "shards", "what", "elements", "rows")
 IDENTITY += ("chunk", "gigabytes", "ranks", "tensor_parallel", "bytes")
-LEAST, ERRORS = 0.05, 3.0  # a change is larger than both: a share, and so many standard errors
-FEW = 3  # peers, of which a spread says something
+LEAST, ERRORS = 0.05, 3.0  # a change is larger than both: a share, and a number of standard errors
+FEW = 3  # the fewest peers whose spread means something
 
 
 def timings(node, key=(), found=None):
-    """All timings of a file: a dict of lists of seconds, by what they are of."""
+    """Return all timings of a file: a dict of lists of seconds, by what is timed."""
     found = {} if found is None else found
     if isinstance(node, list):
         for item in node:
@@ -56,7 +56,7 @@ def timings(node, key=(), found=None):
 
 
 def add(value, key, found):
-    """Add a number, a list of numbers, or a dict of them."""
+    """Add a number, a list of numbers, or a dict of these."""
     if isinstance(value, dict):
         for name, part in value.items():
             add(part, (*key, name), found)
@@ -66,7 +66,7 @@ def add(value, key, found):
 
 @dataclass(frozen=True)
 class Change:
-    """What became of a timing: its ratio, new to old, and how large that must be to be no noise, as logarithms."""
+    """The change of a timing: its ratio, new to old, and how large that must be to exceed the noise, as logarithms."""
 
     key: tuple
     old: float
@@ -76,7 +76,7 @@ class Change:
 
     @property
     def is_peer(self):
-        """Whether it is not of pyinit."""
+        """Whether the timing is a peer's."""
         return any(part.startswith(PEERS) for part in self.key)
 
     @property
@@ -86,7 +86,7 @@ class Change:
 
 
 def changes(old, new):
-    """Compare what both files have.
+    """Compare the timings that both files have.
 
     Returns
     -------
@@ -118,12 +118,12 @@ def spread(values):
 
 
 def error_of_median(seconds):
-    """The standard error of the logarithm of a median; 0 of a single number, of which nothing is known."""
+    """The standard error of the logarithm of a median; 0 for a single number, whose error is unknown."""
     return 1.2533 * spread([math.log(s) for s in seconds]) / math.sqrt(len(seconds))
 
 
 def text(found, factor, noise):
-    """What a person reads: the changes of pyinit, largest first, and how noise was judged."""
+    """Return a report for people: the changes of pyinit, largest first, and how noise was judged."""
     own = [change for change in found if not change.is_peer]
     lines = []
     for verdict in ("slower", "faster"):
@@ -144,7 +144,7 @@ def text(found, factor, noise):
 
 def main():
     """Compare two files and print what changed."""
-    parser = argparse.ArgumentParser(description="Say which timings changed beyond the noise, between two results.")
+    parser = argparse.ArgumentParser(description="Print which timings changed beyond the noise between two results.")
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
     arguments = parser.parse_args()

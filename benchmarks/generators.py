@@ -1,4 +1,4 @@
-"""Numbers drawn through numpy.random.Generator: from its own Philox, and from streams by pyinit.BitGenerator."""
+"""Numbers drawn through numpy.random.Generator: from NumPy's Philox, and from pyinit.BitGenerator."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ FUNCTIONS = {
 
 
 def cases(draws=DRAWS):
-    """Every function by every bit generator, on one thread."""
+    """List every function with every bit generator, on one thread."""
     bits = {"NumPy Philox": np.random.Philox(SEED), "NumPy PCG64": np.random.PCG64(SEED)}
     bits |= {f"pyinit {g}": pyinit.BitGenerator(pyinit.Stream(SEED, g)) for g in GENERATORS}
     return [

@@ -1,4 +1,4 @@
-"""What a call costs on the host's clock: of a small array, of the first fill in a process, of `backend="host"`."""
+"""The cost of a call on the host's clock: for a small array, the first fill in a process, and `backend="host"`."""
 
 import os
 import statistics
@@ -34,7 +34,7 @@ for generator in sys.argv[1:]:
 
 
 def backends(cupy, out):
-    """backend="host" beside its two halves, on the host's clock: what is slower of these is what it can reach."""
+    """Time backend="host" next to its two halves, on the host's clock: it can be as fast as the slower one."""
     stream = pyinit.Stream(SEED)
     pinned = cupy.cuda.alloc_pinned_memory(out.nbytes)
     host = np.frombuffer(pinned, np.float32, out.size)
@@ -58,7 +58,7 @@ def backends(cupy, out):
 
 
 def small_calls(cupy):
-    """The host's microseconds for a call, which does not wait for the GPU."""
+    """Return the host's microseconds for a call, which does not wait for the GPU."""
     times, torch = {}, gpu_peers.pytorch()
     for size in (8, 1000, 100_000):
         out, stream = cupy.zeros(size, np.float32), pyinit.Stream(SEED)
@@ -73,7 +73,7 @@ def small_calls(cupy):
 
 
 def lap(run, laps=200):
-    """The median microseconds of a call, but for the first ones."""
+    """Return the median microseconds of a call, without the first ones."""
     times = []
     for _ in range(laps):
         start = time.perf_counter_ns()
@@ -83,7 +83,7 @@ def lap(run, laps=200):
 
 
 def first_fills(child=CHILD):
-    """The milliseconds of the first fill by each generator, in two processes that share an empty cache of kernels."""
+    """Time the first fill by each generator, in ms, in two processes that share a cache of kernels, empty at first."""
     package = str(Path(pyinit.__file__).parents[1])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     times = {}

@@ -1,4 +1,4 @@
-"""Whole models on a GPU: `pyinit.initialize` beside a loop of PyTorch's `normal_` and one flat fill."""
+"""Whole models on a GPU: `pyinit.initialize` next to a loop of PyTorch's `normal_` and one flat fill."""
 
 import math
 from functools import partial
@@ -16,11 +16,11 @@ MODELS = {
 }
 INITIALIZE, LOOP, FILL, NORMAL_ = "pyinit.initialize", "PyTorch's loop of normal_", "pyinit, flat", "PyTorch, flat"
 TENSORS = "pyinit.initialize of PyTorch's tensors"
-DTYPES = {"float32": "f4", "bfloat16": "u2"}  # and what CuPy has for it
+DTYPES = {"float32": "f4", "bfloat16": "u2"}  # and CuPy's type for it
 
 
 class Named:
-    """A CuPy array of integers as elements of a type that CuPy lacks, by its name."""
+    """A CuPy array of integers whose elements are of a type that CuPy lacks, given by name."""
 
     def __init__(self, array, dtype):
         self.array, self.dtype = array, dtype
@@ -31,32 +31,32 @@ class Named:
 
 
 def typed(array, dtype):
-    """An array as pyinit is to see it."""
+    """Return an array as pyinit should see it."""
     return array if array.dtype == dtype else Named(array, dtype)
 
 
 def elements(models=None):
-    """How many the largest of the models has."""
+    """Return the number of elements of the largest model."""
     return max(sum(map(math.prod, shapes.values())) for shapes, _ in (models or MODELS).values())
 
 
 def cases(memory, tensor, synchronise, models=None, typed=typed):
-    """Every model in float32 and bfloat16, by every way.
+    """Time every model in float32 and bfloat16, in every way.
 
-    The time is the host's, from the first call until the device is done with the last.
+    The time is the host's, from the first call until the device has finished the last.
 
     Parameters
     ----------
     memory : array of float32
-        Flat, of `elements` or more: of it the parameters are views.
+        Flat, of `elements` or more; the parameters are views of it.
     tensor : torch.Tensor or None
-        Of the same memory; None where there is no PyTorch.
+        The same memory; None without PyTorch.
     synchronise : callable
-        Waits until the device is done.
+        Waits until the device has finished.
     models : dict, optional
         Names to shapes and a plan.
     typed : callable
-        Gives pyinit's view of an array that has integers for a dtype.
+        Returns pyinit's view of an array that holds integers in place of a dtype.
     """
     found = []
     for model, (shapes, plan) in (models or MODELS).items():
@@ -83,12 +83,12 @@ def cases(memory, tensor, synchronise, models=None, typed=typed):
 
 
 def fill_each(tensors):
-    """What a model's loop in PyTorch does."""
+    """Fill each parameter, as a model's loop in PyTorch does."""
     for tensor in tensors:
         tensor.normal_(std=0.02)
 
 
 def in_full(run, synchronise):
-    """A call, until the device is done."""
+    """Run a call, and wait until the device has finished."""
     run()
     synchronise()

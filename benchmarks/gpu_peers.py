@@ -1,4 +1,4 @@
-"""What others offer on a GPU for the same job, as cases beside pyinit's: CuPy, cuRAND, PyTorch and JAX.
+"""Peers on a GPU, as cases next to pyinit's: CuPy, cuRAND, PyTorch and JAX.
 
 All but JAX write in place.
 """
@@ -14,7 +14,7 @@ NORMAL, UNIFORM, PHILOX = "normal float32", "uniform float32", 161  # CURAND_RNG
 
 
 def device():
-    """CuPy, or SystemExit with why there is no GPU to measure."""
+    """Import CuPy; SystemExit says why there is no GPU to measure."""
     from pyinit.cuda.driver import check_device
 
     try:
@@ -24,7 +24,7 @@ def device():
 
 
 def opencl():
-    """The module pyopencl with its arrays, or SystemExit with why there is none."""
+    """Import pyopencl with its arrays; SystemExit says why there is none."""
     try:
         import pyopencl.array
     except ImportError as error:
@@ -33,7 +33,7 @@ def opencl():
 
 
 def opencl_queue(cl):
-    """A queue of the device that PYOPENCL_CTX names, or the first; or SystemExit with why there is none."""
+    """Return a queue of the device that PYOPENCL_CTX names, or the first; SystemExit says why there is none."""
     try:
         return cl.CommandQueue(cl.create_some_context(interactive=False))
     except (cl.Error, RuntimeError) as error:
@@ -41,7 +41,7 @@ def opencl_queue(cl):
 
 
 def describe(cupy):
-    """The GPU, and the versions of what runs on it."""
+    """Return the GPU, and the versions of the packages that run on it."""
     properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
     versions = {"cupy": cupy.__version__}
     for name, number in (("driver", cupy.cuda.runtime.driverGetVersion()), ("nvrtc", cupy.cuda.nvrtc.getVersion())):
@@ -60,7 +60,7 @@ def describe(cupy):
 
 
 def pytorch():
-    """The torch module where it has CUDA; None elsewhere."""
+    """Return the torch module if it has CUDA, otherwise None."""
     try:
         import torch
     except ImportError:
@@ -69,15 +69,15 @@ def pytorch():
 
 
 def viewed(tensor, dtype):
-    """A tensor's memory as elements of another dtype."""
+    """View a tensor's memory as elements of another dtype."""
     import torch
 
     return tensor.view(getattr(torch, dtype))
 
 
 def jax():
-    """The jax module where it has CUDA; None elsewhere."""
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # or it takes most of the GPU's memory
+    """Return the jax module if it has CUDA, otherwise None."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # otherwise it takes most of the GPU's memory
     try:
         import jax
 
@@ -88,7 +88,7 @@ def jax():
 
 
 def write_cases(cupy, out):
-    """Nothing but writing: the driver's memset, and a kernel of CuPy's."""
+    """Pure writes: the driver's memset, and a CuPy kernel."""
     return [
         OnGPU("memset", lambda: out.data.memset_async(BYTE, out.nbytes), out.size, out.nbytes),
         OnGPU("CuPy fill", partial(out.fill, 1.5), out.size, out.nbytes),
@@ -96,18 +96,18 @@ def write_cases(cupy, out):
 
 
 def cupy_cases(cupy, out):
-    """CuPy's generators, that write where they are told to."""
+    """CuPy's generators that write in place."""
     cases = []
     for bits in (cupy.random.XORWOW, cupy.random.MRG32k3a, cupy.random.Philox4x3210):
         generator = cupy.random.Generator(bits(SEED))
         for what, function in ((NORMAL, generator.standard_normal), (UNIFORM, generator.random)):
-            run = partial(function, out.shape, out.dtype, out=out)  # `random` makes one number for all without a shape
+            run = partial(function, out.shape, out.dtype, out=out)  # without a shape, `random` makes one number for all
             cases.append(OnGPU(f"CuPy {bits.__name__} {what}", run, out.size, out.nbytes))
     return cases
 
 
 def curand_cases(cupy, out):
-    """cuRAND's own functions, by way of CuPy's binding."""
+    """cuRAND's own functions, through CuPy's binding."""
     from cupy.cuda import curand
 
     cases = []
@@ -124,7 +124,7 @@ def curand_cases(cupy, out):
 
 
 def torch_cases(cupy, out):
-    """PyTorch's methods and initialisers; of other types as many samples, or as many as fit."""
+    """PyTorch's methods and initialisers; other types get the same number of samples, or as many as fit."""
     torch = pytorch()
     if not torch:
         return []
@@ -147,7 +147,7 @@ def torch_cases(cupy, out):
 
 
 def jax_cases(jax, size):
-    """JAX's normals by two of its generators, compiled, into new memory; on the host's clock, until they are there."""
+    """JAX's normals by two of its generators, compiled, into new memory; on the host's clock until they are ready."""
     if not jax:
         return []
 

@@ -1,10 +1,10 @@
-"""The results of bench_gpu.py as Markdown tables, for table.py: of those parts that are there."""
+"""The results of bench_gpu.py as Markdown tables, for table.py; missing parts are left out."""
 
 from columns import markdown, number
 
 
 def tables(result):
-    """All of them, as a list of texts."""
+    """Return all tables, as a list of texts."""
     parts = {
         "targets": targets,
         "fills": fills,
@@ -20,7 +20,7 @@ def tables(result):
 
 
 def targets(result):
-    """What is asked, and what was measured."""
+    """The targets, and the measured values."""
     rows = [
         [
             t["what"],
@@ -35,7 +35,7 @@ def targets(result):
 
 
 def fills(result):
-    """Every case: bandwidth and speed on the large buffer, time for the article's weights."""
+    """Every case: bandwidth and speed on the large buffer, and the time for the article's weights."""
     weights = {f["name"]: f for f in result.get("weights", ())}
     count = max((f["samples"] for f in weights.values()), default=0)
     rows = [
@@ -53,12 +53,12 @@ def fills(result):
 
 
 def samples(entries, name):
-    """How many samples a case of that name has; None where there is none."""
+    """Return the number of samples of the case with that name; None if there is no such case."""
     return entries[name]["samples"] if name in entries else None
 
 
 def kernels(result):
-    """What limits each kernel, and how near it comes; why that is not known, where it is not."""
+    """The limit of each kernel, and the share that it reaches; or why these are unknown."""
     found = result["kernels_share"]
     if "missing" in found:
         return f"No kernel was counted: {found['missing']}."
@@ -78,7 +78,7 @@ def kernels(result):
 
 
 def article(result):
-    """Its last network: initialised, and trained for ten epochs."""
+    """The article's last network: initialised, and trained for ten epochs."""
     rows = [
         [what, number(times["median_ms"]), number(result["article_asked_ms"][what])]
         for what, times in result["article"].items()
@@ -87,7 +87,7 @@ def article(result):
 
 
 def models(result):
-    """Models down, ways across, in ms."""
+    """A row for each model, a column for each way, in ms."""
     times = {tuple(f["name"].rsplit(": ", 1)): 1e3 * f["median_seconds"] for f in result["models"]}
     ways = list(dict.fromkeys(way for _, way in times))
     rows = [
@@ -98,7 +98,7 @@ def models(result):
 
 
 def backends(result):
-    """Who makes the samples, and the halves of backend="host"."""
+    """Each backend, and the halves of backend="host"."""
     times = {f["name"]: 1e3 * f["median_seconds"] for f in result["backends"]}
     return pairs(f"backend, {result['backends'][0]['bytes'] / 2**30:.3g} GiB of float32", "ms", times)
 
@@ -109,15 +109,15 @@ def calls(result):
 
 
 def first_fills(result):
-    """With kernels to compile, and with kernels that another process has compiled."""
+    """The first fill with kernels to compile, and with kernels that another process has compiled."""
     return pairs("The first fill in a process", "ms", result["first_fill_ms"])
 
 
 def failed(result):
-    """What could not be measured, and why."""
+    """The parts that could not be measured, and why."""
     return "\n".join(f"- {name} failed: {error}" for name, error in result["failed"].items())
 
 
 def pairs(title, unit, values):
-    """Names and numbers."""
+    """A table of names and numbers."""
     return markdown([title, unit], [[name, number(value)] for name, value in values.items()])

@@ -1,7 +1,7 @@
-"""What pyinit asks of itself on a GPU, and what limits its kernels there, held against the results of bench_gpu.py.
+"""pyinit's targets on a GPU and the limits of its kernels there, compared with the results of bench_gpu.py.
 
-Bandwidths are shares of that of the faster pure write in the same run; speeds, samples in a second. Every number is of
-the median time.
+A bandwidth is a share of the faster pure write in the same run; a speed is in samples per second. Every number comes
+from the median time.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ FIRST_FILL_MS = 20
 
 
 def reached(result):
-    """Each target whose results are there: what is asked, what was measured, and whether that will do."""
+    """Return each target whose results exist: the target, the measured value, and whether it is reached."""
     groups = {
         "fills": of_fills,
         "weights": of_weights,
@@ -32,17 +32,17 @@ def reached(result):
 
 
 def at_least(what, least, measured):
-    """A target that larger numbers reach."""
+    """A target that a larger number reaches."""
     return {"what": what, "at_least": least, "measured": measured, "reached": measured >= least}
 
 
 def at_most(what, most, measured):
-    """A target that smaller numbers reach."""
+    """A target that a smaller number reaches."""
     return {"what": what, "at_most": most, "measured": measured, "reached": measured <= most}
 
 
 def of_fills(entries):
-    """Bandwidth, and speed beside peers."""
+    """Bandwidth, and speed next to peers."""
     fills = {f["name"]: f for f in entries}
 
     def speed(name):
@@ -67,13 +67,13 @@ def of_fills(entries):
 
 
 def of_weights(entries):
-    """The article's number of weights."""
+    """The time for the article's number of weights."""
     seconds = medians(entries)[NORMAL]
     return [at_least("0.15 ms to the time for 55,010,000 weights", 1.0, WEIGHTS_MS / 1e3 / seconds)]
 
 
 def of_models(entries):
-    """Beside PyTorch's loop, where there is PyTorch."""
+    """Whole models next to PyTorch's loop, if there is PyTorch."""
     seconds = medians(entries)
     return [
         at_most(
@@ -93,27 +93,27 @@ def of_calls(times):
 
 
 def of_first_fills(times):
-    """With the kernel compiled by an earlier process."""
+    """The first fill, with the kernel compiled by an earlier process."""
     return [at_most(f"ms, first fill, {name}", FIRST_FILL_MS, ms) for name, ms in times.items() if SECOND in name]
 
 
 def of_backends(entries):
-    """backend="host" beside the slower of its halves."""
+    """backend="host" next to the slower of its halves."""
     seconds = medians(entries)
     slower = max(seconds[HOST_FILL], seconds[HOST_COPY])
     return [at_most(f"time, {HOST} to the slower of its fill and its copy", 1.2, seconds[HOST] / slower)]
 
 
 def medians(entries):
-    """The median seconds by the names of what was timed."""
+    """Return the median seconds, by the names of the timings."""
     return {entry["name"]: entry["median_seconds"] for entry in entries}
 
 
 def shares(result, keys):
-    """Of each kernel its instructions and registers, its limit on this GPU, and how near it comes; or why not.
+    """Return each kernel's instructions, registers, limit on this GPU, and the share that it reaches; or why not.
 
-    `keys` is by the names of the fills. The limit is the least of what its units could do at the GPU's clock and of
-    the fastest pure write.
+    `keys` maps the names of the fills to kernels. The limit is the least of what its units could do at the GPU's clock
+    and of the fastest pure write.
     """
     try:
         with ThreadPoolExecutor() as pool:
@@ -121,13 +121,13 @@ def shares(result, keys):
     except RuntimeError as error:
         return {"missing": str(error)}
     gpu, fills = result["device"], {f["name"]: f for f in result["fills"]}
-    clock = gpu["clock_hz"] or kernel_limits.CLOCK  # where the driver does not tell
+    clock = gpu["clock_hz"] or kernel_limits.CLOCK  # if the driver does not say
     speed = gpu["multiprocessors"] * clock / (kernel_limits.PROCESSORS * kernel_limits.CLOCK)
     return {name: share(fills[name], counted, speed) for name, counted in counts.items()}
 
 
 def share(fill, counted, speed):
-    """One of them; `speed` is of the GPU's units, to those for which it was counted."""
+    """Return one of them; `speed` is the GPU's speed relative to the one that the counts are for."""
     rates = {unit: rate * speed for unit, rate in counted["samples_per_second"].items()}
     measured = 1e6 * fill["million_samples_per_second"]
     rates["writes"] = measured * fill["ratio_to_fastest_write"]

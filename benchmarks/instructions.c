@@ -1,12 +1,12 @@
 /*
  * Counts the instructions that fills execute, by stepping through them one at a time (Linux).
  *
- * For every tier, generator and kind of sample a child runs a short fill and a longer one, both of whole steps on one
- * thread with ordinary stores. The difference is the steady state: without starting, seeking and ending.
+ * For every tier, generator and kind of sample, a child runs a short fill and a longer one, both of whole steps on one
+ * thread with ordinary stores. The difference is the steady state, without starting, seeking and ending.
  *
- * Prints a line for each, with tabs between: the tier, the generator, the kind of sample, the samples and the
- * instructions in the difference, and for those of this program itself `address:count`, the address in hex.
- * Arguments are names of tiers, to be counted alone.
+ * Prints a line for each, separated by tabs: the tier, the generator, the kind of sample, the samples and the
+ * instructions in the difference, and `address:count` for this program's own instructions, the address in hex.
+ * Arguments are the names of the only tiers to count.
  */
 #define _GNU_SOURCE /* sched_setaffinity */
 #include <sched.h>
@@ -29,10 +29,10 @@
 #define pc rip
 #endif
 
-/* Whole steps of every tier and dtype, of which none has more than 64 samples. A single step takes up to 20 us. */
+/* Whole steps of every tier and dtype; none has more than 64 samples. Stepping one instruction takes up to 20 us. */
 #define SHORT 64
 #define LONG 192
-/* Beyond every fill's. Single steps break the exclusive loads and stores that AArch64 before v8.1 repeats for ever. */
+/* More than any fill needs. Stepping breaks exclusive loads and stores, which AArch64 before v8.1 repeats for ever. */
 #define LIMIT (1L << 20)
 
 typedef struct {
@@ -63,7 +63,7 @@ static pyi_status fill(pyi_generator generator, const kind *what, size_t count)
     return pyi_fill(&stream, &what->distribution, what->dtype, out, count, &options);
 }
 
-/* This program's own code, which is linked to fixed addresses. */
+/* This program's own code, linked at fixed addresses. */
 extern const char __executable_start[], etext[];
 
 static uintptr_t program_counter(pid_t child)
@@ -131,7 +131,7 @@ int main(int argc, char **argv)
     cpu_set_t here;
     if (!at)
         fail("no memory", 0);
-    /* On one processor the two take turns three times as fast as on two. */
+    /* On one processor the two processes take turns three times as fast as on two. */
     CPU_ZERO(&here);
     CPU_SET(sched_getcpu(), &here);
     sched_setaffinity(0, sizeof here, &here);
@@ -144,7 +144,7 @@ int main(int argc, char **argv)
                 long n = 0;
                 for (size_t i = 0; i < size; i++)
                     at[i] = 0;
-                /* Here first: what is linked at its first call is linked then in every child. */
+                /* First here, so that functions linked at their first call are linked in every child. */
                 if (fill(g, what, SHORT) != PYI_OK)
                     fail("a fill failed", 0);
                 for (int i = 0; i < 2; i++) {

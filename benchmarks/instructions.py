@@ -1,11 +1,11 @@
-"""Counts the instructions that each fill executes for a sample, which are stable where times are not.
+"""Count the instructions that each fill executes per sample; unlike times, they do not vary.
 
 Usage: python benchmarks/instructions.py [--compiler CC] [TIER ...]
 
-instructions.c steps through the fills one instruction at a time; this compiles it with the core, runs it, and where
-there is objdump and the processor is an x86-64, tells the kinds of instructions: `aes` rounds, `multiply` (fma,
-multiply, divide, square root and conversion), `shuffle` (within and between vectors), `other` vector operations,
-`scalar` ones, and those of the C `library`.
+instructions.c steps through the fills one instruction at a time; this program compiles it with the core and runs it. On
+x86-64 with objdump it also prints the kinds of instructions: `aes` rounds, `multiply` (fma, multiply, divide, square
+root and conversion), `shuffle` (within and between vectors), `other` vector operations, `scalar` ones, and those of
+the C `library`.
 """
 
 import argparse
@@ -29,15 +29,15 @@ KINDS = {
     "other": r"v|\w+[ps][sd]\b|p(?!op|ush)",
     "scalar": r"",
 }
-STEP = 32  # samples to show counts for: of float32, the avx512 tier makes so many in a turn of its loop
+STEP = 32  # samples to show counts for: the avx512 tier makes that many float32 in a turn of its loop
 COLUMNS = "{:<8} {:<24} {:>8} {:>7}  {}"
 
 
 def count(compiler=None, tiers=(), core=None):
-    """Count what every fill executes for a sample in the steady state, on some tiers or on all.
+    """Count the instructions per sample of every fill in the steady state, on some tiers or on all.
 
-    `core`: the core's files, its objects where these are there; None: its sources. Returns a dict for the benchmark's
-    JSON: the compiler and its flags, and a list of counts. RuntimeError says why it cannot be done here.
+    `core`: the core's files, such as its object files; None: its sources. Returns a dict for the benchmark's JSON: the
+    compiler and its flags, and a list of counts. RuntimeError says why this machine cannot count.
     """
     compiler = shlex.split(compiler or os.environ.get("CC") or "cc")
     if not sys.platform.startswith("linux"):
@@ -47,7 +47,7 @@ def count(compiler=None, tiers=(), core=None):
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "instructions"
         files = [HERE / "instructions.c", *(core or sorted(SOURCES.glob("*.c")))]
-        # At fixed addresses, which objdump tells as well.
+        # At fixed addresses, which objdump prints too.
         link = [f"-I{SOURCES}", "-no-pie", "-o", program, "-lm", "-lpthread"]
         run([*compiler, *FLAGS, *files, *link])
         lines = run([program, *tiers]).splitlines()
@@ -60,7 +60,7 @@ def count(compiler=None, tiers=(), core=None):
 
 
 def run(command):
-    """What a command prints; RuntimeError with its complaints if it fails."""
+    """Return the output of a command; RuntimeError has its complaints if it fails."""
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise RuntimeError(f"{Path(command[0]).name}: {result.stderr.strip() or f'exit code {result.returncode}'}")
@@ -68,7 +68,7 @@ def run(command):
 
 
 def kinds_of(program):
-    """The kind of the instruction at each address of a program."""
+    """Map each address of a program to the kind of its instruction."""
     listing = run(["objdump", "-d", "--no-show-raw-insn", program])
     instructions = re.findall(r"^\s*([0-9a-f]+):\s+(?:\{\w+\} )?(.*)$", listing, re.M)
     return {
@@ -78,7 +78,7 @@ def kinds_of(program):
 
 
 def entry(fields, kinds):
-    """One fill's counts out of a line of the program: in all and, if kinds are known, of each."""
+    """Return one fill's counts from a line of the program: the total and, if known, the count of each kind."""
     tier, generator, what, samples, total, addresses = fields
     samples, total = int(samples), int(total)
     counts = dict.fromkeys(KINDS, 0) if kinds else {}

@@ -1,6 +1,6 @@
-"""Ways to make random arrays in JAX, on the CPU: `jax.random` with its two generators, and pyinit.
+"""Ways to make random arrays in JAX on the CPU: `jax.random` with its two generators, and pyinit.
 
-All make a new array each time, on as many threads as they take.
+All make a new array each time, with their own choice of threads.
 """
 
 from functools import partial
@@ -12,7 +12,7 @@ from pyinit.adapters import jax as pj
 jax.config.update("jax_platforms", "cpu")
 
 SEED, VERSION = 42, jax.__version__
-WAYS = ("threefry", "rbg", "pyinit in jit", "pyinit")  # the last outside of programs
+WAYS = ("threefry", "rbg", "pyinit in jit", "pyinit")  # the last one outside of programs
 DRAWS = {
     "normal float32": (jax.random.normal, pj.normal, "float32"),
     "uniform float32": (jax.random.uniform, pj.uniform, "float32"),
@@ -28,7 +28,7 @@ WIDTH, LAYERS, WORDS, PLACES = 768, 12, 50257, 1024
 
 
 def ways(what, elements):
-    """A function without arguments for each way to make an array of one dimension."""
+    """Return a function without arguments for each way to make an array of one dimension."""
     theirs, ours, dtype = DRAWS[what]
     dtype = jax.numpy.dtype(dtype)
     keys = {"threefry": jax.random.key(SEED), "rbg": jax.random.key(SEED, impl="rbg")}
@@ -42,7 +42,7 @@ def ways(what, elements):
 
 
 def shapes(width=WIDTH, layers=LAYERS, words=WORDS, places=PLACES):
-    """The parameters of a transformer, as `jax.eval_shape` gives them."""
+    """Return the parameters of a transformer, as `jax.eval_shape` gives them."""
     leaf = lambda *shape: jax.ShapeDtypeStruct(shape, "float32")  # noqa: E731
     block = lambda: {  # noqa: E731
         "attention": {"qkv": leaf(width, 3 * width), "out": leaf(width, width)},
@@ -52,7 +52,7 @@ def shapes(width=WIDTH, layers=LAYERS, words=WORDS, places=PLACES):
 
 
 def model_ways(tree):
-    """The same for a tree of arrays of standard deviation 0.02."""
+    """Return the same for a tree of arrays with standard deviation 0.02."""
     leaves, structure = jax.tree.flatten(tree)
     plan = {"*": "normal(std=0.02)"}
 
@@ -71,10 +71,10 @@ def model_ways(tree):
 
 
 def done(function, *arguments):
-    """The result of a function, when it is there."""
+    """Return the result of a function when it is ready."""
     return jax.block_until_ready(function(*arguments))
 
 
 def size(tree):
-    """The elements of a tree."""
+    """Return the number of elements of a tree."""
     return sum(leaf.size for leaf in jax.tree.leaves(tree))

@@ -1,11 +1,11 @@
-"""What limits each kernel of src_c/fill.cu on an NVIDIA H200, counted from its machine code: no GPU is needed.
+"""The limit of each kernel of src_c/fill.cu on an NVIDIA H200, counted from its machine code: no GPU is needed.
 
 Usage: python benchmarks/kernel_limits.py [--output benchmarks/results/FILE.json] [NAME ...]
 
-Each kernel is compiled by NVRTC for sm_90, with the flags of pyinit.kernels.sources, and disassembled. Counted is one
-turn of its main loop, the one that stores 16 bytes at a time, along the shortest way: the slow ways of roots and
-divisions, which numbers of the usual size do not take, are left out. A limit is what the processor could do if nothing
-but that kind of instruction took time; no kernel comes quite as near to it. NAME picks kernels by parts of their names.
+NVRTC compiles each kernel for sm_90, with the flags of pyinit.kernels.sources, and nvdisasm disassembles it. The count
+is of one turn of its main loop, which stores 16 bytes at a time, along the shortest path. This leaves out the slow
+paths of roots and divisions, which numbers of the usual size do not take. A limit is what the processor could do if
+only that kind of instruction took time; no kernel quite reaches it. NAME picks kernels by parts of their names.
 """
 
 import argparse
@@ -24,15 +24,15 @@ from pyinit.kernels.sources import FLAGS, block_threads, enumerators, kernel_nam
 
 ARCHITECTURE = "sm_90"
 PROCESSORS, CLOCK = 132, 1.98e9  # of an H200 SXM
-WRITES = 4.4e12  # bytes a second, of the 4.8 that its memory has on paper
-# Lanes a clock and multiprocessor, from the CUDA C++ Programming Guide, "Throughput of Native Arithmetic Instructions",
-# column 9.0. An integer product is made by one half of the units for float32; one of 64 bits is taken to cost two turns
-# there, which is not documented. Loads and stores: bytes a clock over 4.
+WRITES = 4.4e12  # bytes per second; its memory has 4.8e12 on paper
+# Lanes per clock and multiprocessor, from the CUDA C++ Programming Guide, "Throughput of Native Arithmetic
+# Instructions", column 9.0. Half of the float32 units make integer products; a 64-bit product is assumed to take two
+# turns there, which is not documented. Loads and stores: bytes per clock, divided by 4.
 LANES = {"issue": 128, "float32": 128, "product": 64, "integer": 64, "special": 16, "float64": 64, "memory": 32}
 KINDS = {
     "float32": r"FFMA|FMUL|FADD|HFMA2|HADD2|HMUL2",
     "product": r"IMAD|IMUL",
-    "special": r"MUFU|I2F\b|F2I|F2F|I2I",  # F2FP, to halves, too: its rate is not documented
+    "special": r"MUFU|I2F\b|F2I|F2F|I2I",  # also F2FP, to halves, whose rate is not documented
     "float64": r"D(FMA|MUL|ADD|SETP|MNMX)",
     "memory": r"LDG|LDS|STG|STS|LDL|STL",
     "control": r"BRA|BSSY|BSYNC|CALL|RET|EXIT|NOP|U[A-Z]|LDC|R2UR|S2R|CS2R|S2UR",
@@ -43,12 +43,12 @@ BYTES = {row.number: row.bytes for row in _core.DTYPES.values()}
 
 
 def title(key):
-    """A kernel's name for people."""
+    """Return a kernel's name for people."""
     return " ".join(re.sub(r"^PYI_(METHOD_)?|4X32_\d+$", "", name).lower() for name in enumerators(key))
 
 
 def instructions(text, name):
-    """Those of one kernel: predicate, operation, and the number of the instruction that it may go on with."""
+    """Return a kernel's instructions: predicate, operation, and the number of the instruction that it may jump to."""
     body = re.split(r"^\s*\.(?:section|weak)\s|^//-", text.partition(f"\n.text.{name}:")[2], maxsplit=1, flags=re.M)[0]
     labels, found = {}, []
     for line in body.splitlines():
@@ -61,14 +61,14 @@ def instructions(text, name):
 
 
 def main_loop(code):
-    """The operations of a turn of the innermost loop that stores most, along its shortest way."""
+    """Return the operations of a turn of the innermost loop that stores most, along its shortest path."""
     backwards = [(to, at) for at, (_, _, to) in enumerate(code) if to is not None and to <= at]
     inner = [(a, b) for a, b in backwards if not any(a <= c and d <= b and (c, d) != (a, b) for c, d in backwards)]
     return max((shortest(code, a, b) for a, b in inner), key=stored_bytes)
 
 
 def shortest(code, first, last):
-    """The operations between two instructions, with all stores of 16 bytes on the way and as few others as can be."""
+    """Return the operations between two instructions: all 16-byte stores on the path and as few others as possible."""
     ways = {first: ()}
     for at in range(first, last):
         if at not in ways:
@@ -82,22 +82,22 @@ def shortest(code, first, last):
 
 
 def stored_bytes(operations):
-    """Those of stores of 16 bytes: others are of the ragged ends."""
+    """Return the bytes of 16-byte stores; other stores write the ragged ends."""
     return 16 * sum(operation.startswith("STG") and ".128" in operation for operation in operations)
 
 
 def kind_of(operation):
-    """Which units do it."""
+    """Return the kind of units that run an operation."""
     return next(kind for kind, pattern in KINDS.items() if re.match(pattern, operation))
 
 
 def width(operation):
-    """The words of 4 bytes that a lane loads or stores."""
+    """Return the 4-byte words that a lane loads or stores."""
     return 4 if ".128" in operation else 2 if ".64" in operation else 1
 
 
 def turns(operations):
-    """The lanes that a turn of the loop takes of each kind of unit."""
+    """Return the lanes that a turn of the loop uses of each kind of unit."""
     kinds = Counter(kind_of(operation) for operation in operations)
     wide = sum(kind_of(o) == "product" and re.search(r"\.WIDE|\.HI", o) is not None for o in operations)
     products = kinds["product"] + wide
@@ -113,7 +113,7 @@ def turns(operations):
 
 
 def limits(key):
-    """A kernel's counts, and what they allow, as a dict for JSON."""
+    """Return a kernel's counts and limits, as a dict for JSON."""
     name = kernel_name(key)
     code = nvrtc.compiled(source(key, _core.JOB_BYTES), ARCHITECTURE, (*FLAGS, "--ptxas-options=-v"))
     operations = main_loop(instructions(nvrtc.disassembled(code.binary), name))
@@ -140,14 +140,14 @@ def limits(key):
 
 
 def counted_one(key):
-    """The `limits` of a kernel, or RuntimeError if there is nothing to count with."""
+    """Return the `limits` of a kernel; RuntimeError if a tool to count with is missing."""
     if nvrtc.library() is None or nvrtc.disassembler() is None:
         raise RuntimeError("this needs the packages nvidia-cuda-nvrtc and nvidia-cuda-nvdisasm")
     return limits(key)
 
 
 def counted(names=()):
-    """All kernels, or those of whose names `names` has parts, as a dict for JSON."""
+    """Count all kernels, or those whose names contain one of `names`, as a dict for JSON."""
     keys = [key for key in KEYS if not names or any(name in title(key) for name in names)]
     return {
         "machine": {
@@ -163,7 +163,7 @@ def counted(names=()):
 
 def main():
     """Count, print and write."""
-    parser = argparse.ArgumentParser(description="Count what limits each kernel for a GPU.")
+    parser = argparse.ArgumentParser(description="Count the limits of each kernel for a GPU.")
     parser.add_argument("--output", type=Path, metavar="FILE.json")
     parser.add_argument("names", nargs="*", metavar="NAME")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Cases where the memory matters more than the samples: pure writes, new memory, shards, another order of elements."""
+"""Cases in which memory matters more than samples: pure writes, new memory, shards, another order of elements."""
 
 import ctypes
 import inspect
@@ -19,18 +19,18 @@ from pyinit.bench import GENERATORS, SEED, Case, memset, numpy_normal, thread_co
 from pyinit.streams import Stream
 
 VECTOR = 64
-SHARD, WHOLE, OFFSET = (4096, 128), (4096, 16384), (0, 8192)  # some columns of a matrix that spans many machines
+SHARD, WHOLE, OFFSET = (4096, 128), (4096, 16384), (0, 8192)  # some columns of a matrix spread over many machines
 SHARD_CALLS = 20
 
 
 def cases(out):
-    """All of them; those on the buffer itself write all of `out`, or all but a few elements."""
+    """Return all cases; those on the buffer itself write all of `out`, or all but a few elements."""
     windows = "global_shape" in inspect.signature(Stream.fill_normal).parameters
     return [*streaming_cases(out), *new_cases(out), *(shard_cases() + transposed_cases(out) if windows else [])]
 
 
 def streaming_cases(out):
-    """Stores past the caches; no case where there is no compiler or no such store."""
+    """Stores past the caches; no case without a compiler or such a store."""
     function = stream_bytes()
     if function is None:
         return []
@@ -39,7 +39,7 @@ def streaming_cases(out):
     found = []
     for n in thread_counts():
         parts = np.array_split(whole.reshape(-1, VECTOR), n)
-        # Such a pointer keeps its array.
+        # The pointer keeps its array alive.
         at = [(part.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(part.nbytes)) for part in parts]
         run = together([partial(function, *place) for place in at])
         found.append(Case("streaming stores", run, out.size, out.nbytes, threads=n))
@@ -47,7 +47,7 @@ def streaming_cases(out):
 
 
 def stream_bytes():
-    """The function of stores.c, compiled for this machine, or None."""
+    """Return the function of stores.c, compiled for this machine, or None."""
     if platform.machine() != "x86_64":
         return None
     with tempfile.TemporaryDirectory() as folder:
@@ -62,10 +62,10 @@ def stream_bytes():
 
 
 def new_cases(out):
-    """Memory fresh from the system, filled and given back: what handing out pages costs, whoever fills them.
+    """New memory from the system, filled and freed: the cost of its pages, whoever fills them.
 
-    Primed: a virtual machine's host takes free pages back within seconds, and the first to ask for them again would
-    pay for all.
+    Primed, because a virtual machine's host takes free pages back within seconds: the first case to ask for them again
+    would pay for all.
     """
     name, found = "memset, new memory", []
 
@@ -88,7 +88,7 @@ def new_cases(out):
 
 
 def shard_cases():
-    """Columns of a matrix, as a machine of many holds them: each row begins elsewhere in the stream."""
+    """Columns of a matrix, as one of many machines holds them: each row begins elsewhere in the stream."""
     part, size = np.ones(SHARD, np.float32), " x ".join(map(str, SHARD))
     name, found = f"memset, {size}", []
     for n in thread_counts():
@@ -109,7 +109,7 @@ def shard_cases():
 
 
 def transposed_cases(out):
-    """A square matrix whose rows are what lies columnwise in memory."""
+    """A square matrix in column-major order."""
     side = math.isqrt(out.size)
     square = out[: side * side].reshape(side, side).T
     return [
@@ -127,5 +127,5 @@ def transposed_cases(out):
 
 
 def peak():
-    """The most memory that this process has had, in bytes."""
+    """Return the most memory that this process has used, in bytes."""
     return 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])

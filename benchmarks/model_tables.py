@@ -1,14 +1,14 @@
-"""The tables of whole models, shards, frameworks and files."""
+"""Tables of whole models, shards, frameworks and files."""
 
 import statistics
 
 from columns import markdown, number
 
-WAYS = ("plain", "fast_init", "no_init_weights", "deferred")  # of building a PyTorch model
+WAYS = ("plain", "fast_init", "no_init_weights", "deferred")  # to build a PyTorch model
 
 
 def models(results):
-    """`initialize` of whole models, beside a flat fill of as many elements and PyTorch's loop over the tensors."""
+    """`initialize` of whole models, next to a flat fill of the same size and PyTorch's loop over the tensors."""
     header = ["pyinit.initialize", "tensors", "elements", "ms", "us a tensor", "flat fill, ms", "ratio", "PyTorch, ms"]
     rows = [
         [
@@ -27,7 +27,7 @@ def models(results):
 
 
 def torch_models(results):
-    """The construction of PyTorch models, in seconds, and what part of it is not drawing."""
+    """The construction of PyTorch models, in seconds, and the share of it that is not drawing."""
     header = ["s", "parameters", "plain", "fast_init", "ratio", "not drawing", "no_init_weights", "deferred"]
     rows = []
     for r in results:
@@ -40,7 +40,7 @@ def torch_models(results):
 
 
 def without_memory(results):
-    """The construction of models that have no memory: none, or one table."""
+    """The construction of models without memory: at most one table."""
     header = ["deferred", "parameters", "s", "the whole process, s", "its peak memory, MB"]
     rows = [
         [
@@ -56,7 +56,7 @@ def without_memory(results):
 
 
 def matrix_shards(results):
-    """The shards of a matrix together, beside the whole and beside arrays of their sizes."""
+    """The shards of a matrix together, next to the whole and to arrays of their sizes."""
     header = [
         "shards of a matrix",
         "shards",
@@ -82,7 +82,7 @@ def matrix_shards(results):
 
 
 def ranks(results):
-    """What one rank of many does: none, or one table."""
+    """The work of one rank of many: at most one table."""
     keys = {"deferred": "deferred", "sharding": "sharding", "materialize": "materialize", "again": "filled again"}
     header = ["one rank, s", "ranks", "it holds", *keys.values(), "flat fill", "the process"]
     rows = [

@@ -1,4 +1,4 @@
-"""NVIDIA's run-time compiler and disassembler, of the packages nvidia-cuda-nvrtc and nvidia-cuda-nvdisasm: no GPU."""
+"""NVIDIA's run-time compiler and disassembler, from nvidia-cuda-nvrtc and nvidia-cuda-nvdisasm; they need no GPU."""
 
 import ctypes
 import importlib.util
@@ -13,7 +13,7 @@ from pyinit.kernels.sources import FLAGS
 
 
 class Code(NamedTuple):
-    """What a text became: PTX, the processor's code, and what the compiler said."""
+    """A compiled text: PTX, the processor's code, and the compiler's messages."""
 
     ptx: str
     binary: bytes
@@ -21,7 +21,7 @@ class Code(NamedTuple):
 
 
 def files(pattern):
-    """The files of NVIDIA's packages, of whichever CUDA version."""
+    """Return the files of NVIDIA's packages, for any CUDA version."""
     package = importlib.util.find_spec("nvidia")
     folders = package.submodule_search_locations if package else ()
     return [path for folder in folders for path in sorted(Path(folder).glob(pattern))]
@@ -29,7 +29,7 @@ def files(pattern):
 
 @cache
 def library():
-    """The compiler's library; None where there is none."""
+    """Return the compiler's library, or None."""
     for path in files("*/lib/libnvrtc.so.*"):
         for builtins in path.parent.glob("libnvrtc-builtins.so.*"):
             ctypes.CDLL(str(builtins), mode=ctypes.RTLD_GLOBAL)
@@ -38,19 +38,19 @@ def library():
 
 
 def version():
-    """The compiler's, as text."""
+    """Return the compiler's version, as text."""
     major, minor = ctypes.c_int(), ctypes.c_int()
     library().nvrtcVersion(ctypes.byref(major), ctypes.byref(minor))
     return f"{major.value}.{minor.value}"
 
 
 def disassembler():
-    """The path of nvdisasm, the package's or the toolkit's; None where there is none."""
+    """Return the path of nvdisasm, the package's or the toolkit's, or None."""
     return next(iter(files("*/bin/nvdisasm")), None) or shutil.which("nvdisasm")
 
 
 def output(program, what):
-    """One of the things that a program has become, as bytes."""
+    """Return one of a program's results, as bytes."""
     size = ctypes.c_size_t()
     assert getattr(library(), f"nvrtcGet{what}Size")(program, ctypes.byref(size)) == 0
     text = ctypes.create_string_buffer(size.value)
@@ -72,7 +72,7 @@ def compiled(text, architecture="sm_90", flags=FLAGS):
 
 
 def architectures():
-    """The numbers of those that this compiler knows: 90 for sm_90."""
+    """Return the architectures that this compiler knows, as numbers: 90 for sm_90."""
     count = ctypes.c_int()
     library().nvrtcGetNumSupportedArchs(ctypes.byref(count))
     known = (ctypes.c_int * count.value)()
@@ -81,7 +81,7 @@ def architectures():
 
 
 def disassembled(binary):
-    """The instructions of a processor's code, as nvdisasm prints them."""
+    """Return the instructions of a processor's code, as nvdisasm prints them."""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(binary)
         file.flush()

@@ -1,9 +1,9 @@
-"""Draws the results of `make bench` as one HTML page, with a picture of each kind of result.
+"""Draw the results of `make bench` as one HTML page, with a picture of each kind of result.
 
     python benchmarks/page.py benchmarks/results/latest
 
-The page is latest.html beside them. It takes the files whose names begin so, latest.json, latest-sizes.json and the
-others; what is missing is left out.
+This reads the files whose names begin with the argument: latest.json, latest-sizes.json and so on, and writes
+latest.html next to them. Missing results are left out.
 """
 
 import argparse
@@ -20,16 +20,16 @@ from pyinit.plots.canvas import COLOURS, figure, line, style
 from pyinit.report import document, picture
 
 PYINIT, PEER, WRITE = COLOURS[0], COLOURS[1], COLOURS[2]
-OF_A_LIBRARY = 3  # the fastest generators and methods of a peer, of which MKL has 22
+OF_A_LIBRARY = 3  # the number of fastest generators and methods to show of each peer; MKL has 22
 
 
 def median(seconds):
-    """The median of a list of seconds, or of the runs that have them."""
+    """Return the median of a list of seconds, or of runs that have seconds."""
     return statistics.median(s["seconds"] if isinstance(s, dict) else s for s in seconds)
 
 
 def colour(name):
-    """Who it is: pyinit, a pure write or a peer."""
+    """Return the colour of pyinit, of pure writes or of peers."""
     if name.startswith(("memset", "streaming", "dd", "flat", "whole")):
         return WRITE
     own = ("philox", "ars", "pyinit", "initialize", "fast_init", "deferred", "write", "verify", "shards")
@@ -38,7 +38,7 @@ def colour(name):
 
 @style()
 def bars(values, axis, limit=None, log=False):
-    """Horizontal bars, the smallest first: names and values; `limit` is a line across."""
+    """Draw horizontal bars, smallest first, from names and values; `limit` is a line across."""
     rows = sorted(values.items(), key=lambda row: row[1])
     drawing = figure(8.0, 0.9 + 0.28 * len(rows))
     axes = drawing.subplots()
@@ -77,13 +77,13 @@ def throughput(timings):
 
 
 def sizes(result):
-    """The throughput by size."""
+    """Draw the throughput by size."""
     caption = "Throughput by the size of the array, beside memset, the limit of the memory. Through Python's calls."
     return [("Size", throughput(result["sizes"]), caption)]
 
 
 def peers(result):
-    """The fills of one size and one thread, normals in float32, beside all peers."""
+    """Draw the fills of one size with one thread, normals in float32, next to all peers."""
     found = []
     for n in sorted({fill["threads"] for fill in result["fills"]}):
         times = {
@@ -101,13 +101,13 @@ def peers(result):
 
 
 def rank_in_library(name, ranked):
-    """How many names of the same library, which is the first word, stand before a name; 0 of pyinit's own."""
+    """Count the names of the same library (the first word) before a name; 0 for pyinit's own."""
     library = name.split()[0]
     return 0 if colour(name) != PEER else [n for n in ranked if n.split()[0] == library].index(name)
 
 
 def models(result):
-    """Whole models by `initialize`."""
+    """Draw whole models by `initialize`."""
     caption = "A whole model by initialize, as one flat fill, and by PyTorch's loop over the tensors."
     return [
         (
@@ -121,7 +121,7 @@ def models(result):
 
 
 def construction(result):
-    """PyTorch models, built."""
+    """Draw the construction of PyTorch models."""
     return [
         (
             f"Building {r['model']}, {r['dtype']}, in PyTorch",
@@ -133,7 +133,7 @@ def construction(result):
 
 
 def shards(result):
-    """All shards of a matrix together, to the whole of it."""
+    """Draw the time of all shards of a matrix, relative to the whole."""
     most = max(r["shards"] for r in result["shards"])
     ratios = {
         f"shards by {r['case']}, {r['generator']}": r["ratio"]["whole"] for r in result["shards"] if r["shards"] == most
@@ -143,7 +143,7 @@ def shards(result):
 
 
 def frameworks(key, what):
-    """What draws the pictures of arrays of a framework."""
+    """Return a function that draws the pictures of a framework's arrays."""
 
     def draw(result):
         return [
@@ -159,7 +159,7 @@ def frameworks(key, what):
 
 
 def files(result):
-    """Checkpoints written and read."""
+    """Draw checkpoints, written and read."""
     return [
         (
             f"A checkpoint of {r['gigabytes']:g} GB",
@@ -183,7 +183,7 @@ DRAWN = {
 
 
 def page(results):
-    """The HTML of some results, as JSON gave them, in the order of `DRAWN`."""
+    """Return the HTML of some results from JSON, in the order of `DRAWN`."""
     machine = results[0]["machine"]
     head = f"{machine['processors']} processors of {machine['cpu']}, tier {machine['tier']}; {machine['platform']}"
     parts = ["<h1>pyinit on this machine</h1>", f"<p>{escape(head)}</p>"]
@@ -198,7 +198,7 @@ def page(results):
 
 
 def main():
-    """Draw the files that a name begins."""
+    """Draw the files whose names begin with the argument."""
     parser = argparse.ArgumentParser(description="Draw the results of `make bench` as one HTML page.")
     parser.add_argument(
         "results", type=Path, help="what the files' names begin with, such as benchmarks/results/latest"

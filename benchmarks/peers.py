@@ -1,7 +1,7 @@
-"""What others offer for the same job, as cases beside pyinit's: NumPy, randomgen, MKL, JAX and PyTorch.
+"""Peers, as cases next to pyinit's: NumPy, randomgen, MKL, JAX and PyTorch.
 
-All write the buffer that they are given, but JAX, whose arrays cannot be written: it makes a new one each time. Where
-a peer has no threads of its own for this, it gets what its users would write: a stream for each thread.
+All write a given buffer, except JAX, whose arrays cannot be written: it makes a new one each time. A peer without
+threads of its own gets what its users would write: a stream for each thread.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ from timing import Primed
 from pyinit.bench import SEED, Case, numpy_normal, thread_counts, together
 
 RANDOMGEN = ("SFC64", "Xoshiro256", "JSF", "Romu", "EFIIX64", "SFMT", "PCG64DXSM", "AESCounter", "Philox", "ThreeFry")
-# Left out: R250 and WH, which are no faster than these, and the quasi-random ones.
+# Without R250 and WH, which are no faster than these, and the quasi-random generators.
 MKL_BRNG = {
     "ARS5": 15 << 20,
     "Philox": 16 << 20,
@@ -28,13 +28,13 @@ MKL_BRNG = {
     "MRG32K3A": 3 << 20,
 }
 MKL_GAUSSIAN = {"BoxMuller": 0, "BoxMuller2": 1, "ICDF": 2}
-MKL_WORDS = ("ARS5", "Philox", "SFMT19937")  # whose uniform samples and bits are timed too
-MKL_SKIP = 1 << 28  # between the streams of two threads: more than the words of a thread's part
+MKL_WORDS = ("ARS5", "Philox", "SFMT19937")  # their uniform samples and bits are timed too
+MKL_SKIP = 1 << 28  # between the streams of two threads: more than the words that a thread needs
 MKL_SEQUENTIAL = 1
 
 
 def numpy_cases(out):
-    """NumPy's bit generators; on several threads one each, with seeds spawned of one."""
+    """NumPy's bit generators; with several threads, one each, with spawned seeds."""
     return [
         case(f"NumPy {bits.__name__} normal float32", spawned(bits, out, n), out, n)
         for bits in (np.random.PCG64, np.random.SFC64, np.random.Philox, np.random.MT19937)
@@ -43,7 +43,7 @@ def numpy_cases(out):
 
 
 def randomgen_cases(out):
-    """The bit generators that randomgen has beyond NumPy's, under NumPy's own normal samples."""
+    """randomgen's bit generators that NumPy lacks, with NumPy's normal samples."""
     import randomgen
 
     return [
@@ -54,14 +54,14 @@ def randomgen_cases(out):
 
 
 def spawned(bits, out, threads):
-    """A function that fills each thread's part of an array from a bit generator of its own."""
+    """Return a function that fills each thread's part of an array from its own bit generator."""
     seeds = np.random.SeedSequence(SEED).spawn(threads)
     parts = np.array_split(out, threads)
     return together([numpy_normal(bits(seed), part) for seed, part in zip(seeds, parts)])
 
 
 def mkl_cases(out):
-    """MKL's vector statistics; on several threads a stream each, skipped ahead of the one before."""
+    """MKL's vector statistics; with several threads, a stream each, skipped ahead of the previous one."""
     [library, *_] = sorted((Path(sys.prefix) / "lib").glob("libmkl_rt.so*"))
     library = ctypes.CDLL(str(library))
     library.MKL_Set_Threading_Layer(MKL_SEQUENTIAL)
@@ -83,7 +83,7 @@ def mkl_cases(out):
 
 
 def mkl_stream(library, brng, thread):
-    """A new stream, `thread` parts ahead."""
+    """Return a new stream, `thread` parts ahead."""
     stream = ctypes.c_void_p()
     if library.vslNewStream(ctypes.byref(stream), brng, ctypes.c_uint(SEED)):
         raise RuntimeError(f"MKL made no stream of generator {brng >> 20}")
@@ -93,14 +93,14 @@ def mkl_stream(library, brng, thread):
 
 
 def mkl_fill(function, method, stream, out, *parameters):
-    """Call one of the functions that write samples; ctypes lets other threads run meanwhile."""
+    """Call a function that writes samples; ctypes lets other threads run meanwhile."""
     status = function(method, stream, out.size, ctypes.c_void_p(out.ctypes.data), *parameters)
     if status:
         raise RuntimeError(f"MKL's {function.__name__} returned {status}")
 
 
 def jax_cases(out):
-    """JAX's two generators, on as many threads as it takes: it has no setting for them."""
+    """JAX's two generators, with its own number of threads, which cannot be set."""
     import jax
 
     jax.config.update("jax_platforms", "cpu")
@@ -109,7 +109,7 @@ def jax_cases(out):
         return jax.random.normal(key, out.shape, "float32").block_until_ready()
 
     keys = {name: jax.random.key(SEED, impl=impl) for name, impl in (("threefry", "threefry2x32"), ("rbg", "rbg"))}
-    # Primed, as whatever takes new memory (memory.py).
+    # Primed, like every case with new memory (memory.py).
     return [
         Primed(f"JAX {name} normal float32", partial(run, key), out.size, out.nbytes, threads=thread_counts()[-1])
         for name, key in keys.items()
@@ -117,7 +117,7 @@ def jax_cases(out):
 
 
 def torch_cases(out):
-    """PyTorch's initialisers, in place; bfloat16 are twice as many in the same memory."""
+    """PyTorch's initialisers, in place; there are twice as many bfloat16 in the same memory."""
     import torch
 
     generator = torch.Generator().manual_seed(SEED)
@@ -141,12 +141,12 @@ def torch_cases(out):
 
 
 def case(name, run, out, threads):
-    """A case that writes the whole of `out`."""
+    """Return a case that writes all of `out`."""
     return Case(name, run, out.size, out.nbytes, threads=threads)
 
 
-# By the name of the distribution that has to be installed. Those with pools of threads, which may spin for a while
-# after their work, come last.
+# By the name of the package that must be installed. Peers with thread pools come last: their threads may spin for a
+# while after their work.
 PEERS = {
     "numpy": numpy_cases,
     "randomgen": randomgen_cases,
@@ -157,7 +157,7 @@ PEERS = {
 
 
 def versions():
-    """The versions of those peers that are installed."""
+    """Return the versions of the installed peers."""
     found = {}
     for name in PEERS:
         try:
@@ -168,7 +168,7 @@ def versions():
 
 
 def pytorch():
-    """The torch module, or None."""
+    """Return the torch module, or None."""
     try:
         import torch
     except ImportError:
@@ -177,14 +177,14 @@ def pytorch():
 
 
 def dask_normal(shape, chunks):
-    """Dask's own array of normal samples, in float32."""
+    """Return Dask's own array of normal samples, in float32."""
     import dask.array
 
     return dask.array.random.default_rng(SEED).standard_normal(shape, chunks=chunks, dtype=np.float32)
 
 
 def torch_loop(memory, dtype, starts, sizes):
-    """PyTorch's `normal_` of parts of a buffer of float32, as elements of a dtype; None without PyTorch."""
+    """Return a loop of PyTorch's `normal_` over parts of a float32 buffer, viewed as a dtype; None without PyTorch."""
     torch = pytorch()
     if torch is None:
         return None

@@ -1,7 +1,6 @@
 /*
- * A pure write that goes past the caches, the widest that the machine has: the least that any fill of a large buffer
- * can take. The C library's memset does so on some machines and not on others. What is written is not 0, for the
- * reason that pyinit/bench.py gives.
+ * A pure write past the caches, with the machine's widest stores: no fill of a large buffer can be faster. The C
+ * library's memset does so on some machines only. The bytes are not 0; pyinit/bench.py says why.
  *
  * Built with -march=native for x86-64; `out` is aligned to sizeof(vector), and `bytes` is a multiple of it.
  */

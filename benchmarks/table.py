@@ -1,7 +1,7 @@
-"""Prints the results of the bench_*.py scripts but bench_load.py, and of kernel_limits.py, as README.md's tables.
+"""Print the results of kernel_limits.py and the bench_*.py scripts (except bench_load.py) as README.md's tables.
 
 Usage: python benchmarks/table.py benchmarks/results/FILE.json
-       python benchmarks/table.py --readme       puts them into README.md, and those of quality into
+       python benchmarks/table.py --readme       writes them into README.md, and those of quality into
                                                  docs/quality.md, between the comments that name the file
 """
 
@@ -24,7 +24,7 @@ FRACTIONS = {0.5: "half as many", 2: "twice as many"}
 
 
 def tables(result):
-    """The tables of a file of results, in Markdown."""
+    """Return the tables of a file of results, in Markdown."""
     if "kernels" in result:
         return kernels(result) + "\n"
     machine = result["machine"]
@@ -80,7 +80,7 @@ def sizes(timings):
 
 
 def kernels(result):
-    """What limits the kernels for a GPU: instructions by kind, and samples and bytes a second."""
+    """The limits of the GPU kernels: instructions by kind, and samples and bytes per second."""
     kinds = ["float32", "product", "integer", "special", "float64", "memory", "control"]
     header = ["kernel", "instructions a sample", *kinds, "registers", "10^9 samples/s", "TB/s", "limited by"]
     rows = [
@@ -99,7 +99,7 @@ def kernels(result):
 
 
 def times_and_calls(result):
-    """All fills, calls on small arrays, numbers of NumPy's generators, instructions."""
+    """All fills, calls on small arrays, numbers from NumPy's generators, instructions."""
     fills = result["fills"]
     own = [f for f in fills if f["tier"] or f["name"].startswith(("memset", "streaming"))]
     groups = [("pyinit and pure writes", own), ("Peers", [f for f in fills if f not in own])]
@@ -111,7 +111,7 @@ def times_and_calls(result):
 
 
 def times(title, group, fills, result):
-    """Names down, numbers of threads across."""
+    """A row for each name, columns for each number of threads."""
     counts = {(c["name"], c["tier"]): c["per_sample"] for c in result.get("instructions", {}).get("fills", [])}
     threads = sorted({f["threads"] for f in fills})
     elements = next(f["samples"] for f in fills if f["name"] == "memset")
@@ -133,7 +133,7 @@ def times(title, group, fills, result):
 
 
 def calls(title, group, unit):
-    """Who is called down, what it does across."""
+    """A row for each function, a column for each argument."""
     across = dict.fromkeys(f["name"].split(", ")[1] for f in group)
     names = dict.fromkeys(f["name"].split(", ")[0] for f in group)
     times = {tuple(f["name"].split(", ")): f["median_seconds"] * unit for f in group}
@@ -141,7 +141,7 @@ def calls(title, group, unit):
 
 
 def kinds(result):
-    """Instructions by kind, for 32 samples; why there are none, where there are none."""
+    """Instructions by kind, for 32 samples; or why there are none."""
     counted = result.get("instructions", {})
     if "missing" in counted:
         return [f"No instructions were counted: {counted['missing']}."]
@@ -158,7 +158,7 @@ def kinds(result):
 
 
 def filled(text):
-    """A page with its tables made anew from the files that they name."""
+    """Return a page with its tables rebuilt from the files that they name."""
     return PLACE.sub(lambda m: m[1] + "\n" + tables(json.loads((HERE / m[2]).read_text())) + "\n" + m[4], text)
 
 

@@ -1,4 +1,4 @@
-"""Two kinds of case that `pyinit bench` does without: one timed after an untimed call, one timed on a GPU."""
+"""Two kinds of case that `pyinit bench` lacks: one timed after an untimed call, one timed on a GPU."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -8,22 +8,22 @@ from pyinit.cuda import cupy
 
 
 class Primed(Case):
-    """A case that is called once more, untimed, ahead of each repetition."""
+    """A case with an extra, untimed call before each repetition."""
 
     def time(self):
-        """The seconds of one call."""
+        """Return the seconds of one call."""
         self.run()
         return super().time()
 
 
 @dataclass(frozen=True)
 class OnGPU(Case):
-    """A case timed by CUDA events, without the host's time: a long memset ahead keeps the GPU busy during the call."""
+    """A case timed by CUDA events, without the host's time: a long memset first keeps the GPU busy during the call."""
 
     writes: tuple[str, ...] = ("memset", "CuPy fill")
 
     def time(self):
-        """The seconds of one call on the GPU."""
+        """Return the seconds of one call on the GPU."""
         ahead, start, stop = queued()
         for _ in range(4):
             ahead.data.memset_async(BYTE, ahead.nbytes)
@@ -37,6 +37,6 @@ class OnGPU(Case):
 
 @cache
 def queued():
-    """Memory that the GPU takes longer to write than the host takes for a call, and two events."""
+    """Return memory that takes the GPU longer to write than the host takes for a call, and two events."""
     xp = cupy()
     return xp.empty(2**30, xp.uint8), xp.cuda.Event(), xp.cuda.Event()

@@ -61,12 +61,12 @@ CONFIGS = {
     ),
     "tiny": ("GPT2LMHeadModel", GPT2Config(n_embd=64, n_layer=2, n_head=4, vocab_size=300)),  # for the tests
 }
-BYTES = {"GPT-2 XL": 6.3e9, "Llama 1B": 5.0e9, "ViT-L": 1.3e9, "tiny": 1e6}  # in float32, of those that get memory
+BYTES = {"GPT-2 XL": 6.3e9, "Llama 1B": 5.0e9, "ViT-L": 1.3e9, "tiny": 1e6}  # in float32, for models that get memory
 SIZES = {"float32": 4, "bfloat16": 2}
 
 
 def build(name, way):
-    """Return the model and, for fast_init, the time when the block's code ended and only filling was left."""
+    """Return the model and, for fast_init, the time at which only filling was left."""
     kind, config = CONFIGS[name]
     make, built = getattr(transformers, kind), None
     if way == "plain":
@@ -85,9 +85,9 @@ def build(name, way):
 
 
 def touch(size):
-    """Touch as much memory as the model will take, and free it.
+    """Touch as much memory as the model will use, and free it.
 
-    On a virtual machine the first use of memory can cause minutes of page faults, which would count against the way
+    On a virtual machine the first use of memory can take minutes of page faults, which would count against the way
     that runs first.
     """
     if size:

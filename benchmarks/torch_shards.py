@@ -1,4 +1,4 @@
-"""Make one rank's part of a large sharded model in this process, and print what it took as JSON.
+"""Make one rank's part of a large sharded model in this process, and print the times as JSON.
 
 Usage: python benchmarks/torch_shards.py MODEL RANKS TENSOR_PARALLEL RANK
 
@@ -64,7 +64,7 @@ def main():
     lap("sharding")
     pt.materialize(model, recipes, torch_models.SEED)
     lap("materialize")
-    pt.initialize_module(model, torch_models.SEED, recipes)  # into memory that was written before
+    pt.initialize_module(model, torch_models.SEED, recipes)  # into memory that has been written before
     lap("again")
     held = sum(parameter.to_local().numel() for parameter in model.parameters())
     whole = sum(parameter.numel() for parameter in model.parameters())

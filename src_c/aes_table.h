@@ -1,4 +1,4 @@
-/* A round of AES by a table of bytes, for tiers without an instruction for it. */
+/* AES rounds by a table of bytes, for tiers without an instruction. */
 typedef struct {
     uint32_t word[4];
 } aesv;
@@ -60,7 +60,7 @@ PYI_INLINE aesv aes_splat(uint64_t low, uint64_t high)
     return r;
 }
 
-/* So many instructions that the kernels call one function; on a GPU each has its own. */
+/* This is so long that the kernels call one function; on a GPU each has its own copy. */
 #if defined(__GNUC__) && !defined(__CUDACC__) && !defined(__OPENCL_VERSION__)
 #define PYI_ARS_INLINE static __attribute__((noinline, unused))
 #endif

@@ -1,11 +1,11 @@
 /*
- * ARS4x32: a counter of 128 bits through five or seven rounds of AES, the round keys a Weyl sequence.
+ * ARS4x32: a 128-bit counter through five or seven rounds of AES, with a Weyl sequence for round keys.
  *
- * The counter is xored with the key; in each round both 64-bit halves of the key grow by a constant
- * and the state takes an AES round with it, the last one without MixColumns.
+ * The counter is xored with the key. In each round both 64-bit halves of the key grow by a constant, and the state goes
+ * through an AES round with it, the last one without MixColumns.
  *
- * Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as
- * 1, 2, 3", SC11 (2011), section 4.1.
+ * Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11
+ * (2011), section 4.1.
  */
 #define ARS_W64_0 0x9E3779B97F4A7C15u /* golden ratio */
 #define ARS_W64_1 0xBB67AE8584CAA73Bu /* sqrt(3) - 1 */

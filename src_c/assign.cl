@@ -1,15 +1,16 @@
 /*
- * Elements side by side, put where those of an array lie: what OpenCL's own copies do not do. pyinit/opencl/ compiles
- * this text as it stands. An element is a number of the size that it has.
+ * Copies elements to the places of an array's elements, strided or not, which OpenCL's own copies cannot do.
+ * pyinit/opencl/ compiles this text unchanged. An element is copied as an integer of its size.
  */
 
-/* An axis of the array: its length, and the bytes from one index to the next there and in what is put there. */
+/* An axis of the array: its length, and the bytes from one index to the next, in the array and (`from`) in the
+ * values. */
 typedef struct {
     ulong length;
     long stride, from;
 } pyi_assign_axis;
 
-/* The first of the axes varies fastest. The array begins `start` bytes behind the beginning of its buffer. */
+/* The first axis varies fastest. The array begins `start` bytes into its buffer. */
 #define PYI_ASSIGN(name, type)                                                                       \
     __kernel void name(__global char *buffer, ulong start, __global const char *values, ulong count, \
                        __constant pyi_assign_axis *axis, uint axes)                                  \

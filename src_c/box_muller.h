@@ -1,9 +1,9 @@
 /*
- * Box-Muller: a pair of words gives a pair of independent normals, radius sqrt(-2 ln u) in a uniformly
- * random direction. It suits counters: no rejection, so that sample n needs words near n and no others.
+ * Box-Muller: a pair of words gives a pair of independent normals, radius sqrt(-2 ln u) in a uniformly random
+ * direction. It suits counter-based generators: without rejection, sample n needs only words near n.
  *
- * Source: G. E. P. Box, M. E. Muller, "A note on the generation of random normal deviates", Annals of
- * Mathematical Statistics 29 (1958), 610-611.
+ * Source: G. E. P. Box, M. E. Muller, "A note on the generation of random normal deviates", Annals of Mathematical
+ * Statistics 29 (1958), 610-611.
  */
 typedef struct {
     f32v mean, std;
@@ -14,9 +14,9 @@ typedef struct {
 } normal_f64;
 
 /*
- * u = (w + 1/2) / 2^32, rounded, keeps all 32 bits near 0, where the tail is: the radius is below 6.77. It is 1 for
- * the last 128 words, both of whose samples are the mean. The radius takes std before it takes a direction.
- * Max error: 6 ulp of the radius of the rounded u, in either component, at mean 0.
+ * u = (w + 1/2) / 2^32, rounded, keeps all 32 bits near 0, in the tail: the radius is below 6.77. For the last 128
+ * words u is 1, and both samples are the mean. The radius is multiplied by std first, then by the direction. Max error:
+ * 6 ulp of the radius of the rounded u, in either component, at mean 0.
  */
 PYI_INLINE void box_muller_f32(u32v even, u32v odd, const normal_f32 *d, f32v *first, f32v *second)
 {

@@ -1,5 +1,5 @@
 /*
- * The streams of names: a child's id is the hash of its parent's id and its name, by BLAKE2b with a digest of 8 bytes.
+ * Child streams: a child's id is the 8-byte BLAKE2b hash of its parent's id and its name.
  * Source: M.-J. Saarinen, J.-P. Aumasson, "The BLAKE2 Cryptographic Hash and Message Authentication Code", RFC 7693.
  */
 #include <string.h>
@@ -13,7 +13,7 @@
 static const uint64_t IV[8] = {0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1,
                                0x510e527fade682d1, 0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179};
 
-/* Which words of the message a round mixes. Of its 12 rounds the last two are as the first two. */
+/* The words of the message that each round mixes. The last two of the 12 rounds repeat the first two. */
 static const uint8_t SIGMA[10][16] = {
     {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
     {11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4}, {7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8},
@@ -48,7 +48,7 @@ static inline void mix(uint64_t v[16], int a, int b, int c, int d, uint64_t x, u
     v[b] = rotate_right(v[b] ^ v[c], 63);
 }
 
-/* Mixes a block into the state; `bytes` is how many there have been with it. */
+/* Mixes a block into the state; `bytes` counts all bytes so far, this block included. */
 static void compress(uint64_t h[8], const uint8_t block[BLOCK_BYTES], uint64_t bytes, int last)
 {
     uint64_t v[16], m[16];
@@ -85,7 +85,7 @@ uint64_t pyi_child_id(uint64_t parent, const char *name, size_t length, const ch
         h[7] ^= load_little((const uint8_t *)person + 8);
     }
     store_little(block, parent);
-    while (length > BLOCK_BYTES - used) { /* the last block, full or not, comes last */
+    while (length > BLOCK_BYTES - used) { /* the last block, full or not, is left for after the loop */
         memcpy(block + used, name, BLOCK_BYTES - used);
         name += BLOCK_BYTES - used;
         length -= BLOCK_BYTES - used;

@@ -1,4 +1,4 @@
-/* The table of tiers, best first, and the choice of one. */
+/* The table of tiers, best first, and the choice of a tier. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,21 +11,21 @@
 #include <sys/auxv.h>
 #endif
 
-/* What the files fill_*.c define; pyi_kernels_avx512_bf16 has bfloat16 alone, for jobs of which no float is subnormal.
- */
+/* Defined by the files fill_*.c. pyi_kernels_avx512_bf16 has only bfloat16 kernels, for jobs without subnormal
+ * floats. */
 extern PYI_HIDDEN const pyi_kernels pyi_kernels_scalar, pyi_kernels_avx2, pyi_kernels_avx512, pyi_kernels_avx512_bf16,
     pyi_kernels_neon, pyi_kernels_vector;
 
 typedef struct {
     const char *name;
     int (*available)(void);
-    const pyi_kernels *kernels, *bf16; /* `bf16` by the processor's own conversion, which flushes subnormals */
+    const pyi_kernels *kernels, *bf16; /* `bf16` uses the processor's conversion, which flushes subnormals */
 } tier;
 
 static int always(void) { return 1; }
 
 #if defined(PYI_X86)
-/* Bits of what cpuid gives: of leaf 1, ECX; of leaf 7, EBX and ECX; of leaf 7.1, EAX. */
+/* Bits of cpuid's results: leaf 1, ECX; leaf 7, EBX and ECX; leaf 7.1, EAX. */
 #define FMA (1u << 12)
 #define AES (1u << 25)
 #define OSXSAVE (1u << 27)
@@ -35,8 +35,8 @@ static int always(void) { return 1; }
 #define AVX512 (1u << 16 | 1u << 17 | 1u << 30 | 1u << 31) /* F, DQ, BW, VL */
 #define VAES (1u << 9)
 #define AVX512_BF16 (1u << 5)
-/* Of the register XCR0: what the operating system saves, XMM and YMM; and the masks and ZMM, of which macOS says so
- * only once a thread has used them. */
+/* Bits of the register XCR0, the state that the operating system saves: XMM and YMM; then also the masks and ZMM. macOS
+ * reports the latter only once a thread has used them. */
 #define YMM 0x06u
 #if defined(__APPLE__)
 #define ZMM YMM
@@ -44,8 +44,7 @@ static int always(void) { return 1; }
 #define ZMM 0xe6u
 #endif
 
-/* By hand: clang-cl links nothing that __builtin_cpu_supports could ask, and that of clang 14 does not know all bits.
- */
+/* Not by __builtin_cpu_supports: clang-cl has no library to link for it, and clang 14's does not know all bits. */
 static int has(unsigned leaf_7_ebx, unsigned leaf_7_ecx, unsigned leaf_7_1_eax, unsigned saved)
 {
     const unsigned needed = FMA | AES | OSXSAVE | AVX | F16C;
@@ -71,14 +70,15 @@ static int has_neon_aes(void)
     unsigned long features = 0;
     return elf_aux_info(AT_HWCAP, &features, sizeof features) == 0 && (features & (1 << 3)) != 0;
 #elif defined(__APPLE__) || defined(_WIN32)
-    return 1; /* every machine of theirs has it */
+    return 1; /* all their machines have it */
 #else
     return 0;
 #endif
 }
 #endif
 
-/* Best first; of two of one name, the one that the machine has. A machine that has a tier has those behind it. */
+/* Best first; of two with the same name, the first that the machine has. A machine that has a tier also has those after
+ * it. */
 static const tier TIERS[] = {
 #if defined(PYI_X86)
     {"avx512", has_avx512_bf16, &pyi_kernels_avx512, &pyi_kernels_avx512_bf16},
@@ -94,7 +94,7 @@ static const tier TIERS[] = {
 };
 #define TIER_COUNT (sizeof TIERS / sizeof *TIERS)
 
-/* A constant, so that no thread writes what another reads: what a machine has is the end of this list. */
+/* A constant, so that no thread writes what another reads: the tiers that a machine has are the end of this list. */
 static const char *const NAMES[] = {
 #if defined(PYI_X86)
     "avx512", "avx2",
@@ -158,7 +158,7 @@ pyi_kernel *pyi_dispatch(const pyi_job *job, unsigned *step)
     const tier *t = active_tier();
     const pyi_kernels *kernels = job->dtype == PYI_BF16 && !job->subnormals && t->bf16 ? t->bf16 : t->kernels;
     pyi_kernel *kernel = kernels->of[job->generator][job->method][job->dtype];
-    if (!kernel) { /* of a method that the processor's own conversion does not have */
+    if (!kernel) { /* a method that the processor's conversion does not cover */
         kernels = t->kernels;
         kernel = kernels->of[job->generator][job->method][job->dtype];
     }

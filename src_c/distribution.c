@@ -1,6 +1,7 @@
 /*
- * A distribution's parameters as a job: checked, and turned into the constants of the method that suits them. All
- * is done in double, by functions of the core's own: the libraries' differ between platforms, and the bits would.
+ * Turns a distribution into a job: checks its parameters and computes the constants of the method that suits them.
+ * Everything is done in double by the core's own functions: library functions, and thus the bits, differ between
+ * platforms.
  */
 #include <float.h>
 #include <math.h>
@@ -21,16 +22,16 @@
 
 #include "normal_cdf.h"
 
-/* The float nearest to x. Volatile, since GCC 11 and 12 drop a rounding to float and back where they vectorise. */
+/* The float nearest to x. Volatile, because GCC 11 and 12 drop a rounding to float and back when they vectorise. */
 static double round_to_float(double x)
 {
     volatile float nearest = (float)x;
     return nearest;
 }
-/* x as a constant of samples of a type: narrow ones are computed as floats. */
+/* x as a constant for samples of a type; narrow types are computed as floats. */
 static double rounded(double x, pyi_dtype dtype) { return pyi_sample_words(dtype) == 2 ? x : round_to_float(x); }
 
-/* The constants, rounded to float. */
+/* Rounds the constants to float. */
 static void round_constants(pyi_job *job)
 {
     double from[sizeof job->f64 / sizeof(double)];
@@ -41,8 +42,8 @@ static void round_constants(pyi_job *job)
     memcpy(&job->f32, to, sizeof to);
 }
 
-/* The least number of a type that is not below x (`up`), or the largest that is not above; of doubles x itself, and
- * where it is infinite. */
+/* The type's least number not below x (`up`), or its largest not above x. Returns x itself for doubles and
+ * infinities. */
 static double outermost(double x, pyi_dtype dtype, int up)
 {
     const pyi_dtype_row *row = &pyi_dtypes[dtype];
@@ -59,8 +60,7 @@ static double outermost(double x, pyi_dtype dtype, int up)
     return (double)units * unit;
 }
 
-/* Sets the outermost samples: those of the type between two bounds, both of them included; `inside` where there are
- * none. */
+/* Sets the outermost samples: the type's numbers between two bounds, bounds included; `inside` if there are none. */
 static void set_bounds(pyi_job *job, double low, double high, double inside)
 {
     pyi_constants_f64 *c = &job->f64;
@@ -82,7 +82,8 @@ static void describe_uniform(pyi_job *job, double low, double high)
     job->method = PYI_METHOD_UNIFORM;
 }
 
-/* Sets the mean, in two parts, to the place of a standard normal z among the samples; 0 if that is beyond them all. */
+/* Sets the mean, in two parts, to the place of a standard normal z among the samples; returns 0 if it is beyond them
+ * all. */
 static int set_place(pyi_job *job, double z)
 {
     pyi_constants_f64 *c = &job->f64;
@@ -93,18 +94,19 @@ static int set_place(pyi_job *job, double z)
     return c->mean - c->mean == 0;
 }
 
-/* The series of truncated.h, about the middle m of [a, b]. */
+/* The series of truncated.h, around the middle m of [a, b]. */
 static int describe_narrow(pyi_job *job, double a, double b)
 {
     pyi_constants_f64 *c = &job->f64;
     const double std = c->std, h = b - a, m = a + h / 2, m2 = m * m;
-    /* The integral of the density over its value in the middle, by its even derivatives there; and what Phi's mean
-     * over the ends exceeds Phi(m) by, over the integral, by the odd ones: half of the mass is not below m. */
+    /* The integral of the density, divided by the density at the middle, from its even derivatives there. Then, from
+     * the odd ones and divided by that integral, the excess of Phi's mean over the ends over Phi(m): half of the mass
+     * is not below m. */
     const double width = h * (1 + h * h / 24 * ((m2 - 1) + h * h / 80 * ((m2 - 6) * m2 + 3)));
     const double excess = -h * m / 8 * (1 + h * h / 48 * (m2 - 3)) * (h / width);
 
     job->method = PYI_METHOD_TRUNCATED_NARROW;
-    /* In x / width, lest the step be subnormal where the interval is tiny. */
+    /* In x / width, because the step could be subnormal for a tiny interval. */
     c->step = pyi_sample_words(job->dtype) == 2 ? 0x1p-64 : 0x1p-32;
     c->half_step = excess + c->step / 2;
     c->series[0] = std * width;
@@ -115,7 +117,7 @@ static int describe_narrow(pyi_job *job, double a, double b)
     return set_place(job, m);
 }
 
-/* Lowers the last coefficient of a tail's polynomial until its rounded value at d = 1, where the next octave begins, is
+/* Lowers the last coefficient of a tail's polynomial until its rounded value at d = 1, the start of the next octave, is
  * not above the value there. */
 static void end_before(pyi_job *job, int index, float next)
 {
@@ -131,8 +133,8 @@ static void end_before(pyi_job *job, int index, float next)
 }
 
 /*
- * The polynomials of truncated.h's tails, for those octaves of s that hold an r of at least `least`: in d = 2 - s /
- * 2^e, through the distances from the bound at nine d from 0 to 1. `log_near` is -2 ln p_near.
+ * The polynomials of truncated.h's tails, for the octaves of s that hold an r of at least `least`. Each interpolates,
+ * in d = 2 - s / 2^e, the distances from the bound at nine d from 0 to 1. `log_near` is -2 ln p_near.
  */
 static void set_tail(pyi_job *job, double near, double log_near, double least)
 {
@@ -160,7 +162,7 @@ static void set_tail(pyi_job *job, double near, double log_near, double least)
             const double s = 1 - D[i] / 2, log = LOG[i] - (e + 1) * 0x1.62e42fefa39efp+1; /* 4 ln 2 */
             c[i] = quantile_f64(log_near + log, 1 - 2 * (near * (s * s * octave))) - bound;
         }
-        /* Newton's divided differences, and from them the powers of d. */
+        /* Newton's divided differences, then from them the powers of d. */
         for (int k = 1; k < NODES; k++)
             for (int i = NODES - 1; i >= k; i--)
                 c[i] = (c[i] - c[i - 1]) / (D[i] - D[i - k]);
@@ -174,7 +176,7 @@ static void set_tail(pyi_job *job, double near, double log_near, double least)
     }
 }
 
-/* Of an interval [a, b] that is not above 0, or of its mirror image, where std is negative. */
+/* For an interval [a, b] that is not above 0; if std is negative, for its mirror image. */
 static int describe_tail(pyi_job *job, double a, double b)
 {
     pyi_constants_f64 *c = &job->f64;
@@ -193,7 +195,7 @@ static void describe_centre(pyi_job *job, double a, double b)
     pyi_constants_f64 *c = &job->f64;
     const int bits = pyi_sample_words(job->dtype) == 2 ? 64 : 32;
     const double words = bits == 64 ? 0x1p64 : 0x1p32, mass = between(a, b);
-    const double scale = bits == 64 ? 2 : 8, step = scale * mass / words; /* quantile_f32 takes 8 p for 2 p */
+    const double scale = bits == 64 ? 2 : 8, step = scale * mass / words; /* quantile_f32 takes 8 p instead of 2 p */
 
     job->method = PYI_METHOD_TRUNCATED_CENTRE;
     c->step = step;
@@ -202,7 +204,7 @@ static void describe_centre(pyi_job *job, double a, double b)
         job->median = UINT64_MAX;
         c->median_below = scale * centre(-b) + step / 2;
     } else {
-        /* Words below the median; one at the least, and t goes through 0 with it. */
+        /* Words below the median: at least one, and t goes through 0 with it. */
         const double crossing = centre(-a) / mass * words;
         const int all = crossing + 0.5 >= words;
         const uint64_t count = all ? 0 : crossing < 1 ? 1 : (uint64_t)(crossing + 0.5);
@@ -215,7 +217,7 @@ static void describe_centre(pyi_job *job, double a, double b)
     job->above = job->median + ((uint64_t)1 << (64 - bits));
 }
 
-/* Chooses the way of truncated.h. A wide interval above 0 is mirrored, and its words count from the other end. */
+/* Chooses the method of truncated.h. A wide interval above 0 is mirrored, and its words count from the other end. */
 static int describe_truncated(pyi_job *job, double lower, double upper)
 {
     pyi_constants_f64 *c = &job->f64;
@@ -225,7 +227,7 @@ static int describe_truncated(pyi_job *job, double lower, double upper)
     if (!(lower < upper) || b < -PYI_FARTHEST_BOUND)
         return 0;
     if ((lower == -INFINITY && upper == INFINITY) || c->std == 0)
-        return 1; /* as normals that are not truncated; without a spread all are the mean */
+        return 1; /* not truncated, or no spread: all samples are the mean */
     set_bounds(job, fma(c->std, lower, c->mean), fma(c->std, upper, c->mean),
                fma(c->std, lower / 2 + upper / 2, c->mean));
     if ((b <= 0 && (b - a) * (1 - a) <= (single ? 0x1p-3 : 0x1p-8)) || b - a < 0x1p-90)
@@ -236,16 +238,16 @@ static int describe_truncated(pyi_job *job, double lower, double upper)
         job->unflip = 0;
         c->std = -c->std;
     }
-    if (single && b <= -0.5) /* from where on the r are as fine as the samples */
+    if (single && b <= -0.5) /* from there on, r is as fine as the samples */
         return describe_tail(job, a, b);
     describe_centre(job, a, b);
     return 1;
 }
 
 /*
- * Whether a sample of the job may be subnormal as a float: not where its constants are 0 or far enough from it. Of
- * constants of 24 bits and a fraction of 24 bits, which is 0 or at least 2^-60, a product is at least 2^-120, and what
- * is left of one that nearly cancels 2^-60 or more, at least 2^-109.
+ * Whether a sample of the job may be subnormal as a float. It is not if every constant is 0 or at least 2^-60.
+ * Constants and fractions have 24 bits, and a fraction is 0 or at least 2^-60: a product is then at least 2^-120, and
+ * the rest of one that nearly cancels a constant of 2^-60 or more is at least 2^-109.
  */
 static int may_be_subnormal(const pyi_job *job)
 {
@@ -263,7 +265,7 @@ static int may_be_subnormal(const pyi_job *job)
 static pyi_status describe(const pyi_distribution *distribution, pyi_dtype dtype, pyi_job *job)
 {
     const double *p = distribution->parameters, largest = pyi_dtypes[dtype].largest;
-    /* So that std times a radius or a quantile is finite, and no sample is nan. */
+    /* So std times a radius or a quantile is finite, and no sample is nan. */
     const double widest = (pyi_sample_words(dtype) == 2 ? DBL_MAX : FLT_MAX) / 16;
     const double a = rounded(p[0], dtype), b = rounded(p[1], dtype);
     int valid = fabs(p[0]) <= largest && fabs(p[1]) <= largest;
@@ -293,7 +295,7 @@ static pyi_status describe(const pyi_distribution *distribution, pyi_dtype dtype
         job->f64.base = a;
         job->method = PYI_METHOD_CONSTANT;
         break;
-    case PYI_SAMPLERS: /* which pyi_describe refuses */
+    case PYI_SAMPLERS: /* pyi_describe refuses it */
         break;
     }
     if (!valid)
@@ -305,7 +307,7 @@ static pyi_status describe(const pyi_distribution *distribution, pyi_dtype dtype
 
 pyi_status pyi_describe(const pyi_distribution *distribution, pyi_dtype dtype, pyi_job *job)
 {
-    /* Volatile, lest a compiler move the arithmetic out of the environment of a fill. */
+    /* Volatile, so that no compiler moves the arithmetic out of a fill's environment. */
     static pyi_status (*const volatile in_environment)(const pyi_distribution *, pyi_dtype, pyi_job *) = describe;
     pyi_fpenv saved;
     pyi_status status;

@@ -1,9 +1,10 @@
 /*
- * The elementary functions that samplers need, from integer operations, + - * fma and sqrt alone, in a
- * fixed order, so that every tier computes the same bits. src_c/tools/coefficients.py prints the coefficients.
+ * The elementary functions that samplers need, from integer operations, + - * fma and sqrt alone, in a fixed order, so
+ * that every tier computes the same bits. src_c/tools/coefficients.py prints the coefficients.
  */
 
-/* p[0] + x (p[1] + x (p[2] + ...)). That of simd_vector_fma.h is for sums of about p[0], of about p[1], and so on. */
+/* p[0] + x (p[1] + x (p[2] + ...)). The one of simd_vector_fma.h takes only sums that are close to p[0], to p[1], and
+ * so on. */
 #if !defined(PYI_OWN_HORNER)
 PYI_INLINE f32v horner_f32(f32v x, const float *p, int degree)
 {
@@ -53,18 +54,18 @@ PYI_INLINE f64v minus_two_log_f64(f64v u)
     f64v f = f64_from_bits(bits_f64(u) - e) - splat_f64(1.0);
     f64v s = f / (f + splat_f64(2.0));
     f64v z = s * s;
-    f64v log1p = fma_f64(s + s, fma_f64(-z, horner_f64(z, R, 7), f), -(f + f)); /* -2 of them */
-    f64v exponent = f64_from_i64(e);                                            /* 2^52 of them */
+    f64v log1p = fma_f64(s + s, fma_f64(-z, horner_f64(z, R, 7), f), -(f + f)); /* times -2 */
+    f64v exponent = f64_from_i64(e);                                            /* times 2^52 */
     f64v low = fma_f64(exponent, splat_f64(0x1.8432a1b0e2634p-94), log1p);
     return fma_f64(exponent, splat_f64(-0x1.62e42fefa4p-52), low);
 }
 
 /*
- * cos and sin of the angle 2 pi w / 2^32, each up to the same sign, whose bit 31 is in `sign` (its other
- * bits are noise). Max error: 2^-22 for the cosine, 3 ulp for the sine.
+ * cos and sin of the angle 2 pi w / 2^32, each without the same sign, which is bit 31 of `sign` (its other bits are
+ * noise). Max error: 2^-22 for the cosine, 3 ulp for the sine.
  *
- * Doubling w drops the half turn, whose only effect is the sign: x = 2 w / 2^32 as a signed fraction is
- * the angle in half turns, in [-1/2, 1/2).
+ * Doubling w drops the half turn, whose only effect is the sign: x = 2 w / 2^32 as a signed fraction is the angle in
+ * half turns, in [-1/2, 1/2).
  */
 PYI_INLINE void cos_sin_f32(u32v w, f32v *cosine, f32v *sine, u32v *sign)
 {

@@ -1,12 +1,12 @@
 /*
- * The fills on a GPU: the same headers, one lane a thread. A thread makes a block of words at a time and writes its
- * samples, where they lie side by side and aligned by one store; blocks follow each other along a warp.
+ * The fills on a GPU: the same headers, with one lane per thread. A thread makes a block of words at a time and writes
+ * its samples, in one store if they are contiguous and aligned. The threads of a warp take consecutive blocks.
  *
- * pyinit/kernels/ makes one text of this file and its headers, with a kernel behind it: PYI_CUDA_RUN or PYI_CUDA_ITEMS
- * for CuPy to compile, PYI_OPENCL_RUN or PYI_OPENCL_ITEMS for OpenCL. The constants of a job come from the host.
- * Nothing here depends on the device or on the number of threads.
+ * pyinit/kernels/ joins this file and its headers into one text and adds a kernel: PYI_CUDA_RUN or PYI_CUDA_ITEMS for
+ * CuPy to compile, PYI_OPENCL_RUN or PYI_OPENCL_ITEMS for OpenCL. The constants of a job come from the host. Nothing
+ * here depends on the device or on the number of threads.
  */
-#if defined(__CUDACC_RTC__) /* which has no headers of a system */
+#if defined(__CUDACC_RTC__) /* NVRTC has no system headers */
 typedef unsigned char uint8_t;
 typedef unsigned short uint16_t;
 typedef unsigned int uint32_t;
@@ -39,27 +39,29 @@ typedef unsigned long long uintptr_t;
 
 #include "samples.h"
 
-/* The number of threads in a CUDA block, which pyinit/kernels/ chooses; a constant where offsets are computed of it. */
+/* The number of threads in a CUDA block. pyinit/kernels/ chooses it; a constant, because offsets are computed from
+ * it. */
 #ifndef PYI_CUDA_THREADS
 #define PYI_CUDA_THREADS 256
 #endif
 #ifndef PYI_BLOCK_THREADS
 #define PYI_BLOCK_THREADS PYI_CUDA_THREADS
 #endif
-/* The blocks of words that a thread takes in a turn of its loop, which share constants and what the loop itself takes.
- * Its stores lie as many threads apart as a CUDA block has. */
+/* The blocks of words that a thread takes in a turn of its loop, to share constants and the loop's own cost. Its stores
+ * are as many threads apart as a CUDA block has. */
 #define PYI_CUDA_BLOCKS 4
 
 #include "gpu_block.h"
 
-/* Which of how many CUDA blocks that share the work this one is. */
+/* The number of this CUDA block among the `blocks` that share the work. */
 typedef struct {
     uint32_t block, blocks;
 } pyi_team;
 PYI_INLINE uint64_t this_thread(pyi_team team) { return (uint64_t)team.block * PYI_BLOCK_THREADS + threadIdx.x; }
 PYI_INLINE uint64_t all_threads(pyi_team team) { return (uint64_t)team.blocks * PYI_BLOCK_THREADS; }
 
-/* Writes all samples of the block of a number, and of those after it that fill 16 bytes, to `p`, a multiple of 16. */
+/* Writes all samples of the block with number `high | low`, and of the next ones that fill 16 bytes, to `p`, a multiple
+ * of 16. */
 PYI_INLINE void fill_store(generator_state *g, const pyi_job *job, uint64_t high, uint32_t low, PYI_GLOBAL char *p,
                            const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
 {
@@ -72,8 +74,8 @@ PYI_INLINE void fill_store(generator_state *g, const pyi_job *job, uint64_t high
 }
 
 /*
- * All samples of the blocks from `block` on, whose numbers differ in the low word alone, to `out`, a multiple of 16.
- * They make up `tiles`, each what a CUDA block writes in a turn of the loop.
+ * Writes all samples of the blocks from `block` on, whose numbers differ in the low word only, to `out`, a multiple of
+ * 16. There are `tiles` of them; a tile is what a CUDA block writes in a turn of the loop.
  */
 PYI_INLINE void fill_tiles(generator_state *g, const pyi_job *job, uint64_t block, PYI_GLOBAL char *out, uint32_t tiles,
                            pyi_team team, const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
@@ -87,7 +89,7 @@ PYI_INLINE void fill_tiles(generator_state *g, const pyi_job *job, uint64_t bloc
 
     for (uint32_t tile = team.block; tile < tiles;
          tile += team.blocks, low += step * blocks, p += (uint64_t)step * 16) {
-        if (generator != PYI_PHILOX4X32_10 || dtype == PYI_F64) { /* long as they are */
+        if (generator != PYI_PHILOX4X32_10 || dtype == PYI_F64) { /* these are long */
             PYI_NO_UNROLL
             for (uint32_t k = 0; k < stores; k++)
                 fill_store(g, job, high, low + k * apart * blocks, p + k * apart * 16, generator, method, dtype);
@@ -99,7 +101,7 @@ PYI_INLINE void fill_tiles(generator_state *g, const pyi_job *job, uint64_t bloc
     }
 }
 
-/* `count` samples side by side, the first one number `first` of the job. */
+/* Fills `count` consecutive samples; the first is number `first` of the job. */
 PYI_INLINE void fill_run(const pyi_job *job, PYI_GLOBAL char *out, uint64_t first, uint64_t count, pyi_team team,
                          const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
 {
@@ -112,7 +114,7 @@ PYI_INLINE void fill_run(const pyi_job *job, PYI_GLOBAL char *out, uint64_t firs
     generator_state g;
 
     start(&g, job, generator);
-    /* One part, or where the numbers of blocks pass a multiple of 2^32, more. */
+    /* One part, or more if block numbers pass a multiple of 2^32. */
     for (uint64_t at = 0, end; at < blocks; at = end) {
         const uint64_t room = ((uint64_t)1 << 32) - (uint32_t)(block + at);
         uint64_t begin = at == 0 && lead ? 1 : at, tiles = 0;
@@ -131,9 +133,9 @@ PYI_INLINE void fill_run(const pyi_job *job, PYI_GLOBAL char *out, uint64_t firs
 }
 
 /*
- * An array as a block of a larger tensor: runs of `count` samples that follow each other, `stride` bytes apart, and the
- * axes on which the runs lie. A run's blocks, as many as one of that length can touch, are an axis too, number
- * `block_axis`. The axes' indices make up the number of a unit of work, the first axis varying fastest.
+ * An array that is a block of a larger tensor: runs of `count` consecutive samples, `stride` bytes apart, and the axes
+ * of the runs. The blocks of a run, the most that a run of this length can touch, are an axis too, number `block_axis`.
+ * The axes' indices make up the number of a unit of work; the first axis varies fastest.
  */
 typedef struct {
     uint64_t length, step; /* samples from one index to the next */
@@ -147,7 +149,7 @@ typedef struct {
     pyi_cuda_axis axis[PYI_MAX_DIMS + 1];
 } pyi_cuda_window;
 
-/* n / by, and the rest in `rest`; of numbers that fit by a division of 32 bits, which is far cheaper. */
+/* n / by, and the remainder in `rest`. If both fit 32 bits, a 32-bit division is far cheaper. */
 PYI_INLINE uint64_t divide(uint64_t n, uint64_t by, uint64_t *rest)
 {
     if ((n | by) >> 32 == 0) {
@@ -158,7 +160,7 @@ PYI_INLINE uint64_t divide(uint64_t n, uint64_t by, uint64_t *rest)
     return n / by;
 }
 
-/* The units [unit, end) of a window. */
+/* Fills the units [unit, end) of a window. */
 PYI_INLINE void fill_window(const pyi_job *job, PYI_GLOBAL char *out, const PYI_GLOBAL pyi_cuda_window *w,
                             uint64_t unit, uint64_t end, const pyi_generator generator, const pyi_method method,
                             const pyi_dtype dtype)
@@ -187,8 +189,8 @@ PYI_INLINE void fill_window(const pyi_job *job, PYI_GLOBAL char *out, const PYI_
     }
 }
 
-/* What one launch fills: items, the jobs whose constants they have, and their windows. Addresses count from that of a
- * kernel's parameter, 0 on CUDA, so that the compiler knows them to be of a device's memory. */
+/* What one launch fills: items, the jobs that hold their constants, and their windows. Addresses are relative to a
+ * kernel's parameter, 0 on CUDA, so that the compiler knows that they are in device memory. */
 typedef struct {
     const PYI_GLOBAL pyi_device_item *items;
     const PYI_GLOBAL pyi_job *jobs;
@@ -200,7 +202,7 @@ typedef struct {
     {(const PYI_GLOBAL pyi_device_item *)(table), (const PYI_GLOBAL pyi_job *)((table) + (jobs)), \
      (const PYI_GLOBAL pyi_cuda_window *)((table) + (windows)), count, tiles}
 
-/* The item that a tile is of. */
+/* The item of a tile. */
 PYI_INLINE uint32_t item_of(const pyi_cuda_table *t, uint64_t tile)
 {
     uint32_t low = 0, high = t->count;
@@ -214,7 +216,7 @@ PYI_INLINE uint32_t item_of(const pyi_cuda_table *t, uint64_t tile)
     return low;
 }
 
-/* An item's own job: what all have in common, as keys and seed, comes from `given`. */
+/* An item's own job; keys, seed and the rest that all items share come from `given`. */
 PYI_INLINE pyi_job job_of(const pyi_job *given, const PYI_GLOBAL pyi_device_item *item,
                           const PYI_GLOBAL pyi_job *constants, const pyi_method method)
 {
@@ -239,7 +241,7 @@ PYI_INLINE pyi_job job_of(const pyi_job *given, const PYI_GLOBAL pyi_device_item
     return job;
 }
 
-/* Items whose kernel is the same. Each CUDA block takes tiles that follow each other, so it searches once. */
+/* Fills items that have the same kernel. Each CUDA block takes consecutive tiles, so it searches once. */
 PYI_INLINE void fill_items(const pyi_job *given, PYI_GLOBAL char *memory, const pyi_cuda_table *t,
                            const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
 {
@@ -247,7 +249,7 @@ PYI_INLINE void fill_items(const pyi_job *given, PYI_GLOBAL char *memory, const 
     const uint64_t last = end < t->tiles ? end : t->tiles;
     const pyi_team alone = {0, 1};
     uint64_t tile = blockIdx.x * share;
-    const PYI_GLOBAL pyi_job *shared = 0; /* whose table the threads have */
+    const PYI_GLOBAL pyi_job *shared = 0; /* the job whose table the threads share */
 
     if (tile >= last)
         return;
@@ -261,7 +263,7 @@ PYI_INLINE void fill_items(const pyi_job *given, PYI_GLOBAL char *memory, const 
 
         if (!shared || (method == PYI_METHOD_TRUNCATED_TAIL && shared != constants)) {
             if (shared)
-                PYI_BARRIER; /* until nobody reads the one before */
+                PYI_BARRIER; /* until no thread reads the previous table */
             share_constants(constants, method, dtype);
             shared = constants;
         }
@@ -281,7 +283,7 @@ PYI_INLINE void fill_items(const pyi_job *given, PYI_GLOBAL char *memory, const 
 #else
 #define PYI_CUDA_KERNEL __global__ void __launch_bounds__(PYI_CUDA_THREADS)
 #endif
-/* The two kernels of one kind: for one array without gaps, and for arrays that a table lists. */
+/* The two kernels of one kind: for one array without gaps, and for the arrays of a table. */
 #define PYI_CUDA_RUN(generator, method, dtype)                                                           \
     PYI_CUDA_KERNEL generator##_##method##_##dtype##_run(const __grid_constant__ pyi_job job, char *out, \
                                                          uint64_t first, uint64_t count)                 \

@@ -1,6 +1,6 @@
 /*
- * The buffer loops: generator x method x type, for the one instruction set whose simd header came before.
- * A kernel is `fill` with these three as constants.
+ * The buffer loops for each generator, method and type, for one instruction set, whose simd header comes first. A
+ * kernel is `fill` with these three as constants.
  */
 #include "samples.h"
 
@@ -62,7 +62,7 @@ PYI_INLINE void step(generator_state *g, const pyi_job *job, char *out, int stre
     }
 }
 
-/* Does a part of the job; `step` has one call, since it is long. */
+/* Does a part of the job. `step` is long, so it is called in one place. */
 PYI_INLINE void fill(const pyi_job *given, const pyi_part *part, char *row, const pyi_generator generator,
                      const pyi_method method, const pyi_dtype dtype)
 {
@@ -80,7 +80,7 @@ PYI_INLINE void fill(const pyi_job *given, const pyi_part *part, char *row, cons
             body = pyi_body_of(&job, first, part->count, row, PYI_BLOCKS);
             out = row + body.lead * pyi_sample_bytes(dtype);
             streamed |= body.stream;
-        } else if (part->listed) { /* behind all rows, the list */
+        } else if (part->listed) { /* after all rows, the list */
             body = (pyi_body){.blocks = (part->listed + PYI_BLOCKS - 1) / PYI_BLOCKS * PYI_BLOCKS};
             blocks = part->blocks;
             out = part->scratch;
@@ -100,7 +100,7 @@ PYI_INLINE void fill(const pyi_job *given, const pyi_part *part, char *row, cons
         stream_fence();
 }
 
-/* The kernels, one of each row of each table, and the tier's own table of those that it has. */
+/* The kernels, one for each combination of the tables' rows, and the tier's table of those that it has. */
 #ifndef PYI_TIER_HAS
 #define PYI_TIER_HAS PYI_HAS_KERNEL
 #endif

@@ -1,4 +1,4 @@
-/* The bfloat16 kernels of the AVX-512 tier for processors that convert by themselves, which flushes subnormals. */
+/* The AVX-512 tier's bfloat16 kernels for processors with their own conversion, which flushes subnormals. */
 #include "core.h"
 
 #if defined(PYI_X86)

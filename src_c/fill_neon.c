@@ -2,7 +2,7 @@
 
 #if defined(PYI_NEON)
 #if defined(__clang__) && __clang_major__ < 16 && !defined(__ARM_FEATURE_AES)
-#define __ARM_FEATURE_AES 1 /* or its header declares the AES intrinsics only if all of the file may use them */
+#define __ARM_FEATURE_AES 1 /* otherwise arm_neon.h declares the AES intrinsics only if the whole file may use them */
 #endif
 #include <arm_neon.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
- * The floating-point environment of a filling thread: rounding to nearest, subnormals kept, no traps.
- * A caller may have asked for something else (torch.set_flush_denormal, say); it gets that back, and
- * none of the exception flags that a fill raises.
+ * The floating-point environment of a filling thread: rounding to nearest, subnormals kept, no traps. A caller may use
+ * another one (after torch.set_flush_denormal, for instance). It is restored after the fill, without the exception
+ * flags that the fill raises.
  */
 #ifndef PYI_FPENV_H
 #define PYI_FPENV_H

@@ -1,12 +1,13 @@
 /*
  * One thread's unit of work on a GPU: it makes a block of words and writes its samples.
  */
-/* 16 bytes of samples in the order of memory: those of a block of words, or of several where samples are narrow. */
+/* 16 bytes of samples in memory order: those of one block of words, or of several if samples are narrow. */
 typedef struct {
     uint32_t word[4];
 } pyi_samples;
 
-/* The table that a method reads, shared by the threads of a CUDA block, which all come here; of a tail its job's. */
+/* Puts the table that a method reads into memory shared by the threads of a CUDA block, all of which come here. The
+ * tail's table is its job's. */
 PYI_INLINE void share_constants(const PYI_GLOBAL pyi_job *job, const pyi_method method, const pyi_dtype dtype)
 {
 #if defined(PYI_SHARED)
@@ -64,9 +65,9 @@ PYI_INLINE void put_sample(PYI_GLOBAL char *p, const pyi_samples *s, int i, cons
 }
 
 /*
- * Makes a block whose first sample is number `begin` of a run of `count` that lie `stride` bytes apart, from `run` on,
- * and writes those that the run has: all, aligned for one store, if it is `whole`. Before the run's first sample
- * `begin` wraps to a huge value, so `begin < count` fails.
+ * Makes a block and writes those of its samples that the run has: all of them, aligned for one store, if it is `whole`.
+ * The block's first sample is number `begin` of the run, which has `count` samples, `stride` bytes apart, from `run`
+ * on. Before the run's first sample `begin` wraps to a huge value, so `begin < count` fails.
  */
 PYI_INLINE void fill_block(generator_state *g, const pyi_job *job, uint64_t block, PYI_GLOBAL char *run, uint64_t begin,
                            uint64_t count, ptrdiff_t stride, int whole, const pyi_generator generator,
@@ -90,8 +91,8 @@ PYI_INLINE void fill_block(generator_state *g, const pyi_job *job, uint64_t bloc
             put_sample(p, &s, i, dtype);
 }
 
-/* Whether the samples of a block can be written by one store: those of a run lie side by side, and a block's begin at
- * a multiple of what they take, the first one's `lead` samples before the run. */
+/* Whether one store can write the samples of a block: the run has no gaps, and its blocks begin at multiples of a
+ * block's bytes. The first block begins `lead` samples before the run. */
 PYI_INLINE int is_aligned(const PYI_GLOBAL char *run, uint64_t lead, ptrdiff_t stride, const pyi_dtype dtype)
 {
     const uint64_t size = pyi_sample_bytes(dtype);

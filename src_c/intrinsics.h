@@ -1,7 +1,7 @@
 /*
- * The intrinsics of x86, all of them: a file that PYI_TARGET_BEGIN compiles for an instruction set needs those of that
- * set, whatever flags it is built with. clang-cl's immintrin.h leaves out what neither the flags nor these macros name;
- * flags would not do, since inline functions of other headers would then be of that set too.
+ * All intrinsics of x86. A file that PYI_TARGET_BEGIN compiles for an instruction set needs that set's intrinsics,
+ * whatever flags it is built with. clang-cl's immintrin.h leaves out sets that neither flags nor these macros name.
+ * Flags would not do: inline functions of other headers would then use that set too.
  */
 #ifndef PYI_INTRINSICS_H
 #define PYI_INTRINSICS_H

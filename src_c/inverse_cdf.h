@@ -1,9 +1,8 @@
 /*
- * The inverse of the normal distribution function: one word gives one normal, and a larger word never a smaller one.
+ * The inverse of the normal CDF: maps one word to one normal, monotonically.
  *
- * Both tails are one: below 1/2 the quantile of p is -z(p), above it z(1 - p), with z >= 0 of a probability in
- * (0, 1/2]. Around the median z is a function of the distance to 1/2, which is known without rounding error
- * there; elsewhere of p.
+ * By symmetry one tail is enough: the quantile of p is -z(p) below 1/2 and z(1 - p) above, with z >= 0 on (0, 1/2].
+ * Around the median z is computed from the distance to 1/2, which has no rounding error there; elsewhere from p.
  */
 
 /* The coefficients of quantile_f32, by octaves of s. src_c/tools/coefficients.py prints them. */
@@ -40,16 +39,16 @@ PYI_TABLE float QUANTILE_F32[PYI_QUANTILE_TERMS][PYI_QUANTILE_OCTAVES] = {
 #define QUANTILE_FIRST 112 /* the biased exponent of 2^-15 */
 
 /*
- * z from v = 8 p, and around the median, from p = 1/8 on, from t = 4 - 8 p. Valid range: v >= 2^-30.
- * Max error: 4.2 2^-24 of z. Monotone: the steps of s, 2^-23 of its octave, move z further than rounding does.
+ * z from v = 8 p or, around the median (p >= 1/8), from t = 4 - 8 p. Valid range: v >= 2^-30. Max error: 4.2 2^-24 of
+ * z. Monotone: a step of s, 2^-23 of its octave, moves z further than rounding does.
  *
- * In s = sqrt(v) the tail has 15 octaves, and z a polynomial of degree 8 in each: in d = 2 - s / 2^e. The
- * exponent of s, from -15 to 0, chooses it from the table, whose last column is the median's: z / t in t^2.
+ * The tail has 15 octaves of s = sqrt(v). In each, z is a polynomial of degree 8 in d = 2 - s / 2^e. The exponent e of
+ * s, from -15 to 0, selects a column of the table; the last column is the median's: z / t as a polynomial in t^2.
  */
 PYI_INLINE f32v quantile_f32(f32v v, f32v t)
 {
     const f32v s =
-        sqrt_above_0_f32(min_f32(v, splat_f32(0x1.fffffep+1f))); /* 2, where v rounds to 4, has another octave */
+        sqrt_above_0_f32(min_f32(v, splat_f32(0x1.fffffep+1f))); /* v may round to 4, but s = 2 is in another octave */
     const mask32v centre = ge_f32(s, splat_f32(1.0f));
     const table_index octave = index_table(bits_f32(s) >> 23, QUANTILE_FIRST);
     const f32v x = select_f32(centre, t * t, two_minus_significand(s, octave));
@@ -57,11 +56,10 @@ PYI_INLINE f32v quantile_f32(f32v v, f32v t)
     return select_f32(centre, z * t, z);
 }
 
-/* z by t, from L = -2 ln p and t = 1 - 2 p: t <= 0.85 the median, then by r = sqrt(-ln p) <= 5 and above.
- * Valid range: L <= 1400. Max error: 16 ulp.
- * Source: M. J. Wichura, "Algorithm AS 241: The Percentage Points of the Normal Distribution", Applied
- * Statistics 37 (1988), 477-484; the routine PPND16.
- */
+/* z from L = -2 ln p and t = 1 - 2 p, in three ranges: the median, t < 0.85; the tail up to r = sqrt(-ln p) = 5; and
+ * beyond. Valid range: L <= 1400. Max error: 16 ulp.
+ * Source: M. J. Wichura, "Algorithm AS 241: The Percentage Points of the Normal Distribution", Applied Statistics 37
+ * (1988), 477-484; the routine PPND16. */
 PYI_INLINE f64v quantile_f64(f64v l, f64v t)
 {
     PYI_COEFFICIENTS double NUMERATOR[8][3] = {
@@ -97,8 +95,8 @@ PYI_INLINE f64v quantile_f64(f64v l, f64v t)
     return select_f64(tail, above, q * above) / below;
 }
 
-/* The normal of word w, whose probability is (w + 1/2) / 2^32: |z| < 6.34. Max error: as quantile_f32's, before mean
- * and std. */
+/* The normal of word w, at probability (w + 1/2) / 2^32: |z| < 6.34. Max error: that of quantile_f32, before mean and
+ * std. */
 PYI_INLINE f32v normal_icdf_f32(u32v w, const normal_f32 *d)
 {
     const u32v i = w ^ splat_u32(0x80000000u); /* negative below the median */

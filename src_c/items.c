@@ -1,8 +1,7 @@
 /*
- * Fills of items: each is an array, what it is filled with, and where its samples begin. Items lie one after the other
- * in a range of bytes that threads take in chunks, so a chunk is a part of a large item or has many small ones. An item
- * is made ready by whichever thread comes to it, which reuses the job if the next item has the same distribution and
- * type.
+ * Fills of items: each is an array, a distribution, and the start of its samples. Items follow one another in a range
+ * of bytes that threads take in chunks, so a chunk is a part of a large item or holds many small ones. The thread that
+ * comes to an item prepares it, and reuses the job if the next item has the same distribution and type.
  */
 #include <string.h>
 
@@ -13,17 +12,17 @@
 
 #include "philox.h"
 
-/* A unit of samples that lie side by side: whole blocks in every type, and so small that a chunk can end where a page
- * does. A thread that wrote a little beyond would wait there for the one that is the first to touch the next page. */
+/* A unit of consecutive samples: whole blocks in every type, and small enough for a chunk to end where a page does. A
+ * thread that wrote a little beyond would wait there for the thread that first touches the next page. */
 #define UNIT_BYTES 16
 
-/* Of large fills a thread takes whole huge pages. */
+/* In large fills a thread takes whole huge pages. */
 #define HUGE_PAGE_BYTES ((size_t)1 << 21)
 #define LARGE_BYTES ((uint64_t)1 << 26)
 
-/* In fills beyond a core's own cache a store past the caches, which reads no line first, saves half of the traffic; not
- * where the system has just cleared the memory, which has left it in the cache, nor in small arrays, nor in short rows
- * that are not whole lines of a cache: their edges, stored as ever, would cost more. */
+/* Stores past the caches read no line first, which halves the traffic of fills larger than a core's own cache. They do
+ * not pay in memory that the system has just cleared, which is still in the cache, in small arrays, or in short rows
+ * that are not whole cache lines: the edges, stored as usual, would cost more. */
 #define STREAMED_FILL_BYTES ((uint64_t)1 << 23)
 #define STREAMED_BYTES 4096
 #define STREAMED_ROW_BYTES 8192
@@ -48,8 +47,9 @@ static size_t item_bytes(const pyi_item *item)
     return n;
 }
 
-/* Whether an item's samples follow each other, in the tensor and in memory: the first one's number. Of a window that is
- * so if its last axes are whole, one before them is a part, and those before that have one element. */
+/* Whether an item's samples are consecutive in the tensor and in memory; `first` is the number of the first one. A
+ * window is such a run if its last axes are whole, one axis before them is a part, and the axes before that have one
+ * element. */
 static int is_run(const pyi_item *item, uint64_t *first)
 {
     const pyi_window *w = item->window;
@@ -91,7 +91,7 @@ static void set_units(pyi_task *task, const pyi_item *item)
     task->unit_bytes = UNIT_BYTES;
 }
 
-/* Whether rows that are filled where they lie are worth it. */
+/* Whether rows that are filled in place are worth stores past the cache. */
 static int streams_rows(const pyi_task *task, const pyi_item *item)
 {
     const pyi_plan *p = &task->plan;
@@ -100,7 +100,7 @@ static int streams_rows(const pyi_task *task, const pyi_item *item)
     return p->in_place && (bytes >= STREAMED_ROW_BYTES || (begins | bytes) % PYI_STREAM_ALIGNMENT == 0);
 }
 
-/* Makes a task, whose job is described, that of an item. */
+/* Gives a task an item; its job is described. */
 static void begin(pyi_task *task, const pyi_item *item, int streams)
 {
     pyi_stream stream = item->stream, claimed = stream;
@@ -143,7 +143,7 @@ static void fill_units(const pyi_task *task, uint64_t first, uint64_t count)
     }
 }
 
-/* The last item that begins at a place in the range or before it. */
+/* The last item that begins at `place` in the range or before it. */
 static size_t item_at(const list *l, uint64_t place)
 {
     size_t low = 0, high = l->n;
@@ -181,7 +181,7 @@ static void run_chunk(const pyi_work *work, uint64_t first, uint64_t count, pyi_
     }
 }
 
-/* Whether an item's memory is new; it is then asked to be of huge pages. */
+/* Whether an item's memory is new; if so, asks for huge pages. */
 static int is_new(const pyi_item *item)
 {
     const size_t bytes = item_bytes(item);
@@ -212,7 +212,7 @@ pyi_status pyi_fill_described(pyi_task *task, const pyi_item *item, const pyi_op
     return run(&l, task->units * task->unit_bytes, (uintptr_t)item->out, new, task, options);
 }
 
-/* Whether an item can be filled; the task's job is then described. */
+/* Checks whether an item can be filled, and describes it in the task's job. */
 static pyi_status check(const pyi_item *item, const pyi_item *before, pyi_task *task)
 {
     uint64_t elements = item->count, global = item->count;

@@ -13,14 +13,14 @@
 #if defined(__linux__)
 #define HUGE_PAGE ((uintptr_t)1 << 21)
 
-/* Some virtual machines get a huge page from their host only 4 KiB by 4 KiB, at 4 to 5 ms each, 20 times as long as it
- * takes elsewhere; small pages they often have left. After so many slow ones in turn a fill uses small pages. */
+/* On some virtual machines the host provides a huge page 4 KiB at a time: it takes 4 to 5 ms, 20 times as long as
+ * elsewhere. They often still have small pages. After SLOW_TOUCHES slow ones in a row a fill uses small pages. */
 #ifndef SLOW_MICROSECONDS
 #define SLOW_MICROSECONDS 1000
 #endif
 #define SLOW_TOUCHES 4
 
-/* What the environment asks for, read once: huge pages never, always, or as long as they come fast. */
+/* What PYINIT_MADVISE_HUGEPAGE asks for, read once: huge pages never, always, or while they come fast. */
 enum { NOT_READ, NEVER, ALWAYS, WHILE_FAST };
 static atomic_int advice;
 int pyi_memory_init(void)
@@ -43,17 +43,17 @@ int pyi_take_new_memory(void *memory, size_t bytes)
     const int known = advice, wanted = known ? known : pyi_memory_init();
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)memory, last = first + bytes - 1;
     const uintptr_t begin = (first + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE, end = (last + 1) / HUGE_PAGE * HUGE_PAGE;
-    /* The first and the last one may hold what belongs to others. */
+    /* The first and the last page may hold data of others. */
     if (bytes < 4 * page || is_touched(first + page, page) || is_touched(first + bytes / 2, page) ||
         is_touched(last - page, page))
         return 0;
-    /* Whole pages alone, so no memory is used that would not be. Of memory that is no such mapping, nothing happens. */
+    /* Whole pages alone, so no more memory is used than before. For other kinds of mappings this has no effect. */
     if (begin < end && wanted != NEVER)
         madvise((void *)begin, end - begin, MADV_HUGEPAGE);
     return 1;
 }
 
-/* Has the system give small pages in one call, which takes less than a fault for each. */
+/* Makes the system map small pages in one call, which is cheaper than a fault for each. */
 static void take_small_pages(uintptr_t first, size_t bytes, uintptr_t page)
 {
 #if defined(MADV_POPULATE_WRITE)
@@ -78,7 +78,7 @@ void pyi_touch_new_memory(void *memory, size_t bytes, size_t left, pyi_new_memor
         seen->slow = (int64_t)(pyi_microseconds() - before) > SLOW_MICROSECONDS ? seen->slow + 1 : 0;
         return;
     }
-    if (seen->given_up != last) { /* once for all that is left of the item: it stops the other threads */
+    if (seen->given_up != last) { /* once for the rest of the item, since it stops the other threads */
         seen->given_up = last;
         madvise((void *)begin, last - begin, MADV_NOHUGEPAGE);
     }

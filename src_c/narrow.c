@@ -1,4 +1,4 @@
-/* Floats as numbers of a narrower type, for values that no kernel makes. */
+/* Rounds floats to a narrower type, for values that no kernel makes. */
 #include "core.h"
 #include "fpenv.h"
 #include "target.h"

@@ -1,15 +1,15 @@
 /*
- * Floats as numbers of 8 bits, to the nearest, ties to even, as ml_dtypes rounds them. Valid range: no nan. A type is
- * how many bits its significand keeps and its exponent's bias. What rounds to more than `largest`, as bits, is
- * `overflow`: e5m2 has an infinity, e4m3fn has nan alone.
+ * Rounds floats to 8 bits, to nearest, ties to even, as ml_dtypes does. Valid range: no nan. A type is described by the
+ * bits that its significand keeps and its exponent's bias. A result above `largest`, compared as bits, becomes
+ * `overflow`: infinity in e5m2, nan in e4m3fn, which has no infinity.
  */
 PYI_INLINE u32v round_to_8_bits(u32v x, const int digits, const int bias, const uint32_t largest,
                                 const uint32_t overflow)
 {
     const int cut = 23 - digits;
     const u32v sign = x >> 24 & splat_u32(0x80u), magnitude = x & splat_u32(0x7fffffffu);
-    /* Normal numbers: half of the last bit kept, less one where that is even. Others: in the sum with a float whose
-     * last bit is worth as much as theirs. */
+    /* Normal numbers: add half of the last bit kept, less one if that bit is even. Others: add a float whose last bit
+     * has the same weight as theirs. */
     const u32v even = magnitude >> cut & splat_u32(1);
     const u32v normal = (magnitude + even + splat_u32((1u << (cut - 1)) - 1 - ((uint32_t)(127 - bias) << 23))) >> cut;
     const f32v grid = splat_f32((float)((uint32_t)1 << (24 - digits - bias)));

@@ -13,7 +13,7 @@ static double exp_f64(double x)
     return horner_f64(r, P, 13) * f64_from_bits((uint64_t)(1023 + k) << 52);
 }
 
-/* The standard normal's density, with the rounding error of x^2 made good; 0 beyond 37. Max error: 4 ulp. */
+/* The standard normal's density, corrected for the rounding error of x^2; 0 beyond 37. Max error: 4 ulp. */
 static double density(double x)
 {
     const double square = x * x, rest = fma(x, x, -square);
@@ -21,8 +21,8 @@ static double density(double x)
 }
 
 /*
- * The probability above x, over the density (Mills' ratio). Valid range: 0 <= x <= 40. Max error: 4 ulp.
- * Times 1 + x it goes from 1.25 to 1, and is a polynomial in (x - 4) / (x + 4).
+ * The probability above x, divided by the density (Mills' ratio). Valid range: 0 <= x <= 40. Max error: 4 ulp.
+ * Multiplied by 1 + x it goes from 1.25 to 1, and is a polynomial in (x - 4) / (x + 4).
  * Source: M. M. Shepherd, J. G. Laframboise, "Chebyshev approximation of (1 + 2x) exp(x^2) erfc x in 0 <= x < oo",
  * Mathematics of Computation 36 (1981), 249-253. src_c/tools/coefficients.py prints the coefficients.
  */
@@ -42,8 +42,8 @@ static double mills_ratio(double x)
 /* The probability above x. Valid range: x >= 0, infinity too. Max error: 2^-50 of it. */
 static double tail(double x) { return x > 37 ? 0 : density(x) * mills_ratio(x); }
 
-/* The probability between 0 and x. Valid range: x >= 0. Near 0 the series x + x^3/3 + x^5/(3 5) + ... of its ratio to
- * the density. Max error: 2^-50 of it. */
+/* The probability between 0 and x. Valid range: x >= 0. Near 0, its ratio to the density is the series x + x^3/3 +
+ * x^5/(3 5) + ... Max error: 2^-50 of it. */
 static double centre(double x)
 {
     double term = x, sum = x;
@@ -56,7 +56,7 @@ static double centre(double x)
     return density(x) * sum;
 }
 
-/* The probability below x, at most 1/2: of x <= 0. */
+/* The probability below x, at most 1/2. Valid range: x <= 0. */
 static double below(double x) { return tail(-x); }
 
 static double between(double a, double b)

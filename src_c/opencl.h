@@ -1,6 +1,6 @@
 /*
- * What fill.cu takes from CUDA, as OpenCL C 1.2 has it; for other compilers only the names of its address spaces.
- * Without the generic address space a pointer says where it points to: PYI_GLOBAL into an array on the device.
+ * What fill.cu uses from CUDA, in terms of OpenCL C 1.2; for other compilers, only the names of address spaces. Without
+ * a generic address space, a pointer's type says where it points: PYI_GLOBAL into an array on the device.
  */
 #ifndef PYI_OPENCL_H
 #define PYI_OPENCL_H
@@ -13,7 +13,7 @@ typedef ulong uint64_t;
 typedef int int32_t;
 typedef long int64_t;
 #if !defined(cl_khr_fp64)
-/* A device without doubles: what they are for is compiled, and never run. */
+/* A device without doubles compiles code for them, but never runs it. */
 #define double float
 #endif
 
@@ -31,7 +31,7 @@ typedef long int64_t;
 #define gridDim ((uint2)((uint)get_num_groups(0)))
 #define PYI_BLOCK_THREADS blockDim.x
 
-/* The two kernels of one kind: as CUDA's, but that an array begins so many bytes behind the beginning of a buffer. */
+/* The two kernels of one kind, like CUDA's, except that an array begins `start` bytes into a buffer. */
 #define PYI_OPENCL_RUN(generator, method, dtype)                                                                 \
     __kernel void generator##_##method##_##dtype##_run(const pyi_job job, __global char *buffer, uint64_t start, \
                                                        uint64_t first, uint64_t count)                           \

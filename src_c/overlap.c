@@ -1,10 +1,11 @@
 /*
- * Whether two of many arrays share memory. They are sorted by their first byte, since only arrays whose ranges of bytes
- * meet can share any. Two of these do if their distance is a sum of strides, each taken as often as its axis allows.
+ * Whether two of many arrays share memory. They are sorted by their first byte, since only arrays whose byte ranges
+ * meet can share any. Two of these do if their distance is a sum of strides, each taken at most as often as its axis
+ * allows.
  */
 #include "core.h"
 
-/* Of two windows, each of which may have an axis for the parts of an element, and one of bytes. */
+/* Two windows, each with an axis for the parts of an element if need be, and one term of bytes. */
 #define MAX_TERMS (2 * (PYI_MAX_DIMS + 1) + 1)
 
 /* stride * d, for low <= d <= high. */
@@ -12,7 +13,7 @@ typedef struct {
     int64_t stride, low, high;
 } term;
 
-/* The bytes of an item: the first one and the one behind the last, or nothing. */
+/* The byte range of an item, end exclusive; returns 0 if it is empty. */
 static int extent(const pyi_item *item, uint64_t *begin, uint64_t *end)
 {
     const pyi_window *w = item->window;
@@ -37,7 +38,7 @@ static int extent(const pyi_item *item, uint64_t *begin, uint64_t *end)
     return 1;
 }
 
-/* Adds a term in the order of the strides, the largest first; equal ones become one. */
+/* Adds a term in the order of the strides, largest first; terms with equal strides are merged. */
 static int add_term(term *terms, int n, term t)
 {
     int at = n;
@@ -58,7 +59,7 @@ static int add_term(term *terms, int n, term t)
     return n + 1;
 }
 
-/* The places of an item's elements, plus (`sign` 1) or minus. */
+/* Adds the places of an item's elements, with plus (`sign` 1) or minus. */
 static int add_item(term *terms, int n, const pyi_item *item, int sign)
 {
     const pyi_window *w = item->window;
@@ -85,8 +86,8 @@ static int64_t divisor(int64_t a, int64_t b)
     return a;
 }
 
-/* Whether `target` is a sum of the terms, which together reach from `low` to `high`. The last term is of bytes; the
- * others' strides from a term on have a common divisor of `divisors`, of which the bytes have to lead to a multiple. */
+/* Whether `target` is a sum of the terms, whose sums range from `low` to `high`. The last term is of bytes. Each of
+ * `divisors` is the common divisor of the other strides from a term on; the bytes have to lead to a multiple of it. */
 static int is_sum(const term *terms, const int64_t *divisors, int n, int64_t target, int64_t low, int64_t high)
 {
     if (target < low || target > high)
@@ -100,7 +101,7 @@ static int is_sum(const term *terms, const int64_t *divisors, int n, int64_t tar
             return 0;
     }
     const int64_t stride = terms->stride;
-    low -= stride * terms->low; /* of the others */
+    low -= stride * terms->low; /* without this term */
     high -= stride * terms->high;
     int64_t d = -floor_divide(high - target, stride), last = floor_divide(target - low, stride);
     if (d < terms->low)
@@ -132,7 +133,7 @@ static int share_memory(const pyi_item *a, const pyi_item *b)
     return is_sum(terms, divisors, n, (int64_t)distance, low, high);
 }
 
-/* Moves a place down the heap to where it belongs. */
+/* Moves a place down the heap to its position. */
 static void sift(pyi_place *heap, size_t n, size_t at)
 {
     const pyi_place moved = heap[at];
@@ -172,7 +173,7 @@ int pyi_find_overlap(const pyi_item *items, size_t n, pyi_place *places, size_t 
         sort(places, count);
     for (size_t i = 1; i < count; i++) {
         const uint64_t begin = places[i].begin;
-        /* `reach` becomes that of all up to here: none before one that does not reach this far has to be asked. */
+        /* `reach` becomes the largest so far: if it does not reach this place, no earlier one does. */
         for (size_t k = i; k-- > 0 && places[k].reach > begin;)
             if (share_memory(&items[places[k].item], &items[places[i].item])) {
                 pair[0] = places[k].item < places[i].item ? places[k].item : places[i].item;

@@ -3,11 +3,11 @@
  *
  * A round takes c0..c3 and the round's key k0, k1 to
  *     hi(c2 * M1) ^ c1 ^ k0,  lo(c2 * M1),  hi(c0 * M0) ^ c3 ^ k1,  lo(c0 * M0).
- * Each word sits in the low half of a 64-bit lane. A product then holds its low word where the next
- * round wants it, and whatever is in the high half is never looked at.
+ * Each word is in the low half of a 64-bit lane. A product then has its low word where the next round wants it, and
+ * nothing reads the high half.
  *
- * Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as
- * 1, 2, 3", SC11 (2011), section 4.3 and table 2.
+ * Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11
+ * (2011), section 4.3 and table 2.
  */
 #define PHILOX_M4x32_0 0xD2511F53u
 #define PHILOX_M4x32_1 0xCD9E8D57u
@@ -16,7 +16,7 @@
 
 typedef struct {
     u64v block;
-    uint64_t left; /* how many steps what `prepared` holds is good for */
+    uint64_t left; /* the steps for which `prepared` is valid */
     uint64_t low;  /* the low word of the first block after them */
     u64v id_low, id_high;
     u64v key[PHILOX_ROUNDS][2];
@@ -42,8 +42,8 @@ PYI_INLINE void philox_init(philox *g, const uint32_t keys[PHILOX_ROUNDS][2], ui
 }
 
 /*
- * The half of the first two rounds that does not depend on the low word of the block number, and so stays the same
- * over 2^32 blocks: what their xors take beside the varying product, and a product of the second round.
+ * The half of the first two rounds that does not depend on the low word of the block number, and so stays the same over
+ * 2^32 blocks: the constant operands of their xors, and a product of the second round.
  */
 PYI_INLINE void philox_prepare(philox *g)
 {
@@ -65,7 +65,7 @@ PYI_INLINE void philox_seek(philox *g, u64v blocks, uint64_t first)
     philox_prepare(g);
 }
 
-/* The next PYI_BLOCKS blocks as word 0 to 3 of each. */
+/* The next PYI_BLOCKS blocks: c[i] is word i of each. */
 PYI_INLINE void philox_next(philox *g, u64v c[4])
 {
     const u64v m0 = splat_u64(PHILOX_M4x32_0), m1 = splat_u64(PHILOX_M4x32_1);

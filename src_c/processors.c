@@ -1,10 +1,10 @@
 /*
- * How many threads a fill takes if the call does not say: as many as PYINIT_NUM_THREADS says, or one for each processor
- * that the process may use: those of its affinity mask, and no more than its control groups allow (`docker --cpus`).
- * Threads beyond such a quota use it up early in each period, and then all stand still until the next one begins.
+ * The default number of threads of a fill: PYINIT_NUM_THREADS, or one for each processor that the process may use.
+ * These are the processors of its affinity mask, limited by its control groups (`docker --cpus`). More threads than
+ * such a quota would use it up early in each period, and then all stand still until the next one.
  *
  * The environment and the quota are read once in a process, at the first use. A quota seldom changes, reading it takes
- * some twenty system calls, and a process that has shut itself in since (chroot, seccomp) may not be allowed to. The
+ * some twenty system calls, and a process that has since confined itself (chroot, seccomp) may not be allowed to. The
  * mask is one system call and is read each time: programs change it for their workers.
  */
 #if !defined(_WIN32)
@@ -25,9 +25,10 @@
 #include <unistd.h>
 #endif
 
-#define NO_QUOTA UINT_MAX /* which core.h promises */
+#define NO_QUOTA UINT_MAX /* as core.h says */
 
-/* Reads decimal digits; returns where they end, or null if there are none. From 2^32 on, any value will do. */
+/* Reads decimal digits; returns their end, or null if there are none. For numbers from 2^32 on, any large value will
+ * do. */
 static const char *number(const char *text, uint64_t *value)
 {
     const char *at = text;
@@ -46,7 +47,7 @@ typedef struct {
     char bytes[4096];
 } lines;
 
-/* The next line, ended by a null instead of its newline, or null at the end. Lines beyond the buffer are left out. */
+/* The next line, with a null for its newline, or null at the end. Skips lines longer than the buffer. */
 static char *next_line(lines *l)
 {
     int whole = 1;
@@ -74,7 +75,7 @@ static char *next_line(lines *l)
     }
 }
 
-/* Cuts the text before `separator` off, or all of it; null if nothing is left. */
+/* Cuts off and returns the text before `separator`, or all of it; null if nothing is left. */
 static char *next_field(char **rest, char separator)
 {
     char *field = *rest, *end = field ? strchr(field, separator) : 0;
@@ -89,7 +90,7 @@ typedef struct {
     char text[4096];
 } path;
 
-/* Whether there was room for it. */
+/* Returns whether there was room for it. */
 static int append(path *p, const char *text)
 {
     const size_t n = strlen(text);
@@ -114,7 +115,7 @@ static int open_file(path *folder, const char *name)
     return file;
 }
 
-/* Reads numbers parted by spaces, and nothing else, from a short file; whether it holds `count` of them. */
+/* Reads numbers separated by spaces from a short file; returns whether it holds `count` of them and nothing else. */
 static int read_numbers(path *folder, const char *name, uint64_t *values, int count)
 {
     char text[64];
@@ -127,14 +128,14 @@ static int read_numbers(path *folder, const char *name, uint64_t *values, int co
     const char *at = text;
     for (int i = 0; i < count; i++)
         if ((i && *at++ != ' ') || (at = number(at, &values[i])) == 0)
-            return 0; /* as for "max" in version 2, and -1 in version 1: no limit */
+            return 0; /* "max" in version 2 and -1 in version 1 mean no limit */
     return !*at || *at == '\n';
 }
 
-/* The two versions of control groups, in which they say the same. */
+/* The two versions of control groups, which say the same in different files. */
 enum { UNIFIED, CPU, HIERARCHIES };
 
-/* The processors that one group allows, a begun one counted whole. */
+/* The processors that one group allows, rounded up. */
 static unsigned quota_of(path *folder, int hierarchy)
 {
     uint64_t t[2] = {0, 0}; /* the time that its threads may run in each period, and the period */
@@ -157,7 +158,7 @@ static int has_option(char *options, const char *name)
     return 0;
 }
 
-/* Reads /proc/self/cgroup: lines of a number, controllers and the process's group, with colons between. */
+/* Reads /proc/self/cgroup: lines of a number, controllers and the process's group, separated by colons. */
 static int read_groups(path *process, path groups[HIERARCHIES])
 {
     lines l = {.file = open_file(process, "cgroup")};
@@ -176,7 +177,7 @@ static int read_groups(path *process, path groups[HIERARCHIES])
     return 1;
 }
 
-/* Undoes the three octal digits behind a backslash that stand for a space, a tab, a newline or a backslash. */
+/* Replaces a backslash and three octal digits by the space, tab, newline or backslash that they stand for. */
 static void unescape(char *text)
 {
     char *to = text;
@@ -189,7 +190,7 @@ static void unescape(char *text)
     *to = 0;
 }
 
-/* The path below a mount whose root is the group `top`, or null if the group is not below it. */
+/* The part of a group's path below a mount whose root is the group `top`, or null if the group is not below it. */
 static const char *below(const char *group, const char *top)
 {
     const size_t n = strcmp(top, "/") ? strlen(top) : 0;
@@ -198,7 +199,7 @@ static const char *below(const char *group, const char *top)
     return group + n + !strcmp(group + n, "/");
 }
 
-/* The least quota of the groups from the process's own up to that of the mount that `line` of mountinfo describes. */
+/* The least quota from the process's own group up to the mount that `line` of mountinfo describes. */
 static unsigned quota_in_mount(char *line, path groups[HIERARCHIES], const char *root)
 {
     path folder = {0};
@@ -253,8 +254,8 @@ unsigned pyi_quota(const char *process, const char *root)
 unsigned pyi_quota(const char *process, const char *root) { return process && root ? NO_QUOTA : 0; }
 #endif
 
-/* What the environment asks for, 0 if nothing, and the quota, 0 until both are known. Two threads may read them at
- * once: they find the same. */
+/* PYINIT_NUM_THREADS, 0 if not set, and the quota, 0 until both are read. Two threads may read them at once: they find
+ * the same. */
 static atomic_uint asked, quota;
 
 pyi_status pyi_threads_init(void)
@@ -269,7 +270,7 @@ pyi_status pyi_threads_init(void)
     return given && !valid ? PYI_BAD_VALUE : PYI_OK;
 }
 
-/* Those of the affinity mask. */
+/* How many processors the affinity mask has. */
 static size_t usable(void)
 {
 #if defined(_WIN32)

@@ -1,11 +1,11 @@
-/* Rows of samples that lie side by side: whole steps where they lie, and the edges by way of a scratch buffer. */
+/* Rows of consecutive samples: whole steps are filled in place, the edges through a scratch buffer. */
 #include <string.h>
 
 #include "core.h"
 #include "target.h"
 
 #define EDGE_BLOCKS 256
-/* The most that an edge of a row has: up to an alignment of 64 bytes, and what is left of a step. */
+/* The most blocks that a row's edges have: up to an alignment of 64 bytes, and the rest of a step. */
 #define EDGE_MOST (16 + PYI_LARGEST_STEP + 2)
 
 typedef struct {
@@ -19,7 +19,7 @@ typedef struct {
     size_t listed, count;
 } edges;
 
-/* Notes the samples [first, first + count), which go to `to`. */
+/* Lists the blocks of the samples [first, first + count), which go to `to`. */
 static void add_edge(edges *e, const pyi_job *job, uint64_t first, size_t count, char *to)
 {
     const unsigned shift = pyi_block_shift(job->dtype);
@@ -34,7 +34,7 @@ static void add_edge(edges *e, const pyi_job *job, uint64_t first, size_t count,
         e->blocks[e->listed++] = job->block + block;
 }
 
-/* Whether each row is whole steps, wherever it lies. */
+/* Whether each row is whole steps, at any address. */
 static int without_edges(const pyi_task *task, const pyi_part *part)
 {
     const uint64_t per_block = (uint64_t)1 << pyi_block_shift(task->job.dtype);
@@ -66,7 +66,7 @@ void pyi_fill_rows(const pyi_task *task, const pyi_part *given, char *out)
             first += part.row_step;
             row += part.row_stride;
         }
-        memset(e.blocks + e.listed, 0, PYI_LARGEST_STEP * sizeof *e.blocks); /* read, and not used */
+        memset(e.blocks + e.listed, 0, PYI_LARGEST_STEP * sizeof *e.blocks); /* read but not used */
         part.blocks = e.blocks;
         part.listed = e.listed;
         part.scratch = e.scratch;

@@ -1,6 +1,5 @@
 /*
- * Words to samples: generator x method, for the instruction set whose simd header came before. Each function takes
- * these two as constants.
+ * Words to samples, for each generator and method, both constants here. The instruction set's simd header comes first.
  */
 #include "philox.h"
 
@@ -32,7 +31,7 @@ PYI_INLINE void start(generator_state *g, const pyi_job *job, const pyi_generato
     else
         ars_init(&g->by_ars, job->seed, ars_rounds(generator));
 }
-/* Makes `block` and those after it the next ones. */
+/* Goes to `block`. */
 PYI_INLINE void seek(generator_state *g, const pyi_job *job, uint64_t block, const pyi_generator generator)
 {
     if (generator == PYI_PHILOX4X32_10)
@@ -40,7 +39,7 @@ PYI_INLINE void seek(generator_state *g, const pyi_job *job, uint64_t block, con
     else
         aes_counters(block, job->id, g->by_ars.counter);
 }
-/* Makes the blocks of a list the next ones, for one step. */
+/* Goes to the blocks of a list, for one step. */
 PYI_INLINE void seek_listed(generator_state *g, const pyi_job *job, const uint64_t *blocks,
                             const pyi_generator generator)
 {
@@ -79,7 +78,7 @@ PYI_INLINE void next_pairs64(generator_state *g, u64v *even, u64v *odd, const py
         ars_pairs64(&g->by_ars, even, odd, ars_rounds(generator));
 }
 
-/* The float sample of one word, for every method but Box-Muller; of a narrower type before it is rounded. */
+/* The float sample of one word, for every method but Box-Muller; not yet rounded to a narrower type. */
 PYI_INLINE u32v sample_f32(u32v w, const pyi_job *job, const pyi_method method, const pyi_dtype dtype)
 {
     const pyi_constants_f32 *c = &job->f32;
@@ -169,7 +168,7 @@ PYI_INLINE u64v sample_f64(u64v w, const pyi_job *job, const pyi_method method)
     }
 }
 
-/* The float samples of the next PYI_BLOCKS blocks, the two of a pair apart. */
+/* The float samples of the next PYI_BLOCKS blocks, with the two of each pair in separate vectors. */
 PYI_INLINE void sample_pairs_f32(generator_state *g, const pyi_job *job, u32v even[PYI_PAIR_VECTORS],
                                  u32v odd[PYI_PAIR_VECTORS], const pyi_generator generator, const pyi_method method,
                                  const pyi_dtype dtype)
@@ -188,7 +187,7 @@ PYI_INLINE void sample_pairs_f32(generator_state *g, const pyi_job *job, u32v ev
         }
     }
 }
-/* The same in their order. */
+/* The same, in order. */
 PYI_INLINE void sample_words_f32(generator_state *g, const pyi_job *job, u32v x[2 * PYI_PAIR_VECTORS],
                                  const pyi_generator generator, const pyi_method method, const pyi_dtype dtype)
 {

@@ -37,7 +37,7 @@ PYI_INLINE f64v min_f64(f64v x, f64v limit) { return _mm256_min_pd(x, limit); }
 PYI_INLINE f32v max_f32(f32v x, f32v limit) { return _mm256_max_ps(x, limit); }
 PYI_INLINE f64v max_f64(f64v x, f64v limit) { return _mm256_max_pd(x, limit); }
 
-/* Only signed integers compare: a <= b where the smaller of both is a, or with the sign bits flipped. */
+/* Only signed integers compare: a <= b if a is the smaller of both, or with the sign bits flipped. */
 PYI_INLINE mask32v le_u32(u32v a, u32v b)
 {
     return (u32v)_mm256_cmpeq_epi32(_mm256_min_epu32((__m256i)a, (__m256i)b), (__m256i)a);
@@ -62,7 +62,7 @@ PYI_INLINE u64v select_u64(mask64v m, u64v yes, u64v no)
 PYI_INLINE f32v select_f32(mask32v m, f32v yes, f32v no) { return _mm256_blendv_ps(no, yes, (f32v)m); }
 PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return _mm256_blendv_pd(no, yes, (f64v)m); }
 
-/* A permute picks from 8 by three bits; the fourth, as a sign, picks from two permutes. */
+/* A permute picks from 8 by three bits; the fourth bit, as a sign, picks between two permutes. */
 typedef struct {
     __m256i low;
     __m256 high;
@@ -87,8 +87,8 @@ PYI_INLINE f32v f32_from_u32(u32v x)
 {
     return fma_f32(f32_from_i32(x >> 16), splat_f32(0x1p16f), f32_from_i32(x & 0xffff));
 }
-/* Nor a 64-bit one: each 32-bit half becomes the low bits of a double with a known exponent, 2^84 for
- * the high half and 2^52 for the low one; the exponents cancel exactly, and the last sum rounds once. */
+/* Nor a 64-bit one: each 32-bit half becomes the low bits of a double with a known exponent, 2^84 for the high half and
+ * 2^52 for the low one. The exponents cancel exactly, and the last sum rounds once. */
 PYI_INLINE f64v f64_from_u64(u64v x)
 {
     f64v high = (f64v)((x >> 32) | splat_u64(0x4530000000000000u));
@@ -106,7 +106,7 @@ PYI_INLINE u64v mul_low32(u64v a, u64v b) { return (u64v)_mm256_mul_epu32((__m25
 PYI_INLINE u64v high32(u64v x) { return x >> 32; }
 PYI_INLINE u64v xor3(u64v a, u64v b, u64v c) { return a ^ b ^ c; }
 
-/* Blocks in the order that zip, which works within 128 bits, brings back to that of memory. */
+/* Blocks in an order that zip, which works within 128 bits, turns into memory order. */
 PYI_INLINE u64v block_numbers(uint64_t first) { return splat_u64(first) + (u64v){0, 2, 1, 3}; }
 PYI_INLINE u64v load_block_numbers(const uint64_t *blocks)
 {
@@ -149,7 +149,7 @@ PYI_INLINE void stream_fence(void) { _mm_sfence(); }
 
 PYI_INLINE void store_f16(void *p, f32v x) { _mm_storeu_si128(p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
 PYI_INLINE void stream_f16(void *p, f32v x) { _mm_stream_si128(p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
-/* The low bytes, eight of them, brought together. */
+/* The low bytes of the eight lanes, joined. */
 PYI_INLINE __m128i low_bytes(u32v x)
 {
     const __m256i order = _mm256_set1_epi32(0x0c080400), bytes = _mm256_shuffle_epi8((__m256i)x, order);
@@ -191,7 +191,7 @@ PYI_INLINE void pack_bf16(const u32v even[1], const u32v odd[1], u32v out[1])
     out[0] = (u32v)_mm256_permute4x64_epi64(_mm256_blend_epi16((__m256i)low, (__m256i)high, 0xaa), 0xd8);
 }
 
-/* Where all indices are at least 8, as of all lanes but one of 2^16, half of the table is enough. */
+/* If all indices are at least 8, as for all lanes but one in 2^16, half of the table is enough. */
 PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[PYI_QUANTILE_TERMS][PYI_QUANTILE_OCTAVES])
 {
     f32v y;

@@ -62,7 +62,7 @@ typedef __m512i table_index;
 PYI_INLINE table_index index_table(u32v x, const uint32_t first)
 {
     (void)first;
-    return (__m512i)x; /* the permute looks at four bits alone */
+    return (__m512i)x; /* the permute reads only four bits */
 }
 PYI_INLINE f32v look_up(table_index i, const float table[16])
 {
@@ -77,7 +77,7 @@ PYI_INLINE u64v xor3(u64v a, u64v b, u64v c)
     return (u64v)_mm512_ternarylogic_epi64((__m512i)a, (__m512i)b, (__m512i)c, 0x96);
 }
 
-/* Blocks in the order that zip, which works within 128 bits, brings back to that of memory. */
+/* Blocks in an order that zip, which works within 128 bits, turns into memory order. */
 PYI_INLINE u64v block_numbers(uint64_t first) { return splat_u64(first) + (u64v){0, 4, 1, 5, 2, 6, 3, 7}; }
 PYI_INLINE u64v load_block_numbers(const uint64_t *blocks)
 {
@@ -126,7 +126,7 @@ PYI_INLINE void stream_f16(void *p, f32v x) { _mm256_stream_si256(p, _mm512_cvtp
 PYI_INLINE void store_u8(void *p, u32v x) { _mm_storeu_si128(p, _mm512_cvtepi32_epi8((__m512i)x)); }
 PYI_INLINE void stream_u8(void *p, u32v x) { _mm_stream_si128(p, _mm512_cvtepi32_epi8((__m512i)x)); }
 #ifdef PYI_AVX512_BF16
-/* Valid range: no subnormals either. */
+/* Valid range: neither nan nor subnormal. */
 PYI_INLINE void pack_bf16(const u32v even[1], const u32v odd[1], u32v out[1])
 {
     const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 27, 11, 26, 10, 23, 7, 22, 6, 19, 3, 18, 2, 29, 13, 28, 12,
@@ -135,8 +135,8 @@ PYI_INLINE void pack_bf16(const u32v even[1], const u32v odd[1], u32v out[1])
     out[0] = (u32v)_mm512_permutexvar_epi16(order, (__m512i)pairs);
 }
 #else
-/* Both halves of all words in the order of memory; up where more is cut than half of the last bit, or half and it is 1.
- */
+/* Both halves of all words in memory order. Rounds up if the part cut off is more than half of the last bit, or is half
+ * and that bit is 1. */
 PYI_INLINE void pack_bf16(const u32v even[1], const u32v odd[1], u32v out[1])
 {
     const __m512i order = _mm512_set_epi16(63, 31, 61, 29, 55, 23, 53, 21, 47, 15, 45, 13, 39, 7, 37, 5, 59, 27, 57, 25,

@@ -36,7 +36,7 @@ PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c) { return vfmaq_f32(c, a, b); }
 PYI_INLINE f64v fma_f64(f64v a, f64v b, f64v c) { return vfmaq_f64(c, a, b); }
 PYI_INLINE f32v sqrt_f32(f32v x) { return vsqrtq_f32(x); }
 PYI_INLINE f64v sqrt_f64(f64v x) { return vsqrtq_f64(x); }
-/* Not FMIN and FMAX, to which -0 is below 0. */
+/* Not FMIN and FMAX, which order -0 below 0. */
 PYI_INLINE f32v min_f32(f32v x, f32v limit) { return vbslq_f32(vcltq_f32(x, limit), x, limit); }
 PYI_INLINE f64v min_f64(f64v x, f64v limit) { return vbslq_f64(vcltq_f64(x, limit), x, limit); }
 PYI_INLINE f32v max_f32(f32v x, f32v limit) { return vbslq_f32(vcgtq_f32(x, limit), x, limit); }
@@ -53,7 +53,7 @@ PYI_INLINE u64v select_u64(mask64v m, u64v yes, u64v no) { return vbslq_u64(m, y
 PYI_INLINE f32v select_f32(mask32v m, f32v yes, f32v no) { return vbslq_f32(m, yes, no); }
 PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return vbslq_f64(m, yes, no); }
 
-/* TBL picks bytes out of 64: those of element i are 4 i to 4 i + 3. */
+/* TBL picks bytes out of 64: element i is bytes 4 i to 4 i + 3. */
 typedef uint8x16_t table_index;
 PYI_INLINE table_index index_table(u32v x, const uint32_t first)
 {

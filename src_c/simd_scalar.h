@@ -1,10 +1,9 @@
 /*
- * One lane: what every machine has, and what the other simd_*.h headers must agree with.
+ * One lane, for any machine. The other simd_*.h headers must agree with this one.
  *
- * A step of a kernel works on PYI_BLOCKS blocks of four words. As 32-bit words a step is
- * 2 * PYI_PAIR_VECTORS vectors, as 64-bit words two u64v. "Even" and "odd" are the two words of a
- * pair; the order of pairs within the lanes is a tier's own affair, known to block_numbers, zip
- * and unzip alone.
+ * A step of a kernel works on PYI_BLOCKS blocks of four words. As 32-bit words a step is 2 * PYI_PAIR_VECTORS vectors,
+ * as 64-bit words two u64v. "Even" and "odd" are the two words of a pair. Each tier chooses the order of pairs within
+ * the lanes; only block_numbers, zip and unzip know it.
  */
 #ifndef PYI_SIMD_SCALAR_H
 #define PYI_SIMD_SCALAR_H
@@ -24,7 +23,7 @@ typedef uint64_t u64v;
 typedef int64_t i64v;
 typedef float f32v;
 typedef double f64v;
-typedef int mask32v; /* of a comparison of 32-bit lanes, and of 64-bit ones */
+typedef int mask32v; /* results of comparing 32-bit lanes, and 64-bit ones */
 typedef int mask64v;
 
 PYI_INLINE u32v splat_u32(uint32_t x) { return x; }
@@ -62,15 +61,15 @@ PYI_INLINE f32v f32_from_i32(u32v x) { return (f32v)(i32v)x; }
 PYI_INLINE f64v f64_from_u64(u64v x) { return (f64v)x; }
 PYI_INLINE f64v f64_from_i64(u64v x) { return (f64v)(i64v)x; }
 
-/* Of the C library, unless the compiler has an instruction. MinGW's rounds twice. */
+/* From the C library, unless the compiler has an instruction. MinGW's rounds twice. */
 #if defined(__MINGW32__) && !(defined(__FMA__) && defined(__OPTIMIZE__)) && !defined(__aarch64__)
 #error "MinGW's fma is not exact, so bits would differ: compile with -O2 -mfma, or for Windows with clang-cl"
 #endif
 PYI_INLINE f32v fma_f32(f32v a, f32v b, f32v c) { return fmaf(a, b, c); }
 PYI_INLINE f64v fma_f64(f64v a, f64v b, f64v c) { return fma(a, b, c); }
 #if defined(__CUDA_ARCH__)
-/* What the assembler makes of sqrt.rn.f32, without its branch for other numbers: from nearly the reciprocal of the root
- * of x, one step that leaves the nearest number. Valid range: x = 0, or 2^-100 and above. */
+/* The assembler's own sequence for sqrt.rn.f32, without its branch for other numbers: from nearly the reciprocal root
+ * of x, one step gives the nearest number. Valid range: x = 0, or 2^-100 and above. */
 PYI_INLINE f32v sqrt_by_reciprocal(f32v x, f32v not_0)
 {
     f32v reciprocal, root;
@@ -90,7 +89,7 @@ PYI_INLINE f64v min_f64(f64v x, f64v limit) { return x < limit ? x : limit; }
 PYI_INLINE f32v max_f32(f32v x, f32v limit) { return x > limit ? x : limit; }
 PYI_INLINE f64v max_f64(f64v x, f64v limit) { return x > limit ? x : limit; }
 
-/* Comparisons of unsigned integers and of numbers; all ones where bit 31 or 63 is set. */
+/* Comparisons of unsigned integers and of numbers; then masks of all ones for lanes whose bit 31 or 63 is set. */
 PYI_INLINE mask32v le_u32(u32v a, u32v b) { return a <= b; }
 PYI_INLINE mask64v le_u64(u64v a, u64v b) { return a <= b; }
 PYI_INLINE mask32v ge_f32(f32v a, f32v b) { return a >= b; }
@@ -107,7 +106,7 @@ PYI_INLINE f64v select_f64(mask64v m, f64v yes, f64v no) { return m ? yes : no; 
 #include "simd_shared.h"
 
 /* The product of the low halves. */
-#if defined(__CUDACC__) /* by name, since the compiler would multiply all 64 bits */
+#if defined(__CUDACC__) /* an intrinsic, since the compiler would multiply all 64 bits */
 PYI_INLINE u64v mul_low32(u64v a, u64v b)
 {
     u64v product;
@@ -117,14 +116,14 @@ PYI_INLINE u64v mul_low32(u64v a, u64v b)
 #else
 PYI_INLINE u64v mul_low32(u64v a, u64v b) { return (a & 0xffffffffu) * (b & 0xffffffffu); }
 #endif
-/* The high half as the low one; the new high half is undefined. */
+/* Moves the high half down; the new high half is undefined. */
 PYI_INLINE u64v high32(u64v x) { return x >> 32; }
 PYI_INLINE u64v xor3(u64v a, u64v b, u64v c) { return a ^ b ^ c; }
 
 PYI_INLINE u64v block_numbers(uint64_t first) { return first; }
 PYI_INLINE u64v load_block_numbers(const uint64_t *blocks) { return *blocks; }
 
-/* The low halves of a and b as the words of alternate pairs: a's of even pairs, b's of odd ones. */
+/* The low halves of a and b as the words of pairs: a's of even pairs, b's of odd ones. */
 PYI_INLINE void pack_low32(u64v a, u64v b, u32v out[PYI_PAIR_VECTORS])
 {
     out[0] = (u32v)a;
@@ -151,14 +150,14 @@ PYI_INLINE void words64(const u32v in[2 * PYI_PAIR_VECTORS], u64v out[2])
 PYI_INLINE void unzip_u64(const u64v in[2], u64v *even, u64v *odd) { *even = in[0], *odd = in[1]; }
 PYI_INLINE void zip_u64(u64v even, u64v odd, u64v out[2]) { out[0] = even, out[1] = odd; }
 
-/* Stores take any address of the element's own alignment; streams, one aligned to a whole vector. */
+/* Stores take any address aligned to the element; streams need one aligned to a whole vector. */
 PYI_INLINE void store_u32(void *p, u32v x) { memcpy(p, &x, sizeof x); }
 PYI_INLINE void store_u64(void *p, u64v x) { memcpy(p, &x, sizeof x); }
 PYI_INLINE void stream_u32(void *p, u32v x) { store_u32(p, x); }
 PYI_INLINE void stream_u64(void *p, u64v x) { store_u64(p, x); }
 PYI_INLINE void stream_fence(void) {}
 
-/* As binary16, to the nearest, ties to even. In the sum with 1/2 the last bit is worth 2^-24, as in subnormals. */
+/* Rounds to binary16, to nearest, ties to even. In the sum with 1/2 the last bit is 2^-24, as in subnormals. */
 PYI_INLINE uint16_t f16_from_f32(f32v x)
 {
     const uint32_t sign = bits_f32(x) >> 16 & 0x8000u, magnitude = bits_f32(x) & 0x7fffffffu;
@@ -183,7 +182,7 @@ PYI_INLINE void store_u8(void *p, u32v x)
 PYI_INLINE void stream_u8(void *p, u32v x) { store_u8(p, x); }
 
 /* A pair of floats as halves, the first one in the low half of a word. */
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800 /* PTX ISA, cvt: to the nearest, ties to even, subnormals kept */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800 /* PTX ISA, cvt: to nearest, ties to even, subnormals kept */
 PYI_INLINE u32v pair_f16(f32v first, f32v second)
 {
     u32v pair;
@@ -204,7 +203,7 @@ PYI_INLINE u32v pair_bf16(u32v first, u32v second)
 }
 #endif
 
-/* The floats of pairs as bfloat16, in the order of memory. */
+/* Packs the floats of pairs as bfloat16, in memory order. */
 PYI_INLINE void pack_bf16(const u32v even[PYI_PAIR_VECTORS], const u32v odd[PYI_PAIR_VECTORS],
                           u32v out[PYI_PAIR_VECTORS])
 {

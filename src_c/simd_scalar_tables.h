@@ -1,18 +1,17 @@
 /*
- * One lane's look-ups in a table of 16, by the low four bits of an index. On CUDA the coefficients come from memory
- * that the threads of a CUDA block share, for there a table of constants is slow where the threads ask for different
- * ones.
+ * One lane's look-ups in a table of 16, by the low four bits of an index. On CUDA the coefficients are in memory that
+ * the threads of a CUDA block share: constant memory is slow when threads read different entries.
  */
 typedef u32v table_index;
 #if defined(PYI_SHARED)
-/* The index of a biased exponent of the 16 from `first` on. */
+/* The index of a biased exponent among the 16 from `first` on. */
 PYI_INLINE table_index index_table(u32v x, const uint32_t first) { return x - first; }
 
-/* The table in memory that a CUDA block's threads share, with the coefficients of a polynomial side by side. A row has
- * an odd number of 16 bytes, so that eight rows lie in different banks. Behind them is what takes a number of the row's
- * octave to [1, 2). */
+/* The shared memory of a CUDA block, with the coefficients of a polynomial side by side. A row takes an odd number of
+ * 16 bytes, so that eight rows are in different banks. After the coefficients comes the power of 2 that scales the
+ * row's octave to [1, 2). */
 PYI_SHARED PYI_ALIGN(16) float shared_table[PYI_QUANTILE_OCTAVES][12];
-/* Makes it: all threads of a CUDA block together, before they part. */
+/* Fills it; all threads of a CUDA block call this together, before they diverge. */
 PYI_INLINE void share_table(const float table[PYI_QUANTILE_TERMS][PYI_QUANTILE_OCTAVES], uint32_t first,
                             uint32_t thread, uint32_t threads)
 {
@@ -22,12 +21,12 @@ PYI_INLINE void share_table(const float table[PYI_QUANTILE_TERMS][PYI_QUANTILE_O
         shared_table[i][PYI_QUANTILE_TERMS] = f32_from_bits((254 - first - i) << 23);
     __syncthreads();
 }
-/* 2 minus the significand of s, which is in [1, 2), without rounding; the index is of s's exponent. */
+/* 2 minus the significand of s, which is in [1, 2), without rounding; the index is that of s's exponent. */
 PYI_INLINE f32v two_minus_significand(f32v s, table_index i)
 {
     return fma_f32(-s, shared_table[i][PYI_QUANTILE_TERMS], 2.0f);
 }
-/* A polynomial in x, the one of 16 that an index chooses; from the shared copy of the table. */
+/* A polynomial in x, the one of 16 that the index chooses, from the shared copy of the table. */
 PYI_INLINE f32v table_polynomial(f32v x, table_index i, const float table[PYI_QUANTILE_TERMS][PYI_QUANTILE_OCTAVES])
 {
     const float *row = shared_table[i];

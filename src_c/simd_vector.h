@@ -1,7 +1,7 @@
 /*
- * Four lanes of the compiler's own vector types: any target that has vectors of 16 bytes, with no instruction that the
- * compiler was not told of. The operations are described in simd_scalar.h. A loop over lanes is one instruction where
- * there is one: GCC and clang see that. What GCC does not see on x86-64 is named.
+ * Four lanes of the compiler's own vector types: for any target with 16-byte vectors, using only the instructions that
+ * the compiler's flags allow. The operations are described in simd_scalar.h. GCC and clang turn a loop over lanes into
+ * one instruction if there is one. The code names the instructions that GCC misses on x86-64.
  */
 #ifndef PYI_SIMD_VECTOR_H
 #define PYI_SIMD_VECTOR_H
@@ -27,7 +27,7 @@ typedef double f64v __attribute__((vector_size(16)));
 typedef u32v mask32v;
 typedef u64v mask64v;
 
-/* Two vectors' lanes, those of the second one numbered on. */
+/* Shuffles the lanes of two vectors; the second one's numbers follow the first one's. */
 #if defined(__clang__) || __GNUC__ >= 12
 #define PYI_SHUFFLE32(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
 #define PYI_SHUFFLE64(a, b, i, j) __builtin_shufflevector(a, b, i, j)
@@ -35,7 +35,7 @@ typedef u64v mask64v;
 #define PYI_SHUFFLE32(a, b, i, j, k, l) __builtin_shuffle(a, b, (u32v){i, j, k, l})
 #define PYI_SHUFFLE64(a, b, i, j) __builtin_shuffle(a, b, (u64v){i, j})
 #endif
-/* The 32-bit words of a 64-bit lane, the low one first, as they lie in memory, or from memory. */
+/* Swaps the 32-bit words of a 64-bit lane between its order and memory's, low word first. */
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define PYI_LOW_FIRST(x) ((x) << 32 | (x) >> 32)
 #else

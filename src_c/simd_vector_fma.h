@@ -1,11 +1,11 @@
-/* The vector tier's fma on SSE2, which has no instruction for it, and the polynomials that need it. */
+/* The vector tier's fma for SSE2, which has no instruction for it, and the polynomials that need it. */
 
 /*
- * Without an instruction, by doubles: a product of floats is exact as a double, and its sum with a third is rounded
- * twice, to 53 bits and to 24. The second rounding is one too many only where the first one, itself inexact, ends on a
- * tie of the second. Halfway between two floats the last 29 bits tell. Where the result is a subnormal float any sum
- * may be a tie; but there the first rounding is exact unless the addend is subnormal: for others, the two cancel. Such
- * sums are seldom, and are made again.
+ * Without an instruction, the fma uses doubles. A product of floats is exact as a double; its sum with a third is
+ * rounded twice, to 53 bits and to 24. That is wrong only if the first rounding is inexact and ends on a tie of the
+ * second. The last 29 bits show whether a sum is halfway between two floats. If the result is a subnormal float, any
+ * sum may be a tie; but then the first rounding is exact unless the addend is subnormal, because the two cancel. Such
+ * sums are rare and are computed again.
  */
 typedef struct {
     f64v low, high;
@@ -29,14 +29,14 @@ PYI_INLINE doubles multiply_add(doubles a, doubles b, doubles c)
 /* Whether any lane is not 0. */
 PYI_INLINE int any_u32(u32v x) { return __builtin_expect(_mm_movemask_epi8((__m128i)x), 0); }
 
-/* What a sum that was rounded lacks: D. Knuth's two-sum. */
+/* The rounding error of a sum: D. Knuth's two-sum. */
 PYI_INLINE f64v rest_of_sum(f64v a, f64v b, f64v sum)
 {
     const f64v b_rounded = sum - a;
     return (a - (sum - b_rounded)) + (b - b_rounded);
 }
-/* A sum rounded to odd: towards 0, and then up to an odd last bit unless it is exact. A second rounding is then right
- * (S. Boldo, G. Melquiond, "When double rounding is odd", IMACS 2005). */
+/* A sum rounded to odd: towards 0, then up to an odd last bit unless it is exact. A second rounding is then correct (S.
+ * Boldo, G. Melquiond, "When double rounding is odd", IMACS 2005). */
 PYI_INLINE f64v add_to_odd(f64v a, f64v b)
 {
     const f64v sum = a + b, rest = rest_of_sum(a, b, sum);
@@ -65,9 +65,9 @@ PYI_INLINE f32v exact_product_fma_f32(f32v a, f32v b, f32v c) { return a * b + c
 PYI_INLINE f32v exact_sum_fma_f32(f32v a, f32v b, f32v c) { return narrow(multiply_add(widen(a), widen(b), widen(c))); }
 
 /*
- * A double to add to a product and c, so that the last bit of the sum is worth what a float's is: 2^29 - 1 times B,
- * the power of 2 nearest to c, with c's sign. A result below B then leaves the sum below 2^29 B, where the last bit is
- * worth half as much as above.
+ * A double to add to a product and c, so that the last bit of the sum weighs the same as a float's: 2^29 - 1 times B,
+ * the power of 2 nearest to c, with c's sign. If the result is below B, the sum is below 2^29 B, where the last bit
+ * weighs half as much.
  */
 PYI_INLINE double float_rounder(float c)
 {
@@ -94,16 +94,16 @@ PYI_INLINE f32v horner_f32(f32v x, const float *p, int degree)
 }
 
 /*
- * A table's polynomials go through 0. Their steps are rounded to 24 bits as integers: up from halfway, since ties are
- * noted in `ties`, in the low half of each double, and then the whole is made again. Valid range: coefficients of 0, or
- * of 2^-60 and above; beside these it makes no difference how a step is rounded that is a subnormal float. The last one
+ * A table's polynomials go through 0. Their steps are rounded to 24 bits as integers, up from halfway; ties are noted
+ * in `ties`, in the low half of each double, and the whole is then computed again. Valid range: coefficients that are 0
+ * or at least 2^-60; next to these, the rounding of a step that is a subnormal float makes no difference. The last step
  * is rounded as a float.
  */
 PYI_INLINE f64v round_to_24_bits(f64v x, u32v *ties)
 {
     const u64v up = (u64v)x + splat_u64(0x10000000u), r = up & splat_u64(0xffffffffe0000000u);
-    *ties =
-        (u32v)_mm_or_ps((f32v)*ties, (f32v)((u32v)up == (u32v)r)); /* by name: of `|`, GCC would keep all for later */
+    /* An intrinsic: with `|`, GCC would keep all operands until later. */
+    *ties = (u32v)_mm_or_ps((f32v)*ties, (f32v)((u32v)up == (u32v)r));
     return (f64v)r;
 }
 PYI_INLINE doubles polynomial_step(doubles y, doubles x, doubles coefficient, u32v *ties)
@@ -120,10 +120,10 @@ PYI_INLINE int polynomial_is_sure(doubles y, u32v ties)
 #define PYI_OWN_TABLE_POLYNOMIAL
 
 /*
- * Of doubles, in parts: the product as an exact sum of two (T. J. Dekker), of which the sum with the third is rounded
- * to odd but for the largest part (S. Boldo, G. Melquiond, "Emulation of a FMA and correctly rounded sums: proved
- * algorithms using rounding to odd", IEEE Transactions on Computers 57 (2008), 462-471). A C library without the
- * instruction takes 25 times as long; what has parts that underflow, gives 0 or overflows is left to it.
+ * The fma of doubles, in parts. The product is an exact sum of two (T. J. Dekker). Its sum with the third number is
+ * rounded to odd except for the largest part (S. Boldo, G. Melquiond, "Emulation of a FMA and correctly rounded sums:
+ * proved algorithms using rounding to odd", IEEE Transactions on Computers 57 (2008), 462-471). A C library without the
+ * instruction takes 25 times as long; it gets only the cases in which parts underflow, overflow or give 0.
  */
 PYI_INLINE f64v fma_by_library(f64v a, f64v b, f64v c) { return (f64v){fma(a[0], b[0], c[0]), fma(a[1], b[1], c[1])}; }
 PYI_INLINE f64v upper_half(f64v x)

@@ -1,4 +1,4 @@
-/* Streams: where they stand, and the claim of words. */
+/* Streams: their position, and the claim of words. */
 #include "core.h"
 
 pyi_status pyi_stream_new(pyi_stream *stream, pyi_generator generator, uint64_t seed, uint64_t id)
@@ -15,7 +15,7 @@ pyi_status pyi_skip_ahead(pyi_stream *stream, uint64_t blocks, uint64_t words)
     const uint64_t more = words / 4 + word / 4; /* at most 2^62: no overflow */
     const uint64_t by_blocks = stream->block + blocks, block = by_blocks + more;
     const unsigned carries = (unsigned)(by_blocks < blocks) + (unsigned)(block < more) + stream->end;
-    /* One carry out of 64 bits leads to position 2^66, the end, if nothing is left over. */
+    /* A carry out of 64 bits leads to position 2^66, the end, if nothing is left over. */
     if (carries > 1 || (carries == 1 && (block || word % 4)))
         return PYI_EXHAUSTED;
     stream->block = block;
@@ -48,7 +48,7 @@ pyi_status pyi_claim(pyi_stream *stream, pyi_stream *claimed, pyi_sampler sample
         status = pyi_skip_ahead(&end, 0, -end.word % group);
     if (status == PYI_OK) {
         *claimed = begin;
-        stream->block = end.block; /* the rest never changes, so threads may read it as it is */
+        stream->block = end.block; /* the other members never change, so threads may read them without a lock */
         stream->word = end.word;
         stream->end = end.end;
     }

@@ -1,4 +1,4 @@
-/* The tables of tables.h as arrays, for those who ask at run time. */
+/* The tables of tables.h as arrays, for use at run time. */
 #include "core.h"
 
 #define GENERATOR_ROW(a, b, enumerator, number, name) [number] = {#enumerator, name},

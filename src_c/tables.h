@@ -1,8 +1,7 @@
 /*
- * The tables of what there is: generators, types, samplers and methods, one row each. The enumerations below are made
- * of them, and so is all else that must know of every row: the kernels on every processor and GPU, the arrays in
- * tables.c, and what Python sees. X is called for each row, with the caller's own arguments, a and b, ahead of the
- * columns.
+ * The tables of generators, types, samplers and methods, one row each. The enumerations below are generated from them,
+ * and so is everything else that needs all rows: the kernels on every processor and GPU, the arrays in tables.c, and
+ * what Python sees. X is called for each row, with the caller's own arguments, a and b, before the columns.
  */
 #ifndef PYI_TABLES_H
 #define PYI_TABLES_H
@@ -15,10 +14,10 @@
     X(a, b, PYI_ARS4X32_5, 1, "ars5")       \
     X(a, b, PYI_ARS4X32_7, 2, "ars7")
 
-/*  enumerator, number, name (NumPy's, ml_dtypes' and PyTorch's), bytes, 32-bit words that a sample takes, significant
- *  bits, exponent of the least subnormal number, largest finite number.
- *  PYI_U32 is for PYI_BITS, which takes no other type. A sample of a type of less than 32 bits is the float sample,
- *  rounded to nearest even; what is too large for it becomes infinite, in float8_e4m3fn, which has no infinity, nan. */
+/*  enumerator, number, name (NumPy's, ml_dtypes' and PyTorch's), bytes, 32-bit words per sample, significant bits,
+ *  exponent of the least subnormal number, largest finite number.
+ *  PYI_U32 is for PYI_BITS, which takes no other type. A sample of a narrower type is the float sample, rounded to
+ *  nearest even. A value too large for the type becomes infinite, or nan in float8_e4m3fn, which has no infinity. */
 #define PYI_EACH_DTYPE(X, a, b)                                             \
     X(a, b, PYI_U32, 0, "uint32", 4, 1, 32, 0, 4294967295.0)                \
     X(a, b, PYI_F32, 1, "float32", 4, 1, 24, -149, 3.4028234663852886e38)   \
@@ -28,12 +27,12 @@
     X(a, b, PYI_F8_E4M3FN, 5, "float8_e4m3fn", 1, 1, 4, -9, 448.0)          \
     X(a, b, PYI_F8_E5M2, 6, "float8_e5m2", 1, 1, 3, -16, 57344.0)
 
-/*  enumerator, number, name, names of the parameters, samples that are made together; 0 of one that takes no words.
+/*  enumerator, number, name, names of the parameters, samples made together (0 for a sampler that takes no words).
  *  PYI_BITS: the words themselves, 32 random bits each.
- *  PYI_UNIFORM: samples of [low, high); all `low` where the two are equal.
+ *  PYI_UNIFORM: in [low, high); `low` if the two are equal.
  *  PYI_NORMAL: by Box-Muller. PYI_NORMAL_ICDF: by the inverse of the cumulative distribution function, monotone in
- *  the word. PYI_TRUNCATED_NORMAL: between mean + lower std and mean + upper std, by the same. PYI_CONSTANT: one value.
- */
+ *  the word. PYI_TRUNCATED_NORMAL: between mean + lower std and mean + upper std, by the inverse too.
+ *  PYI_CONSTANT: one value. */
 #define PYI_EACH_SAMPLER(X, a, b)                                                   \
     X(a, b, PYI_BITS, 0, "bits", "", 1)                                             \
     X(a, b, PYI_UNIFORM, 1, "uniform", "low high", 1)                               \
@@ -54,7 +53,7 @@
     X(a, PYI_METHOD_TRUNCATED_NARROW, 6) \
     X(a, PYI_METHOD_CONSTANT, 7)
 
-/* The last enumerator of each is how many there are. */
+/* The last enumerator of each is the number of rows. */
 #define PYI_GENERATOR_ENUMERATOR(a, b, enumerator, number, name) enumerator = number,
 typedef enum { PYI_EACH_GENERATOR(PYI_GENERATOR_ENUMERATOR, 0, 0) PYI_GENERATORS } pyi_generator;
 #define PYI_DTYPE_ENUMERATOR(a, b, enumerator, number, name, bytes, words, digits, least, largest) enumerator = number,

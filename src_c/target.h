@@ -1,4 +1,4 @@
-/* Compiling one file's functions for an instruction set, whatever flags the file is built with. */
+/* Compiles a file's functions for an instruction set, whatever flags the build has. */
 #ifndef PYI_TARGET_H
 #define PYI_TARGET_H
 
@@ -7,13 +7,14 @@
     (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "pyinit must not be built with -ffast-math or a part of it: its bits are defined by IEEE arithmetic"
 #endif
-/* 16 is of _Float16 alone. */
+/* 16 concerns _Float16 alone. */
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #error "pyinit needs arithmetic without excess precision (x87: -msse2 -mfpmath=sse; GCC on s390x: -std=gnu11, not c11)"
 #endif
 
-/* A multiply and an add are an fma where the source says so: GCC's default is otherwise. Of clang's flags,
- * -ffp-contract=fast goes past the pragma, and that and the parts of -ffast-math define nothing: do not use them. */
+/* Only the source decides where a multiply and an add become an fma; GCC's default is otherwise. clang's flag
+ * -ffp-contract=fast overrides the pragma, and neither it nor the parts of -ffast-math define a macro to check: do not
+ * use them. */
 #if defined(__CUDACC__)
 /* pyinit/kernels/ has the flags. */
 #elif defined(__OPENCL_VERSION__)
@@ -39,7 +40,8 @@
 #define PYI_ALIGN(bytes) __attribute__((aligned(bytes)))
 #endif
 
-/* Kernels are written as functions of constants and specialised by inlining; unoptimised, that would only be long. */
+/* Kernels are functions of constants, specialised by inlining. Without optimisation, inlining would only make code
+ * longer. */
 #if defined(__CUDACC__)
 #define PYI_INLINE static __device__ __forceinline__ __attribute__((unused))
 #elif defined(_MSC_VER) && !defined(__clang__)
@@ -50,7 +52,7 @@
 #define PYI_INLINE static inline __attribute__((always_inline))
 #endif
 
-/* A table outside of functions, what a pointer to one has before its type, and a table in a function. */
+/* The qualifiers of a table outside of functions, of the target of a pointer to one, and of a table in a function. */
 #if defined(__CUDACC__)
 #define PYI_TABLE static __device__ const
 #elif defined(__OPENCL_VERSION__)
@@ -58,7 +60,7 @@
 #else
 #define PYI_TABLE static const
 #endif
-#if defined(__OPENCL_VERSION__) /* which knows no static variables in functions */
+#if defined(__OPENCL_VERSION__) /* OpenCL has no static variables in functions */
 #define PYI_CONSTANT_SPACE __constant
 #define PYI_COEFFICIENTS const
 #else

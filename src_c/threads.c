@@ -1,12 +1,12 @@
 /*
- * One fill on several threads. They take chunks of it in turn, so that a slow one holds nobody up. Threads start with
- * the call: there is no pool, and so nothing that a fork could break.
+ * One fill on several threads. They take chunks of it in turn, so a slow thread delays no other. Threads start with the
+ * call: there is no pool that a fork could break.
  *
  * The caller works too, and waits only for helpers that have begun. A busy machine may run a new thread long after the
- * caller has done all the work, and to join it would make the call as slow as that. So caller and helpers meet in a
- * slot, which outlives the call. A helper may enter while the slot is open for its own fill; one that comes later ends
- * at once. When every chunk is taken the caller closes the slot and waits for those inside, each of which has at most
- * the rest of a chunk to do.
+ * caller has done all the work; joining it would slow the call down to that. So caller and helpers meet in a slot,
+ * which outlives the call. A helper may enter while the slot is open for its own fill; a later one ends at once. When
+ * every chunk is taken, the caller closes the slot and waits for the helpers inside, each of which has at most the rest
+ * of a chunk to do.
  */
 #if !defined(_WIN32)
 #define _GNU_SOURCE /* clock_gettime, nanosleep */
@@ -19,8 +19,8 @@
 #define MAX_THREADS 256
 #define POLL_MICROSECONDS 50000
 
-/* How the caller waits for the last chunks: first awake, for about the time that one takes, because on a busy machine
- * it would get back late a processor that it gives up; then giving it up; at last asleep. */
+/* How the caller waits for the last chunks: first awake, for about as long as one takes, because on a busy machine a
+ * processor that it gives up comes back late; then yielding; finally asleep. */
 #define AWAKE_MICROSECONDS 100
 #define YIELDING_MICROSECONDS 1000
 #define SLEEP_MICROSECONDS 100
@@ -80,14 +80,14 @@ static uint64_t this_process(void) { return (uint64_t)getpid(); }
 
 typedef struct {
     const pyi_work *work;
-    _Atomic uint64_t next; /* the first byte that nobody has taken */
+    _Atomic uint64_t next; /* the first byte that no thread has taken */
     atomic_int stop;
 } team;
 
 /*
  * The state of a slot holds the process whose fill has it, 0 if it is free; its generation, which each fill raises by
- * 1; whether helpers may enter; and how many are inside. A fork copies the slots, so one of another process is free
- * too. Should a helper sleep through 65,536 generations it joins a fill that is not its own, and does its work right.
+ * 1; whether helpers may enter; and how many are inside. A fork copies the slots, so a slot of another process counts
+ * as free. A helper that sleeps through 65,536 generations joins another fill, and does its work correctly.
  */
 typedef struct {
     _Alignas(64) _Atomic uint64_t state; /* on a cache line of its own */
@@ -99,11 +99,11 @@ typedef struct {
 #define OPEN ((uint64_t)0x8000)
 #define INSIDE ((uint64_t)0x7fff)
 
-/* Fills that have helpers at the same time; those beyond do without. */
+/* The most fills that have helpers at the same time; further ones run without. */
 #define SLOTS 64
 static slot slots[SLOTS];
 
-/* How many threads were started and have not run yet; in the upper half, the process that counted. */
+/* How many started threads have not run yet; the upper half is the process that counted. */
 static _Atomic uint64_t pending;
 
 /* Takes the next chunk; returns its length, 0 at the end. */
@@ -120,9 +120,9 @@ static size_t take(team *t, uint64_t *first)
 }
 
 /*
- * Fills until no chunk is left or `interrupted` ends it, which only the caller asks; helpers pass null. It may run a
- * signal handler that forks. The child has none of the helpers, so there this returns at once, unless `process` is 0:
- * the caller is alone.
+ * Fills until no chunk is left or `interrupted` ends it. Only the caller asks that; helpers pass null. It may run a
+ * signal handler that forks. The child has none of the helpers, so this returns at once there, unless `process` is 0:
+ * then the caller is alone.
  */
 static pyi_status run(team *t, pyi_task *own, const pyi_options *asked, uint64_t process)
 {
@@ -155,7 +155,7 @@ static pyi_status run_alone(const pyi_work *work, pyi_task *own, const pyi_optio
     return run(&t, own, options, 0);
 }
 
-/* What a helper does. Its ticket is generation * SLOTS + the number of the slot. */
+/* The function of a helper. Its ticket is generation * SLOTS + the number of the slot. */
 static void help(uintptr_t ticket)
 {
     slot *s = &slots[ticket % SLOTS];
@@ -171,7 +171,7 @@ static void help(uintptr_t ticket)
     atomic_fetch_sub(&s->state, 1); /* from here on the call may have returned */
 }
 
-/* Counts a thread that is about to be started, if fewer than `most` are pending. */
+/* Counts a thread about to be started, if fewer than `most` are pending. */
 static int count_pending(size_t most, uint64_t process)
 {
     uint64_t now = atomic_load(&pending), count;
@@ -183,7 +183,7 @@ static int count_pending(size_t most, uint64_t process)
     return 1;
 }
 
-/* A slot of this process's own, closed, or null if none is free. */
+/* Takes a slot for this process, closed; null if none is free. */
 static slot *claim(uint64_t process)
 {
     for (slot *s = slots; s < slots + SLOTS; s++) {
@@ -196,7 +196,7 @@ static slot *claim(uint64_t process)
     return NULL;
 }
 
-/* Lets nobody in any more, waits for those inside, and frees the slot. Returns 0 in a child that was forked during the
+/* Closes the slot to helpers, waits for those inside, and frees it. Returns 0 in a child that was forked during the
  * fill: the helpers that seem to be inside do not exist there, and the slot may already have another owner. */
 static int leave(slot *s, uint64_t process)
 {
@@ -219,15 +219,15 @@ static int leave(slot *s, uint64_t process)
     return 1;
 }
 
-/* Starts helpers until there are `wanted` threads with the caller. It stops while as many as there are processors have
- * not run yet: more would only wait behind those. */
+/* Starts helpers until there are `wanted` threads with the caller. Stops while as many have not run yet as there are
+ * processors: more would only wait behind them. */
 static void start(slot *s, size_t wanted, uint64_t process)
 {
     const uint64_t generation = (atomic_load(&s->state) & GENERATION) >> GENERATION_SHIFT;
     const uintptr_t ticket = (uintptr_t)(generation * SLOTS) + (uintptr_t)(s - slots);
     const size_t processors = pyi_processors(), most = wanted > processors ? wanted : processors;
     for (size_t n = 1; n < wanted && s->team.next < s->team.work->bytes && count_pending(most, process); n++)
-        if (!thread_start(ticket)) { /* those there are do its part */
+        if (!thread_start(ticket)) { /* the other threads do its part */
             atomic_fetch_sub(&pending, 1);
             return;
         }

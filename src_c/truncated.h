@@ -1,14 +1,14 @@
 /*
- * Truncated normals: the quantile of Phi(lower) + u (Phi(upper) - Phi(lower)), u = (w + 1/2) / 2^32 or 2^64 for a
- * word w. One word a sample, nothing rejected, and no mass on the bounds. distribution.c chooses between three
- * ways by the interval, and computes the constants of each.
+ * Truncated normals: the quantile of Phi(lower) + u (Phi(upper) - Phi(lower)), u = (w + 1/2) / 2^32 or 2^64 for a word
+ * w. A sample takes one word; nothing is rejected, and the bounds get no mass. distribution.c chooses one of three
+ * methods by the interval and computes its constants.
  *
- * Every way gives a standard normal, to which `std` and `mean` are applied; what rounding puts beyond a bound is
- * brought back to `low` or `high`, the outermost numbers between the bounds.
+ * Every method makes a standard normal and applies `std` and `mean`. If rounding moves a sample beyond a bound, it
+ * becomes `low` or `high`, the outermost numbers between the bounds.
  */
 typedef struct {
     f32v mean, std, low, high;
-    u32v flip, unflip; /* of zeros and all ones, one each: flipped words count from the other end */
+    u32v flip, unflip; /* one is all zeros, the other all ones: flipped words count from the other end */
 } truncated_f32;
 
 typedef struct {
@@ -20,11 +20,11 @@ PYI_INLINE f32v between_f32(f32v x, const truncated_f32 *d) { return min_f32(max
 PYI_INLINE f64v between_f64(f64v x, const truncated_f64 *d) { return min_f64(max_f64(x, d->low), d->high); }
 
 /*
- * The common way, of intervals that have the median inside or near; of doubles, of all that are not narrow. Words up
- * to `median` are below the median of the untruncated normal, the rest above it; on either side 2 p and 1 - 2 p (times
- * 4 for floats), of the tail's probability p, are linear in the distance to the end and to the median. Max error,
- * before mean and std: 4.5 2^-24 of z; but the outermost words of a float, where p is below 2^-33, give the 6.338 of
- * 2^-33. For a double 16 2^-53 of z, or of the interval's length up to 1, if that is larger.
+ * The common method, for intervals with the median inside or nearby; for doubles, for all that are not narrow. Words up
+ * to `median` are below the median of the untruncated normal, the others above it. On either side, let p be the tail's
+ * probability: 2 p is linear in the distance to the end, and 1 - 2 p in the distance to the median (both times 4 for
+ * floats). Max error, before mean and std: 4.5 2^-24 of z; but a float's outermost words, with p below 2^-33, give
+ * 6.338, the z of 2^-33. For a double 16 2^-53 of z, or of the interval's length up to 1, if that is larger.
  */
 typedef struct {
     truncated_f32 bounds;
@@ -64,11 +64,11 @@ PYI_INLINE f64v sample_truncated_centre_f64(u64v word, const truncated_centre_f6
 }
 
 /*
- * The way of intervals beyond 0.5: p = p_near r, with p_near the probability beyond the bound that is
- * nearer to 0, and r in (0, 1] linear in the word. The sample's distance from that bound is a polynomial in each octave
- * of s = sqrt(r), as z is in quantile_f32; distribution.c makes those of the interval at hand. So samples next to the
+ * The method for intervals beyond 0.5: p = p_near r, where p_near is the probability beyond the bound nearer to 0, and
+ * r in (0, 1] is linear in the word. In each octave of s = sqrt(r), the sample's distance from that bound is a
+ * polynomial, like z in quantile_f32; distribution.c computes its coefficients for the interval. So samples next to the
  * bound are as exact as their distance from it, and a larger word never gives a smaller sample. The bound's place is
- * `mean` in two parts, of which `mean_low` is the smaller. Max error: 2 2^-24 of z, below 1 up to 4.5 2^-24, where s is
+ * the sum of `mean` and `mean_low`, the smaller part. Max error: 2 2^-24 of z, below 1 up to 4.5 2^-24, where s is
  * coarser than the samples; but the outermost word gives the sample of 2^-32 p_near.
  */
 #define TAIL_FIRST 111 /* the biased exponent of 2^-16 */
@@ -90,11 +90,11 @@ PYI_INLINE f32v sample_truncated_tail_f32(u32v word, const truncated_tail_f32 *d
 }
 
 /*
- * The way of narrow intervals, in which probabilities would lose the digits that tell the samples apart: the Taylor
- * series of the quantile about the interval's middle, x = (u - 1/2) (Phi(upper) - Phi(lower)) / phi(middle). The sum
- * is rounded once, as `mean` is in two parts, of which `mean_low` is the smaller. The constants take
- * x / (Phi(upper) - Phi(lower)) phi(middle) instead, and are those of its powers: half_step tells how far the median
- * is from the middle. Max error: 1 ulp of the larger bound.
+ * The method for narrow intervals, where probabilities would lose the digits that distinguish the samples: the Taylor
+ * series of the quantile about the interval's middle, x = (u - 1/2) (Phi(upper) - Phi(lower)) / phi(middle). The sum is
+ * rounded once, because the mean has two parts, `mean` and the smaller `mean_low`. The constants are the coefficients
+ * of the powers of x / (Phi(upper) - Phi(lower)) phi(middle) instead; half_step is the distance of the median from the
+ * middle. Max error: 1 ulp of the larger bound.
  */
 typedef struct {
     truncated_f32 bounds;

@@ -1,7 +1,7 @@
 /*
- * Uniform samples of [low, high): the leading bits of a word as a fraction u of that many bits, then base + scale u
- * with one rounding, which can reach `high`: `last`, the largest number of the type below it, bounds that. Narrower
- * types round once more, and that may lead out at either end: `first` is their least number that is not below `low`.
+ * Uniform samples in [low, high): the leading bits of a word are a fraction u of that many bits, and base + scale u is
+ * rounded once. That can reach `high`, so it is limited to `last`, the type's largest number below `high`. Narrower
+ * types round once more, which can leave the interval at either end; `first` is their least number not below `low`.
  */
 typedef struct {
     f32v base, scale, first, last;
@@ -11,7 +11,7 @@ typedef struct {
     f64v base, scale, last;
 } uniform_f64;
 
-/* 24 bits. */
+/* u has 24 bits. */
 PYI_INLINE f32v sample_uniform_f32(u32v w, const uniform_f32 *d, const int narrower)
 {
     f32v u = f32_from_i32(w >> 8) * splat_f32(0x1p-24f);
@@ -19,7 +19,7 @@ PYI_INLINE f32v sample_uniform_f32(u32v w, const uniform_f32 *d, const int narro
     return narrower ? max_f32(x, d->first) : x;
 }
 
-/* 53 bits. */
+/* u has 53 bits. */
 PYI_INLINE f64v sample_uniform_f64(u64v w, const uniform_f64 *d)
 {
     f64v u = f64_from_u64(w >> 11) * splat_f64(0x1p-53);

@@ -1,10 +1,10 @@
 /*
- * Fills of arrays that are blocks of larger tensors, or lie in memory in an order of their own.
+ * Fills of arrays that are blocks of larger tensors, or are not in C order in memory.
  *
- * Samples are numbered along the tensor's last dimension, so the array is a set of runs: rows of its last
- * dimension, in which both the sample and the address go by equal steps. The work is cut into tiles of some rows and
- * some columns. Long runs without gaps are filled where they lie. Of the others, the blocks of words that a tile
- * touches are listed, made in a scratch buffer by one call of the kernel, and their samples copied to their places.
+ * Samples are numbered along the tensor's last dimension, so the array is a set of runs: rows of its last dimension,
+ * along which sample and address both change by equal steps. The work is cut into tiles of some rows and some columns.
+ * Long runs without gaps are filled in place. For the others, the blocks of words that a tile touches are listed; one
+ * call of the kernel makes them in a scratch buffer, and their samples are copied to their places.
  */
 #include <string.h>
 
@@ -12,12 +12,12 @@
 #include "target.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-tree-loop-distribute-patterns") /* or copy_run becomes a call of memcpy */
+#pragma GCC optimize("no-tree-loop-distribute-patterns") /* otherwise copy_run becomes a call of memcpy */
 #endif
 
 #define TILE_BLOCKS 1024
 #define TILE_COLUMNS 60 /* of runs with gaps: a transposed tile is then about square */
-#define LONG_RUN 256    /* bytes, from which on a run is filled where it lies */
+#define LONG_RUN 256    /* bytes; runs from this length on are filled in place */
 
 static size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 static size_t magnitude(ptrdiff_t x) { return x < 0 ? 0 - (size_t)x : (size_t)x; }
@@ -26,7 +26,7 @@ static size_t magnitude(ptrdiff_t x) { return x < 0 ? 0 - (size_t)x : (size_t)x;
 static pyi_status read_window(const pyi_window *w, size_t size, pyi_axis axes[PYI_MAX_DIMS + 1], int *count,
                               uint64_t *elements, uint64_t *global, uint64_t *first)
 {
-    size_t stride = size; /* without a sign, since that of a tensor without elements may wrap */
+    size_t stride = size; /* unsigned, since a tensor without elements may wrap it */
     int too_large = 0;
     *count = 0;
     *elements = *global = 1;
@@ -40,7 +40,7 @@ static pyi_status read_window(const pyi_window *w, size_t size, pyi_axis axes[PY
         if (n > 1)
             axes[PYI_MAX_DIMS - (*count)++] =
                 (pyi_axis){w->shape[i], w->strides ? w->strides[i] : (ptrdiff_t)stride, *global};
-        *first += o * *global; /* wraps where global is 0 or too large, and is then not used */
+        *first += o * *global; /* wraps if global is 0 or too large, and is then not used */
         stride *= n;
         *elements *= n;
         too_large |= g && *global > (uint64_t)INT64_MAX / g;
@@ -48,14 +48,14 @@ static pyi_status read_window(const pyi_window *w, size_t size, pyi_axis axes[PY
     }
     for (int i = 0; i < w->ndim; i++)
         if (!(w->global_shape ? w->global_shape : w->shape)[i])
-            return PYI_OK; /* both products are 0; no tensor is too large that has no elements */
+            return PYI_OK; /* both products are 0; a tensor without elements is never too large */
     if (too_large)
         return PYI_EXHAUSTED;
     memmove(axes, axes + PYI_MAX_DIMS + 1 - *count, (size_t)*count * sizeof *axes);
     return PYI_OK;
 }
 
-/* Joins axes that memory and tensor both run through in one go; returns how many are left. */
+/* Joins axes that are contiguous both in memory and in the tensor; returns how many are left. */
 static int join_axes(pyi_axis *axes, int count)
 {
     int n = 0;
@@ -76,10 +76,10 @@ static void make_plan(pyi_plan *p, pyi_axis *axes, int count, size_t size, size_
 
     if (count && axes[count - 1].step == 1)
         p->column = axes[--count];
-    else /* samples that do not follow each other: runs of one */
+    else /* no consecutive samples: runs of one */
         p->column = (pyi_axis){1, (ptrdiff_t)size, 1};
     const int whole = p->column.stride == (ptrdiff_t)size;
-    /* Rows go along the axis whose elements are nearest in memory, so that a tile writes what lies together. */
+    /* Rows go along the axis whose elements are nearest in memory, so that a tile writes contiguous memory. */
     for (int i = 0; i < count; i++)
         if (row < 0 || whole || magnitude(axes[i].stride) < magnitude(axes[row].stride))
             row = i;
@@ -97,7 +97,7 @@ static void make_plan(pyi_plan *p, pyi_axis *axes, int count, size_t size, size_
     } else {
         if (!whole && p->tile_columns > TILE_COLUMNS)
             p->tile_columns = TILE_COLUMNS;
-        /* Its samples can begin anywhere in a block. */
+        /* The tile's samples can begin anywhere in a block. */
         p->tile_rows = TILE_BLOCKS / ((p->tile_columns + per_block - 2) / per_block + 1);
     }
     if (p->tile_rows > p->row.length)
@@ -107,8 +107,8 @@ static void make_plan(pyi_plan *p, pyi_axis *axes, int count, size_t size, size_
 }
 
 /*
- * A column of a tile whose rows lie next to each other, 16 bytes at a time: which is one store, of elements that
- * compilers gather in a register if they are an array of their type.
+ * Copies a column of a tile whose rows are contiguous, 16 bytes at a time. That is one store if compilers gather the
+ * elements in a register, as they do for an array of the elements' type.
  */
 #define PYI_COPY_COLUMN(type)                                                                            \
     static inline void copy_column_##type(const char *const *from, size_t offset, size_t rows, char *to) \
@@ -129,7 +129,7 @@ PYI_COPY_COLUMN(uint16_t)
 PYI_COPY_COLUMN(uint32_t)
 PYI_COPY_COLUMN(uint64_t)
 
-/* Copies a run of less than LONG_RUN bytes: a call for each would cost more than the samples. */
+/* Copies a run of less than LONG_RUN bytes, for which a call would cost more than the samples. */
 PYI_INLINE void copy_run(char *to, const char *from, size_t bytes)
 {
     if (bytes >= 16) {
@@ -199,7 +199,7 @@ static void fill_tile(const pyi_task *task, uint64_t sample, size_t rows, size_t
             for (uint64_t b = block; b < end; b++)
                 blocks[count++] = job->block + b;
         }
-    else { /* all rows begin at the same sample of a block, which compilers make loops without branches of */
+    else { /* all rows begin at the same sample of a block, so compilers make loops without branches */
         const uint64_t begin = sample + job->skip, block = begin >> shift, step = p->row.step >> shift;
         const size_t first = (size_t)(begin - (block << shift)), each = ((first + columns - 1) >> shift) + 1;
         const size_t pitch = (each << shift) * size;
@@ -214,7 +214,7 @@ static void fill_tile(const pyi_task *task, uint64_t sample, size_t rows, size_t
                     blocks[i * each + k] = job->block + block + i * step + k;
         count = rows * each;
     }
-    memset(blocks + count, 0, PYI_LARGEST_STEP * sizeof *blocks); /* read, and not used */
+    memset(blocks + count, 0, PYI_LARGEST_STEP * sizeof *blocks); /* read but not used */
     task->kernel(job, &(pyi_part){.blocks = blocks, .listed = count, .scratch = scratch}, scratch);
     if (size == 1)
         copy_tile(p, from, rows, columns, out, 1);

@@ -1,4 +1,4 @@
-/* The fill that a program of XLA's calls, JAX's for instance: see xla.h. */
+/* The fill that XLA's compiled programs call, JAX's for instance: see xla.h. */
 #include "xla.h"
 
 #include <stdatomic.h>
@@ -16,7 +16,7 @@ static xla_error *refuse(const xla_call *call, int code, const char *message)
     return call->api->new_error(&arguments);
 }
 
-/* What the two arguments, the result and the attributes say. */
+/* A call's two arguments, its result and its attributes. */
 typedef struct {
     const xla_buffer *key, *offset, *out;
     const int64_t *generator, *sampler, *global_shape;
@@ -65,7 +65,7 @@ static int dtype_of(xla_dtype dtype)
     return -1;
 }
 
-/* Whether an argument has a row of so many words for each element of the batch. */
+/* Whether an argument has a row of `words` words for each element of the batch. */
 static int has_rows(const xla_buffer *buffer, const xla_buffer *out, int64_t batch_rank, size_t words)
 {
     if (buffer->dtype != XLA_U32 || buffer->rank != batch_rank + 1 || (size_t)buffer->dims[batch_rank] != words)
@@ -76,7 +76,7 @@ static int has_rows(const xla_buffer *buffer, const xla_buffer *out, int64_t bat
     return 1;
 }
 
-/* Reads a call; returns what is wrong with it, or a null pointer. */
+/* Reads a call; returns what is wrong with it, or null. */
 static const char *read_call(const xla_call *call, request *r)
 {
     size_t parameters;
@@ -111,8 +111,8 @@ static const char *read_call(const xla_call *call, request *r)
     return NULL;
 }
 
-/* The stream of a key: the first two words are the seed; two more give the id, 0 if they repeat the seed, as those of
- * jax.random.key(seed) do. */
+/* The stream of a key: the first two words are the seed. Two more give the id, which is 0 if they repeat the seed, as
+ * in jax.random.key(seed). */
 static void set_stream(pyi_stream *stream, pyi_generator generator, const uint32_t *words, size_t n)
 {
     const uint64_t seed = (uint64_t)words[0] << 32 | words[1];
@@ -121,7 +121,7 @@ static void set_stream(pyi_stream *stream, pyi_generator generator, const uint32
 }
 
 /* Sets the window of an element of the batch, whose numbers take four times `ndim`. Returns the bytes of its buffer,
- * and whether a part of that is outside the tensor. */
+ * and in `is_cut` whether a part of it is outside the tensor. */
 static size_t set_window(pyi_window *window, size_t *numbers, const request *r, const uint32_t *offset, int *is_cut)
 {
     const size_t n = r->ndim;
@@ -151,11 +151,11 @@ static int is_whole(const pyi_window *window)
     return 1;
 }
 
-/* Elements of the batch that are filled together, and the numbers that their windows may take. */
+/* How many elements of the batch are filled together, and the most numbers that their windows take. */
 #define TOGETHER 64
 #define NUMBERS (TOGETHER * 4 * 16)
 
-/* Fills some elements of the batch, from `first` on. */
+/* Fills some elements of the batch, from number `first` on. */
 static pyi_status fill(const request *r, size_t first, size_t count)
 {
     pyi_item items[TOGETHER];
@@ -183,7 +183,7 @@ static pyi_status fill(const request *r, size_t first, size_t count)
     return pyi_fill_many(items, count, places, NULL, NULL);
 }
 
-/* Whether the structures inside a call's have the sizes of those in xla.h. */
+/* Whether the structures inside a call have the sizes of those in xla.h. */
 static int is_known(const xla_call *call)
 {
     return call->struct_size >= offsetof(xla_call, attributes) + sizeof call->attributes &&

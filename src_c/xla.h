@@ -1,8 +1,8 @@
 /*
  * The part of XLA's foreign function interface that a handler on the host needs: how a compiled program calls it, with
- * which buffers and attributes. XLA publishes these structures as a binary interface of C, xla/ffi/api/c_api.h in
- * jaxlib; here are the fields that pyinit reads, so that it builds without jaxlib. `tests/test_jax_call.py` compares
- * sizes, offsets and numbers with the header that is installed.
+ * which buffers and attributes. XLA publishes these structures as a binary C interface, xla/ffi/api/c_api.h in jaxlib.
+ * Here are the fields that pyinit reads, so it builds without jaxlib. `tests/test_jax_call.py` compares sizes, offsets
+ * and numbers with the installed header.
  */
 #ifndef PYI_XLA_H
 #define PYI_XLA_H
@@ -13,7 +13,7 @@
 /* Major versions differ in layout; a minor version only adds fields. */
 #define XLA_CALL_MAJOR 0
 
-enum { XLA_BUFFER = 1 }; /* of arguments and results */
+enum { XLA_BUFFER = 1 }; /* an argument or a result */
 enum { XLA_ARRAY = 1, XLA_SCALAR = 3 };
 enum { XLA_METADATA = 1 };
 enum { XLA_EXECUTE = 3 };
@@ -49,7 +49,7 @@ typedef struct {
     uint32_t traits;
 } xla_metadata;
 
-/* The extension by which XLA asks, before any call, what a handler is. */
+/* The extension by which XLA asks what a handler is, before any call. */
 typedef struct {
     xla_extension extension;
     xla_metadata *metadata;
@@ -126,21 +126,21 @@ typedef struct {
 } xla_call;
 
 #if defined(__ELF__) || defined(__APPLE__)
-#pragma GCC visibility push(hidden) /* from Python its address is asked for */
+#pragma GCC visibility push(hidden) /* Python asks for its address */
 #endif
 
 /*
- * Fills a result with samples; the program that XLA compiles calls it. A null pointer means that all went well.
+ * Fills a result with samples, called by the program that XLA compiles. Returns null on success.
  *
  * Arguments: `key`, uint32 of shape (*batch, 2) or (*batch, 4): the stream of each element of the batch; and `offset`,
- * uint32 of shape (*batch, ndim): where in its tensor the result begins. Result: (*batch, *shape), of a type of floats.
- * Attributes: `generator` and `sampler`, numbers of tables.h, int64; `parameters`, the sampler's, 4 of float64;
- * `global_shape`, the tensor's shape, `ndim` of int64. The part of the result that is outside the tensor, where a
- * compiler rounded the shape of a shard up, becomes zeros.
+ * uint32 of shape (*batch, ndim): where the result begins in its tensor. Result: (*batch, *shape), of a float type.
+ * Attributes: `generator` and `sampler`, numbers from tables.h, int64; `parameters`, the sampler's, 4 float64;
+ * `global_shape`, the tensor's shape, `ndim` int64. If a compiler rounded a shard's shape up, the part of the result
+ * outside the tensor becomes zeros.
  */
 xla_error *pyi_xla_fill(xla_call *call);
 
-/* Sets the minor version of the interface that pyi_xla_fill says it was made for; the fields above are in each. */
+/* Sets the interface's minor version that pyi_xla_fill claims to be made for; every version has the fields above. */
 void pyi_xla_answer(int minor);
 
 #if defined(__ELF__) || defined(__APPLE__)

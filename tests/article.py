@@ -1,4 +1,4 @@
-"""The article's network of 2 inputs, 4 tanh units and 1 sigmoid unit, with the weights that it sets by hand."""
+"""The article's network of 2 inputs, 4 tanh units and 1 sigmoid unit, with the article's hand-set weights."""
 
 import numpy as np
 

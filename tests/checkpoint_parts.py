@@ -23,14 +23,14 @@ def contents(folder):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """All files of the checkpoint, written in one go."""
+    """Return all files of the checkpoint, written in one go."""
     folder = tmp_path_factory.mktemp("whole") / "out"
     write(folder)
     return contents(folder)
 
 
 def identities(folder):
-    """What changes when a file is written again."""
+    """Return what changes if a file is written again."""
     return {file.name: (file.stat().st_ino, file.stat().st_mtime_ns) for file in folder.iterdir()}
 
 
@@ -51,7 +51,7 @@ print(written.kept)
 
 
 def begin(folder, seed=7):
-    """Begin to write a checkpoint in another process, which takes a while."""
+    """Begin to write a checkpoint slowly, in another process."""
     command = [sys.executable, "-c", CHILD, folder, str(seed)]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     child = subprocess.Popen(command, text=True, **pipes)
@@ -62,7 +62,7 @@ def begin(folder, seed=7):
 
 
 def wait_for_files(folder, count):
-    """Wait until a checkpoint has so many of its files, or its name."""
+    """Wait until a checkpoint has a number of its files, or its name."""
     partial = folder.with_name(folder.name + ".partial")
     while not folder.exists() and len(list(partial.glob("model-*"))) < count:
         time.sleep(0.0005)

@@ -1,4 +1,4 @@
-"""A plan with shapes, and what a checkpoint of it should hold."""
+"""A plan with shapes, and the expected contents of its checkpoint."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ ENTRIES = {
 
 
 def expected(name, dtype="float32", seed=7, plan=PLAN, shape=None):
-    """A tensor as `initialize` would fill it."""
+    """Return a tensor as `initialize` would fill it."""
     scheme = next(s for p, s in plan.items() if Path(name).match(p))
     out = np.empty(tuple(SHAPES[name] if shape is None else shape), dtype_of(dtype))
     return initializers.scheme(scheme)(out, Stream(seed).child(name))
@@ -38,6 +38,6 @@ def contents(folder):
 
 
 def values(folder):
-    """All tensors of a checkpoint, with pyinit's reader: name to (dtype, bytes)."""
+    """Return all tensors of a checkpoint, read by pyinit: name to (dtype, bytes)."""
     found = folders.read(folder).tensors
     return {name: (s.dtype, s.shape, s.read(0, s.shape).tobytes()) for name, s in found.items()}

@@ -1,4 +1,4 @@
-"""What several test modules need: every tier and every generator in turn, and the core's own functions."""
+"""Fixtures of several test modules: every tier and every generator in turn, and the core's own functions."""
 
 import ctypes
 import gc
@@ -18,23 +18,23 @@ import pytest
 import pyinit
 from pyinit import _core
 
-# JAX makes a CPU look like several devices, for the tests of shardings, if it is told before it starts.
+# For the tests of shardings, JAX shows a CPU as several devices if this is set before it starts.
 if "device_count" not in (flags := os.environ.get("XLA_FLAGS", "")):
     os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count=8"
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # else JAX takes most of a GPU's memory
 
 GENERATORS = tuple(_core.GENERATORS)
 ROOT = Path(__file__).parents[1]
-os.environ.setdefault("KERAS_BACKEND", "jax")  # which the tests need anyhow; Keras reads it when it is imported
+os.environ.setdefault("KERAS_BACKEND", "jax")  # the tests need JAX anyway; Keras reads this on import
 COMPILER = (sysconfig.get_config_var("CC") or "cc").split()[0]
-# `make sanitize` sets these: flags to compile the C programs with, and a program, valgrind say, to run them under.
+# `make sanitize` sets these: flags for compiling the C programs, and a program to run them under, such as valgrind.
 SANITIZERS = shlex.split(os.environ.get("PYINIT_TEST_CFLAGS", ""))
 UNDER = shlex.split(os.environ.get("PYINIT_TEST_UNDER", ""))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def kernel_cache(tmp_path_factory):
-    """A cache of the session's own, which all workers of pytest-xdist share: the user's is left alone."""
+    """A kernel cache for this session, shared by all workers of pytest-xdist; the user's cache is left alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYINIT_CACHE_DIR", str(shared_folder(tmp_path_factory) / "cache"))
         yield
@@ -48,33 +48,33 @@ def shared_folder(tmp_path_factory):
 
 @pytest.fixture(params=pyinit.isa.available())
 def tier(request):
-    """Runs the test once on each instruction set of this machine."""
+    """Run the test once on each instruction set of this machine."""
     with pyinit.isa.use(request.param):
         yield request.param
 
 
 @pytest.fixture(params=GENERATORS[:2])
 def generator(request):
-    """Philox, and ARS of five rounds. Tests of bits and of quality list GENERATORS, and so take that of seven too."""
+    """Philox, and ARS with five rounds. Tests of bits and of quality use GENERATORS, which also has ARS with seven."""
     return request.param
 
 
 @pytest.fixture(scope="session")
 def cupy():
-    """CuPy, where it finds a GPU."""
+    """CuPy, if it finds a GPU."""
     module = pytest.importorskip("cupy", reason="no CuPy, and so no GPU to run on")
     try:
         module.cuda.runtime.getDeviceCount()
     except module.cuda.runtime.CUDARuntimeError as error:
         pytest.skip(f"no GPU: {error}")
-    if "PYINIT_TEST_EACH_ALLOCATION" in os.environ:  # so that a checker of memory sees where each array ends
+    if "PYINIT_TEST_EACH_ALLOCATION" in os.environ:  # so that a memory checker sees the end of each array
         module.cuda.set_allocator(None)
     return module
 
 
 @pytest.fixture
 def no_threads_left():
-    """The threads of a case end with it; a later test that forks must not meet them."""
+    """Wait until the threads of a case have ended: a later test that forks must not meet them."""
     before = threading.active_count()
     yield
     gc.collect()
@@ -84,7 +84,7 @@ def no_threads_left():
 
 
 class Core:
-    """The one-lane kernels on words chosen by hand, and the functions that turn parameters into constants."""
+    """The one-lane kernels on given words, and the functions that turn parameters into constants."""
 
     def __init__(self, path):
         self.library = ctypes.CDLL(str(path))
@@ -99,7 +99,7 @@ class Core:
         )
 
     def samples(self, sampler, parameters, words, dtype="float32"):
-        """The samples of `words`, of 64 bits for float64 and of 32 else, as float64; and the method that was chosen."""
+        """Return the samples of `words` as float64, and the method; words have 64 bits for float64 and otherwise 32."""
         words = np.asarray(words, np.uint64)
         out, p = np.empty(len(words)), np.zeros(4)
         p[: len(parameters)] = parameters
@@ -114,12 +114,12 @@ class Core:
         return function(*x)
 
 
-# Those of test_processors.py too, which has the bits hold without -ffp-contract=off.
+# Also the flags of test_processors.py, which checks that the bits hold without -ffp-contract=off.
 CORE_FLAGS = ["-std=gnu11", "-fno-math-errno", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{ROOT / 'src_c'}"]
 
 
 def compile_all(folder, sources, command):
-    """Compiles file by file, on all processors, the kernels first, which take longest; the objects, and the errors."""
+    """Compile each file on its own, on all processors, kernels first as the slowest; return objects and errors."""
 
     def build(source):
         return subprocess.run(
@@ -134,7 +134,7 @@ def compile_all(folder, sources, command):
 
 @pytest.fixture(scope="session")
 def core_objects(tmp_path_factory):
-    """The whole core as it is built for use, once for all tests, those of other workers of pytest-xdist included."""
+    """The whole core, built as for use, once for all tests and all workers of pytest-xdist."""
     if not shutil.which(COMPILER):
         pytest.skip(f"no C compiler {COMPILER}")
     fcntl = pytest.importorskip("fcntl")

@@ -1,4 +1,4 @@
-"""The kernels of src_c/fill.cu run on the host, and an array that only `__cuda_array_interface__` reaches."""
+"""The kernels of src_c/fill.cu on the host, and an array with only `__cuda_array_interface__`."""
 
 import ctypes
 import shutil
@@ -18,12 +18,12 @@ from pyinit.kernels.layouts import THREADS, grid
 FLAGS = ["-std=gnu11", "-O0", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared"]
 # As on a device, elements are written through pointers to integers of their size.
 FLAGS += ["-fno-strict-aliasing"]
-# A store that is not aligned to what it writes is a fault on a device, and here.
+# An unaligned store is a fault on a device, and here.
 FLAGS += ["-fsanitize=alignment", "-fsanitize-undefined-trap-on-error"]
 
 
 class HostKernels:
-    """What CuPy would start, one thread after the other, in a grid of one's own choice."""
+    """The kernels that CuPy would start, one thread after another, in a grid of the test's choice."""
 
     def __init__(self, path):
         self.library = ctypes.CDLL(str(path))
@@ -36,7 +36,7 @@ class HostKernels:
         self.launched = self.assigned = 0
 
     def launch_run(self, job, pointer, where, some=None):
-        """Of the CUDA blocks of a grid, `some` from one to another."""
+        """Run some CUDA blocks of a grid: the range `some`."""
         self.start(job, pointer, (where.first, where.length), None, where.units, some)
 
     def launch_items(self, launch, some=None):
@@ -55,7 +55,7 @@ class HostKernels:
         self.launched += 1
 
     def assign(self, array, values):
-        """In place of `CudaArray.assign`: through the address, as bits."""
+        """Replaces `CudaArray.assign`: copies bits to the address."""
         assert values.itemsize == array.dtype.itemsize
         if array.size:
             low, high = _core.extent(array.geometry)
@@ -89,14 +89,14 @@ def host_kernels(tmp_path_factory):
 
 
 class Interface:
-    """Only a `__cuda_array_interface__`."""
+    """An object with only a `__cuda_array_interface__`."""
 
     def __init__(self, interface):
         self.__cuda_array_interface__ = interface
 
 
 class OnDevice:
-    """An array whose memory is said to be a device's."""
+    """An array that claims to be in device memory."""
 
     def __init__(self, array, **changes):
         self.array = array

@@ -1,8 +1,8 @@
-"""An array that stands in for CuPy's: NumPy reaches it by its protocols only, and it never mixes with NumPy's own.
+"""A stand-in for CuPy's arrays: NumPy reaches it only through its protocols, and it never mixes with NumPy arrays.
 
-It refuses what CuPy refuses: methods of ufuncs, their `where`, keywords that its functions lack, loops that its ufuncs
-lack, arrays of the host in any place. Where CuPy is installed, a driver or not, its own functions and signatures are
-asked.
+It refuses what CuPy refuses: methods of ufuncs, their `where`, keywords that CuPy's functions lack, loops that its
+ufuncs lack, and host arrays anywhere. If CuPy is installed, even without a driver, its own functions and signatures are
+used for this.
 """
 
 import inspect
@@ -17,8 +17,8 @@ try:
 except ImportError:
     cupy = None
 
-COUNTS = Counter()  # "waits": values that came to the host
-MADE = []  # (shape, dtype) of what was computed into new memory
+COUNTS = Counter()  # "waits": values that were copied to the host
+MADE = []  # (shape, dtype) of results in new memory
 
 
 def host(value):
@@ -34,7 +34,7 @@ def made(array):
 
 
 def on_gpu_alone(*values):
-    """Raise for arrays and scalars of NumPy's: CuPy refuses the former, and the latter would widen float32."""
+    """Raise for NumPy arrays and scalars: CuPy refuses the former, and the latter would widen float32."""
     if any(isinstance(value, np.ndarray | np.generic | list) for value in values):
         raise TypeError("a device array met a NumPy array")
 
@@ -52,10 +52,10 @@ def waiting(convert):
 
 
 class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
-    """Without what CuPy lacks, so that code which needs more fails here."""
+    """An array with only CuPy's features, so that code which needs more fails here."""
 
     def __init__(self, array):
-        self.host = np.asarray(array)  # a reduction's result too: CuPy's are arrays without dimensions
+        self.host = np.asarray(array)  # also for a reduction: CuPy returns arrays without dimensions
 
     dtype = property(lambda self: self.host.dtype)
     ndim = property(lambda self: self.host.ndim)
@@ -114,12 +114,12 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
 @cache
 def loops(name):
-    """The dtypes of each of the loops of a ufunc of CuPy's, but for those of bfloat16."""
+    """Return the dtypes of each loop of a CuPy ufunc, except those of bfloat16."""
     return [[np.dtype(c) for c in text.replace("->", "")] for text in getattr(cupy, name).types if "E" not in text]
 
 
 def loop(all_loops, args, dtype):
-    """The first of them that takes the arguments, as CuPy chooses it."""
+    """Return the first loop that takes the arguments, as CuPy does."""
     ranks = [("biuf".index(getattr(a, "dtype", np.dtype(type(a))).kind) + 1) // 2 for a in args]
     of_arrays = max((rank for rank, a in zip(ranks, args) if isinstance(a, DeviceArray)), default=2)
     kinds = [

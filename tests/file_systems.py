@@ -1,4 +1,4 @@
-"""Small file systems for tests: of any kind and size, mounted where this process may do that."""
+"""Small file systems for tests, of any kind and size, if this process may mount them."""
 
 import os
 import shutil
@@ -9,14 +9,14 @@ import pytest
 
 KINDS = {
     "tmpfs": ("-t", "tmpfs", "-o", "size={}m"),
-    "ramfs": ("-t", "ramfs"),  # which knows no fallocate and no O_DIRECT, and is never full
+    "ramfs": ("-t", "ramfs"),  # has no fallocate and no O_DIRECT, and is never full
     "ext4": ("-o", "loop"),
 }
 
 
 @contextmanager
 def mounted(folder, kind="tmpfs", megabytes=16):
-    """Mount a file system at a new folder; skip the test where that cannot be done."""
+    """Mount a file system at a new folder; skip the test if that is impossible."""
     if not hasattr(os, "geteuid") or os.geteuid() or not shutil.which("mount"):
         pytest.skip("only root mounts file systems")
     folder.mkdir()

@@ -1,6 +1,6 @@
 """Real processes over gloo that run functions of a test file, for the tests of sharded models.
 
-The processes are started once a file. A world of n is a process group of the first n of them.
+The processes are started once for a file. A world of n is a process group of the first n of them.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 class ProcessError(AssertionError):
-    """What went wrong in some of the processes."""
+    """Errors from some of the processes."""
 
 
 class Pool:
@@ -40,8 +40,8 @@ class Pool:
             self.processes.append(process)
 
     def run(self, world, function, *args):
-        """Call a function of a test module in the first `world` processes; return what each of them returned."""
-        if world != self.world:  # a group is kept for the next call of as many processes
+        """Call a function of a test module in the first `world` processes; return the result of each."""
+        if world != self.world:  # a group is kept for the next call with the same number of processes
             self.world = world
             self.groups += 1
         file = Path(self.folder.name, str(self.groups))
@@ -69,7 +69,7 @@ class Pool:
 
 
 def serve(pipe, rank, path):
-    """What a process does: calls what it is sent, each in a process group of its own."""
+    """The main function of a process: run the calls that it receives, each with a barrier at its end."""
     sys.path[:] = path
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
@@ -90,7 +90,7 @@ def serve(pipe, rank, path):
                 dist.init_process_group("gloo", init_method=where, rank=rank, world_size=world, timeout=patience)
                 group = where
             answer = True, getattr(importlib.import_module(module), name)(*args)
-            dist.barrier()  # one that leaves while others still connect would leave them waiting
+            dist.barrier()  # if one left while others still connect, they would wait for ever
         except BaseException:
             answer = False, traceback.format_exc()
         pipe.send(answer)
@@ -98,7 +98,7 @@ def serve(pipe, rank, path):
 
 @contextmanager
 def pool(size):
-    """Processes for the tests of a file."""
+    """The processes for the tests of a file."""
     made = Pool(size)
     try:
         yield made

@@ -1,6 +1,6 @@
-"""The golden hashes: the samples whose bits must be the same everywhere and for ever, one file for each contract.
+"""The golden hashes of samples whose bits must be the same everywhere and for ever, one file for each contract.
 
-What a file holds does not change: regenerate.py adds new kinds of fills to it, and writes another for a new version.
+The hashes in a file never change: regenerate.py adds new kinds of fills to it, and writes another for a new version.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from pyinit.distributions import truncated_normal, uniform
 FILE = Path(__file__).parent / "vectors" / f"golden_{_core.CONTRACT_VERSION}.json"
 SEED, ID, COUNT = 0x0123456789ABCDEF, 0xFEDCBA9876543210, 50_021
 POSITIONS = (0, 7, 2**34 - 25_000, 2**66 - 120_000)
-# In the second two samples meet bounds that are 0, with either sign.
+# In the last two cases, samples meet bounds that are 0, with either sign.
 DISTRIBUTIONS = kinds.CASES | {
     "unit": uniform(),
     "uniform around 0": uniform(-1.4e-45, 1.4e-45),
@@ -34,17 +34,17 @@ CASES = [
 
 
 def hashes():
-    """The hash of each case, as the file has it."""
+    """Return the hash of each case, from the file."""
     return json.loads(FILE.read_text())
 
 
 def hash_of(samples):
-    """The hash of samples, given as bytes in little-endian order."""
+    """Return the hash of samples, given as little-endian bytes."""
     return hashlib.sha256(samples).hexdigest()
 
 
 def digest(case):
-    """The hash of a case's samples, as the active tier computes them."""
+    """Return the hash of a case's samples, as the active tier computes them."""
     generator, name, dtype, position = case.split(", ")
     stream = pyinit.Stream(SEED, generator, id=ID, position=int(position))
     bits = stream.fill(np.empty(COUNT, kinds.DTYPES[dtype]), DISTRIBUTIONS[name]).view(
@@ -54,13 +54,13 @@ def digest(case):
 
 
 def line(case):
-    """A case as golden.c reads it."""
+    """Return a case as golden.c reads it."""
     generator, name, dtype, position = case.split(", ")
     return job(generator, SEED, ID, int(position), DISTRIBUTIONS[name], dtype, COUNT)
 
 
 def job(generator, seed, id, position, distribution, dtype, count):
-    """A fill as golden.c reads it: the tables' numbers, and parameters as the integers that are their bits."""
+    """Return a fill as golden.c reads it: the tables' numbers, and the bits of parameters as integers."""
     four = np.array([*distribution.parameters.values(), 0, 0, 0, 0][:4], np.float64).view(np.uint64)
     sampler, where = _core.SAMPLERS[distribution.sampler].number, (seed, id, position // 4, position % 4)
     numbers = (_core.GENERATORS[generator], *where, sampler, _core.DTYPES[dtype].number, count, *four)

@@ -1,4 +1,4 @@
-"""Arrays right before a page that nothing may touch."""
+"""Arrays that end at a protected page."""
 
 import ctypes
 import mmap
@@ -10,7 +10,7 @@ CANARY = 0xA5
 
 
 class Guarded:
-    """Memory that ends where a page begins that nothing may touch."""
+    """Memory that ends at a protected page."""
 
     def __init__(self, size):
         self.size = -(-size // PAGE) * PAGE
@@ -21,7 +21,7 @@ class Guarded:
         self.bytes = np.frombuffer(self.pages, np.uint8, self.size)
 
     def array(self, shape, dtype):
-        """Give an array that ends at the page; all bytes are CANARY."""
+        """Return an array that ends at the page; all bytes are CANARY."""
         self.bytes[:] = CANARY
         dtype = np.dtype(dtype)
         begin = self.size - int(np.prod(shape)) * dtype.itemsize

@@ -1,7 +1,7 @@
-"""Damage checkpoints and plans at random, and see that nothing but a clear error comes of it.
+"""Damage checkpoints and plans at random, and check that the only result is a clear error.
 
-``python tests/hostile.py SEED SECONDS [READER]`` runs in a process of its own, which may take a gigabyte more memory
-than it has at the start; tests/test_checkpoint_hostile.py starts it.
+``python tests/hostile.py SEED SECONDS [READER]`` runs in its own process, which may use a gigabyte more memory than at
+its start; tests/test_checkpoint_hostile.py starts it.
 """
 
 import json
@@ -42,7 +42,7 @@ PLAN = {"*.bias": "zeros", "*.scale": "ones", "*1.weight": {"name": "orthogonal"
 
 
 def build(folder):
-    """Write checkpoints and plans that are whole; give the kinds of cases, each with its files."""
+    """Write undamaged checkpoints and plans; return the kinds of cases, each with its files."""
     shapes = {name: {"shape": s, "dtype": d, "scheme": text} for name, (s, d, text) in SHAPES.items()}
     pyinit.checkpoint.write(shapes, folder / "one", 7)
     pyinit.checkpoint.write(shapes, folder / "several", 7, shard_bytes=2000)
@@ -60,12 +60,12 @@ def toml(value):
 
 
 def pick(random, choices):
-    """Choose one."""
+    """Choose an item."""
     return choices[int(random.integers(len(choices)))]
 
 
 def damaged_bytes(random, data):
-    """Flip, cut out, repeat, insert or cut off some bytes."""
+    """Flip, remove, repeat, insert or truncate some bytes."""
     data = bytearray(data)
     for _ in range(int(random.integers(1, 4))):
         at, count = int(random.integers(len(data) + 1)), int(2 ** random.uniform(0, 6))
@@ -86,7 +86,7 @@ def damaged_bytes(random, data):
 
 
 def damaged_value(random, value):
-    """Change something, somewhere, in what JSON holds; texts that are JSON themselves too."""
+    """Change a value anywhere in JSON data, also inside texts that are JSON themselves."""
     if isinstance(value, str) and value.startswith("{") and random.random() < 0.8:
         return dumped(random, damaged_value(random, json.loads(value)))
     if random.random() < 0.15 or not isinstance(value, (dict, list)) or not value:
@@ -104,7 +104,7 @@ def damaged_value(random, value):
 
 
 def dumped(random, value):
-    """Write JSON, sometimes with a name twice."""
+    """Return JSON, sometimes with a repeated name."""
     text = json.dumps(value)
     if random.random() < 0.1 and isinstance(value, dict) and value:
         text = text[:-1] + "," + json.dumps({pick(random, list(value)): 0})[1:]
@@ -112,7 +112,7 @@ def dumped(random, value):
 
 
 def damage(random, path):
-    """Damage a file: its bytes, what it says, or what it is."""
+    """Damage a file: its bytes, its contents or its kind."""
     data = path.read_bytes()
     kind = random.random()
     if kind < 0.1:
@@ -135,7 +135,7 @@ def damage(random, path):
 
 
 def replace(random, path):
-    """Put something that is no regular file in a file's place, or nothing."""
+    """Replace a file by something that is not a regular file, or by nothing."""
     name, old = path.name, path.with_name("old")
     old.unlink(missing_ok=True)
     path.rename(old)
@@ -159,7 +159,7 @@ def replace(random, path):
 
 
 def use(checkpoint, plan, shapes):
-    """Do all that can be done with a checkpoint, a plan and shapes."""
+    """Use a checkpoint, a plan and shapes in every possible way."""
     whole = Path("whole", checkpoint.name)
     if checkpoint.is_dir():
         yield lambda: pyinit.checkpoint.verify(checkpoint)
@@ -177,7 +177,7 @@ def use(checkpoint, plan, shapes):
 
 
 def trusting(checkpoint, plan, shapes):
-    """Read a header and believe it: what a reader must not do."""
+    """Read a header and trust it, as a reader must not do."""
 
     def read():
         for file in checkpoint.glob("*"):
@@ -191,7 +191,7 @@ def trusting(checkpoint, plan, shapes):
 
 
 def waiting(checkpoint, plan, shapes):
-    """Wait, in another thread, for somebody to write into a pipe: what a reader must not do either."""
+    """Wait in another thread for input from a pipe, as a reader must not do either."""
     pipe = checkpoint.with_name("pipe")
     os.mkfifo(pipe)
 
@@ -225,7 +225,7 @@ def one_case(whole, folder, seed, number, reader):
 
 
 def check(error):
-    """Fail unless an error is one of those that may come out, and says in one line what is wrong."""
+    """Fail unless an error is of an allowed kind and says in one line what is wrong."""
     assert isinstance(error, (OSError, DamagedError)) or type(error) in (TypeError, ValueError), "the kind of error"
     text = str(error)
     assert text.isprintable(), "what the error says"
@@ -234,7 +234,7 @@ def check(error):
 
 
 def limit():
-    """Allow this process a gigabyte more of memory than it has, and small files."""
+    """Limit this process to a gigabyte more memory than it has, and to small files."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
@@ -242,7 +242,7 @@ def limit():
 
 
 def main(seed, seconds, reader="pyinit", first="0"):
-    """Damage and use until the time is over; say which case failed."""
+    """Damage files and use them until the time is over; print which case failed."""
     os.environ["PYINIT_NUM_THREADS"] = "2"
     until = time.monotonic() + float(seconds)
     number = int(first)

@@ -1,4 +1,4 @@
-"""The entries of the adapters for JAX, Keras and Dask, for `hostile_parameters.py`: those that are installed."""
+"""The entries of the installed adapters for JAX, Keras and Dask, for `hostile_parameters.py`."""
 
 import importlib
 import os

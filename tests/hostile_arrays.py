@@ -1,6 +1,6 @@
-"""Arrays for `hostile_callers.py`: in guarded memory, lying about themselves, or given back while they are filled.
+"""Arrays for `hostile_callers.py`: in guarded memory, lying about themselves, or freed during a fill.
 
-Right behind an array of NumPy's lies a page that nothing may touch, and before it bytes that must stay.
+Right after a NumPy array comes a protected page, and before it are bytes that must not change.
 """
 
 import ctypes
@@ -20,35 +20,35 @@ with suppress(ImportError):
     import torch
 
 SMALL, LARGE = 24, 12_000  # elements: with the GIL, and without; multiples of 4
-HUGE = 1 << 15  # elements whose memory goes back to the system when it is freed: see `keep_no_memory`
+HUGE = 1 << 15  # elements whose memory goes back to the system when freed: see `keep_no_memory`
 
 
 def keep_no_memory():
-    """Have the C library give freed memory back at once, so that who writes there is found; and spare the collector."""
-    with suppress(AttributeError):  # of glibc: M_MMAP_THRESHOLD, which otherwise grows
+    """Make the C library return freed memory at once, so that writes to it crash; and disable the collector."""
+    with suppress(AttributeError):  # glibc's M_MMAP_THRESHOLD, which otherwise grows
         ctypes.CDLL(None).mallopt(-3, 1 << 16)
     gc.freeze()
 
 
 class ToldError(Exception):
-    """What a caller's code raises."""
+    """The exception that a caller's code raises."""
 
 
 ROOM = {SMALL: Guarded(2 * SMALL * 8), LARGE: Guarded(2 * LARGE * 8)}
 
 
 class Target:
-    """An array to be filled, and what a caller can do to it.
+    """An array to fill, and the actions of a caller on it.
 
     Attributes
     ----------
     out : array
-        As it is given to pyinit.
+        The array that pyinit gets.
     shape : tuple of int
     stream : Stream
-        What fills it.
+        The stream that fills it.
     held : numpy.ndarray or None
-        The array in guarded memory that `out` is, or is a view of.
+        The array in guarded memory; `out` is this array or a view of it.
     """
 
     def __init__(self, kind):
@@ -101,13 +101,13 @@ class Target:
         return torch.zeros(self.shape).as_subclass(LyingTensor)
 
     def attributes(self):
-        """A tensor with attributes of the names of methods."""
+        """Return a tensor whose attributes have the names of methods."""
         out = torch.zeros(self.shape)
         out.data_ptr, out.stride, out.numel, out.is_neg = lambda: 64, lambda: (1 << 30, 1), lambda: 0, lambda: False
         return out
 
     def check(self, error):
-        """Raise AssertionError if bytes beside the array have changed, or any although the call raised."""
+        """Raise AssertionError if bytes next to the array have changed, or any bytes in spite of an error."""
         if self.held is None:
             return
         room = ROOM[self.n]
@@ -118,7 +118,7 @@ class Target:
 
 
 class Lying(np.ndarray):
-    """Says of itself what would lead far beyond its memory."""
+    """An array whose claims would lead far beyond its memory."""
 
     shape = property(lambda self: (1 << 20, 4))
     strides = property(lambda self: (1 << 20, 4))
@@ -142,7 +142,7 @@ class Lying(np.ndarray):
 
 
 class Interface:
-    """An array whose interface runs what `then` is."""
+    """An array whose interface runs `then`."""
 
     def __init__(self, target, described):
         self.target, self.described = target, described
@@ -155,7 +155,7 @@ class Interface:
 
 
 class Capsule:
-    """An array whose export runs what `then` is."""
+    """An array whose export runs `then`."""
 
     def __init__(self, target, array):
         self.target, self.array = target, array
@@ -181,7 +181,7 @@ if torch is not None:
             return super().__torch_function__(function, types, args, kwargs or {})
 
 
-# What is done to a target; what the target lacks raises, and is let be.
+# The actions on a target; if the target lacks something for an action, it raises and is skipped.
 
 
 def retype(dtype, target):
@@ -215,7 +215,7 @@ def release(target):
 
 
 def resize_storage(size, target):
-    with torch._C.DisableTorchFunctionSubclass():  # a subclass of ours lies
+    with torch._C.DisableTorchFunctionSubclass():  # our subclass lies
         torch.Tensor.untyped_storage(target.out).resize_(size)
 
 

@@ -2,9 +2,9 @@
 
 Usage: python tests/hostile_callers.py FIRST STEP     every STEP-th case, from the FIRST on; prints how many there were
 
-A case is an entry, a parameter of it, a kind of array, and what the parameter's code does to that array when it is
-converted, compared, iterated or called. Before a case its name goes to standard error, so the last one there is the one
-that crashed.
+A case is an entry, one of its parameters, a kind of array, and the action of the parameter's code on that array when it
+is converted, compared, iterated or called. The name of each case goes to standard error first, so the last one there is
+the one that crashed.
 """
 
 import itertools
@@ -20,7 +20,7 @@ from pyinit import distributions, initializers, models
 
 
 class Evil:
-    """A value whose code does something whenever pyinit asks what it is."""
+    """A value whose code acts whenever pyinit reads it."""
 
     def __init__(self, value, do):
         self.value, self.do = value, do
@@ -52,7 +52,7 @@ class Evil:
 
 
 class EvilText(str):
-    """A text that does something whenever it is compared."""
+    """A text that acts whenever it is compared."""
 
     do = staticmethod(lambda: None)
 
@@ -71,7 +71,7 @@ def text(value, do):
     return made
 
 
-# The entries: a function of the target and of what its parameters are to be, and those parameters with honest values.
+# The entries: a function of the target and its parameters, and honest values of those parameters.
 PLACE = {"global_shape": "whole", "offset": "origin", "num_threads": 2, "backend": "'device'"}
 FILLS = {
     "fill": {**PLACE},
@@ -100,7 +100,7 @@ def by_scheme(name, target, **given):
 
 
 class Mine(initializers.Scheme):
-    """A scheme of the caller's own, which does something when it is resolved or checked."""
+    """A caller's own scheme, which acts when it is resolved or checked."""
 
     def __init__(self, at, do):
         object.__setattr__(self, "at", at)
@@ -123,7 +123,7 @@ def by_own_scheme(target, resolve=None, check=None):
 
 
 def initialize(target, plan=None, name=None, seed=1, num_threads=None, function=None, other=None, shard=None, own=None):
-    """Fill the target and, before and after it, arrays that the caller's code is met at."""
+    """Fill the target and, before and after it, arrays that run the caller's code."""
     scheme = "orthogonal" if target.kind.startswith("masked") else "normal(std=0.5)"
     beside = np.zeros(3, np.float32)
     if other is not None:
@@ -148,7 +148,7 @@ def initialize(target, plan=None, name=None, seed=1, num_threads=None, function=
 
 
 class Mapped(dict):
-    """A scheme as a mapping that does something when it is read."""
+    """A scheme as a mapping that acts when it is read."""
 
     def __init__(self, do):
         super().__init__(name="normal", std=0.5)
@@ -160,7 +160,7 @@ class Mapped(dict):
 
 
 def fill_models(target, rows=None, offset=None, num_threads=None):
-    """Fill parameters that a generator of the caller's gives, windows among them."""
+    """Fill parameters from a caller's generator, windows among them."""
 
     def given():
         yield models.Parameter("a", target.out, "normal(std=0.5)")
@@ -174,7 +174,7 @@ def fill_models(target, rows=None, offset=None, num_threads=None):
 
 
 def exported(target, out=None):
-    """Fill what changes itself while it is exported."""
+    """Fill an array that changes itself while it is exported."""
     if not isinstance(target.out, (Interface, Capsule)):
         raise ToldError
     target.out.then = out.do
@@ -205,11 +205,11 @@ if torch is not None:
     ENTRIES["init.trunc_normal_"] = partial(by_torch, "trunc_normal_"), {"mean": 0.5, "std": 2.0, "a": -1.0, "b": 2.0}
     ENTRIES["init.constant_"] = partial(by_torch, "constant_"), {"val": 0.5}
     ENTRIES["init.kaiming_uniform_"] = partial(by_torch, "kaiming_uniform_"), {"a": 0.5}
-PARTLY = {"initialize", "models.fill"}  # where what a function or a scheme raises comes after the first writes
+PARTLY = {"initialize", "models.fill"}  # here a function or a scheme raises after the first writes
 
 
 def argument(value, target, do, whole):
-    """Make a hostile argument of an honest value; `whole`: the sequence itself, not its numbers."""
+    """Make a hostile argument from an honest value; `whole`: the sequence itself, not its numbers."""
     if value == "whole" or value == "origin":
         numbers = target.shape if value == "whole" else (0,) * len(target.shape)
         return Evil(numbers, do) if whole else tuple(Evil(n, do) for n in numbers)
@@ -217,7 +217,7 @@ def argument(value, target, do, whole):
 
 
 def cases():
-    """Give all cases: the entry, the parameter, the kind of array and the action, by their names."""
+    """Yield all cases: the names of the entry, the parameter, the kind of array and the action."""
     for (entry, (_, parameters)), kind in itertools.product(ENTRIES.items(), KINDS):
         if entry.startswith("init.") and "tensor" not in kind and not kind.startswith(("parameter", "attr")):
             continue
@@ -226,7 +226,7 @@ def cases():
 
 
 def one(entry, parameter, kind, action, whole=True):
-    """Do one case; returns whether the caller's code was run."""
+    """Run one case; return whether the caller's code ran."""
     target, ran, error = Target(kind), [], None
     does = {**ANYWHERE, **KINDS[kind]}[action]
 
@@ -251,7 +251,7 @@ def one(entry, parameter, kind, action, whole=True):
         error = caught
     if entry not in PARTLY:
         target.check(error)
-        if action == "read-only" and ran == [action] and entry != "own scheme":  # whose code runs behind the reading
+        if action == "read-only" and ran == [action] and entry != "own scheme":  # its code runs after the reading
             assert error is not None, "a read-only array was written"
     if whole and parameters[parameter] in ("whole", "origin"):
         return one(entry, parameter, kind, action, whole=False) or bool(ran)

@@ -12,8 +12,8 @@ from pyinit.network import Dense, Network
 PLAN = {"0.w": "normal(std=0.5)", "*": "uniform(-1, 1)"}
 SHAPES = {"0.w": [6, 4], "1.w": [5]}
 
-# The entries: a function of the target and of what its parameters are to be, and values of these. The first is what
-# honest calls are made with; a second, as good as the first, is what a liar tells from its second answer on.
+# The entries: a function of the target and its parameters, and values of these. Honest calls use the first value; a
+# liar gives the second, which is valid too, from its second answer on.
 
 
 def filled(target, path, **given):
@@ -21,7 +21,7 @@ def filled(target, path, **given):
 
 
 def path_of(target, path):
-    """Tell a path in the target's folder, whatever stands for it."""
+    """Return a path in the target's folder, for any kind of path."""
     return str(target.folder / path) if isinstance(path, str) else path
 
 
@@ -243,7 +243,7 @@ ENTRIES = {
     "Cut": (cut, {"global_shape": ((6, 4), (3, 8)), "dim": (0, 1), "pieces": (2, 3), "piece": (1, 0)}),
 }
 
-# What each needs beside NumPy.
+# The packages that each needs besides NumPy.
 NEEDED = {"files.fill, .zarr": "zarr", "network.save": "safetensors", "network.load": "safetensors"}
 for entry, package in NEEDED.items():
     if not find_spec(package) or (package == "zarr" and int(version(package).split(".")[0]) < 3):

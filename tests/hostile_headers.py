@@ -1,4 +1,4 @@
-"""Headers of .safetensors files that lie, how to write them, and what else to put into files to do harm."""
+"""Lying headers of .safetensors files, functions to write them, and other harmful contents of files."""
 
 import json
 
@@ -10,7 +10,7 @@ def entry(shape, nbytes, dtype="F32", begin=0):
 
 
 def write(path, header, nbytes=0):
-    """Write a file with a header, as JSON or bytes, and then zeros, of which none is on the disk."""
+    """Write a file with a header, as JSON or bytes, and then zeros, which use no space on the disk."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     with open(path, "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
@@ -19,12 +19,12 @@ def write(path, header, nbytes=0):
 
 
 def told(schemes, seed="0", **more):
-    """Metadata as pyinit writes it."""
+    """Return metadata as pyinit writes it."""
     return {"seed": seed, "schemes": schemes if isinstance(schemes, str) else json.dumps(schemes), **more}
 
 
 def whole(path, name="w"):
-    """Write a whole file of one tensor."""
+    """Write an undamaged file of one tensor."""
     return write(path, {"__metadata__": told({name: "ones"}), name: entry([2], 8)}, 8)
 
 
@@ -62,7 +62,7 @@ HEADERS = {
     "seed of no digits": {"__metadata__": told({"w": "zeros"}, "²"), "w": entry([2], 8)},
     "generator": {"__metadata__": told({"w": "zeros"}, generator="\x1b[31m"), "w": entry([2], 8)},
 }
-"""Of files with 8 bytes of values."""
+"""For files with 8 bytes of values."""
 
 NASTY = (
     *(-1, 0, 1, 3, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 2**64, 10**20, 10**400, 0.5, -0.0, 1e400, float("nan")),

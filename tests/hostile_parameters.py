@@ -1,11 +1,11 @@
 """Calls of the entries around the core with values whose code raises, lies, never ends or changes what is written.
 
 Usage: python tests/hostile_parameters.py FIRST STEP     every STEP-th case, from the FIRST on; prints how many there
-were, in how many of them the parameter was asked anything, and what was wrong
+were, in how many of them the parameter was read at all, and what was wrong
 
-A case is an entry, a parameter of it and a manner in which that parameter answers. However it answers, the result is
-the one of an honest value, or there is an error and nothing has changed: not the files of a folder, not an array, not
-a model, not where a stream stands. What a caller's code raises comes through as it is.
+A case is an entry, one of its parameters, and the manner in which that parameter answers. For every answer, either the
+result is that of an honest value, or there is an error and nothing has changed: no file of a folder, no array, no
+model, no stream's position. Exceptions of the caller's code pass through unchanged.
 """
 
 import itertools
@@ -32,16 +32,16 @@ ERRORS = (TypeError, ValueError, LookupError, OSError, RuntimeError)
 RAISED = {
     "raise": ToldError,
     "interrupt": KeyboardInterrupt,
-    "raise RuntimeError": (RuntimeError, TypeError),  # of a number a TypeError says which parameter it was
+    "raise RuntimeError": (RuntimeError, TypeError),  # for a number, a TypeError names the parameter
 }
-MAKES_FILES = {"checkpoint.verify", "checkpoint.against", "network.load"}  # to have something to read
-MEMORY = Path("/dev/shm")  # a folder that needs no disk
+MAKES_FILES = {"checkpoint.verify", "checkpoint.against", "network.load"}  # they make files in order to read them
+MEMORY = Path("/dev/shm")  # a folder in memory
 ROOM = Guarded(4096)
 ENTRIES = {**hostile_entries.ENTRIES, **hostile_torch.ENTRIES, **hostile_adapters.ENTRIES}
 
 
 class Target:
-    """All that an entry can write to, made anew for each case."""
+    """Everything that an entry can write to, new for each case."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -57,13 +57,13 @@ class Target:
         self.model = hostile_torch.torch_model()
 
     def state(self):
-        """What must not change if a call is refused: the stream, arrays, network, model and files, as bytes."""
+        """Return the state that a refused call must not change: stream, arrays, network, model and files, as bytes."""
         there = {str(file.relative_to(self.folder)): content(file) for file in sorted(self.folder.rglob("*"))}
         arrays = [array.tobytes() for array in self.arrays]
         return self.stream.position, arrays, hostile_torch.torch_state(self.model), there
 
     def check_around(self):
-        """Raise AssertionError if bytes before the guarded array have changed; behind it there is a page."""
+        """Raise AssertionError if bytes before the guarded array have changed; after it comes a protected page."""
         begin = self.array.__array_interface__["data"][0] - ROOM.bytes.__array_interface__["data"][0]
         assert (ROOM.bytes[:begin] == CANARY).all(), "written before the array"
 
@@ -72,7 +72,7 @@ def content(file):
     return file.read_bytes() if file.is_file() else None
 
 
-# How a parameter answers.
+# The manners in which a parameter answers.
 
 
 def protect(target):
@@ -96,7 +96,7 @@ def reorder(target):
 
 
 def take_names(target):
-    """Put something where a file is to be made."""
+    """Put something in the place of a file that will be made."""
     for name in ("a.npy", "a.npz", "a.safetensors", "a.zarr", "made", "one.safetensors", "net.safetensors"):
         (target.folder / name).write_bytes(b"theirs")
 
@@ -126,7 +126,7 @@ DEEDS = {
 
 
 def manners(first, second):
-    """Give each manner: what is told, of an honest value and another."""
+    """Yield each manner and its answers, from an honest value and another one."""
     yield "raise", (ToldError(),)
     yield "interrupt", (KeyboardInterrupt(),)
     for n in (1, 2, 3):
@@ -147,7 +147,7 @@ def cases():
 
 
 def hostile(target, entry, parameter, manner):
-    """Make the value of a case."""
+    """Return the value of a case."""
     first, second = ENTRIES[entry][1][parameter]
     if parameter in ("path", "folder", "other"):
         first, second = target.folder / first, target.folder / second
@@ -170,13 +170,13 @@ def once(done, deed, target):
 
 
 def honest(room, entry, other):
-    """Give the result and the state behind an honest call."""
+    """Return the result of an honest call and the state after it."""
     call, parameters = ENTRIES[entry]
     target = Target(room)
     given = {name: values[0] for name, values in parameters.items()} | other
     try:
         return call(target, **given), target.state()
-    except ERRORS as error:  # of a second value that does not suit the others
+    except ERRORS as error:  # from a second value that does not suit the others
         return type(error), target.state()
 
 
@@ -184,7 +184,7 @@ EXPECTED = {}
 
 
 def one(folder, entry, parameter, manner):
-    """Do one case; return whether the parameter was asked anything, and raise AssertionError if something is wrong."""
+    """Run one case; return whether the parameter was read at all, and raise AssertionError if something is wrong."""
     call, parameters = ENTRIES[entry]
     good = []
     for value in parameters[parameter]:
@@ -216,7 +216,7 @@ def one(folder, entry, parameter, manner):
 
 
 def check_answer(entry, manner, error, before, after, expected):
-    """Raise AssertionError unless a manner has the outcome that is due to it."""
+    """Raise AssertionError unless a manner has its expected outcome."""
     if manner in RAISED:
         assert isinstance(error, RAISED[manner]), f"raised {error!r}"
     if manner == "protect":
@@ -229,7 +229,7 @@ def check_answer(entry, manner, error, before, after, expected):
 
 
 def main(first, step):
-    """Do every `step`-th case."""
+    """Run every `step`-th case."""
     warnings.simplefilter("ignore")
     count, reached, wrong = 0, 0, []
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:

@@ -1,10 +1,10 @@
-"""Calls of PyTorch's adapter and of the fills with tensors whose class answers falsely to one question.
+"""Calls of PyTorch's adapter and of the fills with tensors whose class gives one false answer.
 
 Usage: python tests/hostile_tensors.py     prints how many cases there were, in how many the tensor was filled, and what
 was wrong
 
-The tensor's memory lies right before a page that nothing may touch. A call fills the tensor, or raises and has written
-nothing; what it raises may be what the false answer leads to.
+The tensor's memory ends at a protected page. A call fills the tensor, or raises and has written nothing; the exception
+may be a consequence of the false answer.
 """
 
 import itertools
@@ -74,7 +74,7 @@ ENTRIES = {
 
 
 def lies():
-    """Give what a class answers falsely: the question, and its members."""
+    """Yield the false answers of a class: the question, and the class's members."""
     for name, values in PROPERTIES.items():
         yield from ((f"{name}: {value}", {name: property(lambda self, value=value: value)}) for value in values)
     for name, values in METHODS.items():
@@ -82,14 +82,14 @@ def lies():
 
 
 def one(members, is_parameter, call):
-    """Do one case; return whether the tensor was filled, and raise AssertionError if something is wrong."""
+    """Run one case; return whether the tensor was filled, and raise AssertionError if something is wrong."""
     array = ROOM.array((6, 4), np.float32)
     begin = array.__array_interface__["data"][0] - ROOM.bytes.__array_interface__["data"][0]
     kind = type("Lying", (Parameter if is_parameter else torch.Tensor,), members)
     tensor, error = torch.Tensor._make_subclass(kind, torch.from_numpy(array), False), None
     try:
         call(tensor)
-    except Exception as caught:  # of torch or of Python, by what the lie leads to
+    except Exception as caught:  # from torch or Python, as a consequence of the lie
         error = caught
     assert (ROOM.bytes[:begin] == CANARY).all(), "written before the tensor"
     filled = bool((ROOM.bytes[begin:] != CANARY).any())
@@ -98,7 +98,7 @@ def one(members, is_parameter, call):
 
 
 def main():
-    """Do every case."""
+    """Run every case."""
     warnings.simplefilter("ignore")
     count, filled, wrong = 0, 0, []
     for (lie, members), is_parameter, (entry, call) in itertools.product(lies(), (False, True), ENTRIES.items()):

@@ -1,4 +1,4 @@
-"""PyTorch's adapter, for `hostile_parameters.py`: its entries, a model, and what a caller can do to that."""
+"""PyTorch's adapter, for `hostile_parameters.py`: its entries, a model, and a caller's actions on the model."""
 
 from contextlib import suppress
 from functools import partial
@@ -10,7 +10,7 @@ with suppress(ImportError):
     import torch
 
     class Mine(torch.nn.Linear):
-        """A layer whose code asks for a number."""
+        """A layer whose code reads a number."""
 
         asked = 1.0
 
@@ -25,7 +25,7 @@ with suppress(ImportError):
 
 
 def torch_model():
-    """A model with a number that its code asks for where it resets itself and runs; None without PyTorch."""
+    """Return a model whose code reads a number when it resets itself and when it runs; None without PyTorch."""
     if torch is None:
         return None
     model = torch.nn.Sequential(Mine(4, 3), torch.nn.Tanh(), torch.nn.Linear(3, 2))
@@ -36,7 +36,7 @@ def torch_model():
 
 
 def torch_state(model):
-    """All that a call may leave behind on a model: values, attributes and hooks."""
+    """Return everything that a call may leave on a model: values, attributes and hooks."""
     if model is None:
         return None
     values = [(name, tensor.shape, tensor.device.type, text_of(tensor)) for name, tensor in model.state_dict().items()]
@@ -62,18 +62,18 @@ def by_module(target, **given):
 
 
 def by_own_code(target, reset):
-    """Initialise by the module's own code."""
+    """Initialise with the module's own code."""
     target.model[0].asked = reset
     by_module(target, plan=None)
 
 
 def by_prefix(target, prefix):
-    """Initialise with names that a function of the caller's gives."""
+    """Initialise with names from a caller's function."""
     by_module(target, prefix=lambda name: f"{float(prefix)}.{name}")
 
 
 def built_by(target, constructor, how="fast_init"):
-    """Build a model whose constructor asks for a number, in a block."""
+    """Build a model whose constructor reads a number, in a block."""
     from pyinit.adapters import torch as pt
 
     Mine.asked = constructor
@@ -88,7 +88,7 @@ def built_by(target, constructor, how="fast_init"):
 
 
 def measured(target, forward):
-    """Look at a model whose code asks for a number where it runs."""
+    """Diagnose a model whose code reads a number when it runs."""
     from pyinit import diagnostics
 
     target.model[0].asked = forward
@@ -120,14 +120,14 @@ def verified(target, **given):
 
 
 def noise(target, shape, **given):
-    """Draw by a seed or, without one, from the target's stream."""
+    """Draw from a seed or, without one, from the target's stream."""
     from pyinit.adapters import torch as pt
 
     return pt.randn(shape, **(given or {"stream": target.stream})).numpy().tobytes()
 
 
 def free(target):
-    """Give the model's memory back, as FSDP does."""
+    """Free the model's memory, as FSDP does."""
     for parameter in target.model.parameters():
         parameter.untyped_storage().resize_(0)
 

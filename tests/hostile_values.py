@@ -1,28 +1,28 @@
-"""Values for `hostile_parameters.py` that answer each question as they are told: a value, an error or a deed."""
+"""Values for `hostile_parameters.py` with scripted answers to each question: a value, an error or an action."""
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
 
 import numpy as np
 
-MOST = 100_000  # items that one answer gives before it is called endless
+MOST = 100_000  # items after which an answer counts as endless
 
 
 class ToldError(Exception):
-    """What a caller's code raises."""
+    """The exception that a caller's code raises."""
 
 
 class EndlessError(BaseException):
-    """Raised where a sequence without an end is taken whole: by then it would have filled the memory."""
+    """Raised if an endless sequence is read whole: it would have filled the memory."""
 
 
 class Asked:
-    """What counts the questions, and gives the next answer to each; the last answer to all that follow.
+    """An object that counts the questions and gives each the next answer, and all further ones the last answer.
 
     Parameters
     ----------
     *answers : object
-        A value; an exception, which is raised; or ``(function, value)``: it is called first.
+        A value; an exception, which is raised; or ``(function, value)``: the function is called first.
     """
 
     def __init__(self, *answers):
@@ -46,7 +46,7 @@ class Asked:
 
 
 class Deed:
-    """An answer before which something is done."""
+    """An answer with an action before it."""
 
     def __init__(self, do, value):
         self.do, self.value = do, value
@@ -85,7 +85,7 @@ class Row(Asked, Sequence):
 
 
 class Endless(Sequence):
-    """Three by its length, and without an end when it is iterated."""
+    """A sequence of length three that never ends when iterated."""
 
     def __init__(self, item):
         self.item = item
@@ -103,7 +103,7 @@ class Endless(Sequence):
 
 
 class Names(Asked, Mapping):
-    """A mapping, which goes on to its next answer when it is iterated again."""
+    """A mapping that moves to its next answer when it is iterated again."""
 
     now = None
 
@@ -125,7 +125,7 @@ class Names(Asked, Mapping):
 
 
 class EndlessNames(Mapping):
-    """A mapping of three names by its length, and of names without an end."""
+    """A mapping of length three whose names never end."""
 
     def __init__(self, value):
         self.value = value
@@ -149,7 +149,7 @@ class Place(Asked, PathLike):
 
 
 class Kind(Asked):
-    """What has a dtype."""
+    """An object with a dtype."""
 
     @property
     def dtype(self):
@@ -157,14 +157,14 @@ class Kind(Asked):
 
 
 class Values(Asked):
-    """What makes an array of itself."""
+    """An object that converts itself to an array."""
 
     def __array__(self, dtype=None, copy=None):
         return np.array(self.told(), dtype)
 
 
 class Text(str):
-    """A text that compares and hashes as its answers say."""
+    """A text that compares and hashes by its answers."""
 
     def __new__(cls, text, *answers):
         made = str.__new__(cls, text)
@@ -189,7 +189,7 @@ class Text(str):
 
 
 def like(value, *answers):
-    """Make what can stand for an honest value, and answers so."""
+    """Return a stand-in for an honest value that gives such answers."""
     if isinstance(value, str):
         return Text(value, *answers)
     kinds = (((int, float), Number), ((tuple, list), Row), (dict, Names), (PathLike, Place))
@@ -198,7 +198,7 @@ def like(value, *answers):
 
 
 def endless(value):
-    """Give what never ends in place of a sequence or mapping; None for another value."""
+    """Return an endless replacement for a sequence or mapping; None for other values."""
     if isinstance(value, dict):
         return EndlessNames(next(iter(value.values())))
     return Endless(value[0]) if isinstance(value, (tuple, list)) else None

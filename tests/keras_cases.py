@@ -1,4 +1,4 @@
-"""What test_keras.py runs on each backend: laws, bits, seeds, configurations, and models that are saved."""
+"""Tests that test_keras.py runs on each backend: laws, bits, seeds, configurations, and saved models."""
 
 import inspect
 import json
@@ -36,7 +36,7 @@ RANDOM = {
 }
 CONSTANT = {"Zeros": {}, "Ones": {}, "Constant": {"value": 0.3}, "Identity": {"gain": 0.3}}
 NAMES = [*RANDOM, *CONSTANT]
-# Every scheme that Keras has no class for.
+# Every scheme without a class in Keras.
 OTHERS = (
     "xavier_normal",
     "kaiming_normal(mode='fan_out')",
@@ -74,7 +74,7 @@ def numpy(tensor):
 
 
 def by_numpy(scheme, shape, stream, dtype="float32"):
-    """What a scheme writes into a NumPy array; of a vector the fans are its length."""
+    """Return a scheme's values in a NumPy array; both fans of a vector are its length."""
     made = initializers.scheme(scheme)
     if hasattr(made, "layout") and not repr(made).endswith("layout='in_out')"):
         made = initializers.scheme(f"{repr(made)[:-1].rstrip('(')}{', ' if '=' in repr(made) else '('}layout='in_out')")
@@ -238,7 +238,7 @@ def test_configurations(name, seed):
 
 
 def rebuilt(options):
-    """The same options, with a generator that stands at its beginning."""
+    """Return an initializer with the same options and a generator at its start."""
     seed = options.get("seed")
     if isinstance(seed, keras.random.SeedGenerator):
         return {**options, "seed": keras.random.SeedGenerator(9)}

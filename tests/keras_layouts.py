@@ -1,4 +1,4 @@
-"""What test_keras.py runs on JAX with four devices: tensors that are distributed."""
+"""Tests that test_keras.py runs on JAX with four devices: distributed tensors."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What test_keras.py runs on each backend: whole models, saved, copied, trained and built late."""
+"""Tests that test_keras.py runs on each backend: whole models, saved, copied, trained and built late."""
 
 import os
 import subprocess

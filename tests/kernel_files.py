@@ -1,4 +1,4 @@
-"""Programs that use the cache of kernels, and folders that it cannot write."""
+"""Programs that use the kernel cache, and folders that it cannot write."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ def start(script, *arguments):
 
 
 def output(script, *arguments):
-    """What a new process prints."""
+    """Return the output of a new process."""
     process = start(script, *arguments)
     out, err = process.communicate()
     assert process.returncode == 0, err
@@ -42,7 +42,7 @@ UNWRITABLE = ["a file", "kernels is a file", "no right to make it", "no right to
 
 
 def unwritable(kind, tmp_path):
-    """A folder that cannot be made or written."""
+    """Return a folder that cannot be made or written."""
     cache_dir, kernels = tmp_path / kind, tmp_path / kind / "kernels"
     if kind == "a file":
         cache_dir.touch()

@@ -1,4 +1,4 @@
-"""The kinds of fills that the tests go through: a case of each sampler and each way to compute it, in every dtype."""
+"""The kinds of fills in the tests: a case for each sampler and each way to compute it, in every dtype."""
 
 import math
 
@@ -9,7 +9,7 @@ from pyinit import _core
 from pyinit.arrays import dtype_of
 from pyinit.distributions import bits, constant, normal, truncated_normal, uniform
 
-# Parameters that float32 cannot hold: their rounding is a part of what is tested.
+# Parameters that float32 cannot hold, so that their rounding is tested too.
 CASES = {
     "bits": bits(),
     "uniform": uniform(-1.1, 2.3),
@@ -22,14 +22,14 @@ CASES = {
     "subnormal": normal(0.0, 1.1e-39),
     "constant": constant(0.3),
 }
-# That have one kernel, and a table of coefficients each.
+# These share a kernel, and each has its own table of coefficients.
 TAILS = [truncated_normal(0.0, 1.0, lower, math.inf) for lower in (0.6, 3.0, 9.0)]
 DTYPES = {name: dtype_of(name) for name in _core.DTYPES}
 KINDS = [(case, dtype) for case in CASES for dtype in DTYPES if (case == "bits") == (dtype == "uint32")]
 
 
 def name(kind):
-    """A kind as pytest shows it."""
+    """Return a kind's name for pytest."""
     return "-".join(kind)
 
 
@@ -39,15 +39,15 @@ def fill(stream, kind, out, **options):
 
 
 def empty(shape, kind):
-    """A new array of a kind's dtype."""
+    """Return a new array of a kind's dtype."""
     return np.zeros(shape, DTYPES[kind[1]])
 
 
 def words(kind):
-    """How many words a sample takes; of a constant, which takes none, those that a kernel would step over."""
+    """Return the words per sample; for a constant, which takes none, those that a kernel would skip."""
     return 2 if kind[1] == "float64" else 1
 
 
 def claim(kind, position, count):
-    """Where a fill begins that is asked for at a position, and where it leaves the stream."""
+    """Return the start of a fill requested at a position, and the stream's position after it."""
     return reference.claim(position, CASES[kind[0]].sampler, kind[1], count)

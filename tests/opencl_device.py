@@ -1,4 +1,4 @@
-"""An OpenCL device to run on, and arrays of it between bytes that must stay."""
+"""An OpenCL device, and arrays on it between bytes that must not change."""
 
 import math
 
@@ -9,7 +9,7 @@ from kinds import empty
 
 @pytest.fixture(scope="module")
 def queue():
-    """A queue of the device that PYOPENCL_CTX names, or the first."""
+    """Return a queue of the device that PYOPENCL_CTX names, or the first."""
     cl = pytest.importorskip("pyopencl", reason="no pyopencl, and so no OpenCL")
     pytest.importorskip("pyopencl.array")
     try:
@@ -20,7 +20,7 @@ def queue():
 
 
 class Guarded:
-    """An array whose first element lies `before` elements behind a boundary of 64 bytes, and all the memory around."""
+    """An array whose first element is `before` elements after a 64-byte boundary, with the memory around it."""
 
     def __init__(self, queue, shape, kind, before=0):
         import pyopencl.array as cla
@@ -32,19 +32,19 @@ class Guarded:
         self.array = self.part(shape)
 
     def part(self, shape, first=0, strides=None):
-        """An array in this memory, that begins so many bytes behind this one."""
+        """Return an array in this memory that begins a number of bytes after this one."""
         import pyopencl.array as cla
 
         memory, offset = self.memory.base_data, self.start + first
         return cla.Array(self.queue, tuple(shape), self.dtype, data=memory, offset=offset, strides=strides)
 
     def on_host(self):
-        """All the memory, and the array there."""
+        """Return all the memory, and the array in it."""
         host = self.memory.get()
         return host, host[self.start : self.start + self.bytes].view(self.dtype).reshape(self.array.shape)
 
     def values(self):
-        """The array's elements; around them nothing has changed."""
+        """Return the array's elements, after checking that nothing around them has changed."""
         host, array = self.on_host()
         assert (host[: self.start] == 0xA5).all()
         assert (host[self.start + self.bytes :] == 0xA5).all()

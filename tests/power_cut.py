@@ -1,33 +1,33 @@
-"""A model of a disk that loses its power: what may be seen of a folder after each step of what was done to it.
+"""A model of a disk that loses its power: the possible states of a folder after each operation on it.
 
-What is in a file counts from the `fsync` of the file on; before that, and after a change, anything may be in it. That a
-name was given or taken away counts from the `fsync` of its folder on; before that each name may be as it was at any
-time since the last one. Real file systems promise more.
+The contents of a file are safe after an `fsync` of the file; before that, and after a change, anything may be in it.
+Changes of names are safe after an `fsync` of their folder; before that, each name may be as it was at any time since
+the last `fsync`. Real file systems promise more.
 """
 
 import os
 import threading
 from contextlib import contextmanager
 
-GARBAGE = object()  # what is in a file that nobody has written to the disk
+GARBAGE = object()  # the contents of a file that was never synced to the disk
 OPERATIONS = ("fsync", "replace", "rename", "link", "unlink", "rmdir", "mkdir", "pwrite", "ftruncate")
 
 
 class Disk:
-    """What a folder and all in it may be after a power cut, while it is worked with.
+    """The possible states of a folder and its contents after a power cut, while programs use it.
 
     Parameters
     ----------
     root : Path
-        All that is there now is on the disk.
+        Its present contents count as synced.
     forgetful : callable, optional
-        Told the path of what is synced; True: it is not, and nobody notices.
+        Called with each path that is synced; if it returns True, the path silently is not.
     """
 
     def __init__(self, root, forgetful=lambda path: False):
         self.root = root
         self.forgetful = forgetful
-        self.contents = {}  # inode of a file: what is on the disk, and what is there now
+        self.contents = {}  # inode of a file: the contents on the disk, and the present ones
         self.names = {}  # inode of a folder: {name: inodes that it may have}
         self.now = {}  # inode of a folder: {name: inode}
         self.steps = 0
@@ -38,7 +38,7 @@ class Disk:
         self.names = {inode: {name: {other} for name, other in names.items()} for inode, names in self.now.items()}
 
     def observe(self):
-        """Look at what is there, and note which names and contents there may be now."""
+        """Look at the folder, and note the names and contents that are possible now."""
         alive, self.now = set(), {}
         for folder, folders, files in os.walk(self.root):
             inodes = {name: os.stat(os.path.join(folder, name)).st_ino for name in (*folders, *files)}
@@ -53,12 +53,12 @@ class Disk:
                     safe, _ = self.contents.get(inodes[name], (GARBAGE, None))
                     self.contents[inodes[name]] = (safe, file.read())
         alive |= {inode for names in self.names.values() for maybe in names.values() for inode in maybe}
-        for known in (self.contents, self.names):  # a number that nothing has any more may come again
+        for known in (self.contents, self.names):  # a free inode number may be used again
             for inode in known.keys() - alive:
                 del known[inode]
 
     def sync(self, descriptor):
-        """Note what an open file or folder holds as being on the disk."""
+        """Note the contents of an open file or folder as synced."""
         inode = os.fstat(descriptor).st_ino
         if self.forgetful(os.readlink(f"/proc/self/fd/{descriptor}")):
             return
@@ -69,14 +69,14 @@ class Disk:
 
     @contextmanager
     def recording(self, check=lambda: None):
-        """Call a check after each operation on files, whichever thread does it."""
+        """Call a check after each operation on files, in any thread."""
         real = {name: getattr(os, name) for name in OPERATIONS}
 
         def recorded(name):
             def operation(*arguments, **keywords):
                 with self.lock:
                     if name == "fsync":
-                        self.observe()  # what is written before it is synced; what comes later is not
+                        self.observe()  # writes before the sync are on the disk, later ones are not
                     result = real[name](*arguments, **keywords)
                     self.observe()
                     if name == "fsync":
@@ -96,14 +96,14 @@ class Disk:
                 setattr(os, name, function)
 
     def may_be(self, name):
-        """All that may be seen under a name in the root: None for nothing.
+        """Return the possible states of a name in the root: None for nothing.
 
-        A file is its bytes, or `GARBAGE`; a folder is the set of all that each of its names may be, as a dict.
+        A file is its bytes, or `GARBAGE`; a folder is a dict of the possible states of each of its names.
         """
         return [self.seen(inode) for inode in self.names[os.stat(self.root).st_ino].get(name, {None})]
 
     def seen(self, inode):
-        """What an inode may hold."""
+        """Return the possible contents of an inode."""
         if inode is None:
             return None
         if inode in self.contents:
@@ -113,7 +113,7 @@ class Disk:
 
 
 def is_whole(seen, expected):
-    """Whether what is seen is what is expected, and can be nothing else."""
+    """Whether the only possible state is the expected one."""
     if not isinstance(expected, dict) or not isinstance(seen, dict):
         return seen is not GARBAGE and seen == expected
     return all(
@@ -124,7 +124,7 @@ def is_whole(seen, expected):
 
 
 def contents(path):
-    """What is in a folder or a file, as `is_whole` expects it."""
+    """Return the contents of a folder or a file, as `is_whole` expects them."""
     if path.is_dir():
         return {file.name: contents(file) for file in path.iterdir()}
     return path.read_bytes()

@@ -10,7 +10,7 @@ ESCAPE = "\x1b"
 
 def run(*arguments, program=("-m", "pyinit"), **variables):
     command = [sys.executable, "-W", "error", *program, *map(str, arguments)]
-    # FORCE_COLOR asks rich for colours in a pipe: plain text it stays.
+    # FORCE_COLOR makes rich use colours in a pipe; the output must stay plain text.
     environment = {**os.environ, "FORCE_COLOR": "1", "PYTHONIOENCODING": "ascii", "COLUMNS": ""}
     return subprocess.run(command, capture_output=True, text=True, check=False, env={**environment, **variables})
 

@@ -1,8 +1,8 @@
-"""A scheme that writes down what it is asked for."""
+"""A scheme that records its calls."""
 
 
 class Recorder:
-    """A scheme that keeps what it was called with, and fails or does something else at a given call."""
+    """A scheme that records its arguments, and fails or does something else at a given call."""
 
     def __init__(self, at=None, do=None):
         self.at, self.do, self.calls = at, do, []

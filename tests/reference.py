@@ -1,6 +1,6 @@
 """The stream contract in plain Python: slow, short, and written from the papers rather than from src_c/.
 
-Floating-point operations are exact rationals rounded once, which is what IEEE 754 asks of each of them.
+Floating-point operations are exact rationals rounded once, as IEEE 754 requires.
 """
 
 import math
@@ -85,7 +85,7 @@ def word(generator, seed, id, position):
 
 
 def word64(generator, seed, id, position):
-    """The two words from an even position on as one number, low word first."""
+    """The two words from an even position on, as one number, low word first."""
     return word(generator, seed, id, position) | word(generator, seed, id, position + 1) << 32
 
 
@@ -107,7 +107,7 @@ def fma(a, b, c):
     if not (math.isfinite(a) and math.isfinite(b) and math.isfinite(c)):
         return a * b + c
     exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
-    if exact == 0:  # a rational has no -0
+    if exact == 0:  # rationals have no -0
         return a * b + c
     return rounded(exact, type(c))
 
@@ -119,7 +119,7 @@ def horner(x, coefficients):
     return y
 
 
-# Of each type: significant bits, exponent of the least subnormal number, largest number, and overflow as bits.
+# For each type: significant bits, exponent of the least subnormal number, largest number, and overflow as bits.
 TYPES = {
     "float32": (24, -149, float.fromhex("0x1.fffffep127"), 0x7F800000),
     "float64": (53, -1074, float.fromhex("0x1.fffffffffffffp1023"), 0x7FF << 52),
@@ -131,7 +131,7 @@ TYPES = {
 
 
 def real(dtype):
-    """In what the samples of a type are computed."""
+    """The type in which the samples of a type are computed."""
     return np.float64 if dtype == "float64" else np.float32
 
 
@@ -139,18 +139,18 @@ def bits(x, dtype):
     """The bits of the number of a type that is nearest to x, ties to even."""
     digits, least, largest, overflow = TYPES[dtype]
     sign = (math.copysign(1, x) < 0) << overflow.bit_length()  # the highest bit
-    exponent = max(math.frexp(x)[1] - digits, least) if x else least  # of the last bit
+    exponent = max(math.frexp(x)[1] - digits, least) if x else least  # the exponent of the last bit
     if math.isinf(x):
         return sign | overflow
-    units = round(Fraction(abs(float(x))) / Fraction(2) ** exponent)  # which takes ties to even
+    units = round(Fraction(abs(float(x))) / Fraction(2) ** exponent)  # ties to even
     if units * Fraction(2) ** exponent > Fraction(largest):
         return sign | overflow
-    # Counted from 0, every octave has 2^(digits - 1) numbers more, and the subnormals are the first of them.
+    # Counting from 0, every octave adds 2^(digits - 1) numbers; the subnormals come first.
     return sign | (units + (exponent - least) * 2 ** (digits - 1))
 
 
 def outermost(x, dtype, up):
-    """The least number of a type that is not below x, or the largest that is not above; for float64 x itself."""
+    """The type's least number not below x, or its largest not above x; x itself for float64."""
     digits, least, largest, _ = TYPES[dtype]
     if dtype == "float64" or math.isinf(x):
         return x
@@ -162,7 +162,7 @@ def outermost(x, dtype, up):
 
 
 def bounds(low, high, inside, dtype):
-    """The outermost samples between two bounds; `inside` twice where no number of the type is there."""
+    """The outermost samples between two bounds; `inside` twice if there is no number of the type."""
     first, last = outermost(float(low), dtype, True), outermost(float(high), dtype, False)
     if first > last:
         first = last = inside
@@ -178,7 +178,7 @@ def greatest(x, limit):
 
 
 def claim(position, sampler, dtype, count):
-    """Where a fill begins that is asked for at a position, and where it leaves the stream."""
+    """The start of a fill requested at a position, and the stream's position after it."""
     words = 2 if dtype == "float64" else 1
     group = words * (2 if sampler == "normal" else 1)
     if not count or sampler == "constant":
@@ -239,7 +239,7 @@ def normal(generator, seed, id, position, dtype, mean=0.0, std=1.0):
     bits = 32 * size
     u = fma(rounded(Fraction(even), dtype), dtype(2.0**-bits), dtype(2.0 ** -(bits + 1)))
     radius = np.sqrt(minus_two_log(u))
-    # The angle in half turns, reduced to [-1/2, 1/2); the half turn that goes missing is a sign.
+    # The angle in half turns, reduced to [-1/2, 1/2); the lost half turn is a sign.
     turns = 2 * odd & 2**bits - 1
     signed = turns - 2**bits if turns >> bits - 1 else turns
     x = rounded(Fraction(signed), dtype) * dtype(2.0**-bits)
@@ -250,7 +250,7 @@ def normal(generator, seed, id, position, dtype, mean=0.0, std=1.0):
 
 
 def normal_icdf(generator, seed, id, position, dtype, mean=0.0, std=1.0):
-    """The sample of the inverse distribution function whose words begin at `position`."""
+    """The sample by the inverse CDF whose words begin at `position`."""
     single = dtype is np.float32
     bits = 32 if single else 64
     w = (word if single else word64)(generator, seed, id, position)
@@ -269,7 +269,7 @@ def normal_icdf(generator, seed, id, position, dtype, mean=0.0, std=1.0):
 def quantile32(v, t):
     """z >= 0 with 2 P(Z > z) = v, and t = 1 - v."""
     s = np.sqrt(min(v, np.float32(1 - 2.0**-24)))
-    mantissa, exponent = math.frexp(float(s))  # of which 2 mantissa is in [1, 2)
+    mantissa, exponent = math.frexp(float(s))  # 2 mantissa is in [1, 2)
     column = [row[exponent - 1 + 127 & 15] for row in QUANTILE32]
     if s >= 0.5:
         return horner(t * t, column) * t

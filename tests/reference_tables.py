@@ -34,7 +34,7 @@ SIN = {
     ),
 }
 
-# The powers of x in turn; in each line by the low four bits of the exponent of s, of which 14 are the median.
+# A row for each power of x, indexed by the low four bits of the exponent of s; index 14 is the median.
 QUANTILE32 = [
     _hex(
         "0x1.795744p+2 0x1.6a69a4p+2 0x1.5ae102p+2 0x1.4aa938p+2 0x1.39a966p+2 0x1.27c24p+2 0x1.14cb7ap+2"

@@ -1,6 +1,6 @@
-"""Truncated normals of the contract in plain Python; what reference.py says of it holds here too.
+"""The contract's truncated normals in plain Python, written like reference.py.
 
-Constants are computed in float64, in the order of src_c/distribution.c, since their bits are a part of the contract.
+Constants are computed in float64, in the order of src_c/distribution.c, since their bits are part of the contract.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The errors that the core states: of its elementary functions one by one, and of whole samples."""
+"""The errors that the core states, for each of its elementary functions and for whole samples."""
 
 import math
 import shutil
@@ -36,7 +36,7 @@ def test_the_vector_tier_rounds_a_product_and_a_sum_once(tmp_path):
 @pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="long double is no wider than double here")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_normals_are_those_of_the_formula(generator, dtype):
-    # box_muller.h: at most 6 ulp of the radius, in either component; these words stay below 4.
+    # box_muller.h states at most 6 ulp of the radius in either component; these words stay below 4.
     wide, n = np.longdouble, 400_000
     bits = 8 * dtype().itemsize
     words = Stream(17, generator).bits(n * bits // 32)
@@ -79,7 +79,7 @@ def density(x):
     return mpmath.npdf(mpf(x))
 
 
-# The exact function, the ranges to look in, and the largest error: in ulp, or relative.
+# The exact function, the ranges to test, and the largest error, in ulp or relative.
 FUNCTIONS = {
     "exp_f64": (lambda x: mpmath.exp(mpf(x)), [(-708, 0), (-1, 0), (-1e-9, 0)], 1),
     "density": (density, [(0, 37), (0, 1), (-6, 6)], 4),
@@ -127,7 +127,7 @@ def test_double_quantiles_keep_their_error(core):
     worst = 0
     with mpmath.workdps(60):
         for word, x in zip(words, z, strict=True):
-            # One step of Newton's method from so near doubles the digits.
+            # From this close, one step of Newton's method doubles the digits.
             miss = (
                 (word + mpf(1) / 2) / 2**64 - mpmath.ncdf(mpf(x))
                 if word < 2**63
@@ -135,7 +135,7 @@ def test_double_quantiles_keep_their_error(core):
             )
             worst = max(worst, float(abs(miss / density(x)) / math.ulp(x)))
     assert worst <= 16
-    assert worst > 0.5  # or nothing was measured
+    assert worst > 0.5  # otherwise nothing was measured
 
 
 def test_float_quantiles_are_below_6_34(core):

@@ -67,7 +67,7 @@ def test_a_sigmoid_keeps_the_digits_of_small_outputs():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_gelu_of_huge_numbers_has_a_slope(dtype):
-    """z³ overflows here, and the slope is 0 or 1 all the same."""
+    """z³ overflows here, and the slope is still 0 or 1."""
     largest = np.finfo(dtype).max
     z = np.array([[-largest, -1e15, -50.0, 50.0, 1e15, largest]], dtype)
     with np.errstate(over="ignore"):

@@ -1,4 +1,4 @@
-"""The chain of layers: its gradients are those of finite differences, in new arrays and in buffers."""
+"""The chain of layers: its gradients equal finite differences, in new arrays and in buffers."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def test_gradients_equal_finite_differences(hidden, last, loss):
 
 @pytest.mark.parametrize(("hidden", "last", "loss"), CHAINS)
 def test_the_gradients_flow_equals_finite_differences(hidden, last, loss):
-    """Each layer's output is that of an identity below it, whose bias is moved."""
+    """An identity layer below each layer has its output, and the test moves the identity's bias."""
     net, x, y = chain(hidden, last, loss)
     along = y - 0.3
     flow = net.gradient_flow(x, along)

@@ -1,4 +1,4 @@
-"""The timing core: what is called how often, what is compared with what, and what the JSON holds."""
+"""The timing core: the numbers of calls, the comparisons, and the JSON."""
 
 import json
 import statistics
@@ -14,7 +14,7 @@ from pyinit.bench import Case, Timing
 
 @pytest.fixture(autouse=True)
 def no_threads_left():
-    """The threads of a memset end with it; a later test that forks must not meet them."""
+    """Wait until the threads of a memset have ended: a later test that forks must not meet them."""
     before = threading.active_count()
     yield
     deadline = time.monotonic() + 10

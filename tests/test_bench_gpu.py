@@ -1,4 +1,4 @@
-"""benchmarks/bench_gpu.py: its cases write what they say, where there is a GPU; its tables, where there is none."""
+"""benchmarks/bench_gpu.py: with a GPU, its cases write what they claim; without one, its tables are tested."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ def entry(name, samples, seconds, fastest):
 
 
 def made_up():
-    """Results as of a GPU on which nothing is short of its target but truncated normals."""
+    """Results of an imaginary GPU on which all but truncated normals reach their targets."""
     times = {
         "memset": 1.0,
         "philox normal float32": 1.25,
@@ -120,7 +120,7 @@ def test_kernels_beside_their_limits():
     result["kernels_share"] = gpu_targets.shares(result, {name: bench_gpu.keys()[name]})
     counted = kernel_limits.limits(bench_gpu.keys()[name])
     found = result["kernels_share"][name]
-    assert found["limited_by"] == "issue"  # which at half the clock allows less than the 10^12 of the pure write
+    assert found["limited_by"] == "issue"  # at half the clock this allows less than the 10^12 of the pure write
     assert found["limit_samples_per_second"] == pytest.approx(counted["samples_per_second"]["issue"] / 2)
     assert found["share_of_limit"] == pytest.approx(8e11 / found["limit_samples_per_second"])
     assert found["share_of_each"]["writes"] == pytest.approx(0.8)
@@ -150,7 +150,7 @@ def test_without_a_gpu():
 
 
 def test_results_are_written_after_each_part(tmp_path):
-    """And one that fails takes no other along."""
+    """And a part that fails does not stop the others."""
     path, seen = tmp_path / "result.json", []
 
     def see(found):

@@ -20,7 +20,7 @@ MODEL = {"a model": ({"a": (30, 40), "b": (7,), "c.bias": (11,)}, {"*.bias": "ze
 
 @pytest.mark.parametrize("with_torch", [True, False])
 def test_every_way_fills_the_whole_model(with_torch):
-    """On the host: in place, and the device is waited for."""
+    """On the host: in place, and with a wait for the device."""
     memory, waits = np.zeros(gpu_models.elements(MODEL), np.float32), []
     tensor = pytest.importorskip("torch").from_numpy(memory) if with_torch else None
 
@@ -60,7 +60,7 @@ def test_an_array_by_the_name_of_its_type():
 
 
 def test_first_fills():
-    """In two processes, which have a cache in common that was empty."""
+    """In two processes that share a cache, which is empty at first."""
     child = """
 import os, pathlib, sys, pyinit
 folder = pathlib.Path(os.environ["PYINIT_CACHE_DIR"])
@@ -84,7 +84,7 @@ def test_the_time_of_a_call():
 
 @pytest.mark.filterwarnings("default")  # of JAX's own
 def test_cases_of_jax():
-    """On the host, where `gpu_peers.jax` finds none."""
+    """On the host, where `gpu_peers.jax` finds no GPU."""
     jax = pytest.importorskip("jax")
     assert gpu_peers.jax_cases(None, SIZE) == []
     cases = gpu_peers.jax_cases(jax, SIZE)

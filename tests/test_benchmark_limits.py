@@ -1,4 +1,4 @@
-"""The instructions that benchmarks count, and the limits of kernels that follow."""
+"""The instructions that benchmarks count, and the limits of kernels derived from them."""
 
 import re
 import sys
@@ -68,7 +68,7 @@ def test_limits_of_a_kernel_are_counted_from_its_code(limits):
     (kernel,) = limits["kernels"]
     assert kernel["samples_in_a_turn"] == 16
     operations = kernel["operations"]
-    # By hand from the headers: of four blocks, in which the coefficients' fmas are most.
+    # Counted by hand from the headers, for four blocks; most are the fmas of the coefficients.
     assert operations["STG"] == 4
     assert operations["MUFU"] == 4 * 2
     assert operations["FFMA"] == 4 * 2 * (1 + 7 + 1 + 2 + 4 + 4 + 2)

@@ -1,4 +1,4 @@
-"""The scripts in benchmarks/: that every case writes what it says, and that counts and tables are right."""
+"""The scripts in benchmarks/: every case writes what it claims, and counts and tables are right."""
 
 import json
 import math
@@ -34,7 +34,7 @@ MOMENTS = {"normal": (0, 1), "normal_": (0, 1), "trunc_normal_": (0, 0.7737), "u
 
 
 def samples(memory, dtype):
-    """The float64 values of the memory's samples; bfloat16 is the upper half of float32."""
+    """Return the float64 values of samples in memory; bfloat16 is the upper half of float32."""
     if dtype == "bfloat16":
         return (memory.view(np.uint16).astype(np.uint32) << 16).view(np.float32).astype(np.float64)
     return memory.view(dtype).astype(np.float64)
@@ -106,7 +106,7 @@ def test_bench_jax(tmp_path):
 
 
 @pytest.mark.parametrize("name", peers.PEERS)
-@pytest.mark.filterwarnings("default")  # a peer's own, at its import
+@pytest.mark.filterwarnings("default")  # a peer's own warnings on import
 def test_every_case_of_a_peer_writes_its_samples(name):
     if name not in peers.versions():
         pytest.skip(f"{name} is not installed")
@@ -123,7 +123,7 @@ def test_every_case_of_a_peer_writes_its_samples(name):
         if what == "bits":
             x, what = x / 2.0**32, "uniform"
         mean, variance = MOMENTS[what]
-        # Six standard errors; the kurtosis of none is above the normal's. Of each thread's part by itself.
+        # Six standard errors, for each thread's part; no kurtosis is above the normal's.
         for part in np.array_split(x, case.threads):
             assert abs(part.mean() - mean) < 6 * math.sqrt(variance / part.size), case.name
             assert abs(part.var() - variance) < 6 * variance * math.sqrt(2 / part.size), case.name
@@ -141,7 +141,7 @@ def test_what_calls_cost_is_timed_without_a_gpu(monkeypatch):
 
 
 def test_a_primed_case_is_called_untimed_ahead_of_each_repetition():
-    calls, naps = [], iter([0.0, 0.05, 0.0, 0.05, 0.0])  # every other one is not timed, from the first on
+    calls, naps = [], iter([0.0, 0.05, 0.0, 0.05, 0.0])  # every other call is untimed, starting with the first
     case = timing.Primed("primed", lambda: calls.append(time.sleep(next(naps))), samples=1, bytes=0)
     [found] = bench.measure([case], repetitions=2)
     assert len(calls) == 5

@@ -1,4 +1,4 @@
-"""BitGenerator: the words of a stream under NumPy's distributions. NumPy's own checks: test_bit_generator_numpy.py."""
+"""BitGenerator: a stream's words in NumPy's distributions. NumPy's own checks are in test_bit_generator_numpy.py."""
 
 import copy
 import hashlib
@@ -20,7 +20,7 @@ def rng(stream):
 
 
 def hashed(stream, name, person):
-    """The id that pyinit gives what it makes itself; a child's has no `person`."""
+    """The id of pyinit's own streams; a child's has no `person`."""
     text = stream.id.to_bytes(8, "little") + name.encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8, person=person).digest(), "little")
 
@@ -135,7 +135,7 @@ def test_jumped_streams_share_no_word(generator):
     assert jumped[1].jumped(-1).stream == here.stream
     assert here.jumped(-1).stream.id == hashed(here.stream, str(2**64 - 1), b"pyinit jump")
     assert here.jumped().state["n_children_spawned"] == 0
-    # From the jump on, and round to where they began.
+    # From the jump on, and around to the start.
     draws = [set(j.random_raw(2000)) | set(j.advance(-4000).random_raw(2000)) for j in jumped]
     assert len(set.union(*draws)) == 5 * 4000
     with pytest.raises(TypeError, match="jumps must be an integer; got str"):
@@ -217,7 +217,7 @@ def test_the_seed_sequence_is_one_for_others_too(generator):
     children = BitGenerator(stream).seed_seq
     assert isinstance(children, np.random.bit_generator.ISpawnableSeedSequence)
     assert children.state == {"generator": generator, "seed": 4, "id": 0, "n_children_spawned": 0}
-    # As SciPy spawns: by the seed sequence and the class.
+    # SciPy spawns like this: by the seed sequence and the class.
     assert [BitGenerator(c).stream for c in children.spawn(2)] == [b.stream for b in BitGenerator(stream).spawn(2)]
     assert repr(children) == f"ChildStreams(Stream(seed=4, generator={generator!r}, position=0), n_children_spawned=2)"
     assert pickle.loads(pickle.dumps(children)).state == children.state
@@ -254,7 +254,7 @@ def test_copies_go_their_own_way(generator, again, kind):
     assert twin.state != bits.state
     drawn = np.random.Generator(bits)
     drawn_twin = again(drawn)
-    if again is not copy.copy:  # which shares the bit generator
+    if again is not copy.copy:  # copy.copy shares the bit generator
         assert drawn_twin.bit_generator is not bits
         assert drawn_twin.bit_generator.state == bits.state
         assert np.array_equal(drawn_twin.standard_normal(50), drawn.standard_normal(50))

@@ -1,4 +1,4 @@
-"""What others have of pyinit.BitGenerator: threads, C, NumPy's global generator, and an interpreter that imports it."""
+"""Users of pyinit.BitGenerator: threads, C, NumPy's global generator, and an interpreter that imports it."""
 
 import ctypes
 import inspect

@@ -1,4 +1,4 @@
-"""The checks that NumPy runs on its own bit generators, run on BitGenerator: with Philox, and with ARS-5."""
+"""NumPy's checks of its own bit generators, run on BitGenerator with Philox and with ARS-5."""
 
 import pickle
 
@@ -15,7 +15,7 @@ smoke = pytest.importorskip("numpy.random.tests.test_smoke")
 
 
 class ARS5BitGenerator(BitGenerator):
-    """What the checks construct from a seed, as they do with NumPy's."""
+    """The class that the checks construct from a seed, as they do with NumPy's classes."""
 
     def __init__(self, stream=None):
         super().__init__(Stream(stream, "ars5") if stream is None or isinstance(stream, int) else stream)
@@ -55,7 +55,7 @@ class Direct(direct.Base):
         cls.bit_generator, cls.bits, cls.dtype, cls.seed_error_type = cls.kind, 64, np.uint64, TypeError
         cls.invalid_init_types = [(3.2,), ([None],), ("1",), (1, None)]
         cls.invalid_init_values = [(-1,), (2**64,)]
-        # In place of NumPy's files of its own algorithms' numbers: those of the specification.
+        # The specification's numbers, in place of NumPy's files for its own algorithms.
         cls.data1, cls.data2 = (
             {
                 "seed": [seed],
@@ -64,7 +64,7 @@ class Direct(direct.Base):
             for seed in (0, 0xDEADBEAF00000001)
         )
 
-    def test_pickle_preserves_seed_sequence(self):  # less the pool, which is of NumPy's SeedSequence alone
+    def test_pickle_preserves_seed_sequence(self):  # without the pool, which only NumPy's SeedSequence has
         bit_generator = self.bit_generator(*self.data1["seed"])
         for spawned in (0, 10):
             bit_generator.seed_seq.spawn(spawned)
@@ -72,7 +72,7 @@ class Direct(direct.Base):
             assert again.seed_seq.state == bit_generator.seed_seq.state
             assert again.seed_seq.n_children_spawned == spawned
 
-    def test_getstate(self):  # the seed sequence is no SeedSequence of NumPy's
+    def test_getstate(self):  # the seed sequence is not NumPy's SeedSequence
         bit_generator = self.bit_generator(*self.data1["seed"])
         if isinstance(bit_generator.__getstate__(), dict):
             pytest.skip("NumPy before 2.0 has the state alone there")
@@ -80,7 +80,7 @@ class Direct(direct.Base):
         assert state == bit_generator.state
         assert seed_seq is bit_generator.seed_seq
 
-    def test_advance_symmetry(self):  # as NumPy has it for PCG64, with our period
+    def test_advance_symmetry(self):  # as in NumPy for PCG64, with our period
         rs = np.random.Generator(self.bit_generator(*self.data1["seed"]))
         state, step = rs.bit_generator.state, -0x9E3779B97F4A7C150000000000000000
         values = []
@@ -99,9 +99,9 @@ class TestDirectARS5(Direct):
     kind, name = ARS5BitGenerator, "ars5"
 
 
-# Of the tests of Generator, those that hold for any bit generator; the others compare with MT19937's numbers.
+# The tests of Generator that hold for any bit generator; the others compare with MT19937's numbers.
 
-endpoint = generator.endpoint  # fixtures of theirs
+endpoint = generator.endpoint  # NumPy's fixtures
 if hasattr(smoke, "dtype"):  # NumPy before 2.4
     dtype = smoke.dtype
 

@@ -1,4 +1,4 @@
-"""What a fill accepts, what it refuses, and that it touches nothing when it refuses."""
+"""The arguments that a fill accepts and refuses; a refused call touches nothing."""
 
 import array
 import ctypes
@@ -29,7 +29,7 @@ def read_only():
     return out
 
 
-# The fill, the array, its parameters; then the error, and what its message has to name.
+# The fill, the array, its parameters; then the error, and the names that its message must have.
 BAD = {
     "list": ("normal", lambda: [0.0] * 6, {}, TypeError, "array.*list"),
     "None": ("normal", lambda: None, {}, TypeError, "NoneType"),
@@ -246,7 +246,7 @@ def test_the_callers_floating_point_mode_changes_nothing_and_is_kept(tier, gener
     libm = ctypes.CDLL("libm.so.6")
     fenv = (ctypes.c_uint32 * 8)()  # 28 bytes of the x87's state, then MXCSR
     kinds = [("normal", np.float32), ("normal", np.float64), ("uniform", np.float32), ("uniform", np.float64)]
-    # Subnormal results, which flushing would make 0, and a range whose bounds and difference need rounding.
+    # Subnormal results, which flushing would turn into 0, and a range whose bounds and difference need rounding.
     parameters = {"normal": {"std": 1e-40}, "uniform": {"low": -1e-40, "high": 0.1}}
     fills = [(f"fill_{k}", d, parameters[k]) for k, d in kinds] + [
         ("fill_normal", np.float32, {"std": 0.1, "mean": 0.3})
@@ -319,7 +319,7 @@ def test_arrays_at_an_address_know_their_owner_and_how_they_lie_in_memory():
         ((2, 3), (12, 4), 1, (True, False, False)),
     ):
         found = array_at(memory.ctypes.data + shift, shape, strides, memory.dtype, True, memory)
-        assert found.base is memory  # or it would be freed while it is written
+        assert found.base is memory  # otherwise it would be freed while it is written
         assert (found.flags.c_contiguous, found.flags.f_contiguous, found.flags.aligned) == flags
 
 

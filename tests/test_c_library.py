@@ -1,4 +1,4 @@
-"""The C core as a library: what it exports, its header in every dialect, and programs built with an installed one."""
+"""The C core as a library: its exports, its header in every dialect, and programs that use an installed one."""
 
 import ctypes
 import re
@@ -13,7 +13,7 @@ import pyinit
 
 HEADER = (ROOT / "src_c" / "pyinit.h").read_text()
 EXAMPLE = ROOT / "examples" / "c"
-# In C89's terms: declarations first, comments of one kind.
+# C89: declarations first, one kind of comment.
 PROGRAM = """
 #include <pyinit.h>
 int main(void)
@@ -44,7 +44,7 @@ def run(*command, **options):
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
-    """The folder of libpyinit.a and libpyinit.so, as `make lib` leaves it."""
+    """The folder of libpyinit.a and libpyinit.so, as `make lib` builds it."""
     folder = tmp_path_factory.mktemp("library")
     make("lib", folder)
     return folder
@@ -52,7 +52,7 @@ def library(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prefix(library, tmp_path_factory):
-    """Where the library is installed."""
+    """The folder where the library is installed."""
     folder = tmp_path_factory.mktemp("prefix")
     make("install", library, f"PREFIX={folder}")
     return folder
@@ -93,7 +93,7 @@ def test_the_archive_defines_no_name_of_others(library):
 @pytest.mark.skipif(not shutil.which("readelf"), reason="no readelf")
 def test_the_shared_library_names_its_binary_interface(library):
     assert re.findall(r"SONAME.*\[(.+)\]", run("readelf", "-d", library / "libpyinit.so")) == ["libpyinit.so.1"]
-    # Another name, as another PREFIX gives on macOS, links it anew.
+    # Another name, as from another PREFIX on macOS, links it again.
     for settings, name in ((["SONAME=libother.so.2"], "libother.so.2"), ([], "libpyinit.so.1")):
         make("lib", library, *settings)
         assert f"[{name}]" in run("readelf", "-d", library / "libpyinit.so")
@@ -158,7 +158,7 @@ def test_cmake_finds_the_installed_library(prefix, tmp_path):
     [("", True), ("{0}.{1}", True), ("{0}.{1}.{2}", True), ("{0}.99", False), ("99", False), ("{0}.0.9", False)],
 )
 def test_cmake_takes_compatible_versions_alone(prefix, tmp_path, asked, found):
-    """Before 1.0 those of the same minor version, and none that is older than what is asked for."""
+    """Before 1.0, those of the same minor version that are not older than the requested one."""
     asked = asked.format(*pyinit.__version__.split("."))
     (tmp_path / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.15)\nproject(asks NONE)\n"

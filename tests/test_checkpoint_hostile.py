@@ -1,4 +1,4 @@
-"""Checkpoints and plans of somebody who means harm: one clear error each, without a crash, a wait or much memory."""
+"""Malicious checkpoints and plans: each gives one clear error, without a crash, a wait or much memory."""
 
 import faulthandler
 import json
@@ -28,14 +28,14 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(HOSTILE.parents[1]), "PYINIT_NUM_T
 
 @pytest.fixture(autouse=True)
 def no_waiting():
-    """A test that waits, for a pipe say, ends all of them: what waits need not be in the main thread."""
+    """End all tests if one waits, for example for a pipe: the waiting code need not be in the main thread."""
     faulthandler.dump_traceback_later(300, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
 
 
 def command(*arguments, memory=None, seconds=60):
-    """Run the program; give its exit code, and its lines on standard output and error."""
+    """Run the program; return its exit code, and its lines on standard output and error."""
     program = [sys.executable, "-W", "error", "-m", "pyinit", *map(str, arguments)]
     if memory is not None:  # set by the child itself: a process with JAX's threads must not fork
         program = [sys.executable, "-c", LIMITED, str(memory), *program]
@@ -110,7 +110,7 @@ def test_an_argument_of_a_scheme_cannot_control_a_terminal():
 
 
 def test_no_tensor_is_made_as_a_whole_because_a_file_says_so(tmp_path):
-    """A file of 400 GB that takes no place on the disk; what can be made in blocks is compared."""
+    """A file of 400 GB that takes no space on the disk; tensors that can be made in blocks are compared."""
     schemes = told({"large": "orthogonal", "small": "orthogonal"})
     size = 4 * 10**11
     header = {"__metadata__": schemes, "large": entry([10**6, 10**5], size), "small": entry([2, 2], 16, begin=size)}
@@ -122,7 +122,7 @@ def test_no_tensor_is_made_as_a_whole_because_a_file_says_so(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["<u2", "<u4", "<u8"])
 def test_signalling_nans_are_numbers_like_others(tmp_path, dtype):
-    """Of which processors complain, and NumPy then warns, even where they are only cast."""
+    """Processors flag them, and NumPy then warns, even if they are only cast."""
     infinity = np.full(300, np.inf, f"<f{dtype[-1]}")
     for name, more in (("a", 1), ("b", 1), ("c", 2)):
         np.save(tmp_path / f"{name}.npy", (infinity.view(dtype) + np.array(more, dtype)).view(infinity.dtype))
@@ -139,7 +139,7 @@ def test_integers_that_float64_cannot_tell_apart_have_moved(tmp_path):
 
 
 def test_a_file_that_shrinks_or_becomes_another_while_it_is_read_is_refused(tmp_path):
-    """The header is read, and then the values of each tensor."""
+    """The header is read first, and then the values of each tensor."""
     path = write(tmp_path / "a.safetensors", {"w": entry([1000], 4000), "v": entry([1000], 4000, begin=4000)}, 8000)
     tensors = folders.read(path).tensors
     os.truncate(path, 4500)
@@ -156,7 +156,7 @@ def test_a_file_that_shrinks_or_becomes_another_while_it_is_read_is_refused(tmp_
 
 
 def test_the_program_says_what_is_damaged_in_one_line(tmp_path):
-    """Damaged files cannot be compared: code 1; wrong arguments: code 2, and how the program is called."""
+    """Damaged files cannot be compared: code 1. Wrong arguments: code 2, and the usage."""
     folder = tmp_path / "a\x1b[31m"
     folder.mkdir()
     write(folder / "model.safetensors", {"w": entry([10**20], 8)}, 8)
@@ -205,7 +205,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("name", ENDLESS)
 def test_little_memory_is_taken(tmp_path, name):
-    """Of headers of tens of megabytes; the limit counts the program's own 0.3 GB, most of it not touched."""
+    """For headers of tens of megabytes; the limit includes the program's own 0.3 GB, most of it untouched."""
     nbytes = 4 * 10**10 if "orthogonal" in name else 8
     write(tmp_path / "model.safetensors", ENDLESS[name](), nbytes)
     code, out, err = command("verify", tmp_path, "--seed", "0", memory=6 * 10**8)
@@ -225,7 +225,7 @@ def test_links_to_one_file_do_not_take_its_memory_again_and_again(tmp_path):
 
 
 def fuzz(seed, seconds, *more):
-    """Run the child that damages files; give its exit code and what it said at last."""
+    """Run the child that damages files; return its exit code and its last message."""
     command = [sys.executable, "-W", "error", str(HOSTILE), str(seed), str(seconds), *more]
     ran = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=float(seconds) + 100)
     return ran.returncode, f"{ran.stdout}{ran.stderr}"[-5000:]
@@ -247,7 +247,7 @@ def test_a_reader_that_believes_headers_or_waits_would_be_found(reader, monkeypa
 
 @pytest.mark.slow
 def test_ten_minutes_of_damage_at_random():
-    """PYINIT_FUZZ_SECONDS changes how long; a failure names its seed and number, which repeat it."""
+    """PYINIT_FUZZ_SECONDS changes the time; a failure names its seed and number, which repeat it."""
     faulthandler.cancel_dump_traceback_later()
     seed = int.from_bytes(os.urandom(4), "little")
     code, said = fuzz(seed, os.environ.get("PYINIT_FUZZ_SECONDS", "600"))

@@ -17,7 +17,7 @@ from pyinit.initializers.windows import decode
 
 
 def like(folder, index=False):
-    """A checkpoint by safetensors, with tensors of many dtypes, and files beside it."""
+    """A checkpoint by safetensors, with tensors of many dtypes, and other files next to it."""
     torch, safetensors = pytest.importorskip("torch"), pytest.importorskip("safetensors.torch")
     tensors = {
         "h.0.attn.weight": torch.randn(8, 8, dtype=torch.bfloat16),
@@ -78,7 +78,7 @@ def test_another_checkpoint_gives_names_shapes_and_dtypes(tmp_path, index, dtype
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=3), st.sampled_from(PACKED), st.integers(1, 99))
 @settings(deadline=None, max_examples=30)
 def test_packed_weights_get_random_bits(tmp_path_factory, shape, dtype, shard_bytes):
-    """Those of one stream, however they are cut; what they were before is not to be found."""
+    """The bits come from one stream, for any cuts; nothing of the old weights remains."""
     save = pytest.importorskip("safetensors.numpy").save_file
     folder = tmp_path_factory.mktemp("packed")
     save({"w": np.zeros(shape, dtype), "other": np.zeros((3, 3), np.int8)}, folder / "there.safetensors")

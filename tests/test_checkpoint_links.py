@@ -1,4 +1,4 @@
-"""What a folder of weights may hold beside files: pipes, devices, links and names that lead out of it."""
+"""Other things in a folder of weights: pipes, devices, links and names that lead out of it."""
 
 import faulthandler
 import json
@@ -17,7 +17,7 @@ from pyinit.untrusted import DamagedError
 
 @pytest.fixture(autouse=True)
 def no_waiting():
-    """A test that waits, for a pipe say, ends all of them: what waits need not be in the main thread."""
+    """End all tests if one waits, for example for a pipe: the waiting code need not be in the main thread."""
     faulthandler.dump_traceback_later(100, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
@@ -60,7 +60,7 @@ def test_a_path_that_is_no_file_is_refused(tmp_path, kind, name):
 
 
 def test_the_cache_of_huggingface_hub_is_read(tmp_path):
-    """Whose files are links to blobs beside the snapshots; a link to anything else is refused, and links of links."""
+    """Its files are links to blobs next to the snapshots; links to anything else and links to links are refused."""
     blobs, snapshot = tmp_path / "models--a--b" / "blobs", tmp_path / "models--a--b" / "snapshots" / "0123abc"
     blobs.mkdir(parents=True)
     (snapshot / "inner").mkdir(parents=True)

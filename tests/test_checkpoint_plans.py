@@ -1,4 +1,4 @@
-"""Plans and shapes in files that are none: one clear error each, before anything is written."""
+"""Invalid files of plans and shapes: one clear error each, before anything is written."""
 
 import pytest
 from hostile_headers import DIGITS

@@ -1,4 +1,4 @@
-"""What checkpoint.write refuses before it writes anything, and which folders it replaces."""
+"""The arguments that checkpoint.write refuses before it writes anything, and the folders that it replaces."""
 
 import os
 
@@ -10,14 +10,14 @@ from pyinit import checkpoint
 
 def test_a_folder_is_replaced_only_where_that_is_asked_for(tmp_path):
     folder = tmp_path / "out"
-    folder.mkdir()  # an empty one is nobody's
+    folder.mkdir()  # an empty folder may be replaced
     checkpoint.write(ENTRIES, folder, 7, shard_bytes=100)
     before = contents(folder)
     with pytest.raises(FileExistsError, match="exists already"):
         checkpoint.write(ENTRIES, folder, 8)
     assert contents(folder) == before
     checkpoint.write(ENTRIES, folder, 8, overwrite=True)
-    assert os.listdir(folder) == ["model.safetensors"]  # and no index of the one before
+    assert os.listdir(folder) == ["model.safetensors"]  # without the index of the previous checkpoint
     assert os.listdir(tmp_path) == ["out"]
     checkpoint.write(ENTRIES, tmp_path / "one.safetensors", 7)
     with pytest.raises(FileExistsError, match="exists already"):

@@ -1,4 +1,4 @@
-"""Checkpoints taken up again: which files are kept, and what else is in the folder."""
+"""Resumed checkpoints: the files that are kept, and other files in the folder."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ __all__ = ["whole"]
 
 
 class Counted:
-    """A scheme of the user's that fails at some call."""
+    """A user's scheme that fails at some call."""
 
     def __init__(self, at, error):
         self.calls, self.at, self.error = 0, at, error
@@ -39,7 +39,7 @@ def test_an_error_leaves_whole_files_alone_and_an_empty_folder_not_at_all(tmp_pa
 
 
 def stopped(tmp_path, keep=None):
-    """A checkpoint that another call has left before it had its name."""
+    """A checkpoint that another call left unfinished, before it had its name."""
     write(tmp_path / "out")
     partial = (tmp_path / "out").rename(tmp_path / "out.partial")
     (partial / "model.safetensors.index.json").unlink()
@@ -127,7 +127,7 @@ def test_what_is_no_folder_is_in_the_way_of_the_partial_one(tmp_path, way):
 
 
 def test_one_process_writes_at_a_time(tmp_path, whole):
-    """Two of different seeds would otherwise leave files of both under one index."""
+    """Otherwise two processes with different seeds would leave files of both under one index."""
     folder = tmp_path / "out"
     child = begin(folder)
     wait_for_files(folder, 2)
@@ -145,7 +145,7 @@ def test_one_process_writes_at_a_time(tmp_path, whole):
 
 
 def test_a_folder_that_another_process_has_put_in_place_is_not_written_to(tmp_path):
-    """It was opened as the partial one, and has its name when the lock is free."""
+    """It was opened as the partial folder, and has its final name when the lock is free."""
     partial = tmp_path / "out.partial"
     partial.mkdir()
     descriptor = os.open(partial, os.O_RDONLY)
@@ -159,7 +159,7 @@ def test_a_folder_that_another_process_has_put_in_place_is_not_written_to(tmp_pa
 
 
 def test_what_a_killed_call_has_moved_away_comes_back(tmp_path):
-    """The old checkpoint, where the new one was not there yet; it is not removed, and not replaced unless asked."""
+    """The old checkpoint, if the new one was not in place yet; it is not removed, and only replaced on request."""
     plan = {"w": {"shape": [3], "scheme": "normal"}}
     checkpoint.write(plan, tmp_path / "out", 7)
     (tmp_path / "out").rename(tmp_path / ".out.pyinit")

@@ -1,4 +1,4 @@
-"""Checkpoints whose writing is stopped: by a kill, Ctrl-C or a full disk."""
+"""Checkpoints whose writing is stopped by a kill, Ctrl-C or a full disk."""
 
 import errno
 import os
@@ -25,7 +25,7 @@ __all__ = ["whole"]
 
 @pytest.mark.parametrize("trial", [*range(6), *(pytest.param(t, marks=pytest.mark.slow) for t in range(6, 60))])
 def test_after_a_kill_the_checkpoint_is_absent_or_whole_and_the_next_call_makes_it(tmp_path, whole, trial):
-    """Three kills, then a call that is left alone."""
+    """Three kills, then an undisturbed call."""
     rng, folder = random.Random(trial), tmp_path / "out"
     for _ in range(3):
         child = begin(folder)
@@ -39,7 +39,7 @@ def test_after_a_kill_the_checkpoint_is_absent_or_whole_and_the_next_call_makes_
     partial = tmp_path / "out.partial"
     names = {name for name in whole if name.endswith("ors")}
     there = {name for name in names if (partial / name).exists()}
-    assert all((partial / name).read_bytes() == whole[name] for name in there)  # a file has its name when it is whole
+    assert all((partial / name).read_bytes() == whole[name] for name in there)  # a file gets its name when it is whole
     before = identities(partial) if there else {}
     finished = folder.exists()
     written = write(folder, overwrite=True)
@@ -86,7 +86,7 @@ def test_a_stopped_command_is_taken_up_again(tmp_path, whole, number):
         assert not folder.exists()
     partial = tmp_path / "out.partial"
     there = {name for name in os.listdir(partial) if name.startswith("model-")}
-    assert number != signal.SIGINT or there == set(os.listdir(partial))  # what was not whole is removed
+    assert number != signal.SIGINT or there == set(os.listdir(partial))  # files that were not whole are removed
     assert write(folder).kept == len(there) >= 15
     assert contents(folder) == whole
 
@@ -140,7 +140,7 @@ def test_a_disk_that_fills_up_meanwhile(tmp_path, whole):
 
 
 def test_a_limit_to_the_size_of_files(tmp_path, whole):
-    """The first of 36,000 bytes and a head can be written, and those that are larger cannot."""
+    """The first file, of 36,000 bytes and a header, can be written; the larger ones cannot."""
     folder, before = tmp_path / "out", resource.getrlimit(resource.RLIMIT_FSIZE)
     sizes = [len(whole[name]) for name in sorted(whole)]
     resource.setrlimit(resource.RLIMIT_FSIZE, (sizes[7], before[1]))
@@ -172,7 +172,7 @@ def test_the_bytes_depend_on_neither_buffers_nor_threads(tmp_path, monkeypatch, 
 
 
 def test_a_large_file_is_looked_through_by_several_threads(tmp_path):
-    """Of a tensor that only exists as a whole, too."""
+    """Also for a tensor that can only be made whole."""
     entries = {
         "large": {"shape": [1000, 1500], "scheme": "normal"},
         "whole": {"shape": [200, 150], "scheme": "orthogonal", "dtype": "float64"},

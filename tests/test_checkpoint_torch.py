@@ -36,7 +36,7 @@ def test_transformers_loads_what_is_written(tmp_path, name, dtype):
     assert not any(told.values()), told
     assert_same(back.state_dict(), expected.state_dict())
     assert checkpoint.verify(folder, model, SEED).equal
-    assert {row.verdict for row in checkpoint.verify(folder)} <= {"equal", UNTOLD}  # of itself it tells no lies
+    assert {row.verdict for row in checkpoint.verify(folder)} <= {"equal", UNTOLD}  # its own metadata is true
     if dtype == "float32":
         expected.save_pretrained(tmp_path / "theirs")
         theirs = loaded(tmp_path / "theirs")
@@ -53,7 +53,7 @@ def test_names_of_parameters(tmp_path, name):
     model, expected = built(name)
     checkpoint.write(model, tmp_path / "a", SEED, names="memory", shard_bytes=100_000)
     assert_same(loaded(tmp_path / "a"), expected.state_dict())
-    assert checkpoint.verify(tmp_path / "a", model, SEED).equal  # which finds out which names they are
+    assert checkpoint.verify(tmp_path / "a", model, SEED).equal  # verify finds out which names they are
 
 
 def test_another_dtype_and_other_sources(tmp_path):
@@ -74,7 +74,7 @@ def test_another_dtype_and_other_sources(tmp_path):
     checkpoint.write(report, tmp_path / "c", SEED, dtype="bfloat16")
     assert_same(loaded(tmp_path / "c"), loaded(tmp_path / "a"))
     pt.materialize(single, recipes, SEED)
-    checkpoint.write(recipes, tmp_path / "d", SEED, dtype="bfloat16")  # though the model has other values some day
+    checkpoint.write(recipes, tmp_path / "d", SEED, dtype="bfloat16")  # even if the model's values change later
     assert_same(loaded(tmp_path / "d"), loaded(tmp_path / "a"))
 
 
@@ -130,7 +130,7 @@ def test_a_window_of_an_expert_does_not_make_the_others(experts):
         assert is_divisible(view), name
         region = tuple(slice(n // 4, n // 2) for n in view.geometry.shape)
         made = sum(contents.size for contents in order(part(view, region).contents))
-        assert made == math.prod(s.stop - s.start for s in region), name  # no more than the window itself
+        assert made == math.prod(s.stop - s.start for s in region), name  # only the window itself
 
 
 def test_other_parameters_are_written_too(tmp_path):

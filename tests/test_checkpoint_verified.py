@@ -1,4 +1,4 @@
-"""Checkpoints of PyTorch that are verified: distributed ones, damaged ones, and from the command line."""
+"""Verification of PyTorch checkpoints: distributed ones, damaged ones, and from the command line."""
 
 import warnings
 
@@ -24,7 +24,7 @@ __all__ = ["experts"]
 
 
 def rewritten(folder, change):
-    """Change the tensors of a folder of one file, and leave what the file says of itself."""
+    """Change the tensors of a folder of one file, and keep the file's metadata."""
     file = folder / "model.safetensors"
     with safetensors.safe_open(file, "pt") as opened:
         metadata = opened.metadata()
@@ -37,7 +37,7 @@ def test_what_verify_finds(tmp_path):
     model, _ = built("gpt2")
     folder = tmp_path / "a"
     checkpoint.write(model, folder, SEED)
-    for source in ((model, SEED), (None, SEED), ()):  # its files tell
+    for source in ((model, SEED), (None, SEED), ()):  # its files have the seed
         rows = checkpoint.verify(folder, *source)
         assert {row.verdict for row in rows} == {"equal"}
     assert not checkpoint.verify(folder, model, SEED ^ 1).equal
@@ -58,7 +58,7 @@ def test_what_verify_finds(tmp_path):
         assert rows.pop("transformer.h.1.attn.c_attn.weight").verdict == ("equal in float16" if source else "equal")
         other = rows.pop("lm_head.weight").verdict
         assert other == ("equal" if source else UNTOLD)
-        if not source:  # the files tell of each tensor under one name
+        if not source:  # the files name each tensor once
             assert rows.pop("transformer.wte.weight").verdict == "missing"
         assert {row.verdict for row in rows.values()} == {"equal"}
 
@@ -69,7 +69,7 @@ def test_distributed_checkpoints(tmp_path, experts):
         whole = transformers_models()["qwen3_moe"]()
     moments = {name: {"exp_avg": torch.zeros_like(p)} for name, p in whole.named_parameters()}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that there is no process group
+        warnings.simplefilter("ignore")  # it warns that there is no process group
         saved = {"model": whole.state_dict(), "optimizer": {"state": moments}, "steps": 3}
         dcp.save(saved, checkpoint_id=tmp_path / "a")
         with torch.no_grad():
@@ -149,7 +149,7 @@ def test_a_damaged_distributed_checkpoint_is_one_error(tmp_path, file, data):
 
 
 def program(capsys, *words):
-    """Run the program; give its exit code and what it printed."""
+    """Run the program; return its exit code and its output."""
     try:
         code = cli.main([str(word) for word in words])
     except SystemExit as stopped:

@@ -1,4 +1,4 @@
-"""Checkpoints of initial weights: from every source, in every dtype, as other programs read them."""
+"""Checkpoints of initial weights: from every source, in every dtype, read by other programs."""
 
 import json
 import subprocess
@@ -32,7 +32,7 @@ def dump(path, mapping):
 
 
 def inline(value):
-    """A value as TOML has it in one line."""
+    """Return a value in TOML, in one line."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{k} = {inline(v)}" for k, v in value.items()) + "}"
     return json.dumps(value)
@@ -88,7 +88,7 @@ def test_the_default_plan_is_for_any_names(tmp_path):
 
 @pytest.mark.parametrize("shard_bytes", [1, 100, 1000, 2500, 10**9])
 def test_tensors_are_shared_out_as_hugging_face_does(tmp_path, shard_bytes):
-    """Where one is larger than a file should be, Hugging Face puts it before others; here the order stays."""
+    """Hugging Face puts a tensor that is larger than a file before the others; here the order stays."""
     torch, hub = pytest.importorskip("torch"), pytest.importorskip("huggingface_hub")
     sizes = [100, 40, 40, 30, 1, 60, 25, 25, 25, 25, 25, 90, 10]
     entries = {f"layer.{i}": {"shape": [n], "scheme": "zeros"} for i, n in enumerate(sizes)}
@@ -127,7 +127,7 @@ def test_every_file_is_aligned_and_not_too_large(tmp_path_factory, tensors, shar
 
 
 def test_transformers_loads_what_was_written(tmp_path):
-    """In several files with an index."""
+    """From several files with an index."""
     transformers = pytest.importorskip("transformers")
     config = transformers.GPT2Config(n_layer=2, n_head=2, n_embd=16, vocab_size=60, n_positions=20)
     transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path / "there")
@@ -169,7 +169,7 @@ with open("/proc/self/status") as status:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @pytest.mark.parametrize("tensors", [5, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_large_checkpoint_takes_little_memory(tmp_path, tensors):
-    """Written, and then found to be whole: 0.5 GB and 3 GB."""
+    """Checkpoints of 0.5 GB and 3 GB are written, then checked and found whole."""
     result = subprocess.run(
         [sys.executable, "-c", MEMORY, tmp_path / "out", str(tensors)], capture_output=True, text=True, check=True
     )

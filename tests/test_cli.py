@@ -1,4 +1,4 @@
-"""The command line as a stranger meets it: run as a program, through a pipe and on a terminal."""
+"""The command line as a new user meets it: run as a program, through a pipe and on a terminal."""
 
 import json
 import os
@@ -115,7 +115,7 @@ def test_help_ends_with_examples_that_are_understood_and_with_the_exit_codes(com
     unequal = ["3"] * (command == ("verify",))
     assert [row.split()[0] for row in codes.splitlines()] == ["0", "1", "2", *unequal, "130"]
     assert len(examples.split("\n\n")) == 1
-    commands = re.findall(r"^  pyinit (.*?)(?: \| .*)?$", examples, re.M)  # what is indented further explains
+    commands = re.findall(r"^  pyinit (.*?)(?: \| .*)?$", examples, re.M)  # deeper lines are explanations
     assert commands
     for words in map(shlex.split, commands):
         assert words[0] == "COMMAND" or cli.parser().parse_args(words).command
@@ -138,7 +138,7 @@ def test_bench_as_json_prints_one_document_and_nothing_else(tmp_path):
 
 @pytest.fixture(params=["buffered", "unbuffered"])
 def buffering(request, monkeypatch):
-    """Where a write can fail: at once, or not before what was printed is flushed, at the exit at the latest."""
+    """When a write can fail: at once, or when the output is flushed, at exit at the latest."""
     monkeypatch.setenv("PYTHONUNBUFFERED", "1" if request.param == "unbuffered" else "")
 
 
@@ -151,7 +151,7 @@ def test_a_full_disk_is_one_sentence(arguments):
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert "Traceback" not in result.stderr
     assert "Exception ignored" not in result.stderr
-    if arguments != "--help":  # argparse asks for no more than an exit
+    if arguments != "--help":  # argparse only needs an exit
         assert (result.returncode, result.stderr) == (1, "pyinit: No space left on device\n")
 
 

@@ -19,7 +19,7 @@ PLAN = {"*.bias": "zeros", "*": "xavier_normal"}
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder with a plan and shapes, which is the current one."""
+    """A folder with a plan and shapes, made the current folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "plan.json").write_text(json.dumps(PLAN))
     (tmp_path / "shapes.json").write_text(json.dumps(SHAPES))
@@ -31,7 +31,7 @@ def here(tmp_path, monkeypatch):
 
 
 def run(capsys, command):
-    """The exit code, what was printed, and what went to standard error."""
+    """Return the exit code, the output, and the text on standard error."""
     try:
         code = cli.main(shlex.split(command))
     except SystemExit as stop:
@@ -134,7 +134,7 @@ def test_a_command_that_is_stopped_says_so_and_can_be_taken_up_again(here):
     assert (child.returncode, out) == (128 + signal.SIGTERM, "")
     assert "Traceback" not in err
     assert not (here / "out").exists()
-    assert all(name.startswith("model-") for name in os.listdir("out.partial"))  # what was not whole is removed
+    assert all(name.startswith("model-") for name in os.listdir("out.partial"))  # files that were not whole are removed
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_verify_exits_with_3_if_not_all_are_equal(written, capsys, words, verdic
     code, out, err = run(capsys, words)
     assert (code, err) == (3, "")
     first, empty, columns, row, *others = sorted(out.splitlines(), key=lambda line: "fc.bias" in line)
-    assert bool(others) == ("--against" in words)  # which shows what stayed as well
+    assert bool(others) == ("--against" in words)  # it also shows the unchanged tensors
     assert first.startswith("1 of 2 tensors have ")
     assert (empty, columns.split()[:2], row.split()[:2]) == ("", ["verdict", "name"], [verdict, "fc.weight"])
     code, out, _ = run(capsys, f"{words} --json")
@@ -315,7 +315,7 @@ def test_what_is_said_of_a_thousand_tensors_fits_a_screen(here, capsys):
         assert code == 3
         assert len(out.splitlines()) <= 24
         assert max(map(len, out.splitlines())) <= 110
-        assert "(100)" in out  # those of all layers are one line
+        assert "(100)" in out  # all layers share a line
     assert len(run(capsys, "verify out --seed 8 --all")[1].splitlines()) == 1001
 
 

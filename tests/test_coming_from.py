@@ -1,4 +1,4 @@
-"""The calls in the tables of docs/coming_from.md: pyinit's run, and so do the other library's that is installed."""
+"""The calls in the tables of docs/coming_from.md run: pyinit's, and those of each library that is installed."""
 
 import re
 from pathlib import Path
@@ -53,7 +53,7 @@ PYTHON = {
 
 
 def rows(section):
-    """The first two cells of each row below the table's head, as lists of the code in them."""
+    """Return the code in the first two cells of each row below the table's head, as lists."""
     lines = [line for line in SECTIONS[section].splitlines() if line.startswith("|")][2:]
     return [[re.findall("`([^`]+)`", cell) for cell in line.split(" | ")[:2]] for line in lines]
 

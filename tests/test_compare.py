@@ -1,4 +1,4 @@
-"""benchmarks/compare.py: real results, and such as are changed by hand, compared."""
+"""benchmarks/compare.py with real results and with results that the tests change."""
 
 import copy
 import json
@@ -16,7 +16,7 @@ FILLS = next(path for path in FILES if path.stem.endswith("avx512"))
 
 
 def scaled(node, factor, chosen=lambda key: True, key=()):
-    """A copy of results in which the chosen timings take `factor()` times as long."""
+    """Return a copy of results in which the chosen timings take `factor()` times as long."""
     found = compare.timings(node)
     copied = copy.deepcopy(node)
 

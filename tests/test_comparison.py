@@ -1,4 +1,4 @@
-"""Stored values beside initial ones: equal, rounded to another dtype, scaled, or something else, and from where on."""
+"""Stored values next to initial ones: equal, rounded to another dtype, scaled or different, and from which element."""
 
 import functools
 import math
@@ -64,7 +64,7 @@ def tensor(scheme="normal(std=0.02)", seed=3, dtype="float32", shape=SHAPE, nati
 
 
 def values_of(tensor, dtype="float32"):
-    """All values of a tensor, in a dtype that computes."""
+    """Return all values of a tensor, in a dtype with arithmetic."""
     out = np.empty(tensor.shape, FLOATS[dtype])
     tensor.make(out, (0,) * out.ndim, 1)
     return out
@@ -135,7 +135,7 @@ def test_a_tensor_of_a_dtype_of_its_own_is_rounded_to_that_of_the_file():
 
 @pytest.mark.parametrize("half", [slice(0, 18), slice(18, None)])
 def test_a_tensor_of_which_a_part_is_rounded_is_not_equal_in_another_dtype(half):
-    """Blocks that are equal could not tell: their values do not fit the other dtype."""
+    """Equal blocks alone could not show this: their values do not fit the other dtype."""
     expected = tensor()
     values = values_of(expected)
     values[half] = values[half].astype(ml_dtypes.bfloat16).astype(np.float32)
@@ -277,7 +277,7 @@ def test_initial_values_that_are_not_finite():
 
 
 class Elsewhere(Memory):
-    """A stored tensor on a device, which says of a block that is equal that it is, and no more."""
+    """A stored tensor on a device, which only reports that a block is equal."""
 
     def blocks(self, nbytes):
         equal = values_of(tensor())
@@ -297,7 +297,7 @@ def test_blocks_that_are_known_to_be_equal_are_evidence_too(change):
 
 
 def test_a_model_of_float32_is_rounded_and_not_drawn_anew():
-    """A uniform bfloat16 is never the upper bound, which a rounded float32 can be."""
+    """A uniform bfloat16 is never the upper bound, but a rounded float32 can be."""
     model = tensor("uniform(0.0, 1.0)", dtype="bfloat16", native=np.dtype(np.float32), shape=(200, 300))
     wide = values_of(tensor("uniform(0.0, 1.0)", shape=(200, 300)))
     assert verdict(wide.astype(ml_dtypes.bfloat16), model).verdict == "equal in bfloat16"

@@ -1,4 +1,4 @@
-"""`pyinit --print-completion`: a shell completes commands, options and files by what it prints."""
+"""`pyinit --print-completion`: with its output, a shell completes commands, options and files."""
 
 import shutil
 import subprocess
@@ -22,7 +22,7 @@ def test_a_completion_names_every_command(shell, capsys):
     text = printed(shell, capsys)
     for command in cli.COMMANDS:
         assert command.__name__.rpartition(".")[2] in text
-    assert shell == "tcsh" or "--trust-pickle" in text  # shtab gives tcsh no options of a command
+    assert shell == "tcsh" or "--trust-pickle" in text  # for tcsh, shtab leaves out the options of commands
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Schemes from strings and dicts: what is read, what is refused and with which words, and that nothing is run."""
+"""Schemes from strings and dicts: valid ones, refused ones with their messages, and no code is run."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The stream contract: every tier against the slow reference, words that no two fills share, golden hashes."""
+"""The stream contract: every tier against the slow reference, no words shared by two fills, golden hashes."""
 
 import ctypes
 import hashlib
@@ -23,9 +23,9 @@ from pyinit.distributions import Distribution
 assert reference_truncated.truncated_normal_of is reference.SAMPLERS["truncated_normal"]
 
 GOLDEN = golden.hashes()
-# The hash of each file of golden hashes, by the version of the contract. A line changes only with a new kind of fill.
+# The hash of each file of golden hashes, by contract version. A line changes only for a new kind of fill.
 FROZEN = {1: "99aa5c7dd729fdb7e4fc0ef7ef3ae611e061ed06d5273de9e3270a81d3caef92"}
-# The lengths around the edges of 4 to 16 lanes, of steps of 4 to 32 samples, and of the smallest parts of a fill.
+# Lengths around 4 to 16 lanes, around steps of 4 to 32 samples, and around the smallest parts of a fill.
 EDGES = sorted({n + d for n in (0, 1, 2, 4, 8, 16, 32, 64, 128, 256) for d in (-1, 0, 1) if n + d >= 0})
 POSITIONS = (0, 1, 2, 3, 2**34 - 50, 2**66 - 202)
 
@@ -33,7 +33,7 @@ each_kind = pytest.mark.parametrize("kind", KINDS, ids=name)
 generators, kinds, tiers = map(st.sampled_from, (GENERATORS, KINDS, pyinit.isa.available()))
 
 
-# Parameters of every size, most of which float32 cannot hold, and those next to one another.
+# Parameters of every size, most of which float32 cannot hold, and neighbouring numbers.
 
 reals = st.one_of(
     st.floats(-3, 3),
@@ -45,7 +45,7 @@ widths = st.one_of(st.floats(0, 3), st.builds(lambda e: 10.0**-e, st.floats(0, 1
 
 @st.composite
 def distributions(draw):
-    """A distribution of random parameters."""
+    """A distribution with random parameters."""
     sampler = draw(st.sampled_from(list(reference.SAMPLERS)))
     if sampler == "bits":
         return Distribution("bits")
@@ -94,13 +94,13 @@ def test_samples_equal_the_reference(distribution, dtype, generator, seed, id, p
 
 
 def test_bounds_that_float32_cannot_hold():
-    """GCC 11 and 12 drop a rounding to float and back where they vectorise: then 0.99999994 came of it."""
+    """GCC 11 and 12 drop a rounding to float and back when they vectorise; this gave 0.99999994."""
     assert Stream(0).uniform(3, low=1.0, high=1 + 1e-9).tolist() == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(("ulps", "shares"), [(3, (1 / 6, 1 / 3, 1 / 2)), (2, (1 / 4, 3 / 4)), (1, (1,))])
 def test_an_interval_of_a_few_numbers(ulps, shares):
-    """Each has the numbers that round to it; what would round to `high` goes to the last one."""
+    """Each number gets the values that round to it; those that would round to `high` go to the last one."""
     n, unit = 10**6, 2.0**-23
     x = Stream(3).uniform(n, low=1.0, high=1 + ulps * unit)
     counts = np.bincount(((x - 1) / unit).astype(int))
@@ -119,7 +119,7 @@ def test_every_case_has_a_golden_hash():
 
 
 def test_a_change_of_bits_is_a_new_version():
-    """The files of the versions before stay as they were, and this one has its own."""
+    """The files of earlier versions stay unchanged, and this version has its own."""
     files = {version: golden.FILE.with_name(f"golden_{version}.json") for version in FROZEN}
     assert max(FROZEN) == _core.CONTRACT_VERSION
     assert {version: hashlib.sha256(file.read_bytes()).hexdigest() for version, file in files.items()} == FROZEN
@@ -146,7 +146,7 @@ drawn_kinds = kinds.filter(lambda kind: kind[0] != "constant")
     fills=st.lists(st.tuples(drawn_kinds, st.integers(0, 70), tiers), min_size=1, max_size=12),
 )
 def test_no_two_fills_share_a_word(generator, position, fills):
-    """Each takes the words that it would take alone, from where it begins, and begins behind the one before."""
+    """Each fill takes the same words as alone from its start, and starts after the one before."""
     stream, free = Stream(7, generator, position=position), position
     for kind, count, tier in fills:
         begin, end = claim(kind, stream.position, count)
@@ -161,7 +161,7 @@ def test_no_two_fills_share_a_word(generator, position, fills):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("method", ["box_muller", "icdf"])
 def test_a_uniform_and_a_normal_that_follow_each_other_are_independent(dtype, method):
-    """They were not when a pair of Box-Muller could begin behind its first word: -2 ln u was the radius squared."""
+    """They were not when a Box-Muller pair could begin at its second word: -2 ln u was the radius squared."""
     n, pairs, shared = 20_000, [], []
     for seed in range(n):
         stream = Stream(seed)
@@ -184,7 +184,7 @@ def test_all_tiers_and_thread_counts_write_the_same_megabytes(generator):
     assert len(results) == 1
 
 
-# Position and address mod 64; of float8, which takes the longest, fewer.
+# Position and address mod 64; fewer for float8, which takes the longest.
 AT = [(8, 0), (8, 4), (7, 12), (8, 48), (7, 0), (7, 28), (7, 60)]
 LARGE = {("uniform", "float32"): AT, ("normal", "bfloat16"): AT, ("uniform", "float8_e5m2"): AT[:3]}
 
@@ -210,8 +210,8 @@ def check_large(generator, kind, position, shift, count):
     [pytest.param(k, *at, id=f"{name(k)}-{at}") for k, all_at in LARGE.items() for at in all_at],
 )
 def test_buffers_large_enough_to_stream_past_the_cache(tier, generator, kind, position, shift):
-    # Streaming stores need alignment, and the head of the buffer is cut for it where whole blocks can bring it
-    # about. `shift` is the address mod 64: with the position 7 they can at 12, 28 and 60, with 8 at 0 and 48.
+    # Streaming stores need alignment; the head of the buffer is cut off if whole blocks lead to an aligned address.
+    # `shift` is the address mod 64: they do so at 12, 28 and 60 for position 7, and at 0 and 48 for position 8.
     check_large(generator, kind, position, shift, (9 << 20) // empty((), kind).itemsize + 1025)
 
 
@@ -222,7 +222,7 @@ def test_buffers_large_enough_for_chunks_of_huge_pages(generator, kind):
 
 @st.composite
 def chunkings(draw):
-    """A position, and the lengths of the pieces that a fill is cut into."""
+    """A position, and the lengths of the pieces of a fill."""
     near = draw(st.sampled_from([0, 2**32, 2**34, 2**63, 2**65, 2**66 - 10_000]))
     return near + draw(st.integers(0, 40)), draw(st.lists(st.integers(0, 300), min_size=1, max_size=8))
 
@@ -236,7 +236,7 @@ def chunkings(draw):
     threads=st.sampled_from([None, 1, 2, 5]),
 )
 def test_pieces_equal_the_whole(generator, kind, tiers, chunking, threads):
-    """Of Box-Muller's, all but the last have to be even."""
+    """For Box-Muller, all lengths but the last must be even."""
     position, lengths = chunking
     if kind[0] in ("normal", "subnormal"):
         lengths = [*(n - n % 2 for n in lengths[:-1]), lengths[-1]]
@@ -275,7 +275,7 @@ def test_the_last_words_can_be_used_and_no_more(tier, generator):
         stream.fill_bits(out)
     assert out[0] == 0
     with pytest.raises(ValueError, match=r"beyond position 2\*\*66"):
-        Stream(1, position=2**66 - 7).normal(3, np.float64)  # from the next multiple of four on there is room for two
+        Stream(1, position=2**66 - 7).normal(3, np.float64)  # there is room for two from the next multiple of four on
     last = Stream(1, generator, position=2**66 - 3)
     assert last.normal(1).tolist() == Stream(1, generator, position=2**66 - 2).normal(2)[:1].tolist()
     assert last.position == 2**66
@@ -284,7 +284,7 @@ def test_the_last_words_can_be_used_and_no_more(tier, generator):
 
 @pytest.fixture
 def wrapped():
-    """2^32 + 2^24 uint32 at addresses of their own in 64 MiB of memory, mapped again and again."""
+    """2^32 + 2^24 uint32 at distinct addresses, all mapped to the same 64 MiB of memory."""
     window, total = 1 << 26, (1 << 34) + (1 << 26)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
@@ -303,14 +303,14 @@ def wrapped():
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux" or sys.maxsize < 2**34, reason="maps 16 GiB of addresses, as Linux does")
 def test_more_than_2_to_the_32_elements(generator, wrapped):
-    # One thread goes from the front to the back, so that the window holds what was written last.
+    # One thread writes from front to back, so the window holds the last samples.
     stream, position = Stream(2, generator, position=2**33 + 1), 2**33 + 1
     stream.fill_bits(wrapped, num_threads=1)
     assert stream.position == position + len(wrapped)
     for begin in (2**32 - 2**20, 2**32 - 2000, 2**32, 2**32 + 2**24 - 1000):
         part = Stream(2, generator, position=position + begin).bits(1000)
         assert np.array_equal(wrapped[begin : begin + 1000], part) == (begin >= 2**32)
-    # The lap before, as it stood: the same fill, one window shorter.
+    # The previous lap, unchanged: the same fill, one window shorter.
     shorter = wrapped[: 2**32]
     Stream(2, generator, position=position).fill_bits(shorter, num_threads=1)
     for begin in (2**32 - 2**24, 2**32 - 2**20, 2**32 - 1000):
@@ -322,6 +322,6 @@ def test_more_than_2_to_the_32_normals_on_all_threads(generator):
     n = 2**32 + 5
     out = np.empty(n, np.float32)
     Stream(2, generator, position=2**33 + 1).fill_normal(out)
-    for begin in (0, 2**31 - 4, 2**32 - 100):  # even, so that a part begins with the pair that the whole has there
+    for begin in (0, 2**31 - 4, 2**32 - 100):  # even, so that a part begins with a pair of the whole
         part = Stream(2, generator, position=2**33 + 1 + begin).normal(105)
         assert np.array_equal(out[begin : begin + 105], part)

@@ -1,4 +1,4 @@
-"""The C core as such: what it calls, and how it may not be built."""
+"""The C core itself: the functions that it calls, and the builds that it refuses."""
 
 import os
 import platform
@@ -58,9 +58,9 @@ def macros(*flags):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="with the headers of Linux")
 def test_no_number_of_64_bits_is_cut_on_32_bit_hosts(tmp_path):
-    """A machine of 32 bits is not at hand, but clang says where a size would lose its upper half there."""
+    """Without a 32-bit machine, clang's warnings show where a size would lose its upper half."""
     (tmp_path / "gnu").mkdir()
-    (tmp_path / "gnu" / "stubs-32.h").touch()  # which a glibc for 64 bits alone does not bring
+    (tmp_path / "gnu" / "stubs-32.h").touch()  # a 64-bit glibc alone lacks this file
     headers = [f"-I{tmp_path}", f"-I{SOURCES}", *(f"-isystem{p}" for p in Path("/usr/include").glob("x86_64-*"))]
     command = ["clang", "-m32", "-msse2", "-mfpmath=sse", "-std=gnu11", "-fsyntax-only", *headers]
     (tmp_path / "cut.c").write_text("#include <stdint.h>\n#include <stddef.h>\nsize_t f(uint64_t n) { return n; }\n")

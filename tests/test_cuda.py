@@ -1,4 +1,4 @@
-"""Arrays on a GPU: what is refused, and why; no GPU is needed."""
+"""Arrays on a GPU that are refused, and why; no GPU is needed."""
 
 import sys
 
@@ -85,16 +85,16 @@ def test_without_cupy(monkeypatch):
         stream.fill_normal(out)
     assert stream.position == 0
     assert (out.array == 7).all()
-    with pytest.raises(ValueError, match="std must be finite"):  # what is wrong with the arguments comes first
+    with pytest.raises(ValueError, match="std must be finite"):  # errors in the arguments come first
         stream.fill_normal(out, std=-1.0)
     empty_one = OnDevice(np.zeros((0, 4), np.float32), data=(0, False))
-    assert stream.fill_normal(empty_one, global_shape=(3, 4)) is empty_one  # which needs no device
+    assert stream.fill_normal(empty_one, global_shape=(3, 4)) is empty_one  # this needs no device
     assert stream.position == 12
 
 
 @pytest.mark.parametrize("backend", ["device", "host", "cupy"])
 def test_without_a_driver(backend):
-    """With the real CuPy, which is installed without one."""
+    """With the real CuPy, installed without a driver."""
     runtime = pytest.importorskip("cupy", reason="no CuPy").cuda.runtime
     try:
         runtime.getDeviceCount()
@@ -110,7 +110,7 @@ def test_without_a_driver(backend):
 
 
 def test_too_little_memory():
-    """Which CUDA says in its own way; here, with the real CuPy, for want of a driver."""
+    """CUDA has its own error for this; here the real CuPy raises it, without a driver."""
     runtime = pytest.importorskip("cupy", reason="no CuPy").cuda.runtime
     try:
         runtime.getDeviceCount()
@@ -180,8 +180,8 @@ def test_grids():
     assert grid(THREADS + 1, 132) == 2
     assert grid(2**40, 132) == 132 * grid(10**9, 1) == WAVES * 132 * 8 < 2**31
     assert grid(2**40, 132, blocks_per_multiprocessor=5) == WAVES * 660
-    assert grid(THREADS * 660, 132, 5) == grid(THREADS * 660 * TURN, 132, 5) == 660  # more at a time than it holds
-    assert grid(THREADS * 661 * TURN, 132, 5) == 661  # only where each thread has a whole turn
+    assert grid(THREADS * 660, 132, 5) == grid(THREADS * 660 * TURN, 132, 5) == 660
+    assert grid(THREADS * 661 * TURN, 132, 5) == 661  # more than it holds, but only if each thread has a whole turn
     assert grid(2**40, 132, 2, threads=512) == WAVES * 264
     assert grid(1025, 132, 2, threads=512) == 3
 
@@ -195,6 +195,6 @@ def test_an_older_cupy(monkeypatch):
 
 
 def test_a_stream_of_another_library():
-    """What CuPy makes of its number, with no warning."""
+    """CuPy takes its number, without a warning."""
     cupy = pytest.importorskip("cupy", reason="no CuPy")
     assert cupy.cuda.Stream.from_external(Foreign(7)).ptr == 7

@@ -1,4 +1,4 @@
-"""What NVRTC makes of src_c/fill.cu with the flags of pyinit.cuda, for every kernel: no GPU is needed to compile."""
+"""NVRTC's code for every kernel of src_c/fill.cu, with the flags of pyinit.cuda: no GPU is needed to compile."""
 
 import os
 import re
@@ -32,18 +32,18 @@ pytestmark = pytest.mark.skipif(nvrtc.library() is None, reason="no nvidia-cuda-
 
 
 def processors():
-    """Those of PROCESSORS that this NVRTC knows."""
+    """Return the members of PROCESSORS that this NVRTC knows."""
     return [name for name in PROCESSORS if int(name[3:]) in nvrtc.architectures()]
 
 
 def compile_with_registers(key):
-    """A kernel, with what the assembler says of registers."""
+    """Compile a kernel; the assembler reports its registers."""
     return compiled(source(key, _core.JOB_BYTES), flags=[*FLAGS, "--ptxas-options=-v"])
 
 
 @pytest.fixture(scope="module")
 def kernels():
-    """Those that are not slow."""
+    """Return the kernels that are not slow."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(KEYS, pool.map(compile_with_registers, KEYS), strict=True))
 
@@ -58,8 +58,8 @@ def identify(key):
 
 
 def assert_rounded(text):
-    """Every operation is one that IEEE 754 defines, to nearest, with subnormals."""
-    text = text.replace("rsqrt.approx.ftz.f32", "")  # a root begins with it
+    """Check that IEEE 754 defines every operation, to nearest, with subnormals."""
+    text = text.replace("rsqrt.approx.ftz.f32", "")  # a root begins with this
     arithmetic = set(re.findall(r"\b(?:add|sub|mul|fma|mad|div|sqrt|rcp|neg|cvt)\.\S*f(?:16|32|64)\S*", text))
     rounded = {"add.rn", "sub.rn", "mul.rn", "fma.rn", "div.rn", "sqrt.rn", "cvt.rn", "neg.f"}
     assert {name for name in arithmetic if not name.startswith(tuple(rounded))} == set()
@@ -74,7 +74,7 @@ def test_every_operation_is_rounded_as_written(ptx, key):
 
 @pytest.mark.skipif(not shutil.which("nvcc"), reason="no nvcc")
 def test_nvcc_rounds_as_written_too(tmp_path):
-    """All kernels of a generator in one text, from the headers as they are."""
+    """All kernels of a generator in one text, from the unchanged headers."""
     for number in _core.GENERATORS.values():
         keys = (
             f"PYI_CUDA_{key.kind.upper()}({', '.join(enumerators(key))})\n" for key in KEYS if key.generator == number
@@ -97,7 +97,7 @@ def test_nothing_is_kept_in_local_memory_or_called(ptx, key):
 @pytest.mark.parametrize("key", KEYS, ids=identify)
 def test_samples_leave_in_stores_of_whole_blocks(ptx, key):
     row = next(row for row in _core.DTYPES.values() if row.number == key.dtype)
-    words = row.bytes // row.words  # of 4 bytes in a block; tiles are written 16 bytes at a time, the rest by blocks
+    words = row.bytes // row.words  # 4-byte words per block; tiles are written 16 bytes at a time, the rest by blocks
     body = ptx[key].split(f".entry {kernel_name(key)}(")[1]
     wide = re.findall(r"st\.global\.v(\d)\.[uf]32", body)
     assert set(wide) == {"4"} | ({str(words)} if words > 1 else set())
@@ -106,14 +106,14 @@ def test_samples_leave_in_stores_of_whole_blocks(ptx, key):
 
 
 def fmas(text):
-    """The fused operations of one kernel by type."""
+    """Count the fused operations of a kernel by type."""
     run = text.split("_run(")[1].split(".entry")[0]
     return len(re.findall(r"fma\.rn\.f32", run)), len(re.findall(r"fma\.rn\.f64", run))
 
 
 def test_no_product_and_sum_are_fused_that_the_source_has_apart(ptx):
-    """Counted by hand from the headers, for a block of words. A run has code for one where it is ragged, and for its
-    tiles: for four where that is short, else for those of one store."""
+    """Counted by hand from the headers, for a block of words. A run has code for one block at its ragged ends, and for
+    its tiles: four blocks if that is short, otherwise the blocks of one store."""
     counts = {
         ("BITS", "U32"): (0, 0),
         ("UNIFORM", "F32"): (4, 0),
@@ -125,7 +125,7 @@ def test_no_product_and_sum_are_fused_that_the_source_has_apart(ptx):
         ("BOX_MULLER", "F64"): (0, 1 + 7 + 2 + 2 + 8 + 8 + 2),
         # v, t, 2 of the root, the distance to the octave's end, 8 of the polynomial, the sample.
         ("ICDF", "F32"): (4 * (1 + 1 + 2 + 1 + 8 + 1), 0),
-        # p, t; the logarithm's 11; 8 of each polynomial, of which the first adds to 0; the sample.
+        # p, t; the logarithm's 11; 8 of each polynomial, the first of which adds to 0; the sample.
         ("ICDF", "F64"): (0, 2 * (2 + 11 + 16 + 1)),
         ("TRUNCATED_NARROW", "F32"): (4 * (1 + 4 + 1), 0),
     }
@@ -138,7 +138,7 @@ def test_no_product_and_sum_are_fused_that_the_source_has_apart(ptx):
 
 
 def test_a_default_compiler_would_fuse_them():
-    """The flags are needed: without them PTX leaves products and sums to be fused."""
+    """The flags are needed: without them PTX lets products and sums be fused."""
     key = KernelKey(0, _core.METHODS.index("PYI_METHOD_BOX_MULLER"), DTYPES.index("PYI_F32"))
     text = compiled(source(key, _core.JOB_BYTES), flags=["--std=c++17"])[0]
     assert re.search(r"mul\.f32", text)
@@ -146,7 +146,7 @@ def test_a_default_compiler_would_fuse_them():
     assert ".ftz" in compiled(source(key, _core.JOB_BYTES), flags=[*FLAGS, "--ftz=true"])[0]
 
 
-# One of each generator on every processor; all on one of them.
+# One kernel of each generator on every processor, and all kernels on one of them.
 @pytest.mark.parametrize("key", [KernelKey(0, 2, 1), KernelKey(1, 4, 2)], ids=identify)
 def test_every_processor_has_code_without_a_warning(key):
     assert "sm_90" in processors()
@@ -159,14 +159,14 @@ def test_every_processor_has_code_without_a_warning(key):
 @pytest.mark.parametrize("key", KEYS, ids=identify)
 def test_the_assembler_spills_nothing_worth_speaking_of(kernels, key):
     *_, log = kernels[key]
-    # A kernel of items has more to keep: what the loop over arrays needs while that over tiles runs.
+    # A kernel of items keeps more: the state of the loop over arrays during the loop over tiles.
     check_registers(log, *((8, 64) if key.kind == "run" else (80, 128)))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", sorted(set(ALL) - set(KEYS)), ids=identify)
 def test_the_assembler_spills_little_of_ars(key):
-    """Ars7 has eight round keys; a round takes some 150 instructions, so that a few loads do not count."""
+    """Ars7 keeps eight round keys; a round takes some 150 instructions, so a few loads do not matter."""
     text, _, log = compile_with_registers(key)
     assert_rounded(text)
     ars7 = GENERATORS[key.generator] == "ars7"
@@ -174,7 +174,7 @@ def test_the_assembler_spills_little_of_ars(key):
 
 
 def check_registers(log, most, registers):
-    """That a kernel keeps at most so many bytes in memory, and takes no more registers."""
+    """Check that a kernel spills at most a number of bytes to memory, and uses at most a number of registers."""
     used = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", log)
     assert all(int(n) <= most for kernel in used for n in kernel), log
     assert len(used) >= 1, log
@@ -183,7 +183,7 @@ def check_registers(log, most, registers):
 
 
 def root_in_code(expression, processor):
-    """The machine code of `expression` of x, and as a formula what it stores."""
+    """Return the machine code of `expression` of x, and the stored value as a formula."""
     text = source(KernelKey(0, 2, 1), _core.JOB_BYTES).rpartition("PYI_CUDA_RUN(")[0]
     text += f'extern "C" __global__ void kernel(float *p, float x) {{ *p = {expression}; }}'
     code = nvrtc.disassembled(compiled(text, processor).binary).partition("\n.text.kernel:")[2]
@@ -199,7 +199,7 @@ def root_in_code(expression, processor):
 
 @pytest.mark.parametrize("processor", ["sm_75", "sm_90", "sm_120"])
 def test_roots_are_what_the_assembler_makes_of_the_exact_root(processor):
-    """From 2^-101 to infinity; else it branches, which ours do not."""
+    """From 2^-101 to infinity; elsewhere the assembler's root branches, and ours do not."""
     if processor not in processors():
         pytest.skip(f"this NVRTC does not know {processor}")
     if nvrtc.disassembler() is None:
@@ -215,11 +215,11 @@ def test_roots_are_what_the_assembler_makes_of_the_exact_root(processor):
     assert "ISETP" not in code
     code, ours = root_in_code("sqrt_f32(x)", processor)
     assert "ISETP" not in code
-    assert re.search(r"FMNMX.*, 7\.88860905\d*e-31,", code)  # 2^-100, of which the reciprocal is where x is 0
+    assert re.search(r"FMNMX.*, 7\.88860905\d*e-31,", code)  # 2^-100, whose reciprocal is used if x is 0
 
 
 def test_cupy_compiles_with_these_flags_alone(monkeypatch):
-    """CuPy's own, which it would ask the device for, is the architecture; here PTX, to be read."""
+    """CuPy adds only the architecture, which it would get from the device; here it makes PTX, which can be read."""
     cupy = pytest.importorskip("cupy.cuda.compiler", reason="no CuPy")
     monkeypatch.setattr(cupy, "_get_arch_for_options_for_nvrtc", lambda arch: ("-arch=compute_90", "ptx"))
     key = KernelKey(0, _core.METHODS.index("PYI_METHOD_BOX_MULLER"), DTYPES.index("PYI_F32"))
@@ -235,5 +235,5 @@ def test_a_job_of_another_size_is_refused():
 
 
 def test_parameters_fit():
-    """4 KiB is what every driver takes."""
+    """Every driver takes 4 KiB."""
     assert _core.JOB_BYTES + 8 + 40 + 24 * MAX_AXES < 4096

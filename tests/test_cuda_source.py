@@ -1,4 +1,4 @@
-"""src_c/fill.cu without a GPU: run on the host, its bits are those of the other tiers."""
+"""src_c/fill.cu without a GPU: run on the host, it has the bits of the other tiers."""
 
 import math
 
@@ -21,7 +21,7 @@ grids = st.tuples(st.sampled_from([None, 1, 2, 3, 7]), st.sampled_from([1, 2, 31
 
 
 def guarded(shape, kind, before):
-    """An array `before` elements behind a boundary of 64 bytes, and all the memory around it."""
+    """Return an array `before` elements after a 64-byte boundary, and all the memory around it."""
     size = empty((), kind).itemsize
     memory = np.full(256 + size * (before + math.prod(shape)), 0xA5, np.uint8)
     start = -memory.ctypes.data % 64 + size * before
@@ -29,13 +29,13 @@ def guarded(shape, kind, before):
 
 
 def assert_untouched(memory, out):
-    """Around the elements and between them nothing has changed."""
+    """Check that nothing around and between the elements has changed."""
     out[...] = np.frombuffer(b"\xa5" * out.itemsize, out.dtype)[0]
     assert (memory == 0xA5).all()
 
 
 def job_of(stream, kind):
-    """The bytes of a fill's job."""
+    """Return the bytes of a fill's job."""
     distribution = CASES[kind[0]]
     return _core.make_job(stream, distribution, _core.check_dtype(distribution, empty((), kind).dtype)[1])
 
@@ -73,7 +73,7 @@ def test_any_grid_and_position(host_kernels, generator, kind, count, before, pos
 
 @st.composite
 def windows(draw):
-    """A tensor's shape, a block of it as slices, and how the block lies in memory: order of axes, steps, reversals."""
+    """A tensor's shape, a block of it as slices, and the block's layout in memory: order of axes, steps, reversals."""
     dims = draw(st.integers(0, 5))
     shape = draw(st.lists(st.integers(1, (300, 60, 17, 8, 6)[max(dims - 1, 0)]), min_size=dims, max_size=dims))
     block = []
@@ -130,8 +130,8 @@ def test_many_dimensions(host_kernels):
 @pytest.mark.parametrize("aligned", [True, False])
 @pytest.mark.parametrize("kind", KINDS, ids=name)
 def test_the_end_of_a_run_beyond_2_to_the_32_elements(host_kernels, generator, kind, aligned):
-    """Of a grid that would write so much, the last CUDA blocks, into memory that holds what they write."""
-    # What a CUDA block has: a thread takes several blocks of words in a turn where they are stored whole, else one.
+    """Run only the last CUDA blocks of a grid of this size, with memory for their part."""
+    # A CUDA block's part: per turn a thread takes several blocks of words if they are stored whole, otherwise one.
     share = THREADS * 4 // words(kind) * (host_kernels.library.cuda_blocks() if aligned else 1)
     memory, out = guarded((2 * share,), kind, 0 if aligned else 1)
     count = 2**32 + out.size
@@ -149,7 +149,7 @@ def test_the_end_of_a_run_beyond_2_to_the_32_elements(host_kernels, generator, k
 
 @pytest.mark.parametrize("kind", KINDS, ids=name)
 def test_numbers_of_blocks_that_pass_a_multiple_of_2_to_the_32(host_kernels, generator, kind):
-    """Within what a CUDA block takes in a turn, between two turns, and in a run that begins with it."""
+    """Within a CUDA block's turn, between two turns, and at the start of a run."""
     host_kernels.blocks, host_kernels.threads, host_kernels.backwards = 2, 4, False
     for blocks_before in (0, 1, 15, 16, 37, 32 + 16):
         for before in (0, 2) if kind[1] != "float64" else (0,):
@@ -173,7 +173,7 @@ def test_a_window_beyond_2_to_the_32_samples_and_bytes(host_kernels):
 
 
 def test_a_window_of_more_than_2_to_the_32_units(host_kernels):
-    """All of its rows in one place, and the last units alone."""
+    """All of its rows are in one place, and only the last units are run."""
     out, rows = np.zeros(4, np.float32), 2**33
     where = layout((rows, 4), (0, 4), 4)
     assert where.units == 2 * rows
@@ -186,13 +186,13 @@ def test_a_window_of_more_than_2_to_the_32_units(host_kernels):
     assert (out[2:].tolist(), out[:2].any()) == (
         last_row[2:].tolist(),
         False,
-    )  # a row's second block, of which it has two samples
+    )  # a row's second block, which has two samples of the row
 
 
 def test_rows_more_than_2_to_the_32_bytes_apart(host_kernels):
     stride = 2**32 + 64
     try:
-        memory = np.empty(stride + 64, np.uint8)  # of which two pages are touched
+        memory = np.empty(stride + 64, np.uint8)  # only two pages of it are touched
     except MemoryError:
         pytest.skip("needs 4 GiB of addresses")
     host_kernels.blocks, host_kernels.threads, host_kernels.backwards = 2, 3, False

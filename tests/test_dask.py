@@ -44,7 +44,7 @@ def w(chunks=(13, 17), **options):
 
 @st.composite
 def chunked(draw):
-    """A shape, and chunks of uneven sizes that make it up."""
+    """A shape, and chunks of uneven sizes that cover it."""
     shape = draw(st.lists(st.integers(0, 40), max_size=3))
     cuts = [sorted(draw(st.sets(st.integers(0, n), max_size=4)) | {0, n}) for n in shape]
     return tuple(shape), tuple(tuple(b - a for a, b in pairwise(each)) or (0,) for each in cuts)
@@ -79,7 +79,7 @@ def test_threads(chunks, scheduler):
         assert np.array_equal(w(chunks, num_threads=num_threads).compute(scheduler=scheduler), WHOLE)
 
 
-@pytest.mark.filterwarnings("default")  # of multiprocessing, and of distributed
+@pytest.mark.filterwarnings("default")  # warnings of multiprocessing and of distributed
 def test_processes_and_a_cluster():
     assert np.array_equal(w((60, 50)).compute(scheduler="processes", num_workers=2), WHOLE)
     distributed = pytest.importorskip("distributed")
@@ -170,7 +170,7 @@ def test_a_stream_moves_past_the_array_when_it_is_made():
     arrays = [pd.normal((3, 5), stream, chunks=2), pd.uniform(4, stream, chunks=3), pd.normal(4, stream, chunks=3)]
     expected = [fills.normal((3, 5)), fills.uniform(4), fills.normal(4)]
     assert stream == fills
-    for array, values in zip(reversed(arrays), reversed(expected)):  # whenever they are computed, and however often
+    for array, values in zip(reversed(arrays), reversed(expected)):  # in any order, and repeatedly
         for _ in range(2):
             assert np.array_equal(array.compute(), values)
     child = pd.normal(4, stream, name="b", chunks=3)
@@ -220,7 +220,7 @@ def test_wrong_arguments_are_errors_before_any_task(error, match, wrong):
 
 
 def test_schemes_are_those_of_the_package():
-    """So the list above does not miss one that can be split."""
+    """So the list above has every scheme that can be split."""
     splittable = {type(initializers.scheme(text).resolve((4, 6))) for text in SCHEMES}
     known = {kind for kind in vars(initializers).values() if isinstance(kind, type) and issubclass(kind, Scheme)}
     assert {kind for kind in known if kind.splittable} <= splittable | {initializers.Dirac}

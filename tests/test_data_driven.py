@@ -49,7 +49,7 @@ def test_the_start_is_the_orthogonal_scheme_on_the_same_streams():
 
 
 def test_iterations_and_tolerance():
-    """A variance that is within the tolerance is left: here every one, as far as any is finite."""
+    """A variance within the tolerance is kept: here every finite one."""
     x = Stream(1).normal((300, 20))
     net, same = deep("tanh"), deep("tanh")
     lsuv(net, x, seed=0, tolerance=1e9)

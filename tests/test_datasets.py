@@ -1,4 +1,4 @@
-"""The bundled data sets: shapes, scale, split, and that a small network learns each."""
+"""The bundled data sets: shapes, scale, split, and a small network that learns each."""
 
 import sys
 
@@ -42,7 +42,7 @@ def test_shapes_and_scale(name, rows, features, names):
 
 
 def test_the_scale_is_that_of_the_training_rows_alone():
-    """Of 150 rows all but 2 are for testing: with their mean too, these two would not be symmetric."""
+    """All but 2 of 150 rows are for testing: if they counted for the mean, these two would not be symmetric."""
     data = load("iris", test_fraction=0.99)
     assert len(data.x_train) == 2
     np.testing.assert_allclose(data.x_train.sum(axis=0), 0, atol=1e-6)
@@ -66,7 +66,7 @@ def test_the_split_has_every_row_once_and_follows_from_the_seed():
 def test_a_small_network_learns_the_classes(name):
     """Measured over seeds 0 to 9, least / median: iris 0.90 / 0.95, wine 0.92 / 0.96, breast_cancer 0.956 / 0.969.
 
-    Iris has 30 test rows, so that one of them is 0.03: three seeds are taken together.
+    Iris has 30 test rows, so one row is 0.03: three seeds are combined.
     """
     accuracies = []
     for seed in range(3):
@@ -106,7 +106,7 @@ def test_diabetes_beats_the_constant_answer():
         net.initialize(seed)
         train(net, data.x_train, data.y_train, epochs=30, batch_size=32, optimizer=Adam(0.003))
         error = ((net(data.x_test) - data.y_test) ** 2).mean()
-        # The training rows' mean, 0, is the best that is known without x.
+        # The training rows' mean, 0, is the best answer without x.
         assert error < 0.75 * (data.y_test**2).mean()
 
 

@@ -1,4 +1,4 @@
-"""What the demo shows, in a pipe and on a terminal, and the training that it offers."""
+"""The demo's output, in a pipe and on a terminal, and the training that it offers."""
 
 import io
 import sys
@@ -98,7 +98,7 @@ def test_training_without_scikit_learn_is_one_sentence(monkeypatch, capsys):
 def test_what_was_not_measured_is_marked(demo):
     assert line(demo, "plain Python").startswith("plain Python, extrapolated")
     for name, milliseconds in (("article's JVM", "14,344"), ("article's MKL", "209")):
-        # No thread count, rate or ratio beside a figure of another machine.
+        # No thread count, rate or ratio next to a figure from another machine.
         assert line(demo, name).split(",", 1)[1].split() == ["not", "measured", milliseconds]
     for measured in ("NumPy PCG64", "pyinit philox", "pyinit ars5", "memset  "):
         assert f"\n{measured}" in demo

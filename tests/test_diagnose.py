@@ -1,4 +1,4 @@
-"""`pyinit diagnose` as a stranger meets it, and the page that it writes."""
+"""`pyinit diagnose` as a new user meets it, and the page that it writes."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def text():
 
 
 def tables(text):
-    """The tables of the text: for each scheme, its columns and its rows, as they are cut by two spaces."""
+    """Return the tables of the text: for each scheme, its columns and its rows, which two spaces separate."""
     found = {}
     for block in re.split(r"\n\n\n", text)[1:]:
         name, _, *lines = block.splitlines()

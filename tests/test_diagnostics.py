@@ -1,4 +1,4 @@
-"""Numbers about activations and gradients: against NumPy, against the page's table, and the words made of them."""
+"""Numbers about activations and gradients, compared with NumPy and the page's table, and the resulting verdicts."""
 
 import numpy as np
 import pytest
@@ -79,7 +79,7 @@ def test_equal_rows_have_a_spread_of_exactly_zero(dtype):
 
 
 def by_hand(name, columns):
-    """A layer of the activation `name` whose output is what it makes of `columns`, the input."""
+    """Return a layer of the activation `name` whose input is `columns`."""
     net = Network(len(columns), [Dense(len(columns), name)], dtype=np.float64)
     net.layers[0].weights[...] = np.eye(len(columns))
     return activations(net, np.transpose(columns))
@@ -168,7 +168,7 @@ def test_overflow_is_told_without_a_warning():
 
 
 def test_exploding_gradients_are_told_as_such():
-    """Behind a relu that has overflowed nothing is known; a gelu's values are finite here, and so is its slope."""
+    """After a relu that has overflowed nothing is known; a gelu's values are finite here, and so is its slope."""
     relu = diagnose(layers=40, width=60, scheme="normal(std=2)", activation="relu", batch=50)
     assert np.isnan(relu.gradients.std[:-1]).all()
     assert relu.gradients.verdict == "overflows: not finite from layer 39 back"

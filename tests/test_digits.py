@@ -1,4 +1,4 @@
-"""Handwritten digits: good weights learn them in seconds, and decide whether a deep network learns them at all."""
+"""Handwritten digits: good weights learn them in seconds; a deep network needs good weights to learn at all."""
 
 import pytest
 
@@ -10,7 +10,7 @@ pytest.importorskip("sklearn")
 
 
 def read(widths, activation, scheme, seed, split, **settings):
-    """Train on the digits; give the share of test digits that are read after each epoch."""
+    """Train on the digits; return the share of test digits read correctly after each epoch."""
     digits = load("digits", split)
     net = Network(64, [Dense(width, activation) for width in widths] + [Dense(10, "softmax")])
     net.initialize(seed, weights=scheme)
@@ -68,8 +68,8 @@ def test_a_deep_network_reads_digits_from_xavier_and_kaiming_alone(scheme, activ
     | LeCun   | tanh  | 1.00 / 1.00 / 1.00     | 0.961 / 0.967 / 0.969 |
     | Kaiming | relu  | 0.999 / 1.00 / 1.00    | 0.947 / 0.972 / 0.978 |
 
-    Adam at 1e-3, whose steps do not shrink with the gradient, gets some way from small weights too (seeds 0 to 2: 0.18
-    to 0.42 with tanh), and from big ones with relu (0.55 to 0.64): it repairs a little of what they spoil.
+    Adam at 1e-3, whose steps do not shrink with the gradient, makes some progress from small weights too (seeds 0 to 2:
+    0.18 to 0.42 with tanh), and from big ones with relu (0.55 to 0.64): it partly makes up for bad weights.
     """
     for seed in range(2):
         accuracy = read(

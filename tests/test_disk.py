@@ -1,4 +1,4 @@
-"""Large files from memory to the disk: whatever the file system, the sizes and the errors."""
+"""Large files from memory to the disk, for all kinds of file systems, sizes and errors."""
 
 import contextlib
 import errno
@@ -31,7 +31,7 @@ SIZES = sorted({max(0, n + d) for n in (0, BLOCK, 3 * BLOCK, 12 * BLOCK) for d i
 
 
 def pattern(begin, size):
-    """Bytes of a file that tell where they stand."""
+    """Return bytes that show their position in a file."""
     return (np.arange(begin, begin + size) * 2654435761 >> 7).astype(np.uint8)
 
 
@@ -80,7 +80,7 @@ def test_any_size_and_any_buffer(tmp_path_factory, size, buffer_bytes):
 
 
 def flags(monkeypatch, path, buffer_bytes):
-    """The status flags of a file at each of the writes to it."""
+    """Record the status flags of a file at each write."""
     seen, real = [], os.pwrite
 
     def pwrite(descriptor, data, begin):
@@ -91,7 +91,7 @@ def flags(monkeypatch, path, buffer_bytes):
         before = fcntl.fcntl(file, fcntl.F_GETFL)
         patch.setattr(os, "pwrite", pwrite)
         disk.write(file, 10 * BLOCK + 24, fill, buffer_bytes=buffer_bytes)
-        assert fcntl.fcntl(file, fcntl.F_GETFL) == before  # what is written next need not be aligned
+        assert fcntl.fcntl(file, fcntl.F_GETFL) == before  # the next write need not be aligned
     assert path.read_bytes() == pattern(0, 10 * BLOCK + 24).tobytes()
     return seen
 
@@ -127,12 +127,12 @@ def test_a_file_system_that_takes_the_flag_and_refuses_to_write(tmp_path, monkey
 def test_short_writes_are_continued(tmp_path, monkeypatch, most):
     real = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda descriptor, data, begin: real(descriptor, data[:most], begin))
-    buffer_bytes = 3 * BLOCK if most == BLOCK else 3 * BLOCK - 8  # what is unaligned does not pass the cache by
+    buffer_bytes = 3 * BLOCK if most == BLOCK else 3 * BLOCK - 8  # unaligned data does not bypass the cache
     assert write(tmp_path / "f", 5 * BLOCK + 8, buffer_bytes) == pattern(0, 5 * BLOCK + 8).tobytes()
 
 
 def test_a_system_that_cannot_read_or_write_at_a_place(tmp_path, monkeypatch):
-    """Windows: there a file is moved to the place, and no two threads may do that at once."""
+    """On Windows a file is moved to the position first, which two threads must not do at once."""
     monkeypatch.delattr(os, "pwrite")
     monkeypatch.delattr(os, "preadv")
     size = 9 * disk.PIECE_BYTES + 1000
@@ -143,7 +143,7 @@ def test_a_system_that_cannot_read_or_write_at_a_place(tmp_path, monkeypatch):
 
 @contextlib.contextmanager
 def largest_file(size):
-    """Let no file of this process be larger: a write that would make it so is short, and the next one fails."""
+    """Limit the size of this process's files: a write beyond it is short, and the next one fails."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -166,7 +166,7 @@ def test_what_does_not_fit_is_told_before_anything_is_made(tmp_path):
 
 @pytest.mark.parametrize("size", [100, BLOCK + 8, 5 * BLOCK - 8, 5 * BLOCK])
 def test_a_file_that_is_as_large_as_a_limit_allows(tmp_path, size):
-    """No more than its bytes are written, not even for a moment."""
+    """Not even for a moment are more than its bytes written."""
     with largest_file(size):
         assert write(tmp_path / "f", size, 2 * BLOCK) == pattern(0, size).tobytes()
 
@@ -174,7 +174,7 @@ def test_a_file_that_is_as_large_as_a_limit_allows(tmp_path, size):
 @pytest.mark.parametrize("at", [0, 3, 7])
 @pytest.mark.parametrize("buffer_bytes", [BLOCK, BLOCK - 8])
 def test_an_error_of_a_writer_is_raised(tmp_path, at, buffer_bytes):
-    """The limit falls while the file is written, so that a writer's thread meets it."""
+    """The limit is lowered while the file is written, so that a writer's thread meets it."""
     with contextlib.ExitStack() as limits:
 
         def limited(begin, out):
@@ -203,7 +203,7 @@ def test_after_an_error_no_thread_writes_on(tmp_path, error):
 
 
 def overlapped(path, monkeypatch, buffers, patience):
-    """Whether the second part is made while the first is on its way to the disk, which is held up until then."""
+    """Whether the second part is made while the first is written to the disk, which waits for that."""
     second, real, timed_out = threading.Event(), os.pwrite, []
 
     def pwrite(descriptor, data, begin):
@@ -229,7 +229,7 @@ def test_a_part_is_made_while_another_is_written(tmp_path, monkeypatch):
 
 
 def test_a_buffer_is_not_filled_before_it_is_written(tmp_path, monkeypatch):
-    """With a disk that is much slower than what fills."""
+    """With a disk that is much slower than the fill."""
     real, slow = os.pwrite, itertools.cycle([0.02, 0.0, 0.01])
 
     def pwrite(descriptor, data, begin):
@@ -268,7 +268,7 @@ KINDS = [*SAFETENSORS]
 )
 @settings(deadline=None)
 def test_any_part_of_an_image_is_that_of_the_whole(entries, data):
-    """At any multiple of 8 bytes; those of larger elements come first, as in a checkpoint."""
+    """At any multiple of 8 bytes; tensors with larger elements come first, as in a checkpoint."""
     entries.sort(key=lambda entry: -dtype_of(entry[0]).itemsize)
     tensors, values = [], []
     for number, (name, shape) in enumerate(entries):
@@ -292,7 +292,7 @@ def test_any_part_of_an_image_is_that_of_the_whole(entries, data):
 
 
 def test_several_threads_make_parts_of_one_image():
-    """Those of a tensor that only exists as a whole too, which is made anew when another was asked for."""
+    """Also for a tensor that can only be made whole, which is made again after another one was used."""
     tensors = [drawn(f"{i}", (40, 30), np.dtype("f4"), "orthogonal", Stream(i)) for i in range(3)]
     values = [initializers.orthogonal()(np.empty((40, 30), np.float32), Stream(i)) for i in range(3)]
     image, whole = Image(b"", tensors, 1), b"".join(array.tobytes() for array in values)

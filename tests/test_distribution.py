@@ -47,7 +47,7 @@ def flawed(statistic, distribution, dtype, flaw, **arguments):
 
 @cases(STATISTICS)
 def test_each_flaw_is_noticed_and_each_number_notices_one(statistic, distribution):
-    # Where the numbers depend on the dtype, all of them must be able to fail.
+    # If the numbers depend on the dtype, each must be able to fail.
     for dtype in DTYPES if statistic.measure in (evidence.bits, evidence.grain) else DTYPES[:1]:
         found = {flaw: flawed(statistic, distribution, dtype, flaw) for flaw in statistic.flaws}
         for flaw, (_, failures) in found.items():
@@ -78,14 +78,14 @@ def test_all_bits_are_enough_and_half_are_not(name, distribution, dtype, bits):
         assert bool(failures) != right
 
 
-# low, high, and whether one rounding of low + (high - low) u makes high of the largest 24-bit u.
+# low, high, and whether one rounding of low + (high - low) u gives high for the largest 24-bit u.
 INSIDE = [(0.0, 1.0, False), (0.0, 3.0, False), (-1.0, 1.0, False), (-1e-30, 1e-30, False), (-1.5e38, 1.5e38, False)]
 REACHED = [(1.0, 2.0, True), (1.0, 1.0 + 2.0**-22, True), (16777216.0, 16777218.0, True), (0.0, 2.0**-149, True)]
 
 
 @pytest.fixture(scope="module")
 def largest():
-    """For each generator, positions of words whose 24 leading bits are set."""
+    """Return, for each generator, positions of words whose 24 leading bits are set."""
     return {name: np.flatnonzero(Stream(SEED, name).bits(2**26) >= 0xFFFFFF00).tolist() for name in GENERATORS}
 
 
@@ -104,7 +104,7 @@ def test_uniform_never_is_high(generator, largest, low, high, reached):
 
 @pytest.mark.parametrize(("dtype", "step"), [("float32", 2.0**-23), ("float64", 2.0**-52)])
 def test_two_values_between_low_and_high(generator, dtype, step):
-    """Rounding to nearest gives u < 1/4 to low, and the bound gives what would be high to the value below it."""
+    """Rounding to nearest maps u < 1/4 to low, and the bound maps results of high to the value below it."""
     n = 2**20
     x = Stream(SEED, generator).uniform(n, dtype, low=1.0, high=1.0 + 2 * step)
     lows = np.count_nonzero(x == 1.0)

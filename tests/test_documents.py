@@ -1,4 +1,4 @@
-"""The examples in the README and in the docstrings, run as they stand; the tests that pages of docs/ name."""
+"""Runs the examples in the README and in the docstrings; checks the tests that pages of docs/ name."""
 
 import ast
 import doctest
@@ -19,12 +19,12 @@ MODULES = [
     "pyinit",
     *(m.name for m in pkgutil.walk_packages(pyinit.__path__, "pyinit.") if not m.name.endswith("__main__")),
 ]
-# What the README's blocks import, and the oldest version that will do.
+# The packages that the README's blocks import, and the oldest sufficient versions.
 OLDEST = {"dask": "2025.1", "jax": "0.9", "keras": "3.6", "pyopencl": None, "torch": "2.6"}
 
 
 def loaded(name):
-    """A module of the package; an adapter is skipped if its framework is missing or too old."""
+    """Import a module of the package; an adapter is skipped if its framework is missing or too old."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -39,7 +39,7 @@ def public(module):
 
 
 class Finder(doctest.DocTestFinder):
-    """Finds the examples of decorated functions too."""
+    """A finder that also finds the examples of decorated functions."""
 
     def _from_module(self, module, object):
         return super()._from_module(module, inspect.unwrap(object))
@@ -92,14 +92,14 @@ def test_the_citation_names_this_version():
 
 
 def test_what_is_to_be_installed_is_pyinit_weights():
-    """Of messages and pages alike: on PyPI pyinit is another project."""
+    """In messages and pages: on PyPI, pyinit is another project."""
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "pyinit").rglob("*.py")]
     told = [(path.name, text) for path in pages for text in re.findall(r"pip install [^\n]*", path.read_text())]
     assert any("'pyinit-weights[torch]'" in text for _, text in told)
     assert not [(name, text) for name, text in told if re.search(r"install '?pyinit(?!-weights)\b", text)]
 
 
-# Pages of tables whose last column names tests, and how many rows they have at least.
+# Pages of tables whose last column names tests, and their least number of rows.
 TABLES = {"reliability.md": 25, "elsewhere.md": 25}
 PAGES = {name: (ROOT / "docs" / name).read_text() for name in TABLES}
 ROWS = [

@@ -1,4 +1,4 @@
-"""The examples, each built and run in a folder of its own."""
+"""The examples, each built and run in its own folder."""
 
 import ctypes.util
 import hashlib
@@ -54,7 +54,7 @@ def run(folder, *command, **environment):
 
 
 def printed(program, tmp_path, *arguments, launcher=(sys.executable,), **environment):
-    """The lines that a Python program of the examples prints, run in a copy of its folder."""
+    """Return the lines that an example's Python program prints, run in a copy of its folder."""
     folder = shutil.copytree((EXAMPLES / program).parent, tmp_path / "example")
     environment = {"OMP_NUM_THREADS": "1", **environment}
     done = run(folder, *launcher, Path(program).name, *arguments, **environment)
@@ -63,13 +63,13 @@ def printed(program, tmp_path, *arguments, launcher=(sys.executable,), **environ
 
 
 def fall(*lines):
-    """The last loss that lines tell, as a part of the first."""
+    """Return the last loss in some lines, as a share of the first."""
     losses = [float(loss) for line in lines for loss in re.findall(r"\d+\.\d+", line)]
     return losses[-1] / losses[0]
 
 
 def loaded(path):
-    """The module that an example is."""
+    """Import an example as a module."""
     spec = importlib.util.spec_from_file_location(f"example_{path.parent.name}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -107,7 +107,7 @@ def test_mezo(tmp_path):
 
 
 def moved(sharded):
-    """The weights of the example after two moves, in a world of processes."""
+    """Return the weights of the example after two moves, in a world of processes."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
@@ -147,19 +147,19 @@ def test_ray(tmp_path):
     scheme = pyinit.initializers.xavier_uniform()
     whole = scheme(np.empty(shape, np.float32), pyinit.Stream(0).child("fc.weight"))
     quiet = {"HOME": str(tmp_path), "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
-    with tempfile.TemporaryDirectory(prefix="ray") as short:  # the names of Ray's sockets have a limit
+    with tempfile.TemporaryDirectory(prefix="ray") as short:  # the names of Ray's sockets have a length limit
         *_, last = printed("ray/fill.py", tmp_path, "7", RAY_TMPDIR=short, **quiet)
     assert last == f"7 tasks: {hashlib.sha256(whole).hexdigest()}"
 
 
 @pytest.fixture
 def mpi(tmp_path):
-    """What mpi4py needs in the environment to find MPI."""
+    """The environment that mpi4py needs to find MPI."""
     if importlib.util.find_spec("mpi4py") is None or not shutil.which("mpiexec"):
         pytest.skip("no mpi4py, or no mpiexec")
     folder = tmp_path / "libraries"
     folder.mkdir()
-    if mpich := ctypes.util.find_library("mpich"):  # as Debian calls what mpi4py's wheels look for
+    if mpich := ctypes.util.find_library("mpich"):  # Debian's name for the library that mpi4py's wheels need
         (folder / "libmpi.so.12").symlink_to(Path("/usr/lib", sysconfig.get_config_var("MULTIARCH") or "", mpich))
     found = {"LD_LIBRARY_PATH": os.pathsep.join(filter(None, [os.environ.get("LD_LIBRARY_PATH"), str(folder)]))}
     tried = run(tmp_path, sys.executable, "-c", "from mpi4py import MPI", **found)

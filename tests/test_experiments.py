@@ -1,4 +1,4 @@
-"""The experiments of the article and of the notebook page, with what was measured of them."""
+"""The experiments of the article and of the notebook page, with measured results."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from pyinit.network import Dense, Network, gradients, train
 
 
 def learned(net):
-    """Tell whether the toy answers 0.50, to the two digits that the article prints."""
+    """Whether the toy answers 0.50, to the two digits that the article prints."""
     return bool(np.abs(net(X) - 0.5).max() < 0.005)
 
 
@@ -30,7 +30,7 @@ def test_the_articles_weights_learn(sign, first):
 
 
 def test_large_weights_are_stuck_in_saturation():
-    """Measured: the output is 1 and the loss 0.125 in every epoch, for a(1 - a) is 0, and so is each gradient."""
+    """Measured: the output is 1 and the loss 0.125 in every epoch, because a(1 - a) is 0, and so is each gradient."""
     net = the_articles_saturated()
     before = [layer.weights.copy() for layer in net.layers]
     losses = train(net, X, Y, epochs=2000, learning_rate=0.05).loss
@@ -44,7 +44,7 @@ def test_large_weights_are_stuck_in_saturation():
     ("scheme", "bias"), [(uniform(), uniform()), (normal(), normal()), (xavier_normal(), zeros())], ids=repr
 )
 def test_the_toy_learns_from_every_distribution(scheme, bias):
-    """The article saw failures here; correct gradients see next to none.
+    """The article saw failures here; with correct gradients there are almost none.
 
     Measured over seeds 0 to 999, 2000 epochs at 0.05 in float32 (the article also drew the biases):
 
@@ -59,8 +59,8 @@ def test_the_toy_learns_from_every_distribution(scheme, bias):
     | 1/fan_in         | normal   | 0.176                           | 1.000   |
     | zeros            | zeros    | 0.000                           | 1.000   |
 
-    So the toy cannot tell the schemes apart: its target is what a sigmoid answers to zeros, and one bias is
-    enough to reach it. The three normal seeds that fail (239, 266, 300) start within 0.008 of 0 or 1.
+    So the toy cannot distinguish the schemes: its target is a sigmoid's output for zeros, and one bias is enough
+    to reach it. The three normal seeds that fail (239, 266, 300) start within 0.008 of 0 or 1.
     """
     for seed in range(10):
         net = toy()
@@ -70,12 +70,11 @@ def test_the_toy_learns_from_every_distribution(scheme, bias):
 
 
 def test_a_bias_that_climbs_explains_the_articles_failures():
-    """As listed, the article's layers subtract the bias but step it as though they added it.
+    """As listed, the article's layers subtract the bias but update it as though they added it.
 
-    In terms of an added bias that is gradient ascent. Measured over seeds 0 to 99, with the article's
-    distributions for the biases too: uniform weights never learn (0.00), normal weights often do not (0.63
-    learn), nor do Xavier's (0.59), while the article's own weights, for which the rest of the network makes up,
-    still reach 0.50.
+    For an added bias that is gradient ascent. Measured over seeds 0 to 99, with the article's distributions for
+    the biases too: uniform weights never learn (0.00); normal weights (0.63) and Xavier's (0.59) often do not;
+    the article's own weights still reach 0.50, because the rest of the network compensates.
     """
 
     def train_as_listed(net):
@@ -107,7 +106,7 @@ DEEP_STDS = {
 
 @pytest.mark.parametrize("name", DEEP_STDS)
 def test_the_spread_of_the_activations_by_layer(name):
-    """Ten layers of 500 tanh units on 1000 standard normal rows; the page's figures (small's from layer 6 are ours).
+    """Ten layers of 500 tanh units on 1000 standard normal rows; the page's figures (ours for small from layer 6 on).
 
     Measured with seed 0, standard deviations from layer 1 to layer 10:
     small  0.213, 0.0473, 0.0106, 0.00237, 0.000530, 0.000119, 2.65e-05, 5.98e-06, 1.33e-06, 2.96e-07
@@ -121,12 +120,12 @@ def test_the_spread_of_the_activations_by_layer(name):
     net.initialize(seed=0, weights=scheme)
     x = Stream(0).child("x").normal((1000, 500))
     stds = [a.std() for a in net.activations(x)]
-    # Over seeds the last layers vary by 0.6 per cent (standard deviation), the first by 0.1.
+    # Over seeds, the last layers vary by 0.6 per cent (standard deviation), the first by 0.1.
     np.testing.assert_allclose(stds, expected, rtol=0.03)
 
 
 def deep_training(scheme, seed):
-    """Fit 0.8 sin(πx) with ten tanh layers of 30 units; give both losses relative to the best constant's."""
+    """Fit 0.8 sin(πx) with ten tanh layers of 30 units; return both losses relative to the best constant's."""
 
     def examples(name, count):
         x = Stream(0).child(name).uniform((count, 2), np.float64, low=-1.0, high=1.0)
@@ -157,8 +156,8 @@ def test_a_deep_network_learns_from_xavier_and_not_from_the_others(scheme, learn
     | LeCun    | 0.07 / 0.08 / 0.08  | 0.11 / 0.13 / 0.14    | 0.010               | 0.9                      |
     | Xavier   | 0.06 / 0.08 / 0.08  | 0.10 / 0.12 / 0.13    | 0.026               | 2.7                      |
 
-    Zeros and small learn the mean and nothing else. Big has gradients that explode towards the first layer: it
-    partly fits what it sees, by chance of the seed, and says nothing about what it has not seen.
+    Zeros and small learn only the mean. Big has gradients that explode towards the first layer: it partly fits
+    the rows that it sees, depending on the seed, and predicts nothing about new rows.
     """
     for seed in range(3):
         fit, generalisation = deep_training(scheme, seed)

@@ -1,4 +1,4 @@
-"""Arrays, states, pickles, streams and bit generators that claim what is not so. See docs/reliability.md."""
+"""Arrays, states, pickles, streams and bit generators with false claims. See docs/reliability.md."""
 
 import pickle
 from contextlib import suppress
@@ -39,7 +39,7 @@ def test_a_state_that_is_none_is_refused(key, value):
     "value", [Stream(5, "ars5", id=9, position=11), BitGenerator(5), distributions.uniform(-1.0, 2.0)], ids=repr
 )
 def test_a_damaged_pickle_gives_an_error_or_a_valid_object(value):
-    """It goes through the constructors, which check. What a pickle of a stranger's may run is not pyinit's to say."""
+    """It goes through the constructors, which check. pyinit cannot restrict the code that a foreign pickle runs."""
     data = pickle.dumps(value, 0)
     random, made = np.random.default_rng(7), 0
     for _ in range(400):
@@ -48,7 +48,7 @@ def test_a_damaged_pickle_gives_an_error_or_a_valid_object(value):
         damaged[random.choice(digits)] = random.choice(list(b"0123456789-.e"))
         try:
             found = pickle.loads(bytes(damaged))
-        except Exception:  # of pickle or of a constructor
+        except Exception:  # from pickle or a constructor
             continue
         made += 1
         if isinstance(found, Stream):
@@ -63,15 +63,15 @@ def test_a_damaged_pickle_gives_an_error_or_a_valid_object(value):
 
 
 class Claims:
-    """An object that claims something of memory that is not there."""
+    """An object with claims about memory that does not exist."""
 
     def __init__(self, memory=None, **claims):
-        self.memory = memory  # kept
+        self.memory = memory  # kept alive
         self.__dict__.update(claims)
 
 
 def claims(**changes):
-    """An interface like that of 6 float32, with changes; what is ... is left out."""
+    """Return an interface like that of 6 float32, with changes; entries of ... are left out."""
     memory = np.full(6, 7, np.float32)
     described = {**memory.__array_interface__, **changes}
     return memory, {key: value for key, value in described.items() if value is not ...}

@@ -1,4 +1,4 @@
-"""What breaks around a fill: memory that ends, limits, exits, clocks. See docs/reliability.md."""
+"""Faults around a fill: missing memory, limits, exits, clocks. See docs/reliability.md."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
 
 
 def run(code, *arguments, status=0, **environment):
-    """The words that a program prints; it must end with that status, within a minute."""
+    """Return the words that a program prints; it must end with the given status within a minute."""
     env = {**os.environ, "PYINIT_ISA": "scalar", "PYINIT_NUM_THREADS": "2", **environment}
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
     result = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
@@ -28,7 +28,7 @@ def run(code, *arguments, status=0, **environment):
 
 @LINUX
 def test_a_file_that_shrinks_under_a_memmap_ends_the_process(tmp_path):
-    """As the system does with every program. A file that grows, or is removed, does no harm."""
+    """The system does this to every program. A file that grows or is removed does no harm."""
     code = """
     import os, sys
     import numpy as np, pyinit
@@ -190,7 +190,7 @@ int clock_gettime(clockid_t clock, struct timespec *t) {
 @LINUX
 @pytest.mark.parametrize("threads", [1, 4])
 def test_clocks_may_jump(tmp_path, threads):
-    """All of them, the monotonic one too, forward and back at every look."""
+    """All clocks, also the monotonic one, jump forward and back at every reading."""
     if not shutil.which(COMPILER):
         pytest.skip(f"no C compiler {COMPILER}")
     source, library = tmp_path / "clocks.c", tmp_path / "clocks.so"

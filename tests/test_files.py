@@ -1,4 +1,4 @@
-"""Files of weights: the bits of one array however they were cut, in formats that others read."""
+"""Files of weights: the bits of one array for any pieces, in formats that other programs read."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def in_memory(shape, scheme, stream, dtype):
 
 
 def payload(path):
-    """The bytes behind the head of a .safetensors file."""
+    """Return the bytes after the header of a .safetensors file."""
     data = path.read_bytes()
     return data[8 + int.from_bytes(data[:8], "little") :]
 
@@ -146,7 +146,7 @@ def test_a_seed_that_is_drawn_is_told(tmp_path):
 
 
 def test_a_scheme_sees_the_global_shape_and_about_a_third_of_chunk_bytes(tmp_path):
-    """The head, of 128 bytes, is in the first pieces."""
+    """The header, of 128 bytes, is in the first pieces."""
     scheme = Recorder()
     files.fill(tmp_path / "w.npy", (3, 4), scheme, 7, chunk_bytes=3 * 144, num_threads=2)
     assert scheme.calls == [((1, 4), (3, 4), (0, 0), 2, 0), ((2, 4), (3, 4), (1, 0), 2, 0)]
@@ -225,7 +225,7 @@ def test_a_file_larger_than_what_is_in_memory_at_a_time(tmp_path, size):
     path = tmp_path / "w.safetensors"
     command = [sys.executable, "-c", MEMORY, path, str(size // 4)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert int(result.stdout) < 120 << 20  # three buffers of 32 MiB, and what threads need
+    assert int(result.stdout) < 120 << 20  # three buffers of 32 MiB, and the threads' memory
     assert path.stat().st_size > size
     position = size // 4 - 1000
     end = np.fromfile(path, np.float32, offset=path.stat().st_size - 4000)

@@ -1,4 +1,4 @@
-"""Which files are replaced, what an error or an interrupt leaves, and the mode and owner of a new file."""
+"""The files that are replaced, the state after an error or interrupt, and the mode and owner of a new file."""
 
 import os
 import shutil
@@ -126,7 +126,7 @@ files.fill(sys.argv[1], (2, 2), "zeros", 0, overwrite=True)
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
 def test_a_file_whose_owner_does_not_exist_here_is_replaced(tmp_path):
-    """As in a container that does not have all users: there chown says EINVAL."""
+    """As in a container that lacks some users: there chown fails with EINVAL."""
     if not shutil.which("unshare") or subprocess.run(["unshare", "-Ur", "true"], capture_output=True).returncode:
         pytest.skip("no user namespaces")
     path = tmp_path / "w.npy"
@@ -170,7 +170,7 @@ def test_a_file_that_is_replaced_keeps_its_mode(tmp_path, mode):
     seen = []
     scheme = Recorder(at=1, do=lambda: seen.extend(stat.S_IMODE(f.stat().st_mode) for f in tmp_path.iterdir()))
     files.fill(path, (2, 2), scheme, 0, overwrite=True)
-    assert seen == [mode] * 2  # the temporary file is no easier to read
+    assert seen == [mode] * 2  # the temporary file is not readable by more users
     assert stat.S_IMODE(path.stat().st_mode) == mode
 
 

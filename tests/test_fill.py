@@ -1,4 +1,4 @@
-"""`pyinit fill` as a program: what it writes, what it prints, and what it leaves when it is stopped."""
+"""`pyinit fill` as a program: its files, its output, and the state after it is stopped."""
 
 import errno
 import json
@@ -26,7 +26,7 @@ def run(*arguments, **more):
 
 def test_the_file_is_what_the_scheme_writes(tmp_path):
     path = tmp_path / "weights.npy"
-    # FORCE_COLOR asks rich for colours in a pipe; there is no bar there.
+    # FORCE_COLOR makes rich use colours in a pipe; there is no bar there.
     result = run(*SHAPE, "--seed", 7, path, env={**os.environ, "FORCE_COLOR": "1"})
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == f"{path}: 50 x 100 float32, xavier_normal, seed 7, philox; 20,128 bytes.\n"
@@ -115,7 +115,7 @@ def test_what_cannot_be_done_exits_with_1(arguments, message, tmp_path, monkeypa
 
 
 def test_a_write_that_fails_is_one_sentence_and_leaves_nothing(tmp_path):
-    """The limit on a file's size stands for a disk that fills up on the way: the same error of the same call."""
+    """The limit on a file's size stands for a disk that fills up midway: the same call fails in the same way."""
     pytest.importorskip("resource")
 
     limited = """
@@ -134,7 +134,7 @@ sys.exit(cli.main(sys.argv[1:]))
 
 @pytest.fixture
 def in_the_foreground():
-    """Signals as a terminal's program has them, where a shell runs the tests in the background, or nohup does."""
+    """Restore signals as for a program on a terminal, if a shell in the background or nohup runs the tests."""
     before = {
         signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
         signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
@@ -145,7 +145,7 @@ def in_the_foreground():
 
 
 def slow_fill(path):
-    """Start a fill of a gigabyte by the slowest means that there are, and wait until it has begun to write."""
+    """Start a fill of a gigabyte in the slowest possible way, and wait until it has begun to write."""
     process = subprocess.Popen(
         command("--shape", 250_000_000, "--scheme", "big", "--generator", "ars5", "--threads", 1, path),
         env={**os.environ, "PYINIT_ISA": "scalar"},
@@ -176,7 +176,7 @@ def test_a_fill_that_is_stopped_leaves_nothing(tmp_path, name, code, pause):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_nohup_is_honoured(tmp_path):
-    """SIGHUP that is ignored stays so: the fill goes on."""
+    """SIGHUP stays ignored if it was: the fill goes on."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with slow_fill(tmp_path / "w.npy") as process:
@@ -205,7 +205,7 @@ def test_a_terminal_sees_a_bar(tmp_path):
     try:
         while data := os.read(ours, 4096):
             seen += data
-    except OSError:  # Linux says so when the other end is closed
+    except OSError:  # Linux raises this when the other end is closed
         pass
     out, _ = process.communicate(timeout=60)
     assert b"filling w.npy" in seen

@@ -1,5 +1,5 @@
-"""Threads that share streams, bit generators and the package's own tables, on any Python; without the GIL they run at
-once. And the interpreters of one process: the core is of the first one alone."""
+"""Threads that share streams, bit generators and the package's own tables, on any Python; without the GIL they run in
+parallel. Also the interpreters of one process: only the first one can use the core."""
 
 import random
 import subprocess
@@ -18,7 +18,7 @@ ROUNDS = 40
 
 
 def at_once(work):
-    """Call `work` with a number in each of 16 threads, which begin together; what they return, and raise."""
+    """Call `work` with a number in each of 16 threads, which begin together; return their results and exceptions."""
     barrier = threading.Barrier(THREADS)
 
     def begin(number):
@@ -26,7 +26,7 @@ def at_once(work):
         return work(number)
 
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)  # with a GIL, so that threads meet in the middle of things
+    sys.setswitchinterval(1e-5)  # with a GIL: so that threads switch in the middle of operations
     try:
         with ThreadPoolExecutor(THREADS) as pool:
             return list(pool.map(begin, range(THREADS)))
@@ -54,7 +54,7 @@ def test_fills_of_one_stream_share_no_word(generator):
 
 
 def test_a_stream_that_moves_is_never_read_half_moved(generator):
-    """Every position is one at which somebody put it; the seed, the generator and the id never change."""
+    """Every position read is one that some thread set; the seed, the generator and the id never change."""
     stream, places = Stream(9, generator, id=5), [2**66, 2**66 - 4, 2**34 + 1, 3]
 
     def work(number):
@@ -135,7 +135,7 @@ def test_models_are_initialized_and_checkpoints_compared_at_once_while_the_tier_
 
 
 def test_distributions_and_dtypes_are_made_and_used_at_once():
-    """Of types that other packages registered, the numbers are kept from the first use on."""
+    """The numbers of types that other packages register are cached at first use."""
     dtypes = ["float16", "bfloat16", "float8_e4m3fn", "float32", "float64"]
     expected = {dtype: Stream(1).normal(50, dtype, std=0.5).tobytes() for dtype in dtypes}
     ml_dtypes = pytest.importorskip("ml_dtypes")
@@ -151,7 +151,7 @@ def test_distributions_and_dtypes_are_made_and_used_at_once():
     at_once(work)
 
 
-# Loads both extensions in an interpreter of its own, by the module that this Python has for it; prints the errors.
+# Loads both extensions in another interpreter, with this Python's module for interpreters; prints the errors.
 INSIDE = """
 import sys
 try:

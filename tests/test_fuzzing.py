@@ -1,4 +1,4 @@
-"""The fuzzers of Python code: what they once found of use, without the fuzzer, and that they notice what is wrong."""
+"""The fuzzers of Python code: useful inputs that they found, run without the fuzzer; and they notice faults."""
 
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +22,7 @@ def test_what_a_fuzzer_found_of_use(name):
 
 
 def test_the_whole_files_that_the_readers_begin_with_are_read():
-    """A file that no reader takes would leave the code behind it to chance."""
+    """If no reader accepted a file, the fuzzer would reach the code after it only by chance."""
     whole = readers.samples()
     assert list(whole) == list(readers.READERS)[: len(whole)]
     for name, data in whole.items():
@@ -33,7 +33,7 @@ def test_the_whole_files_that_the_readers_begin_with_are_read():
 
 @pytest.mark.parametrize("fault", ["a sample that is another", "a position that is another"])
 def test_a_fill_that_writes_something_else_is_found(fault, monkeypatch):
-    """A fill of an array is made wrong; that of the whole tensor, with one thread, stays as it is."""
+    """The test makes fills of an array wrong; the fill of the whole tensor, with one thread, stays correct."""
     right = pyinit.Stream.fill
 
     def wrong(stream, out, distribution, **options):

@@ -1,4 +1,4 @@
-"""Gains and fans: PyTorch's own numbers, integrals, and the true counts of convolutions of every kind."""
+"""Gains and fans: compared with PyTorch's numbers, integrals, and the true counts of all kinds of convolutions."""
 
 import math
 import warnings
@@ -22,7 +22,7 @@ FUNCTIONS = {
 
 
 def integrated(function):
-    """1 / sqrt(E f(z)²) for a standard normal z."""
+    """Return 1 / sqrt(E f(z)²) for a standard normal z."""
     halves = (
         scipy.integrate.quad(
             lambda z: function(z) ** 2 * scipy.stats.norm.pdf(z), *ends, epsabs=1e-15, epsrel=1e-13, limit=200
@@ -78,7 +78,7 @@ def test_fans_follow_the_shape(shape, expected):
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_fans_count_the_connections_of_a_real_convolution(groups, transposed):
-    """The non-zero elements of the layer's matrix: in a row for an output, in a column for an input."""
+    """The fans are the non-zero elements of the layer's matrix, in a row for an output, in a column for an input."""
     torch = pytest.importorskip("torch")
     kind = torch.nn.ConvTranspose1d if transposed else torch.nn.Conv1d
     layer = kind(8, 12, kernel_size=3, groups=groups, bias=False)
@@ -103,7 +103,7 @@ def test_fans_without_groups_are_the_peers():
 
 
 def test_a_depthwise_kernel_of_keras_after_a_reshape():
-    """Kernel 3, 8 inputs, 2 outputs of each: an output sees 3 values, an input reaches 2 times 3."""
+    """Kernel 3, 8 inputs with 2 outputs each: an output sees 3 values, an input reaches 2 times 3."""
     kernel = np.empty((3, 8, 2)).reshape(3, 1, 16)
     assert fans(kernel.shape, "in_out", groups=8) == (3, 6)
 
@@ -136,7 +136,7 @@ def test_a_slope_that_leaves_nothing():
 
 
 def test_numpys_small_integers_do_not_overflow():
-    """2**32 places of a kernel, and 2**64 of the product of two fans."""
+    """A kernel with 2**32 places, and a product of two fans of 2**64."""
     assert fans(np.full(4, 2**16, np.int32)) == (2**48, 2**48)
     assert VarianceScaling(1.0, "fan_geo_avg").std(np.full(2, 2**32)) == 2.0**-16
     assert xavier_normal(np.int8(100)) == xavier_normal(100)

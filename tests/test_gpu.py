@@ -1,4 +1,4 @@
-"""The fills of a GPU, where there is one: their bits are the host's. `make gpu` runs these."""
+"""Fills on a GPU have the host's bits; they need a GPU. `make gpu` runs these tests."""
 
 import math
 import subprocess
@@ -19,7 +19,7 @@ LARGE = 2**32 + 4099
 
 
 def on_gpu(cupy, shape, kind):
-    """An array of the device, as CuPy sees it and as a fill is to see it."""
+    """Return a device array, as CuPy sees it and as a fill should see it."""
     dtype = DTYPES[kind[1]]
     if not dtype.names:
         return (array := cupy.zeros(shape, dtype)), array
@@ -28,7 +28,7 @@ def on_gpu(cupy, shape, kind):
 
 
 def named(array, kind):
-    """An array of integers as one of the type that CuPy lacks."""
+    """Return an array of integers as one of a type that CuPy lacks."""
     if not DTYPES[kind[1]].names:
         return array
     given = Interface(array.__cuda_array_interface__)
@@ -50,7 +50,7 @@ def test_bits(cupy, generator, kind):
 
 @pytest.mark.parametrize("kind", KINDS, **IDS)
 def test_edges_of_runs(cupy, kind):
-    """What lies before and behind is not touched, wherever the run begins."""
+    """The memory before and after a run is not touched, wherever the run begins."""
     for before in range(5):
         for count in (0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 1023):
             array, _ = on_gpu(cupy, before + count + 9, kind)
@@ -87,7 +87,7 @@ def test_windows(cupy, monkeypatch, generator, kind, backend):
 
 @pytest.mark.parametrize("kind", KINDS, **IDS)
 def test_from_the_host(cupy, generator, kind):
-    """Several pieces, on a stream of their own."""
+    """Several pieces, on their own stream."""
     count = (3 << 24) // empty((), kind).itemsize + 77
     array, given = on_gpu(cupy, count, kind)
     cupy.cuda.get_current_stream().synchronize()
@@ -192,9 +192,9 @@ def torch_on_gpu():
 
 
 def test_the_host_does_not_wait(cupy):
-    """Work that takes a second is in the queue before the fill, and still there after the call."""
+    """Work of a second is in the queue before the fill, and is still there after the call."""
     a, out = cupy.ones((8192, 8192), np.float64), cupy.zeros(1000, np.float32)
-    Stream(1).fill_normal(out)  # which compiles
+    Stream(1).fill_normal(out)  # compiles the kernel
     with cupy.cuda.Stream(non_blocking=True) as queue:
         for _ in range(40):
             a = a @ a
@@ -208,7 +208,7 @@ def test_the_host_does_not_wait(cupy):
 
 @pytest.mark.parametrize("dtype", ["uint32", "float32", "float64", "float16", "bfloat16"])
 def test_the_numbers_of_cupy(cupy, dtype):
-    """Another stream: reproducible, with the right moments, and not pyinit's."""
+    """Other numbers: reproducible, with the right moments, and not pyinit's."""
     cases = {
         "uniform": (distributions.uniform(-1.0, 2.0), 0.5, 3 / math.sqrt(12)),
         "normal": (distributions.normal(0.5, 2.0), 0.5, 2.0),
@@ -243,7 +243,7 @@ def test_memory_of_the_host_is_refused(cupy):
 
 
 def test_assign(cupy):
-    """What schemes write that the host computes."""
+    """The values of schemes that the host computes."""
     from pyinit.arrays import view
 
     values = np.arange(12, dtype=np.float32).reshape(3, 4)

@@ -1,4 +1,4 @@
-"""The code of a page in docs/ runs from top to bottom, and prints what stands below it; the guide's as notebooks."""
+"""The code of each page in docs/ runs from top to bottom with the printed output; the guide's as notebooks."""
 
 import contextlib
 import hashlib
@@ -14,7 +14,7 @@ from pyinit import Stream
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "```python" in path.read_text())
-# What a page needs beyond the packages of the tests.
+# The packages that a page needs in addition to those of the tests.
 PACKAGES = {
     "pytorch": ["torch"],
     "jax": ["jax", "flax", "equinox"],
@@ -23,12 +23,12 @@ PACKAGES = {
     "many_machines": ["torch", "jax", "dask.array"],
 }
 OLDEST = {"jax": "0.9", "torch": "2.6"}
-# A block of Python, and the block of text right below it, which is what it prints.
+# A block of Python, and the block of text right below it, which is its output.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.M | re.S)
 
 
 def documents(name):
-    """A module of docs/."""
+    """Import a module of docs/."""
     spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -1,4 +1,4 @@
-"""What people write who know NumPy, PyTorch, JAX or Keras is answered with how pyinit writes it, or just works."""
+"""Code in the style of NumPy, PyTorch, JAX or Keras gets an error that shows pyinit's way, or just works."""
 
 import importlib
 import inspect
@@ -16,7 +16,7 @@ from pyinit.arrays import BFLOAT16, FLOAT8_E5M2, dtype_of
 
 
 def refused(error, call, *arguments, **keywords):
-    """The message of the error that a call raises."""
+    """Return the message of the error that a call raises."""
     with pytest.raises(error) as info:
         call(*arguments, **keywords)
     return str(info.value)
@@ -171,7 +171,7 @@ def test_a_meta_tensor_is_told_how_it_gets_memory():
 
 
 def test_a_scheme_that_flax_calls_says_what_flax_takes():
-    """As Flax's modules do, with a key, a shape and a dtype; its own are called for real where it is installed."""
+    """The call is like Flax's, with a key, a shape and a dtype; if Flax is installed, its own modules call."""
     scheme = initializers.lecun_normal(layout="in_out")
     for arguments in ((object(), (3, 4), np.float32), (object(), (3, 4))):
         assert "pyinit.adapters.jax.initializers" in refused(TypeError, scheme, *arguments)
@@ -183,7 +183,7 @@ def test_a_scheme_that_flax_calls_says_what_flax_takes():
 
 
 def test_a_scheme_that_keras_calls_says_what_keras_takes():
-    """As Keras's layers do: with a shape, and the dtype by name."""
+    """The call is like Keras's: with a shape, and the dtype by name."""
     scheme = initializers.he_normal(layout="in_out")
     message = refused(TypeError, scheme, (3, 4), dtype="float32")
     assert f"pyinit.adapters.keras.FromScheme({scheme!r})" in message
@@ -266,7 +266,7 @@ STARTS = (
 
 @pytest.mark.parametrize("start", STARTS)
 def test_dir_shows_what_is_public(start):
-    """Of a package, and of the modules that it shows."""
+    """For a package, and the modules that it shows."""
     modules = [imported(start)]
     for module in modules:
         later = pyinit.LATER if module is pyinit else ()

@@ -1,4 +1,4 @@
-"""No code of a caller's makes pyinit write where it must not: three programs of cases, plain and under a sanitizer."""
+"""No caller's code makes pyinit write outside arrays: three programs of cases, plain and under a sanitizer."""
 
 import inspect
 import os
@@ -21,7 +21,7 @@ FILLS, AROUND, LYING = "hostile_callers.py", "hostile_parameters.py", "hostile_t
 
 
 def run(program, **environment):
-    """Do all cases in a process of their own; return how many, in how many a caller's code was run, what was wrong."""
+    """Run all cases in a new process; return how many, how many ran a caller's code, and what was wrong."""
     env = {**os.environ, "PYINIT_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1", **environment}
     command = [sys.executable, ROOT / "tests" / program, "0", "1"]
     result = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
@@ -33,7 +33,7 @@ def run(program, **environment):
 
 
 def test_a_callers_code_cannot_make_a_fill_write_elsewhere():
-    """Every case there is: 19,000 with PyTorch."""
+    """All cases: 19,000 with PyTorch."""
     count, reached, _ = run(FILLS)
     assert count == len(list(hostile_callers.cases()))
     assert reached > 0.85 * count
@@ -61,7 +61,7 @@ def test_every_parameter_of_a_fill_has_cases(name):
 
 
 def test_a_fill_beyond_its_array_would_be_found():
-    """The program itself: a write beyond the array ends the process, and says in which case."""
+    """In this program, a write beyond the array ends the process, and the last line names the case."""
     code = """
         import sys, ctypes
         sys.path.insert(0, sys.argv[1])
@@ -80,7 +80,7 @@ def test_a_fill_beyond_its_array_would_be_found():
 
 
 def library_of(name):
-    """Where the compiler finds a library; the name alone if it does not."""
+    """Return the path at which the compiler finds a library; otherwise the name alone."""
     if not shutil.which(COMPILER):
         return name
     command = [COMPILER, f"-print-file-name={name}"]
@@ -89,8 +89,8 @@ def library_of(name):
 
 @pytest.fixture(scope="module")
 def sanitized(tmp_path_factory):
-    """A copy of the package whose extensions are built with AddressSanitizer, and what has to be loaded before."""
-    libraries = [library_of("libasan.so"), library_of("libstdc++.so.6")]  # which throws what PyTorch raises
+    """A copy of the package with extensions built with AddressSanitizer, and the libraries to load before it."""
+    libraries = [library_of("libasan.so"), library_of("libstdc++.so.6")]  # it throws PyTorch's exceptions
     if not all(map(os.path.isabs, libraries)):
         pytest.skip(f"{COMPILER} has no AddressSanitizer that can be loaded here")
     folder = tmp_path_factory.mktemp("sanitized")
@@ -141,7 +141,7 @@ def test_a_parameter_of_several_numbers_is_named():
 
 @pytest.mark.filterwarnings("error")
 def test_a_small_integer_of_numpy_is_a_number_of_threads():
-    """One beside which pyinit's own limits do not fit."""
+    """The small type cannot hold pyinit's own limits."""
     w = np.zeros(3, np.float32)
     pyinit.initialize({"w": w}, 1, {"*": "normal(std=1)"}, num_threads=np.int8(127))
     assert np.array_equal(w, Stream(1).child("w").normal(3, num_threads=np.int8(127)))
@@ -161,7 +161,7 @@ def test_what_is_no_path_is_named(bad):
 
 
 def test_what_has_no_text_is_refused_too():
-    """An error in making the message would hide what is wrong."""
+    """An error while making the message would hide the cause."""
 
     class Untold:
         def __repr__(self):

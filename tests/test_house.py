@@ -1,4 +1,4 @@
-"""The rules of the house: which module may import which, and where optional packages come in."""
+"""The rules of the house: which module may import which, and where optional packages are imported."""
 
 import ast
 import graphlib
@@ -35,12 +35,12 @@ FLOORS = [
 
 
 def room(path):
-    """The module below pyinit that a file belongs to: "network" for all of network/."""
+    """Return the module below pyinit that a file belongs to: "network" for all of network/."""
     return path.relative_to(PACKAGE).parts[0].partition(".")[0]
 
 
 def imports(path):
-    """The absolute names that a file imports, wherever in the file it does."""
+    """Return the absolute names that a file imports, anywhere in the file."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -52,7 +52,7 @@ def imports(path):
 
 
 def modules(path):
-    """The modules of pyinit that a file imports. Of `from pyinit.a import b`: pyinit.a.b, where that is a module."""
+    """Return the pyinit modules that a file imports; for `from pyinit.a import b` pyinit.a.b, if that is a module."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.startswith("pyinit"))
@@ -80,7 +80,7 @@ def test_imports_go_down(path):
 
 
 def test_no_room_has_a_circle():
-    """Whatever a function imports late included: a module can be read with those below it alone."""
+    """Late imports in functions count too: a module can be read with only those below it."""
     uses = {name: set(modules(path)) & MODULES.keys() - {name} for name, path in MODULES.items()}
     assert not [name for name, used in uses.items() if "pyinit" in used], "import the module that is meant"
     assert set(graphlib.TopologicalSorter(uses).static_order()) == MODULES.keys()
@@ -93,7 +93,7 @@ def test_cython_imports_go_down(path):
 
 
 def test_each_optional_package_is_imported_in_one_file_alone():
-    """A framework that there is an adapter for is imported in the adapter's folder alone."""
+    """A framework with an adapter is imported in the adapter's folder alone."""
     users = {}
     for path in FILES:
         for name in imports(path):
@@ -105,7 +105,7 @@ def test_each_optional_package_is_imported_in_one_file_alone():
 
 
 def place_of(path):
-    """The name of a file; for one of an adapter, that of the adapter's folder, if it bears the framework's name."""
+    """Return the name of a file or, for an adapter, of the adapter's folder, if it has the framework's name."""
     parts = path.relative_to(PACKAGE).parts
     return parts[1] if parts[0] == "adapters" and len(parts) > 2 else path.name
 
@@ -119,7 +119,7 @@ def test_the_benchmarks_import_peers_in_few_files():
 
 
 def test_pyproject_lists_every_package():
-    """setuptools' `find` would leave out pyinit.include, which is no folder of the package but src_c."""
+    """setuptools' `find` would leave out pyinit.include, whose folder is src_c, outside the package."""
     listed = re.findall(r'^    "(pyinit[.\w]*)",$', (ROOT / "pyproject.toml").read_text(), re.M)
     folders = {".".join(path.parent.relative_to(ROOT).parts) for path in PACKAGE.rglob("__init__.py")}
     assert sorted(listed) == sorted(folders | {"pyinit.include"})
@@ -136,9 +136,9 @@ MOST_LINES = 350
 
 
 def test_no_file_of_code_is_long():
-    """Cut a longer one by topic."""
+    """Split longer files by topic."""
     suffixes = {".py", ".pyx", ".pxd", ".pxi", ".pyi", ".c", ".h", ".cu", ".cl"}
-    made = {PACKAGE / "_core.c", PACKAGE / "bit_generator.c"}  # by Cython
+    made = {PACKAGE / "_core.c", PACKAGE / "bit_generator.c"}  # made by Cython
     files = [
         path
         for folder in ("pyinit", "src_c", "tests", "benchmarks", "examples", "docs", "packaging")

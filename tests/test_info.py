@@ -1,4 +1,4 @@
-"""`pyinit info`: what it tells is so, and it loads none of the packages that it tells of."""
+"""`pyinit info`: its output is true, and it loads none of the packages that it lists."""
 
 import json
 import platform
@@ -78,7 +78,7 @@ def test_no_heavy_package_is_loaded():
 
 
 def driver(folder, version):
-    """What /proc/driver/nvidia holds beside two GPUs."""
+    """The contents of /proc/driver/nvidia with two GPUs."""
     (folder / "version").write_text(f"NVRM version: NVIDIA UNIX {version}  Release Build\nGCC version:  gcc 12.2.0\n")
     for bus in ("0000:01:00.0", "0000:02:00.0"):
         (folder / "gpus" / bus).mkdir(parents=True)
@@ -95,7 +95,7 @@ def test_an_nvidia_driver_is_seen(tmp_path, monkeypatch, text):
     assert not found["used"]
     assert info.seen(found).startswith("NVIDIA H200, NVIDIA H200; NVIDIA driver 570.86.15")
     assert info.seen(found).endswith("(pyinit needs a driver of NVIDIA and CuPy to fill on a GPU)")
-    monkeypatch.setattr(info, "CUPY", ("numpy",))  # which is installed
+    monkeypatch.setattr(info, "CUPY", ("numpy",))  # this one is installed
     found = info.gpu(tmp_path)
     assert found["used"]
     assert info.seen(found).endswith(f"CuPy {np.__version__}")

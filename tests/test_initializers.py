@@ -1,4 +1,4 @@
-"""The schemes: what each asks of the stream, and that they are plain values."""
+"""The schemes: their calls to the stream, and that they are plain values."""
 
 import math
 import pickle
@@ -24,7 +24,7 @@ from pyinit.initializers import (
 ALL = [zeros(), constant(0.25), uniform(-1.0, 2.0), normal(3.0, 0.5), big(), small(), xavier_normal(), lecun_normal()]
 ALL.append(inverse_fan_in())
 
-# (fan_in, fan_out) of (8, 2) is (2, 8); of (6, 3, 5, 2) it is (30, 60).
+# (fan_in, fan_out) is (2, 8) for (8, 2), and (30, 60) for (6, 3, 5, 2).
 NORMALS = [
     (normal(3.0, 0.5), 3.0, 0.5, 0.5),
     (big(), 0.0, 1.0, 1.0),
@@ -47,7 +47,7 @@ def test_a_normal_scheme_is_the_streams_normal_with_its_spread(scheme, mean, den
 
 
 def test_the_spread_is_seen_in_the_samples():
-    """200 x 300 samples estimate a standard deviation to 0.3 per cent; the article's formula is put in figures."""
+    """200 x 300 samples estimate a standard deviation to 0.3 per cent; the article's formula is given in numbers."""
     weights = xavier_normal()(np.empty((200, 300)), Stream(1))
     assert weights.std() == pytest.approx(0.0632456, rel=0.015)
     assert abs(weights.mean()) < 0.0632456 * 5 / math.sqrt(weights.size)

@@ -1,4 +1,4 @@
-"""Schemes and plans on arrays of a device: the bits are the host's, and the host does not wait."""
+"""Schemes and plans on device arrays: the bits are the host's, and the host does not wait."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def shape_for(text):
 
 
 def strided(shape, dtype):
-    """An array with gaps, from the last element of a larger one to its first."""
+    """Return an array with gaps, from the last element of a larger one to its first."""
     return np.zeros([2 * n for n in shape], dtype)[tuple(slice(None, None, -2) for _ in shape)]
 
 
@@ -107,7 +107,7 @@ def test_what_a_device_is_refused(changes, text, error, message):
 
 
 def model(make):
-    """Of parameters that together are cut into pieces and given to threads, were they all on the host."""
+    """Return parameters large enough to be split between threads, if all were on the host."""
     shapes = {"a.weight": (1500, 1000), "a.bias": (1500,), "b.weight": (10, 1500), "b.bias": (10,), "c": (64, 64)}
     return {name: make(shape, np.float32) for name, shape in shapes.items()}
 
@@ -124,7 +124,7 @@ def test_a_model_on_a_device_or_partly(host_kernels):
         assert pyinit.initialize(params, 5, PLAN, num_threads=2) is params
         for name, array in arrays.items():
             assert array.tobytes() == expected[name].tobytes(), name
-        # One launch for all that a kernel fills: uniform samples, normal ones, constants.
+        # One launch for each kernel: uniform samples, normal ones, constants.
         kinds = {"a.weight": "uniform", "b.weight": "normal", "a.bias": "constant", "b.bias": "constant"}
         assert host_kernels.launched - launched == len({kinds[name] for name in names if name in kinds})
 
@@ -152,7 +152,7 @@ def test_parameters_on_a_device_may_not_share_memory(host_kernels):
         pyinit.initialize(columns | {"all": OnDevice(fused[3:5])}, 0, plan)
     with pytest.raises(ValueError, match="must not share memory"):
         pyinit.initialize({"w": OnDevice(fused), "tied": OnDevice(fused)}, 0, plan)
-    # Of BFLOAT16 as well; and a number that is an address on the host says nothing about one on a device.
+    # For BFLOAT16 as well; the same number can be an address on the host and another one on a device.
     half = np.zeros(4, BFLOAT16)
     pyinit.initialize({"first": OnDevice(half[:2]), "second": OnDevice(half[2:])}, 0, plan)
     long = np.zeros(5000, np.float32)

@@ -1,4 +1,4 @@
-"""Schemes and plans on a GPU; and without one, what is said."""
+"""Schemes and plans on a GPU; without one, the error."""
 
 import pickle
 import sys

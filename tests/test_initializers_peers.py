@@ -1,4 +1,4 @@
-"""The initialisers of PyTorch, Keras and JAX beside ours: the same mean, variance and bounds, in their own layouts."""
+"""Initialisers of PyTorch, Keras and JAX compared with ours: same mean, variance and bounds, in their own layouts."""
 
 import math
 
@@ -9,14 +9,14 @@ import scipy.stats
 from pyinit import Stream
 from pyinit.initializers import scheme
 
-# In each the variance of at least 60,000 samples is known to 2.5 per cent at five standard errors.
+# Each has at least 60,000 samples, whose variance is known to 2.5 per cent at five standard errors.
 OUT_IN = [(300, 200), (64, 16, 8, 8)]
 IN_OUT = [(300, 200), (8, 8, 16, 64)]
-SQUARED_EXCESS = 2.0  # the most that E x⁴ / (E x²)² - 1 is for these: a normal distribution's
+SQUARED_EXCESS = 2.0  # the largest E x⁴ / (E x²)² - 1 of these distributions: the normal's
 
 
 def agree(ours, theirs, bounded):
-    """Raise if the two samples' means, variances or bounds differ, or they are of two distributions."""
+    """Raise if the two samples' means, variances, bounds or distributions differ."""
     a, b = (np.asarray(x, np.float64).ravel() for x in (ours, theirs))
     assert a.size == b.size
     std = math.sqrt((a.var() + b.var()) / 2)
@@ -82,7 +82,7 @@ def test_pytorch_without_chance(name, text, arguments, shapes):
 
 @pytest.mark.parametrize("shape", [(20, 30), (30, 20), (12, 4, 3, 3)], ids=str)
 def test_orthogonal_ones(shape):
-    """Rows or columns are orthonormal, the same ones as with the peers, in each layout."""
+    """Rows or columns are orthonormal, the same as the peers', in each layout."""
     torch = pytest.importorskip("torch")
     jax = pytest.importorskip("jax")
     keras = keras_initializers()
@@ -141,7 +141,7 @@ KERAS = {
 
 
 def turned(text):
-    """A scheme of the layout of Keras and JAX, where it has one."""
+    """Return a scheme in the layout of Keras and JAX, if it has a layout."""
     made = scheme(text)
     if not hasattr(made, "layout"):
         return made
@@ -168,7 +168,7 @@ JAX = {
     "truncated_normal": (
         "truncated_normal(std=0.01, lower=-1, upper=3)",
         {"lower": -1.0, "upper": 3.0},
-        "normal",  # bounds so far out that few samples come near
+        "normal",  # few samples come near such far bounds
     ),
     "glorot_uniform": ("glorot_uniform", {}, "uniform"),
     "glorot_normal": ("glorot_truncated_normal", {}, "truncated"),

@@ -1,4 +1,4 @@
-"""Every scheme on blocks, dtypes and strides: what a holder of a block makes is that block of the whole."""
+"""Every scheme on blocks, dtypes and strides: a block filled alone equals that block of the whole."""
 
 import itertools
 import math
@@ -47,7 +47,7 @@ def bits(array):
 
 
 def blocks(shape, parts):
-    """A tensor cut into a grid of blocks of unequal size: their offsets and shapes."""
+    """Cut a tensor into a grid of blocks of unequal size: return their offsets and shapes."""
     cuts = [sorted({0, n, *(n * i // parts + 1 for i in range(1, parts))}) for n in shape]
     for corner in itertools.product(*(list(itertools.pairwise(c)) for c in cuts)):
         yield tuple(a for a, _ in corner), tuple(b - a for a, b in corner)
@@ -216,7 +216,7 @@ def test_constants_of_other_kinds():
 
 @pytest.mark.parametrize("dtype", [BFLOAT16, ml_dtypes.bfloat16], ids=str)
 def test_values_between_two_go_to_the_even_one(dtype):
-    """Numbers with 8 bits behind the point in the middle of two with 7, and just beside it."""
+    """Numbers with 8 bits after the point, midway between two with 7, and just next to the middle."""
     for value, even in ((1 + 2**-8, 0x3F80), (1 + 3 * 2**-8, 0x3F82), (1 + 2**-8 + 2**-20, 0x3F81), (-1.0, 0xBF80)):
         assert bits(initializers.constant(value)(np.empty(1, dtype), None))[0] == even
 

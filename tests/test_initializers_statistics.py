@@ -1,4 +1,4 @@
-"""The samples of every scheme: their distribution, variance and bounds, each beside one that is not quite right."""
+"""The samples of every scheme: distribution, variance and bounds, each with a slightly wrong control."""
 
 import math
 
@@ -15,7 +15,7 @@ STD_OF_TRUNCATED = 0.87962566103423978
 
 
 def expected(text, shape):
-    """The distribution that the papers' formula gives, without the package's own."""
+    """Return the distribution by the papers' formula, without the package's code."""
     layout = "in_out" if "in_out" in text else "out_in"
     fan_in, fan_out = fans(shape, layout)
     name, _, rest = text.partition("(")
@@ -63,7 +63,7 @@ TEXTS = [
 
 
 def evidence(samples, distribution):
-    """p-values: Kolmogorov-Smirnov's, of the mean and of the variance; 0 where a sample is out of bounds."""
+    """Return p-values: Kolmogorov-Smirnov, mean and variance; 0 if a sample is out of bounds."""
     x, n = samples.ravel().astype(np.float64), samples.size
     low, high = distribution.support()
     fourth = distribution.moment(4)
@@ -133,7 +133,7 @@ def test_the_zeros_of_a_sparse_matrix_are_in_any_row_equally_and_independently()
     rows, columns, zeros = 16, 20_000, 4
     chosen = sparse(zeros / rows)(np.empty((rows, columns), np.float32), Stream(5)) == 0
     expected_count = columns * zeros / rows
-    # Of one column the counts are correlated, by -1 / (rows - 1), which takes from the statistic's variance.
+    # The counts of one column are correlated, by -1 / (rows - 1), which reduces the statistic's variance.
     statistic = ((chosen.sum(axis=1) - expected_count) ** 2).sum() / (expected_count * (1 - zeros / rows))
     assert scipy.stats.chi2.sf(statistic * (rows - 1) / rows, rows - 1) > ALPHA
     pairs = chosen[0] & chosen[1]
@@ -163,7 +163,7 @@ def test_a_sparsity_is_a_part(sparsity):
 
 
 def sparse_from(words_at):
-    """A sparse 3 x 3 matrix of each seed: two zeros in a column, by the words from a position on."""
+    """Return a sparse 3 x 3 matrix for each seed: two zeros in a column, from the words at a position."""
     for seed in range(20_000):
         matrix = Stream(seed).normal((3, 3))
         keys = Stream(seed, position=words_at).bits((3, 3)).T
@@ -172,7 +172,7 @@ def sparse_from(words_at):
 
 
 def test_the_zeros_of_a_sparse_matrix_do_not_tell_its_values():
-    """They did when their words began in the middle of the last pair of normals."""
+    """They did when the zeros' words began in the middle of the last pair of normals."""
     ours = [scheme("sparse(0.34, std=1.0)")(np.empty((3, 3), np.float32), Stream(seed)) for seed in range(20_000)]
     for matrices, related in ((ours, False), (list(sparse_from(10)), False), (list(sparse_from(9)), True)):
         assert np.array_equal(matrices, ours) != related

@@ -1,4 +1,4 @@
-"""Whatever lies in host memory and can be written there is filled in place: the values are those of a NumPy array."""
+"""Any writable object in host memory is filled in place, with the values of a NumPy array."""
 
 import array
 import ctypes
@@ -21,7 +21,7 @@ def imported(name):
 
 
 class Interface:
-    """Only `__array_interface__`, in a layout of its own."""
+    """An object with only `__array_interface__`, in its own layout."""
 
     def __init__(self, memory):
         self.memory = memory
@@ -29,7 +29,7 @@ class Interface:
 
 
 class DLPack:
-    """Only DLPack."""
+    """An object with only DLPack."""
 
     def __init__(self, memory):
         self.memory = memory
@@ -88,7 +88,7 @@ def test_buffers(code):
     out = ((ctypes.c_float if code == "f" else ctypes.c_double) * 6 * 4)()
     Stream(1).fill_normal(out)
     assert bytes(out) == expected.tobytes()
-    # Every second one, backwards.
+    # Every second element, backwards.
     memory = bytearray(48 * array.array(code).itemsize)
     Stream(1).fill_normal(memoryview(memory).cast(code)[::-2])
     assert np.frombuffer(memory, code)[::-2].tobytes() == expected.tobytes()
@@ -99,7 +99,7 @@ def test_buffers(code):
 
 def test_half_buffers():
     memory = np.zeros(24, np.float16)
-    Stream(1).fill_normal(memoryview(memory))  # which bytes can be cast to from Python 3.12 on
+    Stream(1).fill_normal(memoryview(memory))  # from Python 3.12 on, bytes can be cast to this
     assert memory.tobytes() == Stream(1).normal(24, np.float16).tobytes()
     with pytest.raises(TypeError, match="uint8"):
         Stream(1).fill_normal(bytearray(24))
@@ -140,7 +140,7 @@ def test_jax_arrays_are_refused_with_a_hint():
     with pytest.raises(TypeError, match=r"jax\.numpy\.asarray"):
         Stream(1).fill_bits(jnp.zeros(3, jnp.uint32))
     assert not out.any()
-    assert np.array_equal(jnp.asarray(Stream(1).normal((4, 6))), EXPECTED)  # what the hint says
+    assert np.array_equal(jnp.asarray(Stream(1).normal((4, 6))), EXPECTED)  # as the hint says
 
 
 def test_pyarrow_buffers():
@@ -151,7 +151,7 @@ def test_pyarrow_buffers():
     assert buffer.to_pybytes() == EXPECTED.tobytes()
     numbers = pa.Array.from_buffers(pa.float32(), 24, [None, buffer])
     assert np.array_equal(numbers.to_numpy(), EXPECTED.ravel())
-    # Arrow's arrays and the buffers that come of bytes are immutable.
+    # Arrow's arrays and buffers made from bytes are immutable.
     with pytest.raises(ValueError, match="read-only"):
         Stream(1).fill_normal(memoryview(pa.py_buffer(bytes(96))).cast("f"))
     with pytest.raises((TypeError, ValueError), match=r"read-only|readonly|in place"):

@@ -1,4 +1,4 @@
-"""The fill that XLA's programs call: the layout of a call, what is refused, and keys as streams."""
+"""The fill that XLA's programs call: the layout of a call, refused calls, and keys as streams."""
 
 import shutil
 import subprocess
@@ -148,7 +148,7 @@ def test_what_is_no_key(key, kind, message):
 
 
 def test_the_callback_makes_the_same(monkeypatch):
-    """As on platforms without the C core; the compiled functions are kept apart by another scheme."""
+    """Platforms without the C core use the callback; another scheme keeps the compiled functions apart."""
     monkeypatch.setattr(programs, "is_registered", lambda: False)
     scheme = initializers.normal(0.0, 1.25)
     keys = jax.random.split(jax.random.key(9), 3)

@@ -22,7 +22,7 @@ DTYPES = {"a.0.w": "float32", "a.0.b": "float32", "a.1.w": "bfloat16", "a.1.b": 
 
 
 def tree_of(make):
-    """A tree of five arrays, of which one is in a dict, in a list, in a dict."""
+    """Return a tree of five arrays, one of them in a dict in a list in a dict."""
     shapes = {"a.0.w": (8, 16), "a.0.b": (16,), "a.1.w": (16, 8), "a.1.b": (8,), "c.square": (8, 8)}
     leaf = {name: make(shape, jnp.dtype(DTYPES[name])) for name, shape in shapes.items()}
     layers = [{"w": leaf[f"a.{i}.w"], "b": leaf[f"a.{i}.b"]} for i in range(2)]

@@ -161,13 +161,13 @@ def test_transformations_equal_the_loop(name):
     assert bits(jax.lax.map(one, keys[1])) == bits(loop[1])
     assert jax.eval_shape(one, keys[0, 0]) == jax.ShapeDtypeStruct((4, 3), np.float32)
     key = keys[0, 0]
-    assert bits(jax.jit(lambda: one(key))()) == bits(loop[0, 0])  # a key that is not traced
+    assert bits(jax.jit(lambda: one(key))()) == bits(loop[0, 0])  # a key outside of tracing
     gradient = jax.jit(jax.grad(jax.checkpoint(lambda w: jnp.sum(jnp.sin(w) * one(key)))))(jnp.zeros((4, 3)))
     assert bits(gradient) == bits(loop[0, 0])
 
 
 def test_rbg_keys_under_vmap_have_streams_of_their_own():
-    """Where jax.random draws all from the first key of a batch (jax#19085)."""
+    """There jax.random draws everything from the first key of a batch (jax#19085)."""
     keys = jax.random.split(jax.random.key(0, impl="rbg"), 4)
     made = np.asarray(jax.vmap(lambda key: pj.normal(key, 50))(keys))
     assert bits(made) == bits([pj.normal(key, 50) for key in keys])
@@ -175,7 +175,7 @@ def test_rbg_keys_under_vmap_have_streams_of_their_own():
 
 
 def test_a_traced_key_is_no_constant_of_the_program():
-    """The program is compiled once, and has neither the values nor a callback."""
+    """The program is compiled once, and contains neither the values nor a callback."""
     compiled = jax.jit(lambda key: ours.he_normal()(key, (300, 200))).lower(jax.random.key(0)).compile()
     text = compiled.as_text()
     assert "pyinit_fill" in text

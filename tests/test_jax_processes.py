@@ -1,4 +1,4 @@
-"""JAX on several hosts: processes that each make the shards of their own devices, without communication."""
+"""JAX on several hosts: each process makes the shards of its own devices, without communication."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""JAX arrays over several devices: the same bits under every sharding, each part made once and where it lies."""
+"""JAX arrays over several devices: the same bits for every sharding, and each part made once, on its device."""
 
 import itertools
 import math
@@ -39,7 +39,7 @@ def key(seed=7):
 
 
 def same(array, expected):
-    """Whether an array has some bits, on each of its devices."""
+    """Whether an array has the given bits on each of its devices."""
     return np.asarray(array).tobytes() == expected.tobytes() and all(
         np.asarray(shard.data).tobytes() == expected[shard.index].tobytes() for shard in array.addressable_shards
     )
@@ -101,7 +101,7 @@ def test_each_device_of_a_program_makes_its_own_part():
 
 
 def test_a_program_takes_no_memory_beside_its_result():
-    """jax#19893: random words of several times the size of the parameters, whatever the sharding."""
+    """jax#19893: random words took several times the size of the parameters, for every sharding."""
     init = pj.initializers.he_normal()
     sharding = NamedSharding(mesh_of(8), P("x"))
     for options in ({}, {"out_shardings": sharding}):

@@ -1,4 +1,4 @@
-"""The Keras adapter on each backend, in processes of their own: keras_cases.py, keras_models.py, keras_layouts.py."""
+"""The Keras adapter on each backend, in separate processes: keras_cases.py, keras_models.py, keras_layouts.py."""
 
 import importlib.util
 import os

@@ -1,4 +1,4 @@
-"""Compiled kernels on disk: the next process loads them, and whatever happens to the files, the samples are right."""
+"""Compiled kernels on disk: the next process loads them, and damaged files never lead to wrong samples."""
 
 import os
 import stat
@@ -18,7 +18,7 @@ posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no modes of files
 
 @pytest.fixture
 def path():
-    """A file that has been written."""
+    """The path of a file that has been written."""
     path = cache.entry("a kernel")
     cache.write(path, CODE)
     assert cache.read(path) == CODE
@@ -82,7 +82,7 @@ def test_the_oldest_files_go_first(monkeypatch):
     for age, path in zip((5, 9, 7, 3, 8, 1), paths):
         cache.write(path, CODE)
         os.utime(path, (1e9 - age, 1e9 - age))
-        assert cache.read(path) == CODE  # the newest is never the one to go: it is written now
+        assert cache.read(path) == CODE  # the newest file, just written, is never removed
     assert sorted(paths[0].parent.iterdir()) == sorted(paths[i] for i in (0, 3, 5))
 
 
@@ -116,19 +116,19 @@ def test_modes(path, folder):
 def test_what_others_may_write_to_is_not_loaded(path, mode):
     path.chmod(0o600 | mode)
     assert cache.read(path) is None
-    cache.write(path, CODE)  # a new file takes its place
+    cache.write(path, CODE)  # a new file replaces it
     assert cache.read(path) == CODE
     path.parent.chmod(0o700 | mode)
     assert cache.read(path) is None
     cache.write(path, b"new")
-    path.parent.chmod(0o755)  # to read is another matter
+    path.parent.chmod(0o755)  # reading still works
     path.chmod(0o644)
     assert cache.read(path) == CODE
 
 
 @posix
 def test_what_belongs_to_another_user_is_not_loaded(path, monkeypatch):
-    """Folder and file each by itself; by root's right to give them away, or else by another name for oneself."""
+    """Folder and file, one at a time; root can give them away, otherwise the test changes the user's own id."""
     if os.geteuid() == 0:
         for one in (path, path.parent):
             os.chown(one, 65534, -1)
@@ -155,7 +155,7 @@ def test_no_cache(monkeypatch, tmp_path):
     [
         ("linux", {}, "home/.cache/pyinit"),
         ("linux", {"XDG_CACHE_HOME": "/scratch"}, "/scratch/pyinit"),
-        ("linux", {"XDG_CACHE_HOME": "scratch"}, "home/.cache/pyinit"),  # which the specification has us ignore
+        ("linux", {"XDG_CACHE_HOME": "scratch"}, "home/.cache/pyinit"),  # the specification says to ignore this
         ("linux", {"XDG_CACHE_HOME": ""}, "home/.cache/pyinit"),
         ("darwin", {"XDG_CACHE_HOME": "/scratch"}, "home/Library/Caches/pyinit"),
         ("win32", {"LOCALAPPDATA": "/local"}, "/local/pyinit"),
@@ -224,7 +224,7 @@ for _ in range(300):
 
 
 def test_processes_that_write_one_file_at_once():
-    """Each is started before another has ended, and whoever reads meanwhile finds all of it."""
+    """Each starts before another has ended, and readers always find a whole file."""
     processes, path, seen = [start(WRITERS) for _ in range(4)], cache.entry("a kernel"), 0
     while any(process.poll() is None for process in processes):
         found = cache.read(path)

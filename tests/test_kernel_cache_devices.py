@@ -1,4 +1,4 @@
-"""Kernels that were compiled for CUDA and OpenCL are kept, and are not compiled again."""
+"""Compiled kernels for CUDA and OpenCL are kept, and not compiled again."""
 
 from types import SimpleNamespace
 
@@ -16,7 +16,7 @@ __all__ = ["folder", "queue"]
 
 @pytest.fixture
 def compilations(monkeypatch):
-    """What is compiled for a device that CuPy is said to have."""
+    """The kernels compiled for a device that CuPy claims to have."""
     cupy = pytest.importorskip("cupy", reason="no CuPy")
     made = []
 
@@ -94,7 +94,7 @@ print(code[:4], hashlib.sha256(code).hexdigest())
 
 
 def test_a_second_process_needs_no_nvrtc():
-    """By CuPy and NVRTC themselves, which need no device to compile."""
+    """With the real CuPy and NVRTC, which need no device to compile."""
     pytest.importorskip("cupy", reason="no CuPy")
     nvrtc = pytest.importorskip("nvrtc")
     if nvrtc.library() is None:
@@ -133,7 +133,7 @@ print(compiled, Stream(3).fill_normal(array).get().tobytes().hex()[:100], compil
 
 @pytest.fixture
 def samples(queue):
-    """The samples of FILL, for which there has to be a device."""
+    """Return the samples of FILL, which needs a device."""
     return Stream(3).normal(1001).tobytes().hex()[:100]
 
 
@@ -188,7 +188,7 @@ def test_a_binary_that_the_driver_refuses(queue, samples, folder):
 
 
 def test_parts_of_a_device(queue, samples):
-    """Which have its name: what is kept for the one is tried for the other."""
+    """They have the device's name, so kernels that are kept for one are tried for the other."""
     import pyopencl as cl
 
     if not queue.device.partition_properties or queue.device.max_compute_units < 2:

@@ -1,4 +1,4 @@
-"""The words against what others publish and compute: Random123's vectors, C++26, MKL's own streams."""
+"""The words compared with others' results: Random123's vectors, C++26, MKL's own streams."""
 
 import ctypes
 import platform
@@ -28,7 +28,7 @@ def test_reference_gives_the_published_words(vector):
 
 
 def of_streams():
-    """The vectors that a seed and an id lead to, with the generator's name: of ARS, whose key has zeros behind them."""
+    """Return the vectors that a seed and an id can reach, with the generator's name; for ARS the key ends in zeros."""
     for name, rounds, *words in VECTORS:
         if name == "philox":
             yield name, words
@@ -54,7 +54,7 @@ def test_philox_gives_the_ten_thousandth_output_that_cpp26_asks_for(tier):
 
 
 class Mkl:
-    """The few functions of MKL's vector statistics library that the comparison needs."""
+    """The functions of MKL's vector statistics library that the comparison needs."""
 
     BRNG = {"philox": 16 << 20, "ars5": 15 << 20}  # noqa: RUF012
 

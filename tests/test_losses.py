@@ -71,7 +71,7 @@ def test_saturated_outputs_have_a_finite_loss_and_still_learn(last, dtype):
 
 
 def test_a_small_loss_keeps_its_digits():
-    """Where the answer is right and sure: -ln a would be 0, or the difference of two large numbers."""
+    """For a right and confident answer, -ln a would be 0, or the difference of two large numbers."""
     z, y = np.array([[60.0]]), np.array([[1.0]])
     value = loss("cross_entropy", "sigmoid").forward(z, activation("sigmoid").forward(z), y)
     assert value == pytest.approx(math.exp(-60), rel=1e-12)

@@ -1,4 +1,4 @@
-"""Many arrays in one call, on the host and on devices: each as if filled alone, and none that share memory."""
+"""Many arrays in one call, on the host and on devices: each is as if filled alone; shared memory is refused."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ __all__ = ["host_kernels", "queue"]
 
 @st.composite
 def arrays(draw, largest):
-    """A kind, and an array without gaps, or a block of a tensor in some layout and where it is in that."""
+    """A kind, and an array without gaps, or a block of a tensor in some layout with its place in the tensor."""
     kind = draw(st.sampled_from(KINDS))
     if draw(st.booleans()):
         return kind, empty(draw(st.integers(0, largest)), kind), None, None
@@ -34,7 +34,7 @@ def arrays(draw, largest):
 
 
 def assert_as_alone(given, root):
-    """Each array holds what a fill of it alone would give it."""
+    """Check that each array equals a fill of it alone."""
     for i, (kind, out, whole, where) in enumerate(given):
         expected = np.zeros_like(out)
         root.child(str(i)).fill(expected, CASES[kind[0]], global_shape=whole, offset=where)
@@ -55,7 +55,7 @@ def test_each_as_if_it_were_alone(generator, given, threads, seed):
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_large_ones_among_many_small_ones(generator, threads):
-    """So many bytes that stores go past the caches, in chunks that begin and end anywhere."""
+    """Enough bytes for stores past the caches, in chunks that begin and end anywhere."""
     sizes = [5_000_000, *range(300), 100_000, 3, 9_000_001, *range(300), 2_000_000, 4_000_000]
     given = [(KINDS[i % len(KINDS)], empty(n, KINDS[i % len(KINDS)]), None, None) for i, n in enumerate(sizes)]
     root = Stream(1, generator)
@@ -84,7 +84,7 @@ def test_each_as_if_it_were_alone_on_a_device(host_kernels, generator, given, gr
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(generators, st.lists(arrays(60_000), max_size=9))
 def test_each_as_if_it_were_alone_on_an_opencl_device(queue, generator, given):
-    """Parts of one buffer in one launch for each kernel; an array in a buffer of its own in another."""
+    """Parts of one buffer share a launch for each kernel; an array in its own buffer takes another launch."""
     cla = pytest.importorskip("pyopencl.array")
     starts = np.cumsum([0, *(-(-_room(out) // 64) * 64 for _, out, _, _ in given)])
     memory = cla.to_device(queue, np.full(starts[-1] + 64, 0xA5, np.uint8))
@@ -114,13 +114,13 @@ def test_each_as_if_it_were_alone_on_an_opencl_device(queue, generator, given):
 
 
 def _room(out):
-    """The bytes from the first one of an array to the last."""
+    """Return the bytes from an array's first to its last."""
     low, high = _core.extent(out) if out.size else (0, 0)
     return high - low
 
 
 def test_tails_of_several_distributions_in_one_launch(host_kernels):
-    """Each has a table of its own, which the threads of a CUDA block share while they fill its arrays."""
+    """Each has its own table, which the threads of a CUDA block share while they fill its arrays."""
     host_kernels.blocks, host_kernels.threads, host_kernels.backwards = 2, 32, False
     outs = [np.zeros(40_000, np.float32) for _ in range(6)]
     batch, there = _core.Batch(Stream(3), {}), [view(OnDevice(out)) for out in outs]
@@ -174,7 +174,7 @@ def test_constants_that_a_type_cannot_hold():
 
 @st.composite
 def views(draw):
-    """Two views of one buffer, of any lengths, steps and item sizes."""
+    """Two views of one buffer, with any lengths, steps and item sizes."""
     found = []
     for _ in range(2):
         dims = draw(st.integers(0, 4))
@@ -214,7 +214,7 @@ def _overlaps_itself(array):
 
 
 def test_of_many_arrays_any_two_that_share_memory_are_found():
-    """In any order in memory, and where one that ends far behind lies before all others."""
+    """In any order in memory, also if an array that ends far behind begins before all others."""
     rng = np.random.default_rng(5)
     memory = np.zeros((400, 50), np.float32)
     for _ in range(60):
@@ -234,7 +234,7 @@ def test_of_many_arrays_any_two_that_share_memory_are_found():
 
 
 def test_arrays_of_any_type_are_looked_at():
-    """Those that something else fills, of elements that the core does not have."""
+    """Also arrays that other code fills, with elements that the core lacks."""
     memory = np.zeros((6, 8), np.complex128)
     for first, second, shared in (
         (memory[:, 0], memory.real[:, 0], True),

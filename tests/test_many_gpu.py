@@ -1,4 +1,4 @@
-"""Many arrays in one launch on a GPU, where there is one: each is as the host fills it alone. `make gpu` runs these."""
+"""Many arrays in one launch on a GPU: each is as the host fills it alone. `make gpu` runs these tests."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_tails_of_several_distributions(cupy):
 
 @pytest.mark.parametrize("library", ["cupy", "torch"])
 def test_a_model(cupy, library):
-    """Schemes of all kinds; several streams of CUDA keep their order."""
+    """Schemes of all kinds; several CUDA streams keep their order."""
     plan = {"*.bias": "zeros", "ln*": "ones", "o": "orthogonal", "c.*": "lecun_truncated_normal", "*": "xavier_normal"}
     shapes = {f"{i}.weight": (100 + i, 300) for i in range(200)} | {f"{i}.bias": (100 + i,) for i in range(200)}
     shapes |= {"ln": (33,), "o": (40, 30), **{f"c.{i}": (3000, 7) for i in range(30)}}

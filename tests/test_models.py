@@ -30,7 +30,7 @@ SCHEMES = ["zeros", "normal(std=0.02)", "xavier_uniform", {"name": "constant", "
 )
 def test_each_parameter_is_filled_from_the_child_of_its_name(sizes, generator, threads, seed):
     given = {str(i): (nines(*shape), scheme) for i, (*shape, scheme) in enumerate(sizes)}
-    jobs = (Parameter(name, out, scheme) for name, (out, scheme) in given.items())  # once through is enough
+    jobs = (Parameter(name, out, scheme) for name, (out, scheme) in given.items())  # a single pass is enough
     assert fill(jobs, seed, generator=generator, num_threads=threads) is None
     for name, (out, scheme) in given.items():
         expected = initializers.scheme(scheme)(np.empty_like(out), Stream(seed, generator).child(name))
@@ -114,7 +114,7 @@ def test_threads_may_be_any_integer(kind):
 
 
 def test_two_names_of_one_id_are_refused():
-    """A collision of 64 bits takes too long to find, so that of 'xy' is taken already."""
+    """Finding a 64-bit collision takes too long, so the test marks the id of 'xy' as taken."""
     root = Stream(0)
     batch = _core.Batch(root, {root.child("xy").id: ("ab", None)})
     batch.add("xy", nines(3), normal())
@@ -150,7 +150,7 @@ def test_tensors_without_memory_are_refused():
 
 
 def test_tensors_in_all_layouts():
-    """By the quick way and by NumPy's: transposed, with steps, views of others, in every dtype, parameters."""
+    """In the fast way and in NumPy's: transposed, with steps, views of others, in every dtype, parameters."""
     torch = pytest.importorskip("torch")
     for dtype in ("float32", "float64", "float16", "bfloat16", "float8_e5m2"):
         base = torch.zeros(24, 20, dtype=torch.float32).to(getattr(torch, dtype))
@@ -178,7 +178,7 @@ def test_what_the_callback_of_progress_raises_ends_the_fill():
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signal to one thread")
 def test_ctrl_c_is_not_taken_for_the_end():
-    """Of a fill that tells what it does: no more is told than has been done."""
+    """In a fill that reports its progress: it reports no more than it has done."""
     told, large = [], np.zeros(1 << 26, np.float32)
     batch = _core.Batch(Stream(0), {})
     batch.add("w", large, normal())

@@ -1,5 +1,5 @@
-"""The core for Windows: as clang-cl compiles it, with its fast tiers, and as MinGW does. What it calls for clang-cl is
-declared in clang_cl/, so this needs no Windows; whether the code runs, only Windows can tell."""
+"""The core for Windows: as clang-cl compiles it, with its fast tiers, and as MinGW does. clang_cl/ declares the
+functions that it calls, so clang-cl needs no Windows here; only Windows can show whether the code runs."""
 
 import os
 import re
@@ -17,7 +17,7 @@ TIERS = {
 
 
 def flags():
-    """Those of setup.py, which builds extensions where it is imported."""
+    """Return the flags of setup.py, which builds extensions when it is imported."""
     return re.findall(r'"(.+?)"', re.search(r"^CLANG_CL_FLAGS = \[(.+)\]$", (ROOT / "setup.py").read_text(), re.M)[1])
 
 
@@ -44,11 +44,11 @@ def test_there_are_fast_tiers_to_choose_from(processor, tmp_path):
     names = set(re.findall(rb"pyi_kernels_\w+|__cpu_\w+", path.read_bytes()))
     assert (
         names == TIERS[processor]
-    )  # and nothing of clang's own library, __cpu_model say, which clang-cl does not link
+    )  # and nothing from clang's own library, such as __cpu_model, which clang-cl does not link
 
 
 def test_mingw_must_have_an_exact_fma():
-    """Its library's rounds twice: of the golden hashes, 114 of 292 were others on the scalar tier."""
+    """Its library's fma rounds twice: on the scalar tier, 114 of 292 golden hashes were different."""
     compiler = "x86_64-w64-mingw32-gcc"
     if not shutil.which(compiler):
         pytest.skip(f"no {compiler}")

@@ -1,4 +1,4 @@
-"""The mutants: what the operators change, and that the table of those that were tried explains each survivor."""
+"""The mutants: the operators' changes, and an explanation for each survivor in the table."""
 
 import json
 import random

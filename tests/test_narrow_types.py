@@ -15,7 +15,7 @@ from pyinit.distributions import normal, truncated_normal, uniform
 from pyinit.initializers import scheme
 
 ALPHA = 1e-9
-# Whose rounding is compared with: NumPy's and ml_dtypes'.
+# The reference rounding: NumPy's and ml_dtypes'.
 PEERS = {
     "float16": np.float16,
     "bfloat16": ml_dtypes.bfloat16,
@@ -39,19 +39,19 @@ def bits(x):
 
 
 def numbers(x, dtype):
-    """Samples as float64."""
+    """Return samples as float64."""
     with np.errstate(all="ignore"):
         return bits(x).view(PEERS[dtype]).astype(np.float64)
 
 
 def rounded(x, dtype):
-    """Numbers of float32 rounded by the type's own package, as float64."""
+    """Round float32 numbers with the type's own package, and return them as float64."""
     with np.errstate(all="ignore"):
         return x.astype(PEERS[dtype]).astype(np.float64)
 
 
 def values(dtype):
-    """All finite values that are not negative, in order."""
+    """Return all finite values that are not negative, in order."""
     size = np.dtype(PEERS[dtype]).itemsize
     positive = numbers(np.arange(1 << (8 * size - 1)).astype(f"u{size}"), dtype)
     return positive[np.isfinite(positive)]
@@ -62,7 +62,7 @@ def draw(stream, distribution, n, dtype):
 
 
 def outermost(distribution, dtype):
-    """The first and the last value between the bounds of a uniform or truncated distribution."""
+    """Return the first and the last value between the bounds of a uniform or truncated distribution."""
     p = distribution.parameters
     if distribution.sampler == "uniform":
         low, high = np.float32(p["low"]), np.nextafter(np.float64(np.float32(p["high"])), -math.inf)
@@ -84,7 +84,7 @@ def test_samples_are_the_floats_rounded_and_within_the_bounds(tier, generator, n
         wide = draw(Stream(3, generator, position=position), distribution, n, "float32")
         stream = Stream(3, generator, position=position)
         x = numbers(draw(stream, distribution, n, dtype), dtype)
-        if first is None:  # there is no value between
+        if first is None:  # there is no value between the bounds
             assert len(set(x.tolist())) == 1
         else:
             assert np.array_equal(x, np.clip(rounded(wide, dtype), first, last), equal_nan=True)
@@ -93,7 +93,7 @@ def test_samples_are_the_floats_rounded_and_within_the_bounds(tier, generator, n
 
 @each_type
 def test_high_is_never_drawn_nor_what_is_below_low(tier, dtype):
-    """Rounding alone would give 1.0 with a probability of half of the last place."""
+    """Rounding alone would give 1.0 with half of the last place's probability."""
     n, led_out = 1 << 22, False
     for low, high in ((0.0, 1.0), (-0.1, 0.1), (0.3, 7.7), (1.0, 1.26)):
         distribution = uniform(low, high)
@@ -130,7 +130,7 @@ def test_overflow_and_subnormals_of_bfloat16(tier, mean, std):
 
 @each_type
 def test_ties_go_to_even(tier, dtype):
-    """In the middle of two values, normal ones and subnormal ones; and in uniform samples of halves, where some are."""
+    """Midway between two values, normal and subnormal; also in uniform samples of halves, which have some ties."""
     half = 2.0 ** -_core.DTYPES[dtype].digits
     least = 2.0 ** _core.DTYPES[dtype].least
     for middle, even in (
@@ -139,7 +139,7 @@ def test_ties_go_to_even(tier, dtype):
         (1.5 * least, 2 * least),
         (2.5 * least, 2 * least),
     ):
-        if middle < 2.0**-126:  # which float32 holds with fewer bits
+        if middle < 2.0**-126:  # float32 holds this with fewer bits
             continue
         for sign in (1, -1):
             assert set(numbers(Stream(1).normal(37, dtype, sign * middle, 0.0), dtype)) == {sign * even}
@@ -181,11 +181,11 @@ def chi2_of_values(x, dtype, cdf, least=200):
     count = np.bincount(bits(x), minlength=1 << (8 * x.itemsize))
     plus, minus = count[: len(positive)], count[len(count) // 2 :][: len(positive)]
     observed = np.concatenate([minus[:0:-1], [minus[0] + plus[0]], plus[1:]])
-    # Beyond the last value by half a place they are infinite or nan.
+    # From half a place beyond the last value on, samples are infinite or nan.
     top = all_values[-1] + (all_values[-1] - edges[-1])
     below, above = cdf(np.array([-top, top]))
     expected = observed.sum() * np.diff(np.concatenate([[below], cdf(edges), [above]])) / (above - below)
-    cell = np.floor(np.cumsum(expected) / least).astype(np.int64)  # values of one cell are neighbours
+    cell = np.floor(np.cumsum(expected) / least).astype(np.int64)  # the values of a cell are neighbours
     cell = np.unique(cell, return_inverse=True)[1]
     expected, observed = np.bincount(cell, expected), np.bincount(cell, observed)
     observed, expected = observed[expected > 20], expected[expected > 20]
@@ -213,7 +213,7 @@ def test_each_value_has_its_probability(generator, name, dtype):
 
 @each_type
 def test_the_values_at_the_ends_of_a_uniform(generator, dtype):
-    """The last has what rounds to it and to `high`, as the first has what rounds to it and below `low`."""
+    """The last value also gets samples that round to `high`; the first also gets those that round below `low`."""
     n, distribution = 10_000_000, uniform(-1.1, 2.3)
     x = numbers(draw(Stream(SEED, generator), distribution, n, dtype), dtype)
     all_values = np.concatenate([-values(dtype)[:0:-1], values(dtype)])
@@ -226,7 +226,7 @@ def test_the_values_at_the_ends_of_a_uniform(generator, dtype):
 
 @each_type
 def test_wrong_rounding_is_noticed(dtype):
-    std = 3e-6 if dtype == "float16" else 1.0  # in subnormals float16 is as coarse as bfloat16
+    std = 3e-6 if dtype == "float16" else 1.0  # among subnormals, float16 is as coarse as bfloat16
     wide = Stream(SEED).normal(2_000_000, std=std)
     cdf, size, all_values = scipy.stats.norm(0, std).cdf, np.abs(wide.astype(np.float64)), values(dtype)
     for side, step in (("right", -1), ("left", 0)):  # towards 0, away from it
@@ -235,7 +235,7 @@ def test_wrong_rounding_is_noticed(dtype):
     assert chi2_of_values(wide.astype(PEERS[dtype]), dtype, cdf) > ALPHA
 
 
-# Who has such types.
+# The libraries with such types.
 
 
 @pytest.mark.parametrize("dtype", [d for d in PEERS if d != "float16"])
@@ -308,7 +308,7 @@ def test_torch(tier, dtype):
     out = torch.zeros(30, 7, dtype=kind)
     assert Stream(1).fill_normal(out) is out
     assert raw(out) == expected.tobytes()
-    if dtype != "float8_e4m3fn":  # of which torch rounds what is too large in another way
+    if dtype != "float8_e4m3fn":  # torch rounds too large values differently for this type
         assert torch.equal(out.float(), torch.from_numpy(Stream(1).normal((30, 7))).to(kind).float())
     assert raw(Stream(1).fill_normal(torch.zeros(7, 60, dtype=kind)[:, ::2].T)) == expected.tobytes()
     assert raw(Stream(1).fill_normal(torch.nn.Parameter(torch.zeros(30, 7, dtype=kind), requires_grad=False))) == raw(

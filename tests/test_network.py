@@ -14,7 +14,7 @@ from pyinit.network import SGD, Adam, Dense, Network, gradients, train
 
 
 def test_forward_by_hand():
-    """Each pre-activation is worked out from the article's numbers: row i of the weights is w[i], w[i + 4]."""
+    """Each pre-activation is computed from the article's numbers: row i of the weights is w[i], w[i + 4]."""
     hidden = [
         math.tanh(0.3 * 0.3 + 0.6 * 0.9 + 0.7),
         math.tanh(0.1 * 0.3 + 2.0 * 0.9 + 0.2),

@@ -1,4 +1,4 @@
-"""Networks on a device: the same code as on the host, on arrays that stand in for CuPy's."""
+"""Networks on a device: the same code as on the host, on stand-ins for CuPy's arrays."""
 
 import copy
 import sys
@@ -27,14 +27,14 @@ X, LABELS = Stream(1).normal((5, 3)), np.array([0, 1, 2, 0, 1])
 
 @pytest.fixture
 def cuda(monkeypatch, host_kernels):
-    """Arrays of the stand-in, which are filled by the kernels' own source."""
+    """Arrays of the stand-in, filled by the kernels' own source."""
     monkeypatch.setitem(NAMESPACES, "cuda", lambda: device_array.NAMESPACE)
     COUNTS.clear()
     MADE.clear()
 
 
 def of_both(make):
-    """What `make` gives of a network on the host, and of one on the device, whose arrays are asked to be there."""
+    """Return the result of `make` for a network on the host, and for one whose arrays must be on the device."""
     host, there = (make(device) for device in ("cpu", "cuda"))
     assert all(isinstance(array, np.ndarray) for array in host)
     assert not any(isinstance(array, np.ndarray) for array in there)
@@ -48,7 +48,7 @@ def initialised(device, **settings):
 
 
 def trained(device, name, loss, last=None, dtype=np.float32, **settings):
-    """All that a training and passes back and forth give, but for the history, which is the host's."""
+    """Return all results of training and of forward and backward passes, except the history, which is on the host."""
     net = Network(3, [Dense(4, name), Dense(3, last or name)], dtype, device)
     net.initialize(7, weights="normal(std=0.5)")
     y = LABELS if loss == "cross_entropy" else np.eye(3)[LABELS]
@@ -126,7 +126,7 @@ def test_batches_are_not_waited_for_and_make_no_large_arrays(cuda, name, optimiz
         COUNTS.clear()
         train(net, x, y, "cross_entropy", epochs=3, batch_size=size, optimizer=optimizer)
         waits[size] = COUNTS["waits"]
-    # Two numbers an epoch, and before them whether targets and weights are what they should be.
+    # Two numbers per epoch, after the checks of targets and weights.
     assert waits[64] == waits[32] == waits[16] <= 3 * 2 + 10
     monkeypatch.setattr(device_array, "MADE", made := [])
     train(net, x, y, "cross_entropy", epochs=1, batch_size=16, optimizer=optimizer)
@@ -136,7 +136,7 @@ def test_batches_are_not_waited_for_and_make_no_large_arrays(cuda, name, optimiz
     assert len(made) > len(once)
     for array in once:
         made.remove(array)
-    # An order in each epoch; of a batch a number for each row at most: its answer, its largest, its sum.
+    # An order per epoch; per batch at most a number for each row: its answer, its largest, its sum.
     assert all(shape in ((), (16,), (16, 1), (64,)) for shape, _ in made)
     assert all(dtype != np.float64 for shape, dtype in once + made if shape)
 

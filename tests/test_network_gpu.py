@@ -1,4 +1,4 @@
-"""Networks on a GPU: initial weights to the bit, all else as near as sums in another order and functions can be."""
+"""Networks on a GPU: initial weights are bit-identical; other results differ by the order of sums and by functions."""
 
 import re
 
@@ -27,7 +27,7 @@ def test_the_weights_are_those_of_the_host(cupy, settings):
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_training(cupy, name, settings):
-    # In float64: Adam makes a whole step of what rounding leaves of a gradient that is 0.
+    # In float64: Adam makes a whole step from the rounding error of a gradient of 0.
     pairs = (trained(device, name, dtype=np.float64, **settings) for device in ("cpu", "cuda"))
     (host_numbers, host), (numbers, there) = pairs
     np.testing.assert_allclose(np.hstack(numbers), np.hstack(host_numbers), **NEAR[np.float64])
@@ -51,7 +51,7 @@ def test_a_network_of_layers_as_wide_as_the_articles(cupy):
 
 
 def split(verdict):
-    """The words of a verdict, and its figures."""
+    """Return the words of a verdict, and its figures."""
     number = r"\d+(?:\.\d+)?"
     return re.sub(number, "#", verdict), list(map(float, re.findall(number, verdict)))
 
@@ -70,6 +70,6 @@ def test_files_lsuv_and_diagnoses(cupy, tmp_path):
             found = [diagnostics.diagnose(4, 30, scheme, activation, 50, device=device) for device in ("cpu", "cuda")]
             (words, figures), (expected, near) = (split(d.verdict) for d in reversed(found))
             assert words == expected
-            np.testing.assert_allclose(figures, near, rtol=0.02)  # sums in another order, of differences that cancel
+            np.testing.assert_allclose(figures, near, rtol=0.02)  # sums in another order, from differences that cancel
             np.testing.assert_allclose(found[1].activations.std, found[0].activations.std, rtol=1e-3)
             assert (found[1].activations.counts.sum(1) == found[0].activations.counts.sum(1)).all()

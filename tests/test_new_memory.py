@@ -1,4 +1,4 @@
-"""Huge pages: asked for in large memory that nobody has touched, and nowhere else."""
+"""Huge pages: requested for large untouched memory, and nowhere else."""
 
 import ctypes
 import mmap
@@ -58,7 +58,7 @@ print(*(is_advised(address) for address in addresses))
 
 
 def advised(size, how="new", shift=0, **environment):
-    """Whether the first, the middle and the last byte of filled memory have huge pages asked for."""
+    """Whether huge pages are requested for the first, the middle and the last byte of filled memory."""
     script = [sys.executable, "-c", textwrap.dedent(SCRIPT), str(size), how, str(shift)]
     environment = {**os.environ, **environment}
     done = subprocess.run(script, capture_output=True, text=True, check=False, env=environment)
@@ -71,11 +71,11 @@ def test_where_huge_pages_are_asked_for():
     size = 1 << 24
     if advised(size, "asked for here", PYINIT_MADVISE_HUGEPAGE="0") != [True] * 3:
         pytest.skip("this system does not show that it takes the advice")
-    always = {"PYINIT_MADVISE_HUGEPAGE": "1"}  # however slowly they come here
+    always = {"PYINIT_MADVISE_HUGEPAGE": "1"}  # even if they come slowly here
     assert advised(size, **always) == [True] * 3
     assert advised(size, "many", **always) == [True] * 3
     assert advised(size, "some rows", **always) == [True] * 3
-    # Whole huge pages alone: the first one begins further on, and the last one is not full.
+    # Whole huge pages only: the first one begins after the start, and the last one is not full.
     assert advised(size, shift=4096, **always) == [False, True, False]
     assert advised(size, "touched", **always) == [False] * 3
     assert advised(1 << 20, **always) == [False] * 3
@@ -85,7 +85,7 @@ def test_where_huge_pages_are_asked_for():
 
 @pytest.mark.parametrize(("slow", "given_up"), [(-1, True), (10**9, False)])
 def test_huge_pages_that_come_slowly_are_given_up(core_objects, tmp_path, monkeypatch, slow, given_up):
-    """A core that takes every huge page for slow, or none, fills new memory."""
+    """A core that treats every huge page as slow, or none, fills new memory."""
     monkeypatch.delenv("PYINIT_MADVISE_HUGEPAGE", raising=False)
     library, rest = tmp_path / "core.so", [path for path in core_objects if path.stem != "memory"]
     flags = ["-O1", "-fPIC", "-shared", *CORE_FLAGS, f"-DSLOW_MICROSECONDS={slow}"]
@@ -107,7 +107,7 @@ def test_huge_pages_that_come_slowly_are_given_up(core_objects, tmp_path, monkey
 
 
 def flags_of(address):
-    """The flags of the mapping that an address is in."""
+    """Return the flags of an address's mapping."""
     for part in re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text()):
         first, last = (int(x, 16) for x in re.match(r"([0-9a-f]+)-([0-9a-f]+) ", part).groups())
         if first <= address < last:

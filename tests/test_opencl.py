@@ -1,4 +1,4 @@
-"""Arrays of pyopencl: on whatever OpenCL device there is, PoCL's processor say, the bits are the host's."""
+"""Arrays of pyopencl: the bits are the host's on any OpenCL device, such as PoCL's processor."""
 
 import re
 import threading
@@ -93,7 +93,7 @@ def test_any_window_and_strides(queue, backend, generator, kind, window, before,
 
 @some_kinds
 def test_pieces_of_the_host(queue, generator, kind, monkeypatch):
-    """Many, so that each buffer is used again and again."""
+    """Many pieces, so that each buffer is used again and again."""
     monkeypatch.setattr(staging, "PIECE_BYTES", 4096)
     for shape in ((50_000,), (300, 170), (3, 5, 7, 11)):
         guarded = Guarded(queue, shape, kind, 1)
@@ -115,7 +115,7 @@ def test_pieces_of_the_host(queue, generator, kind, monkeypatch):
     ),
 )
 def test_no_two_fills_share_a_word(queue, generator, position, fills):
-    """Arrays of the device and of the host take turns on one stream, each with words of its own."""
+    """Arrays of the device and of the host take turns on one stream, each with its own words."""
     stream, free = Stream(7, generator, position=position), position
     for kind, count, backend in fills:
         begin, end = claim(kind, stream.position, count)
@@ -153,7 +153,7 @@ def test_bfloat16_of_ml_dtypes(queue, backend):
 
 
 def test_a_device_without_doubles(queue, monkeypatch):
-    """Such a one is made of one that has them, and compiles the same text without."""
+    """A device with doubles stands in for it, and compiles the same text without them."""
     import pyopencl as cl
     import pyopencl.array as cla
 
@@ -162,7 +162,7 @@ def test_a_device_without_doubles(queue, monkeypatch):
     floats_alone = "\ntypedef char floats_alone[sizeof(f64v) == 4 ? 1 : -1];\n"
     monkeypatch.setattr(programs, "source", lambda *k: "#undef cl_khr_fp64\n" + sources.source(*k) + floats_alone)
     device = queue.device
-    queue = cl.CommandQueue(cl.Context([device]))  # which has no programs yet
+    queue = cl.CommandQueue(cl.Context([device]))  # this context has no programs yet
     floats = [(name, "float32") for name in ("normal", "icdf", "centre", "tail", "narrow")]
     for kind, shape in (*((kind, (1003,)) for kind in floats), (("uniform", "float16"), (9, 8))):
         out = cla.empty(queue, shape, empty((), kind).dtype).T

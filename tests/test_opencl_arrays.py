@@ -1,4 +1,4 @@
-"""Arrays of pyopencl: what is refused, in which order work is done, and values of the host put in place."""
+"""Arrays of pyopencl: refused ones, the order of work, and host values that are copied into them."""
 
 import gc
 import re
@@ -37,7 +37,7 @@ def array(queue, shape=(3, 4), dtype=np.float32, **changes):
 
 
 def refused(queue, out, error, message, **arguments):
-    """Before the stream has moved, and with the memory as it was."""
+    """Check that a fill is refused before the stream moves, with the memory unchanged."""
     import pyopencl as cl
 
     for name in ("fill_normal", "fill_uniform", "fill_truncated_normal"):
@@ -144,7 +144,7 @@ def test_without_pyopencl(queue, monkeypatch):
     ],
 )
 def test_devices_refused(queue, lacks, message):
-    """As devices that cannot be had here describe themselves; a real one has what the samples need."""
+    """Made-up descriptions stand for unavailable devices; a real device has what the samples need."""
     double, single = KernelKey(0, 2, 2), KernelKey(0, 2, 1)
     whole = {name: getattr(queue.device, name) for name in ("endian_little", "compiler_available", "extensions")}
     whole |= {"name": "D", "single_fp_config": queue.device.single_fp_config}
@@ -156,7 +156,7 @@ def test_devices_refused(queue, lacks, message):
 
 
 def test_a_device_is_asked_before_anything_is_claimed(queue, monkeypatch):
-    """Were it to need more than any device has."""
+    """The test makes pyinit need more than any device has."""
     monkeypatch.setitem(driver.ARITHMETIC, "SOFT_FLOAT", "patience")
     guarded, stream = Guarded(queue, (3, 4), FLOAT32), Stream(1)
     with pytest.raises(RuntimeError, match=f"{re.escape(queue.device.name)} lacks what the samples need: patience"):
@@ -179,7 +179,7 @@ def test_too_little_memory(queue, monkeypatch):
 
 @contextmanager
 def gate(queue):
-    """Give an event that is over when the block is left, by an error too: else what waits for it would wait on."""
+    """Yield an event that completes at the end of the block, even after an error: otherwise work would wait forever."""
     import pyopencl as cl
 
     event = cl.UserEvent(queue.context)
@@ -190,13 +190,13 @@ def gate(queue):
 
 
 def assert_untouched(guarded):
-    """Nor is it written by what may have begun by now."""
+    """Check that the memory is untouched, also by work that may have begun by now."""
     Stream(1).fill_normal(Guarded(guarded.queue, (300, 1000), FLOAT32).array)
     assert (guarded.on_host()[0] == 0xA5).all()
 
 
 def test_the_host_does_not_wait(queue):
-    """Work waits for a gate that opens when the host has given all of it; the windows' own buffers stay till then."""
+    """Work waits for a gate that opens when the host has queued all of it; the windows' buffers live until then."""
     import pyopencl as cl
 
     gated = cl.CommandQueue(queue.context, queue.device)
@@ -218,7 +218,7 @@ def test_the_host_does_not_wait(queue):
 
 
 def test_a_queue_that_keeps_no_order(queue, monkeypatch):
-    """The work on an array waits for what its events tell."""
+    """Work on an array waits for its events."""
     import pyopencl as cl
 
     monkeypatch.setattr(staging, "PIECE_BYTES", 600_000)
@@ -235,12 +235,12 @@ def test_a_queue_that_keeps_no_order(queue, monkeypatch):
         assert_untouched(guarded)
         out.add_event(closed)
         Stream(1).fill_normal(out)
-        copies = []  # kept, since an event that goes waits for what it copies
+        copies = []  # kept, since an event that is freed waits for its copy
         copying = threading.Thread(target=lambda: copies.append(there.copy(2 * ones)), daemon=True)
         copying.start()
         copying.join(30)
         assert not copying.is_alive()
-        begun = len(out.events)  # by itself, since pytest shows an array whose assertion fails, and so would wait
+        begun = len(out.events)  # outside the assertion: pytest would show an array in a failed one, and so would wait
         assert begun == 4
         loose.flush()
         assert_untouched(guarded)
@@ -255,7 +255,7 @@ def test_a_queue_that_keeps_no_order(queue, monkeypatch):
 
 @both_backends
 def test_memory_of_many_kinds(queue, backend):
-    """A part of a buffer, a pool's, the host's own, and such as the host must not write."""
+    """A part of a buffer, memory of a pool, the host's memory, and memory that the host must not write."""
     import pyopencl as cl
     from pyopencl.tools import ImmediateAllocator, MemoryPool
 

@@ -1,4 +1,4 @@
-"""The optimisers: step by step those of PyTorch."""
+"""The optimisers equal PyTorch's, step by step."""
 
 import math
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Orthogonal schemes: orthonormal rows or columns, and that the matrices are uniform over all of them."""
+"""Orthogonal schemes: orthonormal rows or columns, and a uniform distribution over all such matrices."""
 
 import math
 
@@ -13,7 +13,7 @@ SIZE, DRAWS = 5, 4000
 
 
 def near_orthonormal(matrix, scale=1.0):
-    """Whether the rows, or the columns where these are fewer, are orthonormal times a scale."""
+    """Whether the rows, or the columns if there are fewer, are orthonormal times a scale."""
     matrix = matrix.astype(np.float64)
     short = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     precise = 1e-12 if matrix.dtype == np.float64 else 1e-5
@@ -62,7 +62,7 @@ def test_it_is_the_q_of_the_streams_normal_samples_with_a_positive_r(shape):
 
 
 def rotations(flaw=None):
-    """Many matrices; with the flaw as LAPACK gives them, whose R has a diagonal of either sign."""
+    """Return many matrices; with the flaw, those of LAPACK, whose R has a diagonal of either sign."""
     made, stream = orthogonal(), Stream(20)
     if flaw:
         return np.linalg.qr(stream.normal((DRAWS, SIZE, SIZE), np.float64))[0]
@@ -70,11 +70,11 @@ def rotations(flaw=None):
 
 
 def evidence(matrices):
-    """p-values of what is known of the Haar measure on O(n): of the trace, an entry and the eigenvalues' phases.
+    """Return p-values for properties of the Haar measure on O(n): the trace, an entry and the eigenvalues' phases.
 
     E tr Q = 0, E (tr Q)² = 1 and E (tr Q²) = 1 (Diaconis and Shahshahani, 1994); a squared entry is beta distributed
     with parameters 1/2 and (n - 1) / 2; the two determinants are equally frequent; and Q has the distribution of D Q
-    for any fixed rotation D, so the trace of D Q that of Q.
+    for any fixed rotation D, so the traces of D Q and Q have the same distribution.
     """
     n = len(matrices)
 

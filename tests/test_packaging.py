@@ -1,4 +1,4 @@
-"""The sdist, and the wheel built of it, installed into a fresh environment and used away from the source tree."""
+"""The sdist, and the wheel built from it, installed into a new environment and used outside the source tree."""
 
 import hashlib
 import importlib.metadata
@@ -46,7 +46,7 @@ def run(*command, **options):
 
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory):
-    """Builds the sdist, and the wheel from it with what pyproject.toml asks for alone, as `pip install` of it does."""
+    """Build the sdist, and the wheel from it with only the requirements of pyproject.toml, as `pip install` does."""
     out = tmp_path_factory.mktemp("dist")
     run("build", "--sdist", "--no-isolation", "--outdir", out, ROOT)
     sdist = next(out.glob("*.tar.gz"))
@@ -89,7 +89,7 @@ def test_the_sdist_holds_what_a_developer_needs(distributions):
 
 
 def tracked():
-    """The files that git has, by their paths in the checkout."""
+    """Return the files in git, by their paths in the checkout."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
         pytest.skip("not a git checkout: nothing to compare the sdist with")
@@ -98,7 +98,7 @@ def tracked():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="gives files modes and a time")
 def test_an_sdist_has_the_same_bytes_wherever_and_whenever_it_is_made(tmp_path):
-    """Of two copies of the checkout that differ in place, time, modes and the order in which files were made."""
+    """Two copies of the checkout differ in place, time, modes and the order in which files were made."""
     names, hashes = tracked(), []
     for copy, mode, time, order in (("a", 0o644, 10**9, 1), ("elsewhere/b", 0o600, 15 * 10**8, -1)):
         root = tmp_path / copy
@@ -108,7 +108,7 @@ def test_an_sdist_has_the_same_bytes_wherever_and_whenever_it_is_made(tmp_path):
             shutil.copyfile(ROOT / name, path)
             path.chmod(mode | (ROOT / name).stat().st_mode & 0o100)
             os.utime(path, (time, time))
-        for made in ("_core.c", "bit_generator.c"):  # newer than their sources: not made again
+        for made in ("_core.c", "bit_generator.c"):  # newer than their sources, so not made again
             if (ROOT / "pyinit" / made).exists():
                 shutil.copyfile(ROOT / "pyinit" / made, root / "pyinit" / made)
         environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
@@ -132,7 +132,7 @@ def test_the_distribution_is_pyinit_weights(distributions):
 
 
 def test_the_tests_can_be_installed_with_the_oldest_python():
-    """Of a requirement of one version, that version; pip takes older ones of the others."""
+    """Requirements of an exact version exist for it; for the others pip takes older versions."""
     tomllib = pytest.importorskip("tomllib")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     oldest = project["requires-python"].removeprefix(">=")
@@ -149,7 +149,7 @@ def test_wheels_are_tested_by_the_quick_tests_of_bits_alone(tmp_path):
     """The slow ones fill 17 GiB of memory, more than most build machines have."""
     tomllib = pytest.importorskip("tomllib")
     wheels = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["cibuildwheel"]
-    workflow = ROOT / ".github" / "workflows" / "ci.yml"  # which the sdist leaves out
+    workflow = ROOT / ".github" / "workflows" / "ci.yml"  # the sdist leaves this out
     commands = re.findall("run: (python -m pytest .+)", workflow.read_text() if workflow.exists() else "")
     for source in wheels["test-sources"]:
         (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, tmp_path / source)
@@ -169,7 +169,7 @@ def test_wheels_are_tested_by_the_quick_tests_of_bits_alone(tmp_path):
 
 
 def test_an_editable_install_is_found_from_the_folder_above_a_checkout(tmp_path):
-    """There, a folder called pyinit is no package, and must not be taken for one without an __init__.py."""
+    """There, a folder called pyinit must not count as a package without __init__.py."""
     urls = [found.read_text("direct_url.json") for found in importlib.metadata.distributions(name="pyinit-weights")]
     if not any(json.loads(url or "{}").get("dir_info", {}).get("editable") for url in urls):
         pytest.skip("pyinit-weights is not installed, or not in place")

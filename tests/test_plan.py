@@ -1,4 +1,4 @@
-"""initialize: which scheme a name gets, which stream, what is refused before anything is written, and how it stops."""
+"""initialize: each name's scheme and stream, plans that are refused before anything is written, and interruption."""
 
 import fnmatch
 import os
@@ -22,7 +22,7 @@ GPT = {"*.c_proj.weight": "gpt2_residual(2)", "*ln_?.weight": "ones", "*.bias": 
 
 
 def model(dtype=np.float32):
-    """A small GPT-2's parameters, all 9."""
+    """Return all 9 parameters of a small GPT-2."""
     shapes = {"wte.weight": (50, 8), "ln_f.weight": (8,), "ln_f.bias": (8,)}
     for i in range(2):
         shapes |= {f"h.{i}.ln_1.weight": (8,), f"h.{i}.attn.c_proj.weight": (8, 8), f"h.{i}.attn.c_proj.bias": (8,)}
@@ -30,7 +30,7 @@ def model(dtype=np.float32):
 
 
 def first(name):
-    """The first pattern of GPT that takes a name."""
+    """Return GPT's first pattern that matches a name."""
     return next(pattern for pattern in GPT if fnmatch.fnmatchcase(name, pattern))
 
 
@@ -73,7 +73,7 @@ def test_order_number_and_threads_do_not_matter(names, count, threads):
 
 @pytest.mark.parametrize("threads", [1, 2, 5, None])
 def test_large_and_small_tensors_are_filled_as_each_alone(threads):
-    """All are filled in one call, whose threads share them in chunks of 512 KiB: some tensors have several."""
+    """One call fills all of them, and its threads share them in chunks of 512 KiB: some tensors have several."""
     rules = {
         "normal": "normal",
         "uniform": "uniform",
@@ -247,7 +247,7 @@ def test_autograd_is_told():
 
 
 def test_memory_side_by_side_is_no_overlap():
-    """Columns of one matrix, as of a projection to queries, keys and values, and a matrix in between of nothing."""
+    """Columns of one matrix, as for queries, keys and values, and an empty matrix between them."""
     base = np.full((6, 9), 9.0)
     params = {"q": base[:, :3], "k": base[:, 3:6], "v": base[:, 6:], "none": base[:0]}
     initialize(params, 0, {"*": "normal"})
@@ -279,7 +279,7 @@ def test_progress_counts_every_element(monkeypatch):
 
     monkeypatch.setattr(filling, "progress_bar", Bar)
     params = model() | {"o": np.empty((30, 30)), "large": np.empty(1 << 25, np.float32)}
-    with pyinit.isa.use("scalar"):  # so that it takes long enough to be told about
+    with pyinit.isa.use("scalar"):  # so that it takes long enough for progress reports
         initialize(params, 0, {"o": "orthogonal", **GPT}, progress=True, num_threads=1)
     total = sum(value.size for value in params.values())
     assert told[0] == (total, "initialising", True)
@@ -289,7 +289,7 @@ def test_progress_counts_every_element(monkeypatch):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c_stops_it():
-    """A signal in the middle of a fill of minutes ends it with KeyboardInterrupt, and no thread goes on."""
+    """A signal during a fill of minutes ends it with KeyboardInterrupt, and no thread goes on."""
     code = """
         import os, signal, threading, numpy as np, pyinit
         signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests themselves run in the background
@@ -315,7 +315,7 @@ def test_ctrl_c_stops_it():
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ctrl_c_stops_the_one_call(threads):
-    """A signal in the middle of the call that fills all arrays: some are filled, and some are not."""
+    """A signal during the call that fills all arrays: some are filled, and some are not."""
     code = f"""
         import os, signal, threading, time, numpy as np, pyinit
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -336,7 +336,7 @@ def test_ctrl_c_stops_the_one_call(threads):
 
 
 def test_the_benchmark_has_gpt2_xl_and_times_both_ways():
-    pytest.importorskip("torch")  # the third way
+    pytest.importorskip("torch")  # the third way needs torch
     shapes = bench_initialize.gpt2_shapes()
     assert len(shapes) == 580
     assert sum(int(np.prod(shape)) for shape in shapes.values()) == 1_557_611_200

@@ -1,4 +1,4 @@
-"""Pictures: they hold the data that they are given, and files hold the pictures."""
+"""Pictures show the given data, and files contain the pictures."""
 
 import dataclasses
 import threading
@@ -23,7 +23,7 @@ def diagnoses():
 
 @pytest.fixture(scope="module")
 def extremes():
-    """What vanishes exactly, and what overflows."""
+    """Signals that vanish exactly, and signals that overflow."""
     return {
         scheme: diagnose(layers=45, width=60, scheme=scheme, activation="relu", batch=50)
         for scheme in ("zeros", "normal(std=2)", "xavier")
@@ -35,7 +35,7 @@ def of(part, diagnoses):
 
 
 def data(axes):
-    """The lines of some axes, by label."""
+    """Return the lines of axes, by label."""
     return {line.get_label(): line.get_ydata() for line in axes.lines}
 
 
@@ -78,12 +78,12 @@ def test_the_flow_shows_the_stds_of_gradients(diagnoses):
 
 
 def shares(axes):
-    """The heights of a panel's bins, and of those that are drawn as ends."""
+    """Return the heights of a panel's bins, and of the end bins."""
     return [patch.get_data().values for patch in axes.patches]
 
 
 def check_panels(panels, diagnoses):
-    """Hold a row of four panels a scheme to the counts."""
+    """Compare a row of four panels per scheme with the counts."""
     assert len(panels) == 4 * len(diagnoses)
     for i, d in enumerate(diagnoses.values()):
         for layer, axes in enumerate(panels[4 * i : 4 * i + 4]):
@@ -134,7 +134,7 @@ def test_deep_networks_show_five_layers_of_the_histograms(extremes):
 
 @pytest.mark.parametrize("draw", [plots.histograms, plots.overview])
 def test_more_schemes_than_six_are_strips(diagnoses, draw):
-    """The legend's colours are six. A strip's column is a layer, darkest where most of its values are."""
+    """The legend has six colours. A strip's column is a layer, darkest at the most frequent values."""
     found = {f"{scheme} {i}": d for i in range(3) for scheme, d in diagnoses.items()}
     for count, axes_of_each in ((6, 4), (7, 1), (9, 1)):
         some = dict(list(found.items())[:count])
@@ -197,7 +197,7 @@ def test_zeros_are_marked_below_the_scale_and_overflow_above(extremes):
     assert (low < y).all()
     assert (y < positive.min()).all()
     assert (positive < high).all()
-    # Every third layer has a marker where there are 45.
+    # With 45 layers, every third one has a marker.
     np.testing.assert_array_equal(x, np.arange(1, 46, 3))
     assert "0" in [label.get_text() for label in stds.get_yticklabels()]
     bad = np.flatnonzero(np.isnan(extremes["normal(std=2)"].activations.std))
@@ -271,7 +271,7 @@ def test_threads_that_draw_leave_matplotlibs_settings_as_they_were():
     other = threading.Thread(target=draw)
     with style():
         other.start()
-        entered.wait(timeout=0.5)  # it comes to draw at once only if nothing makes it wait
+        entered.wait(timeout=0.5)  # it draws at once only if nothing makes it wait
     left.set()
     other.join()
     assert dict(matplotlib.rcParams) == before
@@ -284,7 +284,7 @@ def test_nothing_but_zeros_and_nothing_but_overflow(tmp_path):
 
 
 def test_a_small_mean_looks_small(diagnoses):
-    """Means of some thousandths are drawn on the scale of the stds, for beside them they are 0."""
+    """Means of some thousandths are drawn on the scale of the stds, next to which they are 0."""
     means = plots.spread(of("activations", diagnoses)).axes[0]
     low, high = means.get_ylim()
     assert high == -low == pytest.approx(max(d.activations.std.max() for d in diagnoses.values()) / 4)

@@ -1,4 +1,4 @@
-"""Pictures of fills that were timed, of tensors that changed and of learning: the bars and markers hold the numbers."""
+"""Pictures of timed fills, of changed tensors and of learning: bars and markers show the numbers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Pictures in files: formats, the same bytes again, whole or not at all."""
+"""Pictures in files: formats, reproducible bytes, and complete files or none."""
 
 import base64
 import struct

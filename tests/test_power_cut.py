@@ -1,4 +1,4 @@
-"""After a power cut at any moment a name has what it had before, nothing, or all that it should have."""
+"""After a power cut at any moment a name has its old contents, nothing, or its complete new contents."""
 
 import os
 import random
@@ -55,7 +55,7 @@ def expected_of(tmp_path, write, seed=0):
 
 
 def cut(tmp_path, write, allowed, expected, forgetful=lambda path: False):
-    """Write with a check after each step; what was seen that must not be, and how many steps there were."""
+    """Write with a check after each step; return the forbidden states that were seen, and the number of steps."""
     root = tmp_path / "disk"
     root.mkdir(exist_ok=True)
     path, wrong = root / f"w{write.suffix}", []
@@ -91,7 +91,7 @@ def test_a_name_that_is_there_has_the_old_nothing_or_all(tmp_path, write):
 
 
 def has_values_or_none(seen, expected):
-    """Whether an array of Zarr is as it should be, but for shards that are missing: their values are nan."""
+    """Whether a Zarr array is right except for missing shards, whose values are nan."""
     if seen is None or not isinstance(seen, dict):
         return seen is not GARBAGE and (seen is None or seen == expected)
     return all(
@@ -127,14 +127,14 @@ def test_the_model_finds_a_shard_that_is_not_synced(tmp_path):
 
 @pytest.mark.parametrize("write", WRITERS, ids=IDS)
 def test_the_model_finds_files_that_are_not_synced(tmp_path, write):
-    """The control: without what `fsync` does, the same steps are not enough."""
+    """The control: without the effect of `fsync`, the same steps are not enough."""
     wrong, _ = cut(tmp_path, write, [], expected_of(tmp_path, write), lambda path: not os.path.isdir(path))
     assert any(step != "done" for step, _ in wrong)
 
 
 @pytest.mark.parametrize("write", WRITERS, ids=IDS)
 def test_the_model_finds_a_name_that_is_not_synced(tmp_path, write):
-    """The folder around it: after the end the name may be gone again."""
+    """Without a sync of its parent folder, the name may be gone again afterwards."""
     wrong, _ = cut(tmp_path, write, [], expected_of(tmp_path, write), lambda path: path.endswith("/disk"))
     assert [step for step, _ in wrong] == ["done"]
 
@@ -147,7 +147,7 @@ def test_the_model_finds_names_in_a_folder_that_are_not_synced(tmp_path, write):
 
 
 def test_the_model_finds_an_old_folder_that_goes_too_early(tmp_path):
-    """Before the new one's name is on the disk the old name may come again, and must then be whole."""
+    """Before the new name is on the disk the old name may return, and must then be whole."""
     new, old = (expected_of(tmp_path, write_checkpoint, seed) for seed in (0, 1))
     (tmp_path / "disk").mkdir()
     write_checkpoint(tmp_path / "disk" / "w", 1)
@@ -156,7 +156,7 @@ def test_the_model_finds_an_old_folder_that_goes_too_early(tmp_path):
 
 
 def taken_up(tmp_path, forgetful=lambda path: False):
-    """Take up what was copied here, and is not on the disk; the only file is whole, and others are to go."""
+    """Resume a copied checkpoint that is not on the disk; the only file is whole, and others must be removed."""
     one = PLAN | {"layer.0.weight": {"shape": [3], "scheme": "zeros"}}
     checkpoint.write(one, tmp_path / "expected", 0)
     root = tmp_path / "disk"
@@ -185,11 +185,11 @@ def test_the_model_finds_what_was_found_and_is_not_synced(tmp_path, name):
 
 
 class Stop(BaseException):
-    """The power is gone, or the process killed."""
+    """The power is cut, or the process killed."""
 
 
 def build(where, seen, rng):
-    """Make one of the states that a disk may be in after a power cut; what is garbage is cut off or of other bytes."""
+    """Make one of a disk's possible states after a power cut; garbage is truncated or has other bytes."""
     if isinstance(seen, dict):
         where.mkdir()
         for name, maybe in seen.items():
@@ -205,7 +205,7 @@ def test_after_a_power_cut_at_any_moment_the_next_call_makes_a_whole_checkpoint(
     rng, expected = random.Random(seed), expected_of(tmp_path, write_checkpoint)
     root, last, steps = tmp_path / "0", tmp_path / "last", []
     root.mkdir()
-    for cuts in range(1, 4):  # one after the other, from where the last one was
+    for cuts in range(1, 4):  # one after another, each from the state of the last one
         disk = Disk(root)
 
         at = rng.randrange(1, 50 // cuts)

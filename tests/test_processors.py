@@ -1,4 +1,4 @@
-"""The C core alone: every compiler, optimisation and processor at hand gives the known answers and golden hashes."""
+"""The C core alone: every available compiler, optimisation and processor gives the known answers and golden hashes."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ from pyinit import distributions
 GOLDEN = golden.hashes()
 VECTORS = [line.split() for line in (ROOT / "tests" / "vectors" / "known_answers.txt").read_text().splitlines()]
 VECTORS = [v for v in VECTORS if v and v[0] != "#"]
-# Each: the compilers, the emulator, the tiers. Emulated ones are compiled statically, for there is no loader.
+# For each: the compilers, the emulator, the tiers. Programs to emulate are static, since there is no loader.
 PROCESSORS = {
     "native": ({"gcc": ["gcc"], "clang": ["clang"]}, [], None),
     "aarch64": (
@@ -43,7 +43,7 @@ PROCESSORS = {
         ["qemu-riscv64-static"],
         ["scalar"],
     ),
-    "i686": (  # sizes and pointers of 32 bits; most x86-64 run it themselves, but their system may not
+    "i686": (  # 32-bit sizes and pointers; most x86-64 processors run it themselves, but their system may not
         {
             "gcc": ["i686-linux-gnu-gcc", "-static", "-msse2", "-mfpmath=sse"],
             "clang": ["clang", "--target=i686-linux-gnu", "-static", "-msse2", "-mfpmath=sse"],
@@ -55,13 +55,13 @@ PROCESSORS = {
 
 
 def on_each(function, items):
-    """What `function` gives for each item, several at once: it waits for other programs."""
+    """Return the result of `function` for each item, several at once: it waits for other programs."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(function, items))
 
 
 def build(folder, command, objects=()):
-    """Compiles golden.c and the core, unless there are its objects, file by file."""
+    """Compile golden.c and, unless its objects exist, the core, file by file."""
     sources = [] if objects else (ROOT / "src_c").glob("*.c")
     made, errors = compile_all(folder, [*sources, ROOT / "tests" / "golden.c"], [*command, *CORE_FLAGS])
     assert not errors
@@ -79,7 +79,7 @@ def samples(program, emulator, tier, jobs):
 
 
 def known_answers(program, emulator, tier):
-    """The published words, where a seed and an id give their key: for ARS that of zeros."""
+    """Return the published words whose key a seed and an id can give; for ARS only the key of zeros."""
     jobs, expected = [], []
     for generator, rounds, *words in VECTORS:
         *state, a, b, c, d = (int(w, 16) for w in words)
@@ -105,7 +105,7 @@ def hashes(program, emulator, tier, cases):
 def check(folder, processor, compiler, flags, position, objects=()):
     compilers, emulator, tiers = PROCESSORS[processor]
     command, emulator = [*compilers[compiler], *flags, *SANITIZERS], emulator or UNDER
-    libraries = [compilers["gcc"][0]] if processor != "native" else []  # clang takes those that come with GCC
+    libraries = [compilers["gcc"][0]] if processor != "native" else []  # clang uses GCC's libraries
     for name in (command[0], *libraries, *emulator):
         if not shutil.which(name):
             pytest.skip(f"{name} is not installed")
@@ -113,7 +113,7 @@ def check(folder, processor, compiler, flags, position, objects=()):
     had = subprocess.run([*emulator, program], capture_output=True, text=True, check=True).stdout.split()
     assert tiers is None or had == tiers
     cases = [case for case in GOLDEN if int(case.split(", ")[-1]) == position]
-    if emulator:  # slow: of ARS, which shares its samplers with Philox, those that take words in each way
+    if emulator:  # slow: for ARS, which shares its samplers with Philox, one sampler for each way to take words
         in_each_way = ("bits", "uniform", "normal", "uniform around 0")
         cases = [case for case in cases if case.startswith("philox") or case.split(", ")[1] in in_each_way]
 
@@ -126,7 +126,7 @@ def check(folder, processor, compiler, flags, position, objects=()):
 
 
 def configurations():
-    """All processors, compilers and flags; what takes long, and shows no more, is slow. -flto goes with -O2."""
+    """Return all processors, compilers and flags; long runs that show nothing new are slow. -flto goes with -O2."""
     for processor in PROCESSORS:
         for compiler in ("gcc", "clang"):
             for flag in POSITION:
@@ -144,14 +144,14 @@ QUICK = {
     "riscv64": ("gcc-O3",),
     "i686": ("gcc-O2",),
 }
-# One each, so that all have their turn; the Python tests try them all on the processor at hand.
+# One each, so that all have a turn; the Python tests try all of them on this processor.
 POSITION = dict(zip(("-O0", "-O1", "-O2", "-O3", "-Os", "-flto", "-march=native"), golden.POSITIONS * 2))
 
 
 @pytest.mark.parametrize(("processor", "compiler", "flag"), [*configurations()])
 def test_golden_hashes(request, tmp_path, processor, compiler, flag):
     flags = [flag] if flag.startswith("-O") else ["-O2", flag]
-    as_used = (processor, compiler, flag) == ("native", COMPILER, "-O3")  # so that there are objects already
+    as_used = (processor, compiler, flag) == ("native", COMPILER, "-O3")  # so the objects exist already
     objects = request.getfixturevalue("core_objects") if as_used else ()
     check(tmp_path, processor, compiler, flags, POSITION[flag], objects)
 

@@ -1,4 +1,4 @@
-"""benchmarks/quality: its p-values are right, few samples of each sampler pass, and flaws are noticed."""
+"""benchmarks/quality: its p-values are right, small numbers of samples pass, and flaws are noticed."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ no_dieharder = pytest.mark.skipif(bool(quality.dieharder.missing()), reason=f"no
     ("a2", "p"), [(1.9329578327415937, 0.1), (2.4923671600494096, 0.05), (3.8781250216053948, 0.01)]
 )
 def test_anderson_darling_is_that_of_the_tables(a2, p):
-    """Those of G. and J. Marsaglia, Evaluating the Anderson-Darling distribution, J. Statistical Software 9 (2004)."""
+    """Tables of G. and J. Marsaglia, Evaluating the Anderson-Darling distribution, J. Statistical Software 9 (2004)."""
     assert quality.statistics.of_anderson_darling(a2) == pytest.approx(p, rel=1e-4)
 
 
@@ -43,7 +43,7 @@ def test_anderson_darling_of_cells_is_that_of_samples():
 
 
 def test_moments_are_uncorrelated():
-    """Over 1000 times 1000 samples, each of the eight has as many p-values below 1/4 as it should."""
+    """Over 1000 times 1000 samples, each of the eight has the right number of p-values below 1/4."""
     law = law_of("uniform", "float64")
     x = (pyinit.Stream(6).uniform((1000, 1000), "float64") - law.centre) * law.scale
     powers = np.stack([(x**k).sum(axis=1) for k in range(1, 9)], axis=1)
@@ -58,7 +58,7 @@ def test_moments_are_uncorrelated():
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory):
-    """What the command writes of few samples, and its exit code."""
+    """The command's results for few samples, and its exit code."""
     if not shutil.which(quality.host.COMPILER):
         pytest.skip(f"no C compiler {quality.host.COMPILER}")
     file = tmp_path_factory.mktemp("quality") / "quality.json"
@@ -97,7 +97,7 @@ def test_the_distance_from_the_ideal_law_is_the_expected_one(document):
 
 
 def test_every_method_makes_samples_of_some_sampler():
-    """But for the constant, which takes no words."""
+    """Except for the constant, which takes no words."""
     kinds = {name: ["uint32"] if name == "bits" else ["float32", "float64"] for name in SAMPLERS}
     used = {_core.check_dtype(SAMPLERS[name][0], np.dtype(kind))[0] for name in SAMPLERS for kind in kinds[name]}
     assert {_core.METHODS[method] for method in used} == set(_core.METHODS) - {"PYI_METHOD_CONSTANT"}
@@ -121,12 +121,12 @@ FLAWED = part_of({"a": 1e-20}, "a flaw")
 
 def test_verdicts():
     assert judged(part_of(EVEN), FLAWED).good
-    assert not judged(part_of(EVEN)).good  # nothing shows that it can fail
+    assert not judged(part_of(EVEN)).good  # without a flaw, nothing shows that it can fail
     assert not judged(part_of(EVEN), FLAWED, part_of({"a": 0.01}, "another")).good
     assert not judged(part_of(EVEN | {"0": 1e-5}), FLAWED).good
-    assert judged(part_of(EVEN | {"0": 1e-4}), FLAWED).good  # one of 40
+    assert judged(part_of(EVEN | {"0": 1e-4}), FLAWED).good  # one value of 40
     assert not judged(part_of(EVEN | {"0": float("nan")}), FLAWED).good
-    assert judged(part_of(EVEN), FLAWED, part_of({"a": 0.0}) | {"generator": ""}).good  # none of ours
+    assert judged(part_of(EVEN), FLAWED, part_of({"a": 0.0}) | {"generator": ""}).good  # not pyinit's
     assert not judged(part_of({name: 0.5 + p / 2 for name, p in EVEN.items()}), FLAWED).good  # too good
 
 
@@ -139,11 +139,11 @@ def test_an_unfinished_part_is_told(monkeypatch, tmp_path, capsys):
     assert "not to the end: cells, values, samples, streams, dieharder" in " ".join(capsys.readouterr().out.split())
 
 
-# Streams: the flaws one by one; those of the command are all in one.
+# Streams: each flaw alone; the command has all of them in one.
 
 
 def test_streams_that_overlap_are_noticed():
-    """A seed that only moves the position on: each stream has half of its words with the next one."""
+    """A seed that only advances the position: each stream shares half of its words with the next one."""
     words = pyinit.Stream(1).bits(4 * 2**12 + 4)
     table = np.lib.stride_tricks.sliding_window_view(words, 8)[::4]
     p = quality.streams.statistics(np.ascontiguousarray(table))
@@ -152,7 +152,7 @@ def test_streams_that_overlap_are_noticed():
 
 
 def test_each_flipped_bit_is_looked_at():
-    """Of the seed alone; then its low half too does nothing."""
+    """Bits of the seed only; then its low half has no effect either."""
     p = quality.streams.avalanche("philox", 2**6, lambda address: address | {"seed": address["seed"] >> 32})
     assert {name for name, value in p.items() if value < 1e-10} == {"seed: chi2", "seed: largest"}
 
@@ -201,7 +201,7 @@ def test_sources_write_words(source):
 
 @no_dieharder
 def test_dieharder_passes_a_stream_and_finds_controls():
-    """By the test that counts ones, which is the fastest to find all three."""
+    """With the test that counts ones, the fastest that finds all three."""
     p, again = quality.dieharder.measure("one stream", "philox", 8)
     assert min(p.values()) > quality.dieharder.RETRY
     assert not again
@@ -234,7 +234,7 @@ def test_tests_of_one_source_are_joined():
 
 
 def test_the_tables(document):
-    """A line for each family, and one for each sampler, with the verdict and the figures that were written."""
+    """A row for each family and each sampler, with the verdict and figures from the file."""
     written = document[1]
     run, verdicts, laws = quality.table.tables(written)
     assert [line.split(" | ")[:2] for line in run.splitlines()[2:]] == [

@@ -1,4 +1,4 @@
-"""The cells of benchmarks/quality/gpu.py: their probabilities, and those that a sampler's arithmetic gives them."""
+"""The cells of benchmarks/quality/gpu.py: their probabilities, by the law and by a sampler's arithmetic."""
 
 import math
 
@@ -41,7 +41,7 @@ def test_cells_are_about_equally_likely(name):
 
 
 def exact(name, low, high):
-    """The probability that a real number of the distribution is rounded to [low, high)."""
+    """Return the probability that a real number of the distribution is rounded to [low, high)."""
     low, high = ((mpf(float(x)) + mpf(float(np.nextafter(x, np.float32(-np.inf))))) / 2 for x in (low, high))
     a, b = map(mpf, BOUNDS.get(name, (-math.inf, math.inf)))
     low, high = max(low, a), min(high, b)
@@ -109,7 +109,7 @@ def test_the_own_law_counts_words(device, name):
 
 
 def test_words_that_rounding_puts_in_another_order():
-    """A sampler whose samples fall back by up to 64 words, at the edges too."""
+    """A sampler whose samples decrease by up to 64 words, at the edges too."""
     cells = cells_for(quality.cells.Normal())
 
     def of_words(words):
@@ -127,12 +127,12 @@ def test_box_muller_differs_from_the_ideal_law_as_stated():
     law = LAWS["normal"][1]
     cells = cells_for(law)
     p, edges = cells.probabilities(law), quality.cells.rounded_from(cells.first)
-    zero = int(np.searchsorted(edges, 0))  # the cell of 0 and those above it
+    zero = int(np.searchsorted(edges, 0))  # the cell of 0 and the cells above it
     x = edges[zero : zero + 200]
     rings, steps = 20_000, 40
 
     def beyond(v):
-        """P(r cos < -x) of radii with u = 1 - v."""
+        """P(r cos < -x) for radii with u = 1 - v."""
         radius = np.sqrt(-2 * np.log1p(-v))
         return np.arccos(np.minimum(x[:, None] / radius, 1)) / math.pi
 

@@ -28,7 +28,7 @@ def device(queue):
 
 @pytest.fixture(scope="module", params=[True, False], ids=["local counters", "global counters"])
 def counter(request, queue):
-    """A device that counts in one way or the other."""
+    """A device that counts in local or in global memory."""
     device = quality.devices.OpenCL(queue)
     if request.param and not device.count_locally:
         pytest.skip(f"{device.name} has too little local memory")
@@ -40,7 +40,7 @@ def counter(request, queue):
 
 
 def adversarial(edges):
-    """Samples where a wrong count would be likely, and random bits."""
+    """Return samples with likely wrong counts, and random bits."""
     ends = [0.0, -0.0, math.inf, -math.inf, math.nan, -math.nan, 1e-45, -1e-45, 1.0, 3.4e38, -3.4e38]
     bits = np.random.default_rng(2).integers(0, 2**32, 300_000, np.uint32).view(np.float32)
     around = [np.nextafter(edges, np.float32(limit)) for limit in (-np.inf, np.inf)]
@@ -48,7 +48,7 @@ def adversarial(edges):
 
 
 def counted(device, name, samples, size=None):
-    """The counts of samples, on the device and by NumPy."""
+    """Return the counts of samples, on the device and by NumPy."""
     distribution, law = LAWS[name]
     cells, size = cells_for(law), size or len(samples)
     counts, buckets = device.send(np.zeros(CELLS, np.uint32)), device.send(cells.buckets)
@@ -112,7 +112,7 @@ def test_buffers_follow_each_other_in_the_stream(device, name):
 
 
 def sampler(name):
-    """The case of a sampler without its own law."""
+    """Return the case of a sampler without its own law."""
     distribution, law = LAWS[name]
     cells = cells_for(law)
     ideal = cells.probabilities(law)
@@ -123,7 +123,7 @@ def sampler(name):
 
 
 def assert_good(results, samples):
-    """Samplers pass and controls fail, by what was expected; a control may by more, as it changes last digits too."""
+    """Check that samplers pass and controls fail as expected; a control may fail by more, as it changes last digits."""
     for r in results:
         assert r.good, r
         assert r.samples == samples
@@ -136,7 +136,7 @@ def assert_good(results, samples):
 
 
 def test_ten_to_the_nine_samples(device):
-    """Of all samplers and controls together; made by the host, which is faster than an OpenCL device of processors."""
+    """All samplers and controls together, made by the host, which is faster than an OpenCL device of processors."""
     samples = 5 * 2**24
     results = quality.gpu.measure(device, list(LAWS), samples, backend="host")
     assert len(results) == 2 * len(LAWS)
@@ -149,7 +149,7 @@ def test_ten_to_the_nine_samples_of_each(device, generator):
     results = quality.gpu.measure(device, list(LAWS), 10**9, generator=generator, backend="host")
     assert_good(results, 10**9)
     ideal = {r.name: r.z_ideal for r in results}
-    assert ideal["truncated_normal from 1 on"] > 10  # what 24 bits of a root leave, as benchmarks/README.md says
+    assert ideal["truncated_normal from 1 on"] > 10  # because of the root's 24 bits, as benchmarks/README.md says
 
 
 def test_the_device_makes_the_same_counts(device):
@@ -206,7 +206,7 @@ def test_samples_that_are_no_number_or_too_few(monkeypatch, tmp_path, capsys, te
 
 
 def assert_own_law_of_all_words(device, name, at_once):
-    """Made and counted one and all, each cell has the words that it should."""
+    """Check that each cell has the right number of words, after making and counting all of them."""
     distribution, law = LAWS[name]
     cells = cells_for(law)
     own = quality.cells.probabilities_of_words(cells, lambda words: device.samples(distribution, words))

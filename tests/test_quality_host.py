@@ -1,4 +1,4 @@
-"""benchmarks/quality/counting.c counts what NumPy counts, and makes the samples that a stream makes."""
+"""benchmarks/quality/counting.c counts as NumPy does, and its samples are a stream's."""
 
 import shutil
 
@@ -21,14 +21,14 @@ ONE_WORD = [name for name in SAMPLERS if name not in ("bits", "normal")]
 
 
 def far(x):
-    """Some of the samples three times as far out, so that tails have counts."""
+    """Move some samples three times as far out, so that tails have counts."""
     x[:: x.size // 50] *= x.dtype.type(3)
     return x
 
 
 @pytest.mark.parametrize("dtype", ["uint32", "float32", "float64"])
 def test_a_tally_is_numpys(monkeypatch, dtype):
-    """In parts and chunks whose last ones are not full, and blocks too."""
+    """With parts, chunks and blocks whose last ones are not full."""
     monkeypatch.setattr(quality.host, "CHUNK", 5000)
     monkeypatch.setattr(quality.host, "PART", 20_000)
     n, name = 46_002, "bits" if dtype == "uint32" else "normal"
@@ -79,7 +79,7 @@ def test_a_coarse_walk_is_close_to_the_law(name):
 
 @pytest.mark.parametrize("name", ["normal_icdf", "truncated_normal from 1 on"])
 def test_tails_of_words(name):
-    """By the first words and the last, which are all that go so far."""
+    """From the first and the last words, the only ones that reach this far."""
     words = np.concatenate([np.arange(2**18), np.arange(2**32 - 2**18, 2**32)]).astype(np.uint32)
     x = np.abs(samples_of_words(SAMPLERS[name][0], words))
     assert x.min() < 4.2
@@ -90,20 +90,20 @@ def test_tails_of_words(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ONE_WORD)
 def test_all_words(name):
-    """The walk over all words finds the tails that bisection gives, and the ideal law's moments."""
+    """The walk over all words finds the tails of the bisection, and the ideal law's moments."""
     distribution = SAMPLERS[name][0]
     law = law_of(name)
     seen = walk(distribution, 1, law.cells, law.centre, law.scale)
     assert seen["cells"].sum() == 2**32
     assert np.array_equal(seen["tails"] / 2**32, law.tails)
     assert law.moments[1:3] == pytest.approx([0, 1], abs=1e-6)
-    if name in ("uniform", "normal_icdf", "truncated_normal from 1 on"):  # the others fall by units in the last place
+    if name in ("uniform", "normal_icdf", "truncated_normal from 1 on"):  # others decrease by units in the last place
         assert law.falls == 0
 
 
 @pytest.mark.parametrize("dtype", quality.values.DTYPES)
 def test_values_are_those_of_the_dtype(dtype):
-    """Each value once, and the edges where rounding goes from one to the next."""
+    """Each value once, and the edges at which rounding changes to the next one."""
     numpy_dtype = dtype_of(dtype)
     if numpy_dtype.names:
         numpy_dtype = np.dtype(getattr(pytest.importorskip("ml_dtypes"), dtype))
@@ -121,7 +121,7 @@ def test_values_are_those_of_the_dtype(dtype):
 
 @pytest.mark.parametrize("name", ["normal", "normal_icdf", "uniform"])
 def test_probabilities_of_values_are_counts_of_words(name):
-    """Of float8_e5m2, with 2^24 words, beside the exact ones: by the stream's own samples."""
+    """For float8_e5m2, counts of a stream's samples from 2^24 words, compared with the exact probabilities."""
     dtype = "float8_e5m2"
     values = quality.values.values_of(dtype)
     p = quality.values.probabilities_of_values(name, values, dtype)

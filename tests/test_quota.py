@@ -1,4 +1,4 @@
-"""How many threads a fill takes by default: the quotas of control groups, and PYINIT_NUM_THREADS."""
+"""The default number of threads of a fill: quotas of control groups, and PYINIT_NUM_THREADS."""
 
 import json
 import os
@@ -19,7 +19,7 @@ NUMBER = "PYINIT_NUM_THREADS"
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    """tests/quota.c, with sanitizers where the compiler has them."""
+    """tests/quota.c, with sanitizers if the compiler has them."""
     if not sys.platform.startswith("linux") or not shutil.which(COMPILER):
         pytest.skip("needs Linux and a C compiler")
     path = tmp_path_factory.mktemp("quota") / "quota"
@@ -33,7 +33,7 @@ def program(tmp_path_factory):
 
 
 def run(program, *folders, **environment):
-    """The numbers that it prints."""
+    """Return the numbers that it prints."""
     env = {**{k: v for k, v in os.environ.items() if k != NUMBER}, **environment}
     result = subprocess.run([*UNDER, program, *folders], capture_output=True, text=True, check=False, env=env)
     assert (result.returncode, result.stderr) == (0, "")
@@ -55,11 +55,11 @@ def v1(folder, quota, period="100000"):
 
 
 def v2(text):
-    """A tree of version 2 whose one group says this."""
+    """Return a tree of version 2 with this text in its only group."""
     return "0::/\n", mount("/", V2, 2), {f"{V2}/cpu.max": text}
 
 
-# What /proc/self/cgroup says, /proc/self/mountinfo, the files of the groups; and the processors that they allow.
+# The texts of /proc/self/cgroup and /proc/self/mountinfo, the groups' files, and the processors that they allow.
 TREES = {
     "no limit": (*v2("max 100000\n"), 0),
     "two": (*v2("200000 100000\n"), 2),
@@ -201,7 +201,7 @@ for text in ("200000 100000 1\n", "200000 1e5\n", " 200000 100000\n", "200000  1
 
 
 def grow(folder, cgroup, mountinfo, files):
-    """Write a tree. None is a file that is not there; characters stand for bytes."""
+    """Write a tree. None is a missing file; characters stand for bytes."""
     named = {"/proc/self/cgroup": cgroup, "/proc/self/mountinfo": mountinfo and OTHERS + mountinfo, **files}
     for name, text in named.items():
         if text is not None:
@@ -219,7 +219,7 @@ def test_the_quota_of_a_tree(program, tmp_path, tree):
 
 
 def test_a_process_without_standard_input_has_a_quota(program, tmp_path):
-    """Files that it opens have number 0."""
+    """The files that it opens then have number 0."""
     folder = grow(tmp_path, *TREES["two"][:3])
     command = ["sh", "-c", 'exec "$0" "$1" <&-', program, folder]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -245,7 +245,7 @@ def test_files_with_random_bytes_changed_are_read_without_a_wrong_step(program, 
 
 
 def changed(chance, text):
-    """Some bytes replaced, taken out or doubled."""
+    """Replace, remove or double some bytes."""
     data = bytearray(text.encode("latin-1"))
     for _ in range(chance.randrange(4)):
         at = chance.randrange(len(data) + 1)
@@ -257,7 +257,7 @@ def changed(chance, text):
 
 @pytest.fixture
 def one_processor():
-    """A control group of this machine that allows one processor, where one can be made."""
+    """A control group on this machine that allows one processor, if it can be made."""
     folder = Path("/sys/fs/cgroup")
     groups = {folder / "cpu": ("cpu.cfs_quota_us", "100000"), folder: ("cpu.max", "100000 100000")}
     for parent, (file, limit) in groups.items():

@@ -1,4 +1,4 @@
-"""Tensors in .safetensors and .npy files: what other writers make is read, and what other readers refuse is refused."""
+"""Tensors in .safetensors and .npy files: files of other writers are read; files that other readers refuse are not."""
 
 import json
 import math
@@ -29,7 +29,7 @@ quick = settings(deadline=None, max_examples=100, suppress_health_check=[HealthC
 
 
 def values_of(shape, dtype, seed=0):
-    """Random bits, as an array of a dtype; booleans are 0 or 1."""
+    """Return random bits, as an array of a dtype; booleans are 0 or 1."""
     dtype = np.dtype(dtype)
     bits = np.random.default_rng(seed).integers(0, 256, (math.prod(shape), dtype.itemsize), np.uint8)
     return (bits & 1 if dtype.kind == "b" else bits).view(dtype).reshape(shape)
@@ -42,7 +42,7 @@ def same_bits(a, b):
 @quick
 @given(st.dictionaries(texts, st.tuples(shapes, st.sampled_from(list(THEIRS))), max_size=6), st.data())
 def test_what_safetensors_writes_is_read(tmp_path, entries, data):
-    """With any names, dtypes and shapes, tensors without elements or dimensions among them, and any metadata."""
+    """With any names, dtypes, metadata and shapes, including tensors without elements or dimensions."""
     entries.pop("__metadata__", None)
     metadata = data.draw(st.none() | st.dictionaries(texts, texts, min_size=1, max_size=3))
     arrays = {name: values_of(shape, THEIRS[dtype]) for name, (shape, dtype) in entries.items()}
@@ -106,7 +106,7 @@ def test_blocks_and_boxes_are_slices(tmp_path, shape, dtype, nbytes, data):
 
 
 def test_a_box_of_a_run_reads_the_run_alone(tmp_path, monkeypatch):
-    """Also where the first dimension is 1: a block of [1, 10**9] once took gigabytes."""
+    """Also if the first dimension is 1: a block of [1, 10**9] once took gigabytes."""
     shape = (1, 2, 3, 4)
     np.save(tmp_path / "a.npy", np.arange(24.0).reshape(shape))
     stored, sizes = npy_file(tmp_path / "a.npy", "w"), []
@@ -169,7 +169,7 @@ BITS = (b"0", b"1", b"9", b"-", b'"', b",", b"}", b"{", b"]", b"[", b":", b" ", 
 
 
 def agree(path, header, data):
-    """Compare what is read with what safetensors reads: nothing that it refuses, and what there is as it is."""
+    """Compare with safetensors: read no file that it refuses, and read the others alike."""
     whole = len(header).to_bytes(8, "little") + header + data
     path.write_bytes(whole)
     try:
@@ -193,7 +193,7 @@ KNOWN = {*SAFETENSORS.values(), *reading.OTHERS}
 
 
 def is_usual(header):
-    """Whether a header has nothing that the format forbids or no writer makes, though safetensors reads it."""
+    """Whether a header has nothing that the format forbids or writers never make, although safetensors reads it."""
     pairs = json.loads(header, object_pairs_hook=list)
     return (
         header.startswith(b"{")

@@ -24,7 +24,7 @@ NAME = "normal(std=0.01) <script>alert('x')</script> & \"more\""
 
 
 class Page(HTMLParser):
-    """Reads a page, and fails where its elements are not closed in order."""
+    """Reads a page, and fails if its elements are not closed in order."""
 
     def __init__(self, text):
         super().__init__()
@@ -51,7 +51,7 @@ class Page(HTMLParser):
 
 
 def pictures(page):
-    """The SVG elements of the page's pictures."""
+    """Return the SVG elements of the page's pictures."""
     begin = "data:image/svg+xml;base64,"
     found = [value.removeprefix(begin) for _, name, value in page[1].attributes if name == "src"]
     assert len(found) == 3
@@ -100,7 +100,7 @@ def test_the_page_explains_its_columns_and_verdicts(page):
 
 
 def test_every_word_of_a_verdict_has_a_meaning():
-    """The words are those that stand before a colon in the rules."""
+    """The words are those before a colon in the rules."""
     rules = inspect.getsource(verdicts)
     assert set(re.findall(r'f"(\w+): ', rules)) | {"healthy"} == report.WORDS.keys()
 
@@ -147,7 +147,7 @@ def test_the_page_suits_phones_and_dark_screens(page):
     assert ("meta", "content", "width=device-width, initial-scale=1") in parsed.attributes
     assert "prefers-color-scheme: dark" in text
     assert "overflow-x: auto" in text
-    for picture in pictures(page):  # dark ink: each paints its own white ground first, edge to edge
+    for picture in pictures(page):  # dark ink: each picture first paints its own white background, edge to edge
         _, _, width, height = map(float, picture.get("viewBox").split())
         ground = next(e for e in picture.iter(f"{SVG}path") if "fill: none" not in e.get("style", "fill: none"))
         assert "#ffffff" in ground.get("style")

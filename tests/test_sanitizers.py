@@ -1,4 +1,4 @@
-"""The sanitizers and valgrind, as `make sanitize` uses them, find faults that are there."""
+"""The sanitizers and valgrind, as `make sanitize` uses them, find faults."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux") or not shutil.which(COMPILER), reason="needs Linux and a C compiler"
 )
 MAKEFILE = (ROOT / "Makefile").read_text()
-# What each makes of the faults of tests/faults.c.
+# Each tool's message for the faults in tests/faults.c.
 FOUND = {
     "ADDRESS": {
         "none": "",
@@ -34,7 +34,7 @@ FOUND = {
 
 
 def variable(name):
-    """The words of a variable of the Makefile."""
+    """Return the words of a variable in the Makefile."""
     return shlex.split(re.search(rf"^{name} := (.*)$", MAKEFILE, re.M)[1])
 
 

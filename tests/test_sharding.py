@@ -15,13 +15,13 @@ SCHEMES = ["normal", "xavier_uniform", "orthogonal", "identity", "sparse(sparsit
 
 
 def chunks(indices, n):
-    """Pieces as `torch.chunk` makes them, and empty ones after the last."""
+    """Return the pieces of `torch.chunk`, with empty ones after the last."""
     size = -(-len(indices) // n)
     return [indices[i * size : (i + 1) * size] for i in range(n)]
 
 
 def indices_after(shape, cuts):
-    """What is held of each dimension, index by index."""
+    """Return the indices held of each dimension."""
     held = [np.arange(n) for n in shape]
     for dim, pieces, piece, stride in cuts:
         held[dim] = np.concatenate([chunks(part, pieces)[piece] for part in chunks(held[dim], stride)])
@@ -53,7 +53,7 @@ def test_what_a_process_holds_is_that_part_of_the_whole(case):
 
 @pytest.mark.parametrize("stride", [1, 2, 4])
 def test_megatrons_partition_stride(stride):
-    """Megatron splits into world * stride pieces, and joins every world-th of them from the rank on."""
+    """Megatron splits into world * stride pieces, and joins every world-th piece from the rank on."""
     whole = pyinit.initialize({"fc1": np.empty((32, 6), np.float32)}, 3, {"*": "kaiming_normal"})["fc1"]
     for rank in range(4):
         pieces = np.split(whole, 4 * stride)

@@ -1,4 +1,4 @@
-"""backend="host" on a device that stands in for one: what overlaps in time, what Ctrl-C and errors leave behind."""
+"""backend="host" on a stand-in for a device: overlap in time, and the state after Ctrl-C and errors."""
 
 import signal
 import threading
@@ -15,11 +15,11 @@ from pyinit.kernels.device_arrays import DeviceArray
 
 COUNT = 8192
 NORMAL = distributions.normal()
-WAIT = 10  # seconds for what has to come
+WAIT = 10  # seconds for events that must come
 
 
 class Copied:
-    """A copy on a thread of its own, which reads the host's memory only after `ready` has returned."""
+    """A copy on its own thread, which reads the host's memory only after `ready` has returned."""
 
     def __init__(self, target, values, ready):
         self.target, self.values, self.ready = target, values, ready
@@ -36,7 +36,7 @@ class Copied:
 
 @dataclass(eq=False)
 class StandIn(DeviceArray):
-    """A flat array of a device whose memory is NumPy's."""
+    """A flat device array whose memory is NumPy's."""
 
     device: Any = None
     values: Any = None
@@ -54,7 +54,7 @@ class StandIn(DeviceArray):
 
 
 class Device:
-    """What has begun: the first samples of the pieces that are being filled, and copies that wait for later pieces."""
+    """Records the first samples of pieces being filled, and copies that wait for later pieces."""
 
     def __init__(self, wait=0.0):
         self.wait, self.copies, self.sent, self.overlaps = wait, [], 0, 0
@@ -63,13 +63,13 @@ class Device:
         self.array = StandIn(self.values, 0, self, self.values)
 
     def begins(self, first):
-        """A piece from that sample on is being filled."""
+        """Record that a piece from that sample on is being filled."""
         with self.changed:
             self.farthest = max(self.farthest, first)
             self.changed.notify_all()
 
     def ready(self, size):
-        """Give what a copy waits for: that a later piece has begun, or that there is none, or that time is up."""
+        """Return a copy's wait: until a later piece has begun, there is none, or time is up."""
         self.sent += size
         end = self.sent
 
@@ -82,7 +82,7 @@ class Device:
 
 
 class Begin:
-    """A claimed state whose pieces call `look` with where they begin, and are written by the real one."""
+    """A claimed state whose pieces call `look` with their start, and are written by the real one."""
 
     def __init__(self, look):
         self.state, self.look = _core.StreamState("philox", 3, 0), look
@@ -123,7 +123,7 @@ def test_a_piece_is_copied_while_a_later_one_is_filled(num_threads):
 
 
 def test_with_one_buffer_they_do_not_overlap(monkeypatch):
-    """The control: the same device tells."""
+    """The control, with the same device."""
     monkeypatch.setattr(staging, "BUFFERS", 1)
     device = Device(wait=0.02)
     fill(device, device.begins)
@@ -132,7 +132,7 @@ def test_with_one_buffer_they_do_not_overlap(monkeypatch):
 
 
 def test_a_buffer_is_written_only_after_its_copy():
-    """Copies that take long read what was meant for them."""
+    """Slow copies still read the right samples."""
     device = Device()
     device.ready = lambda size: lambda: time.sleep(0.02)
     fill(device)
@@ -158,7 +158,7 @@ def test_an_error_in_a_piece():
 def test_ctrl_c():
     """Later pieces are not begun, and no copy is left that reads the buffers."""
     device, begun = Device(), []
-    # Where the tests themselves run in the background, SIGINT is ignored.
+    # If the tests themselves run in the background, SIGINT is ignored.
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def look(first):
@@ -192,7 +192,7 @@ def test_sizes_of_pieces(monkeypatch):
 
 
 def test_the_whole_way():
-    """By `filling.fill`, on as many threads as a fill takes by default."""
+    """With `filling.fill`, on the default number of threads."""
     device, state = Device(), _core.StreamState("philox", 3, 0)
     filling.fill(device.array, state, NORMAL, backend="host")
     assert np.array_equal(device.values, Stream(3).normal(COUNT))

@@ -112,7 +112,7 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 def written(path, change=lambda architecture, tensors: None, metadata=True):
-    """A file like that of `network`, after a change."""
+    """Write a file like that of `network`, with a change."""
     net = network()
     save(net, path)
     with open(path, "rb") as file:
@@ -194,4 +194,4 @@ def test_a_file_that_claims_a_large_network_takes_no_memory(tmp_path):
         load(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 10 << 20  # for NumPy tells tracemalloc what it allocates
+    assert peak < 10 << 20  # NumPy reports its allocations to tracemalloc

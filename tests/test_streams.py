@@ -92,7 +92,7 @@ def test_child_ids_are_the_documented_hash(generator):
 
 @pytest.mark.parametrize("length", [*range(0, 400, 7), 119, 120, 121, 127, 128, 129, 247, 248, 249, 5000])
 def test_child_ids_of_names_of_any_length(length):
-    """The core's own BLAKE2b, whose blocks have 128 bytes, 8 of them the parent's id in the first."""
+    """The core's own BLAKE2b has blocks of 128 bytes; the first begins with the 8 bytes of the parent's id."""
     rng = np.random.default_rng(length)
     text = "".join(map(chr, rng.integers(1, 0x7FF, length)))
     for name in ("a" * length, text, text[: length // 2] + "\U0001f600"):
@@ -126,9 +126,9 @@ def digest_of_a_fill(seed):
 
 @pytest.mark.parametrize("method", [m for m in ("fork", "spawn") if m in multiprocessing.get_all_start_methods()])
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore:os.fork.. was called.*JAX:RuntimeWarning")  # where another test imported it
+@pytest.mark.filterwarnings("ignore:os.fork.. was called.*JAX:RuntimeWarning")  # if another test imported it
 def test_processes_compute_the_same_after_use_in_the_parent(method):
-    here = [digest_of_a_fill(seed) for seed in range(4)]  # with threads, which a fork must not miss
+    here = [digest_of_a_fill(seed) for seed in range(4)]  # with threads, which a forked child must not need
     with multiprocessing.get_context(method).Pool(2) as pool:
         assert pool.map(digest_of_a_fill, range(4)) == here
     assert [digest_of_a_fill(seed) for seed in range(4)] == here
@@ -183,7 +183,7 @@ def test_ctrl_c_ends_a_long_fill(threads):
 
 
 def test_a_fill_beside_the_main_thread_does_not_ask_for_the_gil():
-    # Were it to ask while the interpreter is ending, it would be ended in the middle of a fill.
+    # If it asked while the interpreter ends, it would be ended in the middle of a fill.
     code = """
     import sys, threading, time
     import numpy as np, pyinit
@@ -219,7 +219,7 @@ def test_an_unknown_or_unavailable_tier_is_an_error_that_lists_those_there(name)
 
 def test_a_source_folder_without_the_core_says_what_to_do(tmp_path):
     shutil.copytree(Path(pyinit.__file__).parent, tmp_path / "pyinit", ignore=shutil.ignore_patterns("_core*"))
-    # An editable installation finds the core for any folder of that name.
+    # An editable install finds the core for any folder of that name.
     forget = "import sys; sys.meta_path[:] = [f for f in sys.meta_path if 'Editable' not in getattr(f, '__name__', '')]"
     result = run(f"{forget}; import pyinit", cwd=tmp_path)
     assert "holds pyinit's sources and not its compiled core: start Python in another folder" in result.stderr
@@ -247,7 +247,7 @@ def test_what_is_imported_later_is_there_when_asked_for():
 
 
 class Tagged(Stream):
-    """A stream with something that it was not given by pyinit."""
+    """A stream with an attribute of the user's."""
 
     def __init__(self, seed, tag):
         super().__init__(seed)

@@ -55,13 +55,13 @@ def team_with_sanitizer(tmp_path_factory):
     return build(tmp_path_factory.mktemp("team"), "-fsanitize=thread")
 
 
-@pytest.mark.parametrize("name", CHECKS)  # a forked child with threads is more than it can follow
+@pytest.mark.parametrize("name", CHECKS)  # ThreadSanitizer cannot follow a forked child with threads
 def test_the_team_of_a_fill_has_no_races(team_with_sanitizer, name):
     check(team_with_sanitizer, name)
 
 
 def without_races(program, **environment):
-    """Run a program that was built with ThreadSanitizer."""
+    """Run a program built with ThreadSanitizer."""
     env = {**os.environ, **environment}
     result = subprocess.run([program], env=env, capture_output=True, text=True, check=False)
     if "unexpected memory mapping" in result.stderr:
@@ -92,7 +92,7 @@ def test_first_calls_at_once_have_no_races(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("tier", ["", "scalar"])
 def test_fills_at_once_have_no_races(tmp_path_factory, tier):
-    """All of the core, in tests/concurrent.c: a minute, most of it for the compiler."""
+    """The whole core, in tests/concurrent.c: a minute, mostly for the compiler."""
     program = tmp_path_factory.getbasetemp() / "concurrent"
     if not program.exists():
         build_with_sanitizer(program, [*sorted((ROOT / "src_c").glob("*.c")), ROOT / "tests" / "concurrent.c"])

@@ -1,4 +1,4 @@
-"""Tensors that are made block by block, and floats of every dtype read bit by bit."""
+"""Tensors made block by block, and floats of every dtype read bit by bit."""
 
 import math
 
@@ -19,12 +19,12 @@ SHAPES = st.lists(st.integers(0, 6), max_size=5).map(tuple)
 
 
 def peer(name):
-    """The dtype of that name of NumPy or ml_dtypes."""
+    """Return the dtype of that name from NumPy or ml_dtypes."""
     return np.dtype(getattr(ml_dtypes, name, None) or name)
 
 
 def run(data, shape):
-    """A run of a tensor's elements: where it begins and ends."""
+    """A run of a tensor's elements: its begin and end."""
     size = math.prod(shape)
     start = data.draw(st.integers(0, size))
     return start, data.draw(st.integers(start, size))
@@ -38,7 +38,7 @@ def test_boxes_are_a_run_of_the_tensor_in_order(shape, data):
     parts = [whole[tuple(slice(o, o + n) for o, n in zip(*box))] for box in found]
     assert all(part.shape == extent and part.size for part, (_, extent) in zip(parts, found))
     assert np.concatenate([np.empty(0, int), *(part.ravel() for part in parts)]).tolist() == list(range(start, stop))
-    assert len(found) <= max(1, 2 * len(shape) - 1)  # no more of them than need be: one, and two for each dimension
+    assert len(found) <= max(1, 2 * len(shape) - 1)  # no more than necessary: one, and two for each further dimension
 
 
 @given(
@@ -126,7 +126,7 @@ def test_all_patterns_of_a_narrow_dtype_are_read_as_ml_dtypes_does(dtype):
     kind = dtype_of(dtype)
     bits = np.arange(1 << 8 * kind.itemsize, dtype=f"u{kind.itemsize}")
     ours, theirs = decode(bits.view(kind)).astype(np.float32), bits.view(peer(dtype)).astype(np.float32)
-    np.testing.assert_array_equal(ours, theirs)  # nan where it is nan
+    np.testing.assert_array_equal(ours, theirs)  # nan equals nan
     number = ~np.isnan(theirs)
     assert np.array_equal(np.signbit(ours[number]), np.signbit(theirs[number]))
 
@@ -139,7 +139,7 @@ def test_all_patterns_of_a_narrow_dtype_are_read_as_ml_dtypes_does(dtype):
 def test_convert_rounds_as_ml_dtypes_does(source, target, numbers):
     with np.errstate(all="ignore"):
         values = np.array(numbers, np.float32).astype(peer(source))
-        values = values[np.abs(values.astype(np.float64)) <= 448]  # beyond, an E4M3 has no inf to go to
+        values = values[np.abs(values.astype(np.float64)) <= 448]  # beyond this, E4M3 has no infinity
         expected = values.astype(np.float32).astype(peer(target))
     out = np.empty(values.shape, dtype_of(target))
     convert(values.view(dtype_of(source)), out)
@@ -148,7 +148,7 @@ def test_convert_rounds_as_ml_dtypes_does(source, target, numbers):
 
 @pytest.mark.parametrize("target", NARROW)
 def test_convert_rounds_halves_to_even(target):
-    """All numbers of the type, and those in the middle of each two."""
+    """All numbers of the type, and the midpoints between neighbours."""
     bits = np.arange(1 << 8 * dtype_of(target).itemsize - 1, dtype=f"u{dtype_of(target).itemsize}")
     grid = decode(bits.view(dtype_of(target)))
     grid = grid[np.isfinite(grid)].astype(np.float64)

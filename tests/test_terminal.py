@@ -1,4 +1,4 @@
-"""What a terminal shows and what a pipe gets: colours, tables, progress."""
+"""Output on a terminal and in a pipe: colours, tables, progress."""
 
 import io
 import re
@@ -22,7 +22,7 @@ def test_the_package_does_not_import_rich():
 
 @pytest.fixture
 def on_terminal(monkeypatch):
-    """The variables of a usual terminal, whatever the tests themselves run in."""
+    """The environment of a usual terminal, wherever the tests themselves run."""
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -82,7 +82,7 @@ def test_a_table_is_whole_on_a_narrow_terminal(width):
     assert max(map(len, text.splitlines())) <= width
     cells = [*TABLE[0], *(cell for row in TABLE[1] for cell in row)]
     assert Counter("".join(text.split())) == Counter("".join("".join(cells).split()))
-    if width >= 45:  # enough for the longest word of each column
+    if width >= 45:  # wide enough for the longest word of each column
         assert Counter(text.split()) == Counter(" ".join(cells).split())
 
 
@@ -201,4 +201,4 @@ def test_an_entry_is_a_term_and_indented_text():
         assert rows[0].rstrip() == "std : [float]"
         assert len(rows) > 2
         assert all(row.startswith("    word") for row in rows[1:])
-    assert max(map(len, shown[Terminal])) <= 80 < max(map(len, shown[io.StringIO])) <= 100  # which COLUMNS says
+    assert max(map(len, shown[Terminal])) <= 80 < max(map(len, shown[io.StringIO])) <= 100  # the width in COLUMNS

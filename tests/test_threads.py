@@ -1,4 +1,4 @@
-"""The threads of a fill: how many there are, that they never change a bit, and what forks, loads and limits do."""
+"""The threads of a fill: their number, identical bits, and the effects of forks, loads and limits."""
 
 import hashlib
 import os
@@ -23,8 +23,8 @@ def digest(array):
 
 
 def run(code, **environment):
-    """The words that a program prints; it has a minute."""
-    quiet = {"PYTHONWARNINGS": "ignore::DeprecationWarning"}  # of forks: NumPy has threads of its own
+    """Return the words that a program prints; it has a minute."""
+    quiet = {"PYTHONWARNINGS": "ignore::DeprecationWarning"}  # about forks: NumPy has threads of its own
     env = {**os.environ, **quiet, "PYINIT_ISA": "scalar", "PYINIT_NUM_THREADS": "", **environment}
     command = [sys.executable, "-c", textwrap.dedent(code)]
     result = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
@@ -58,8 +58,8 @@ def test_fifty_threads_fill_at_once():
     assert len(found) == 150
 
 
-# Prints how many threads there are at most while one fills, itself among them. It fills several times, as one fill can
-# end before a busy processor counts.
+# Prints the largest number of threads during a fill, itself included. It fills several times, since a fill can end
+# before a busy processor counts.
 COUNTED = """
 import os, threading
 import numpy as np, pyinit
@@ -102,7 +102,7 @@ def test_no_threads_pile_up():
     print(most, len(os.listdir("/proc/self/task")) - before)
     """
     most, left = map(int, run(code))
-    assert most <= max(4, pyinit._core.processors()) + 12  # some of them on their way out
+    assert most <= max(4, pyinit._core.processors()) + 12  # some of them are ending
     assert left == 0
 
 
@@ -140,7 +140,7 @@ def test_forks_between_and_beside_fills():
 
 @FORKS
 def test_forks_and_signals_while_the_text_of_a_scheme_is_read():
-    """Threads read one at a time, and change the filters of warnings meanwhile, which a child must not inherit."""
+    """Threads read one at a time, and change the warning filters meanwhile, which a child must not inherit."""
     code = """
     import os, signal, threading, warnings
     from pyinit.initializers import scheme
@@ -207,7 +207,7 @@ def test_a_fork_in_a_signal_handler_during_a_fill(end):
     assert run(code) == ["True", "True", "0"]
 
 
-# As another user, since limits on processes do not hold for root.
+# As another user, since process limits do not apply to root.
 LIMITED = """
 import os, resource, threading
 import numpy as np, pyinit
@@ -239,8 +239,8 @@ def test_without_more_threads_a_fill_does_all_itself():
 
 @LINUX
 def test_without_more_threads_a_file_is_refused_and_nothing_has_changed():
-    """What writes files and compares them has threads of its own."""
-    imported = "import fcntl, pathlib, tempfile\nfrom pyinit import checkpoint, files"  # by who may read them all
+    """Writing and comparing files use threads of their own."""
+    imported = "import fcntl, pathlib, tempfile\nfrom pyinit import checkpoint, files"  # while all files can be read
     code = """
     folder = pathlib.Path(tempfile.mkdtemp())
     shape, plan = (300, 200), {"w": {"shape": [300, 200], "scheme": "normal"}}

@@ -1,4 +1,4 @@
-"""Blocks of fast_init: one within another, in threads, that end in an exception, and what goes on after them."""
+"""Blocks of fast_init: nested, in threads, ended by an exception, and the code after them."""
 
 import threading
 

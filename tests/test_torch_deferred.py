@@ -133,7 +133,7 @@ def test_a_row_that_is_copied_to_all_rows_writes_them():
 def test_a_model_that_cannot_be_made_stays_as_it_was():
     with pt.deferred() as recipes:
         model = nn.Sequential(nn.Linear(2, 3), nn.Linear(1 << 28, 1 << 28, bias=False))
-    for wrong in ({"num_threads": 0}, {"device": "meta"}, {}):  # and there is no such memory
+    for wrong in ({"num_threads": 0}, {"device": "meta"}, {}):  # {} has no memory on the device
         with pytest.raises((ValueError, RuntimeError), match=r"num_threads must|device must have memory|memory"):
             pt.materialize(model, recipes, 0, **wrong)
         assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
@@ -165,7 +165,7 @@ def test_recipes_fill_an_existing_model():
 
 
 def beside(value, through_both=False):
-    """A module whose parameter is written through the tensor that it was given."""
+    """A module whose parameter is written through the tensor it was made from."""
     net, weight = nn.Module(), nn.Parameter(value(3, 4))
     net.weight = weight
     with torch.no_grad():

@@ -77,7 +77,7 @@ FILE = """
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with a file of models, whose module is not imported yet."""
+    """A folder with a file of models that is not imported yet."""
     (tmp_path / "some_models.py").write_text(textwrap.dedent(FILE))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "some_models", raising=False)
@@ -129,7 +129,7 @@ def test_json_of_a_model_is_what_the_functions_give(folder, capsys):
 
 
 def test_a_model_of_a_file_anywhere(folder, monkeypatch, capsys):
-    """Its neighbours can be imported, and its name may be that of a package: it takes nobody's place."""
+    """It can import its neighbours, and may have a package's name: it replaces no module."""
     (nets := folder / "my nets").mkdir()
     (nets / "neighbour.py").write_text("width = 50")
     (nets / "torch.py").write_text(

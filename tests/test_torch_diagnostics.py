@@ -37,7 +37,7 @@ def test_the_numbers_are_those_of_a_network_of_pyinits(names, scheme, dtype):
         assert found.name == tuple(str(2 * i + 1) for i in range(len(names)))
         assert expected.name == tuple(str(i + 1) for i in range(len(names)))
         for part in set(vars(expected)) - {"activation", "name", "counts"}:
-            # In float32 rows that are nearly the same differ by few digits.
+            # In float32, nearly equal rows differ in few digits.
             least = 1e-12 if dtype == np.float64 else 1e-7 * (part == "row_std")
             np.testing.assert_allclose(getattr(found, part), getattr(expected, part), rtol=tolerance, atol=least)
         if dtype == np.float64 and measure is activations:
@@ -98,7 +98,7 @@ def test_the_gradients_of_a_model_do_not_depend_on_what_is_frozen(name):
 
 
 def test_a_dead_unit_is_a_channel_or_a_feature():
-    """Of 4 channels one is 0 everywhere, one at all positions but one, one for all rows but one."""
+    """Of 4 channels, one is 0 everywhere, one at all positions but one, one for all rows but one."""
     conv, relu = nn.Conv2d(4, 4, 1), nn.ReLU()
     conv.weight.data = torch.eye(4)[:, :, None, None]
     conv.bias.data.zero_()
@@ -119,7 +119,7 @@ def test_a_dead_unit_is_a_channel_or_a_feature():
 
 def test_a_softmax_is_saturated_along_its_own_axis():
     x = torch.zeros(2, 3, 4)
-    x[0, 1] = 50.0  # takes all of its column in each of 4, along axis 1
+    x[0, 1] = 50.0  # dominates its column in each of 4, along axis 1
     assert activations(nn.Sequential(nn.Softmax(1)), x).saturated == 0.5
     assert activations(nn.Sequential(nn.Softmax(2)), x).saturated == 0
 
@@ -171,7 +171,7 @@ def test_verdicts_name_what_is_wrong_and_where():
 
 
 def test_layers_of_blocks_are_compared_with_their_like():
-    """A part that is small in every block is not reported as vanishing; one that shrinks from block to block is."""
+    """A layer that is small in every block is not reported as vanishing; one that shrinks from block to block is."""
     names = tuple(f"{i}.{part}" for i in range(4) for part in ("inner", "outer"))
     kinds, ones = ("linear",) * 8, np.ones(8)
 

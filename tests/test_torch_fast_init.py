@@ -1,4 +1,4 @@
-"""`fast_init`: each weight has the values of the stream of its name, whatever else is built beside it."""
+"""`fast_init`: each weight has the values of its name's stream, whatever else is built."""
 
 import copy
 import subprocess

@@ -49,7 +49,7 @@ class Net(nn.Module):
 def same(model, other, but=("square.weight",)):
     for (name, a), (_, b) in zip(model.named_parameters(), other.named_parameters(), strict=True):
         a, b = a.detach().cpu(), b.detach().cpu()
-        if name in but:  # values of a matrix decomposition, whose last digits differ between devices
+        if name in but:  # results of a matrix decomposition, whose last digits differ between devices
             assert torch.allclose(a, b, atol=1e-5), name
         else:
             assert torch.equal(a, b), name
@@ -163,7 +163,7 @@ def test_transformers(device):
 
 @pytest.fixture
 def group(tmp_path):
-    """A process group of this process alone."""
+    """A process group with only this process."""
     if not (dist.is_available() and dist.is_nccl_available()):
         pytest.skip("PyTorch has no NCCL here")
     dist.init_process_group("nccl", init_method=f"file://{tmp_path}/group", rank=0, world_size=1)
@@ -173,7 +173,7 @@ def group(tmp_path):
 
 @pytest.mark.parametrize("offload", [False, True])
 def test_a_mesh_of_one_gpu(device, group, offload):
-    """With CPU offload the mesh is one of CUDA, and the shards lie on the host."""
+    """With CPU offload the mesh is on CUDA, and the shards are on the host."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import CPUOffloadPolicy, fully_shard
 

@@ -187,7 +187,7 @@ def test_without_a_stream_torchs_generator_decides(name):
         assert not torch.equal(first, second)
         assert all(map(torch.equal, draw(7), (first, second)))
         assert not torch.equal(draw(8)[0], first)
-        with torch.device("meta"):  # where no number could be drawn
+        with torch.device("meta"):  # no number could be drawn there
             torch.manual_seed(7)
             assert torch.equal(fill(name, torch.empty(SHAPE, device="cpu")), first)
 

@@ -1,4 +1,4 @@
-"""Existing models, filled by `initialize_module`: by a plan, or by what their modules say."""
+"""Existing models, filled by `initialize_module` with a plan or with the modules' own initialisation."""
 
 import contextlib
 import math

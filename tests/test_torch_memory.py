@@ -1,4 +1,4 @@
-"""The memory that deferred models, and their verification, take: little, whatever the size of the model."""
+"""Deferred models and their verification take little memory, for any size of model."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from torch_deferral import deferred  # noqa: E402
 
 import pyinit  # noqa: E402
 
-# VmHWM, and not getrusage, which tells of the process that started this one if that had more.
+# VmHWM instead of getrusage, which reports the parent process if that used more.
 needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc that tells the peak of memory")
 
 
@@ -88,4 +88,4 @@ def test_verify_takes_little_memory():
     print((peak() - before) // 1024)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 100  # of 240 MB
+    assert int(done.stdout) < 100  # the model has 240 MB

@@ -211,9 +211,9 @@ def test_pytorch_196613_neither_does_it_depend_on_the_pieces(make, like, kind, p
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_pytorch_166853_narrow_normals_have_their_tails(dtype):
-    """As many lie beyond 3.5 and beyond 4.25 as should: of a bfloat16 uniform there would be none."""
+    """The numbers beyond 3.5 and 4.25 are right: from a bfloat16 uniform there would be none."""
     z = randn(3_000_000, seed=166853, dtype=dtype).abs()
     for edge in (3.5, 4.25):
-        unit = torch.finfo(dtype).eps * 2 ** math.floor(math.log2(edge)) / 2  # what lies above by less is rounded to it
+        unit = torch.finfo(dtype).eps * 2 ** math.floor(math.log2(edge)) / 2  # numbers above by less round to the edge
         expected = 2 * scipy.stats.norm.sf(edge + unit)
         assert scipy.stats.binomtest(int((z > edge).sum()), z.numel(), expected).pvalue > 1e-4

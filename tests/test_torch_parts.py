@@ -1,4 +1,4 @@
-"""Parts of a model, built by one process each, under the names of the whole: pipeline stages, and experts."""
+"""Parts of a model, each built by one process, with the names of the whole model: pipeline stages, and experts."""
 
 import pytest
 
@@ -25,7 +25,7 @@ class Deep(nn.Module):
 
 
 def layers_two_to_three(name):
-    """The names in the whole model of a stage that has the last two layers and the head."""
+    """Return the names in the whole model for a stage with the last two layers and the head."""
     first, _, rest = name.partition(".")
     return name if first == "head" else f"layers.{int(first) + 2}.{rest}"
 
@@ -55,7 +55,7 @@ def test_a_pipeline_stage_has_the_weights_of_the_whole_model():
     with pt.fast_init(seed=8, prefix="layers.2.") as own:
         block, other = Block(), nn.Linear(2, 2)
     assert pt.verify(block, own).equal
-    assert pt.verify(other, own).equal  # whose names begin with its class
+    assert pt.verify(other, own).equal  # its names begin with the class
 
     with pt.fast_init(seed=8, prefix=layers_two_to_three):
         built = stage()

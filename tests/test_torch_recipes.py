@@ -1,4 +1,4 @@
-"""Recipes as JSON, and what verify finds in a model that was made from them."""
+"""Recipes as JSON, and verification of models made from them."""
 
 import json
 import math
@@ -182,7 +182,7 @@ def test_the_first_difference_is_that_of_the_tensor_whatever_the_order_of_its_pa
         model = nn.Linear(4, 6)
     found = pt.materialize(model, recipes, 3).weight.detach().clone()
     found[1:, 2:] += 1
-    found[1:4, :2] = 7  # which is not in the checkpoint
+    found[1:4, :2] = 7  # the checkpoint lacks this change
     chunks = [Chunk((4, 0), (2, 4), "a"), Chunk((1, 2), (3, 2), "b"), Chunk((0, 0), (1, 4), "c")]
 
     class InMemory:

@@ -1,4 +1,4 @@
-"""What is recorded in a block, and what is made at once since something reads it."""
+"""Operations that a block records, and operations that run at once because their result is read."""
 
 import copy
 import pickle
@@ -181,7 +181,7 @@ def test_a_generator_that_is_given_is_torchs():
 
 
 def module(**parameters):
-    """A module that has parameters."""
+    """Return a module with parameters."""
     net = nn.Module()
     for name, tensor in parameters.items():
         setattr(net, name, nn.Parameter(tensor))
@@ -261,7 +261,7 @@ def test_long_chains_and_shared_operands():
 
 
 def test_recipes_of_views():
-    """What a part was computed from is kept, and samples are numbered as they were drawn."""
+    """The sources of a part are kept, and samples are numbered as they were drawn."""
     with pt.fast_init(5) as report:
         flat = torch.empty(8)
         for part in (flat[4:], flat[:4]):

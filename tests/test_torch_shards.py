@@ -1,4 +1,4 @@
-"""Tensors and models that are sharded over real processes: each holds exactly its part of the unsharded bits."""
+"""Tensors and models sharded over real processes: each holds exactly its part of the unsharded bits."""
 
 import math
 from contextlib import contextmanager
@@ -38,7 +38,7 @@ SCHEMES = {
     "eye_": {},
     "constant_": {"val": 0.1},
 }
-STRIDED = hasattr(_StridedShard, "_make_shard_tensor")  # older versions have no uneven ones
+STRIDED = hasattr(_StridedShard, "_make_shard_tensor")  # older versions have no uneven shards
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 
 
@@ -86,7 +86,7 @@ def fill_one(mesh, shape, named, name, dtype):
     tensor = distributed.zeros(shape, dtype=dtype, device_mesh=mesh, placements=placements)
     version = tensor._version
     assert getattr(pt.init, name)(tensor, stream=other, **SCHEMES[name]) is tensor
-    assert tensor._version > version or not expected.numel()  # as autograd has to know
+    assert tensor._version > version or not expected.numel()  # autograd needs the new version
     assert equal(tensor.to_local(), expected)
     assert one.state == other.state
 
@@ -162,7 +162,7 @@ def test_a_process_outside_the_mesh_has_nothing_to_fill(processes):
 
 
 class Kinds(nn.Module):
-    """Parameters of other kinds of numbers, and an empty one."""
+    """Parameters of other dtypes, and an empty one."""
 
     def __init__(self):
         super().__init__()
@@ -184,7 +184,7 @@ def kinds_one():
     pt.materialize(model, recipes, 2)
     assert pt.verify(model, recipes, 2).equal
     for name, whole in expected.named_parameters():
-        assert is_divisible(recipes[name].view)  # so no process makes more than its part
+        assert is_divisible(recipes[name].view)  # so every process makes only its part
         shard = model.get_parameter(name).to_local()
         part = shard_of(whole.detach(), mesh, [Shard(0)])
         assert shard.dtype == part.dtype
@@ -196,7 +196,7 @@ def test_shards_of_other_kinds_of_numbers(processes):
 
 
 class Written(nn.Module):
-    """Parameters that are written in parts, in steps, by operations and from others."""
+    """Parameters written in parts, in steps, by operations and from others."""
 
     def __init__(self):
         super().__init__()
@@ -277,7 +277,7 @@ def test_flat_parts_of_parameters_are_refused(processes):
 
 
 def elsewhere_one():
-    """A shard that is offloaded lies on another device than its mesh, here one without memory."""
+    """An offloaded shard is on another device than its mesh, here one without memory."""
     with pt.fast_init(0):
         expected = nn.Linear(4, 6)
     with pt.deferred() as recipes:
@@ -297,7 +297,7 @@ def test_a_shard_on_another_device_than_its_mesh(processes):
 
 @contextmanager
 def process(rank, world):
-    """One process of many, which are not there: nothing is communicated."""
+    """Act as one of many processes; the others do not exist, and nothing is communicated."""
     fake = pytest.importorskip("torch.testing._internal.distributed.fake_pg")
     dist.init_process_group("fake", store=fake.FakeStore(), rank=rank, world_size=world)
     try:
@@ -307,7 +307,7 @@ def process(rank, world):
 
 
 def test_a_shard_of_the_expected_size_may_be_another_part():
-    """Of 27 rows over 3 x 4 processes one has as many as its placement says, and other ones."""
+    """With 27 rows over 3 x 4 processes, one has the number of rows of its placement, but other rows."""
     shape = torch.Size((27, 2))
     said, done = (pieces_of((27,), cuts) for cuts in ([(0, 3, 2, 4), (0, 4, 2)], [(0, 4, 2), (0, 3, 2)]))
     assert sizes(said) == sizes(done)

@@ -51,7 +51,7 @@ def built(name):
 
 
 def sharded(model, tensor_parallel):
-    """Shard a model by layers, as training programs do; before that by heads, if it is tensor parallel."""
+    """Shard a model by layers, as training programs do; first by heads, if it is tensor parallel."""
     world = dist.get_world_size()
     mesh = init_device_mesh("cpu", (world // 2, 2) if tensor_parallel else (world,))
     blocks = [block for block in model.modules() if type(block).__name__.endswith(("DecoderLayer", "BertLayer"))]
@@ -105,7 +105,7 @@ def train_one(name, tensor_parallel, folder):
 def test_a_sharded_model_begins_and_trains_as_the_whole_does(processes, tmp_path, name, world, tensor_parallel):
     processes.run(world, train_one, name, tensor_parallel, str(tmp_path / "saved"))
 
-    # Its checkpoint, in this process, which has no group.
+    # Its checkpoint, in this process without a group.
     with pt.deferred() as recipes:
         whole = built(name)
     options = {"prefix": in_model, "trust_pickle": True}
@@ -119,7 +119,7 @@ def test_a_sharded_model_begins_and_trains_as_the_whole_does(processes, tmp_path
 
 
 def in_model(key):
-    """The name in the model of a tensor that was saved as {"model": model.state_dict()}."""
+    """Return the model's name of a tensor that was saved as {"model": model.state_dict()}."""
     return key[len("model.") :]
 
 
@@ -130,7 +130,7 @@ def save_one(folder):
     with torch.no_grad():
         weight = model[0].weight.to_local()
         if dist.get_rank() == 1:
-            weight[3, 2] += 0.5  # the row 7 of the whole
+            weight[3, 2] += 0.5  # row 7 of the whole
     dcp.save(model.state_dict(), checkpoint_id=folder)
 
 

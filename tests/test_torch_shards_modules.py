@@ -1,4 +1,4 @@
-"""Sharded modules have the weights of the whole ones, however they are sharded, built and filled."""
+"""Sharded modules have the weights of unsharded ones, for every way to shard, build and fill."""
 
 import gloo
 import pytest
@@ -52,7 +52,7 @@ PLAN = {"*.bias": "zeros", "norm.weight": "ones", "turn*": "orthogonal", "*": "x
 
 
 def hidden_of(kind):
-    """A width that is cut unevenly, but by both of fully_shard and tensor parallelism, which PyTorch has wrong."""
+    """Return a width that is cut unevenly, except by fully_shard after tensor parallelism, where PyTorch is wrong."""
     return 24 if "tp" in kind else 18
 
 
@@ -93,7 +93,7 @@ def gathered(tensor):
 
 
 def compare(model, expected):
-    """Compare whole tensors, and what this process holds; say how many DTensors there are."""
+    """Compare whole tensors and this process's shards; return the number of DTensors."""
     theirs = dict(expected.named_parameters())
     found = dict(model.named_parameters())
     assert found.keys() == theirs.keys()
@@ -138,13 +138,13 @@ def materialize_one(kind):
 
 
 def initialize_one(kind):
-    torch.manual_seed(dist.get_rank())  # whatever was there before
+    torch.manual_seed(dist.get_rank())  # a different earlier state in each process
     with pt.fast_init(seed=1):
         expected = Net(hidden_of(kind))
     model = sharded(Net(hidden_of(kind)), kind)
     for plan in (PLAN, None):
         if plan is None:
-            # turn's weight and the scaled ones are only set by the constructor, and come back as the modules make them.
+            # Only the constructor sets turn's weight and the scaled ones; they return to the modules' own values.
             pt.initialize_module(expected, 9)
             pt.initialize_module(model, 9)
         else:
@@ -195,7 +195,7 @@ def uneven_one(rows):
         whole = nn.Sequential(nn.Linear(4, rows), nn.Linear(4, 4))
     for parameter in ("weight", "bias"):
         held = getattr(whole[0], parameter).detach()
-        for name, cuts in (("tp", 2), ("dp", mesh.size(0))):  # what fully_shard does
+        for name, cuts in (("tp", 2), ("dp", mesh.size(0))):  # as fully_shard does
             held = shard_of(held, mesh[name], [Shard(0)])
             assert mesh[name].size() == cuts
         assert equal(getattr(model[0], parameter).to_local(), held)
@@ -205,14 +205,14 @@ def uneven_one(rows):
 @pytest.mark.skipif(not TRAINS, reason="older versions of fully_shard refuse it themselves")
 @pytest.mark.parametrize("rows", [7, 13, 19])
 def test_placements_that_torch_has_wrong_are_an_error(processes, rows):
-    """If it is uneven, fully_shard after tensor parallelism leaves other shards than its placements say."""
+    """For uneven shards, fully_shard after tensor parallelism leaves other shards than its placements say."""
     said = [error for error in processes.run(6, uneven_one, rows) if error]
     assert said
     assert all("0.weight" in error and "cut the same dimension unevenly: pad it" in error for error in said)
 
 
 def built_and_sharded(mesh, how, draw=None):
-    """What a block must not do."""
+    """Do what is forbidden in a block."""
     model = nn.Sequential(nn.Linear(4, 6, device="meta" if draw else None))
     if how == "fully_shard":
         fully_shard(model, mesh=mesh)
@@ -224,7 +224,7 @@ def built_and_sharded(mesh, how, draw=None):
 
 
 def sharded_inside_one():
-    """What would be drawn into shards inside a block, the same in all processes, is refused."""
+    """Drawing into shards inside a block would give all processes the same numbers, and is refused."""
     mesh = init_device_mesh("cpu", (2,))
     sharded = fully_shard(nn.Linear(4, 6), mesh=mesh)
     for block in (lambda: pt.fast_init(0), pt.deferred):
@@ -243,7 +243,7 @@ def sharded_inside_one():
             with pytest.raises(RuntimeError, match=r"draws into a DTensor at test_torch_shards"), block():
                 _model = built_and_sharded(mesh, "fully_shard", draw)
         assert equal(sharded.weight.to_local(), value)
-        with block():  # what is not recorded
+        with block():  # this is not recorded
             pt.init.normal_(sharded.weight, stream=Stream(1))
             sharded.bias.data.zero_()
             other = nn.Module()
@@ -305,7 +305,7 @@ def test_offloaded_shards_and_layers_differ(processes):
 
 
 def replicas_one():
-    """OLMo-core#319: replicas of HSDP that were seeded each for itself began with different weights, and trained so."""
+    """OLMo-core#319: HSDP replicas with their own seeds began with different weights, and trained with them."""
     torch.manual_seed(dist.get_rank())
     mesh = init_device_mesh("cpu", (2, 2), mesh_dim_names=("replicate", "shard"))
     model = fully_shard(nn.Linear(6, 10), mesh=mesh)
@@ -337,7 +337,7 @@ def whole_one(dim, threads):
 
 
 def test_weights_depend_neither_on_the_number_of_processes_nor_on_that_of_threads(processes):
-    """pytorch#168058 and #140301: they change with the number of processes, and with the dimension that is cut."""
+    """pytorch#168058 and #140301: PyTorch's change with the number of processes, and with the sharded dimension."""
     layer = nn.Linear(700, 500)
     pt.initialize_module(layer, 2, {"weight": "xavier_normal", "bias": "normal"})
     expected = [t.detach().numpy().tobytes() for t in (pt.randn(301, 211, seed=4), layer.weight, layer.bias)]

@@ -1,4 +1,4 @@
-"""Truncated normals of torch.nn.init, and what users of PyTorch and other projects reported."""
+"""Truncated normals of torch.nn.init, and reports of users of PyTorch and other projects."""
 
 import math
 import random
@@ -35,7 +35,7 @@ def test_no_sample_is_beyond_the_bounds(mean, scale, z, width, dtype, seed):
     std *= 1 - 0.3 * abs(math.sin(seed))  # a number with all its bits in use
     a = mean + z * std
     b = max(a + std * 10.0**width, math.nextafter(a, math.inf))
-    assume(abs(a - mean) < 34.5 * std or a < mean < b)  # where no rounding leads too far out
+    assume(abs(a - mean) < 34.5 * std or a < mean < b)  # so that no rounding leads too far out
     assume(dtype == torch.float64 or abs(float(np.float32(mean)) - mean) < 0.4 * std)
     assert_between(init.trunc_normal_(torch.empty(300, dtype=dtype), mean, std, a, b, stream=Stream(seed)), a, b)
 
@@ -162,7 +162,7 @@ def test_transformers_47225_orthogonal_weights_in_bfloat16(dtype):
 
 
 def test_fastertransformer_583_normal_weights_in_float16():
-    """float16 weights on the CPU took torch minutes; pyinit rounds the float32 weights."""
+    """float16 weights on the CPU took torch minutes; pyinit rounds float32 weights."""
     w = init.normal_(torch.empty(400, 500, dtype=torch.float16), mean=0.0, std=1.0, stream=Stream(583))
     assert p_value(w, scipy.stats.norm()) > ALPHA
     assert p_value(w, scipy.stats.norm(0, 1.02)) < ALPHA

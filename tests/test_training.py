@@ -1,4 +1,4 @@
-"""Training: its steps, its history, its order, its memory."""
+"""Training: steps, history, order and memory."""
 
 import copy
 import tracemalloc
@@ -36,7 +36,7 @@ def test_training_leaves_its_data_alone():
 
 
 def classifier(dtype=np.float32):
-    """Three classes of 90 rows: which of three numbers is the largest."""
+    """Return 90 rows in three classes: the position of the largest of three numbers."""
     net = Network(3, [Dense(16, "relu"), Dense(3, "softmax")], dtype=dtype)
     net.initialize(seed=0)
     x = Stream(1).normal((90, 3), dtype)
@@ -77,7 +77,7 @@ def test_the_rate_is_0_05_unless_another_is_said():
 
 
 def test_batches_come_in_the_order_of_the_streams_words():
-    """Ten rows in batches of four: 4, 4 and the 2 that are left, in an order of their own in each epoch."""
+    """Ten rows in batches of four: 4, 4 and the remaining 2, in a new order in each epoch."""
     net, x, labels = classifier(np.float64)
     x, labels = x[:10], labels[:10]
     twin, words, losses, right = copy.deepcopy(net), Stream(7).child("order"), [], []
@@ -125,7 +125,7 @@ def test_the_history_of_a_classifier_with_validation():
         assert array.shape == (30,)
         assert array.dtype == np.float32
     assert history.loss[-1] < 0.3 < history.loss[0]
-    # Measured after the last step: what the network says now.
+    # Measured after the last step: the network's present output.
     assert history.validation_accuracy[-1] == pytest.approx((np.argmax(net(new_x), axis=1) == new[1]).mean())
     assert history.validation_loss[-1] == pytest.approx(gradients(net, *new, "cross_entropy")[0], rel=1e-6)
     assert history.validation_accuracy[-1] > 0.9
@@ -162,7 +162,7 @@ def test_a_training_that_diverges_stops_and_says_so(batch_size):
 
 @contextmanager
 def measured_progress(total, what, show):
-    """In place of the progress bar: what Python's memory grew by, at most, in the batches of each epoch."""
+    """Replaces the progress bar: records the largest growth of Python's memory in each epoch's batches."""
     batches = measured_progress.batches = []
 
     def advance(n):
@@ -198,7 +198,7 @@ def test_epochs_make_no_arrays_of_a_batchs_size(monkeypatch, name, optimizer):
         validation=(x, np.arange(1100) % 64),
     )
     assert len(measured_progress.batches) == 9
-    # A layer's outputs have 128,000 bytes. NumPy's casts go through buffers of 8192 elements, in all of 42,000 bytes.
+    # A layer's outputs have 128,000 bytes. NumPy's casts use buffers of 8192 elements, 42,000 bytes in all.
     assert max(measured_progress.batches[3:]) < 100_000
 
 

@@ -26,8 +26,8 @@ from pyinit import Stream
 
 
 def quantile(lower, upper, u, guess):
-    """x with P(lower < X < x) = u P(lower < X < upper), by Newton's method, in the tail that is the smaller."""
-    # By tails both above 0: that of an interval below it is the mirror image.
+    """Return x with P(lower < X < x) = u P(lower < X < upper), by Newton's method, in the smaller tail."""
+    # With tails above 0: an interval below 0 is mirrored.
     if upper <= 0:
         return -quantile(-upper, -lower, 1 - u, -guess)
     if lower >= 0:
@@ -61,12 +61,12 @@ BOUNDS = {
 @pytest.mark.parametrize(("lower", "upper"), INTERVALS)
 def test_samples_are_quantiles(core, lower, upper, dtype):
     words = some_words(dtype, 6)
-    if lower < 0 < upper and upper - lower > 1e-6:  # and where the samples go through 0
+    if lower < 0 < upper and upper - lower > 1e-6:  # and around the sample 0
         below = scipy.special.ndtr(lower)
         crossing = int((0.5 - below) / (scipy.special.ndtr(upper) - below) * 2.0 ** bits(dtype))
         words += [w for w in range(crossing - 3, crossing + 4) if 0 <= w < 2 ** bits(dtype)]
     samples, method = core.samples("truncated_normal", (0, 1, lower, upper), words, dtype)
-    # The outermost word of a float32 gives what belongs to half as rare a probability, where that is below 2^-33.
+    # If its probability is below 2^-33, the outermost word of a float32 gives the sample of twice that probability.
     unit = mpf(2) ** (-53 if dtype == "float64" else -24)
     scale = max(abs(lower), abs(upper)) + upper - lower if method == "narrow" else 0
     with mpmath.workdps(100):
@@ -90,7 +90,7 @@ def test_each_way_is_taken(core):
 
 
 def failures(p):
-    """Chi-squared in 256 cells, Kolmogorov-Smirnov, and the mean of what should be uniform."""
+    """Test numbers that should be uniform: chi-squared in 256 cells, Kolmogorov-Smirnov, and the mean."""
     p = np.clip(p, 0, 1)
     found = {
         "chi2": evidence.of_cells(evidence.cell_counts(p, 256)),
@@ -110,7 +110,7 @@ def test_wide_and_far_intervals_against_scipy(generator, lower, upper, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("lower", "width"), NARROW)
 def test_narrow_intervals(lower, width, dtype):
-    # The mean takes the lower bound to 0, or the samples would be few; their density goes like exp(-lower x - x^2/2).
+    # The mean moves the lower bound to 0, or there would be few numbers; the density is like exp(-lower x - x^2/2).
     upper = lower + width
     x = Stream(SEED).truncated_normal(2**17, dtype, -lower, 1, lower, upper).astype(np.float64)
     h = upper - lower
@@ -133,12 +133,12 @@ def test_intervals_around_the_median(lower, upper, dtype):
 def test_wrong_samplers_are_noticed():
     z = Stream(SEED).normal(2**18, method="icdf")
     assert failures(probabilities(np.clip(z, -2, 2), -2, 2))  # clamped
-    assert failures(probabilities(z[abs(z) < 1.95], -2, 2))  # rejected beyond another bound
+    assert failures(probabilities(z[abs(z) < 1.95], -2, 2))  # rejected beyond a wrong bound
     x = Stream(SEED).truncated_normal(2**18, "float64", lower=2.0, upper=2.04)
     assert not failures(probabilities(x, 2.0, 2.04))
-    # What taking the middle of an interval for its median does.
+    # The effect of taking the middle of an interval for its median.
     assert failures(probabilities(x + 2.02 * 0.04**2 / 8, 2.0, 2.04))
-    assert failures(probabilities(Stream(SEED).uniform(2**18, low=5.0, high=6.0), 5, 6))  # no slope
+    assert failures(probabilities(Stream(SEED).uniform(2**18, low=5.0, high=6.0), 5, 6))  # a density without slope
 
 
 @pytest.mark.slow
@@ -174,7 +174,7 @@ def test_a_larger_word_gives_a_larger_sample(core, lower, upper, dtype):
 
 
 def test_coefficients_of_tails_are_far_from_subnormal(core):
-    """simd_vector_fma.h: those that are not 0 are at least 2**-60; the least of these intervals' is 2**-20.3."""
+    """simd_vector_fma.h needs 0 or at least 2**-60; the least coefficient of these intervals is 2**-20.3."""
     rng = np.random.default_rng(4)
     near = rng.uniform(0.5, 35, 20_000)
     width = np.exp(rng.uniform(-12, 6, near.size))
@@ -204,7 +204,7 @@ def test_the_mirror_image(core, lower, upper, dtype):
     x, method = core.samples("truncated_normal", (0, 1, lower, upper), words, dtype)
     y, _ = core.samples("truncated_normal", (0, 1, -upper, -lower), mirrored, dtype)
     if method == "narrow" or lower < 0 < upper:
-        # Rounded in other places.
+        # Rounded at other points.
         size = np.maximum(abs(x), min(1, upper - lower)) * (2.0**-20 if dtype == "float32" else 2.0**-48)
         assert (abs(x + y) <= size).all()
     else:

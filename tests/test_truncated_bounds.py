@@ -1,4 +1,4 @@
-"""Truncated normals next to their bounds, and the parameters that they take."""
+"""Truncated normals next to their bounds, and their valid parameters."""
 
 import math
 from fractions import Fraction
@@ -33,7 +33,7 @@ def test_every_sample_is_within_the_bounds(core, mean, std, dtype):
 
 
 def inwards(x, limit):
-    """The float32 nearest to x on the side of `limit`."""
+    """Return the float32 nearest to x on the side of `limit`."""
     with np.errstate(over="ignore"):
         nearest = np.float32(x)
         wrong = float(nearest) < x if limit > 0 else float(nearest) > x
@@ -42,7 +42,7 @@ def inwards(x, limit):
 
 @pytest.mark.parametrize(("lower", "upper"), [(-2, 2), (0.5, 1), (5, 6), (-1, 3), (1, 1.05), (10, 12), (-6, -5)])
 def test_nothing_gathers_at_the_ends(core, lower, upper):
-    """Of the words at each end, as many give the outermost floats as their probability says, error included."""
+    """At each end, the number of words that give the outermost floats fits their probability, error included."""
     n = 2**16
     ends = {lower: np.arange(n), upper: 2**32 - 1 - np.arange(n)}
     mass = scipy.stats.norm.sf(lower) - scipy.stats.norm.sf(upper)
@@ -59,7 +59,7 @@ def test_nothing_gathers_at_the_ends(core, lower, upper):
 
 
 def words_up_to(core, interval, x):
-    """How many words give samples up to x: by halving, for a larger word gives no smaller sample."""
+    """Return how many words give samples up to x, by bisection: a larger word gives no smaller sample."""
     below, above = 0, 2**32
     while below < above:
         middle = (below + above) // 2
@@ -74,7 +74,7 @@ def words_up_to(core, interval, x):
     ("lower", "upper"), [(20, 20.006), (34.9, 35), (12, 12.02), (-20.006, -20), (-12.02, -12), (5, 5.1), (15, 15.5)]
 )
 def test_each_of_the_outermost_floats_has_its_due(core, lower, upper):
-    """Of far intervals that are just not narrow: as many words as its probability says, where those are many."""
+    """In far intervals that are just not narrow: the number of words fits the probability, if there are many."""
     for bound, inwards in ((np.float32(lower), np.inf), (np.float32(upper), -np.inf)):
         floats = [bound]
         while len(floats) < 6:
@@ -84,7 +84,7 @@ def test_each_of_the_outermost_floats_has_its_due(core, lower, upper):
         gap = float(abs(floats[1] - floats[0]))
         for i, x in enumerate(map(float, floats)):
             ends = sorted((np.clip(x - gap / 2, lower, upper), np.clip(x + gap / 2, lower, upper)))
-            if i == 0:  # what is rounded beyond the bound comes back to it
+            if i == 0:  # samples rounded beyond the bound return to it
                 ends[inwards < 0] = upper if inwards < 0 else lower
             p = probabilities(np.array(ends), lower, upper)
             due = 2**32 * (p[1] - p[0])
@@ -102,7 +102,7 @@ def test_the_outermost_halves_have_their_due(generator, lower, upper, dtype):
     for bound, inwards in ((lower, 1), (upper, -1)):
         if abs(bound) == INF:
             continue
-        # The gap to the next value inwards, which is half as wide where that is towards 0 from a power of two.
+        # The gap to the next value inwards; it is half as wide from a power of two towards 0.
         mantissa, exponent = math.frexp(abs(bound))
         gap = 2.0 ** (exponent - digits - (mantissa == 0.5 and inwards * bound < 0))
         p = probabilities(np.array([bound, bound + inwards * gap / 2]), lower, upper)
@@ -161,7 +161,7 @@ def test_a_large_mean_leaves_the_few_values_that_there_are(generator):
     n = 2**18
     x = Stream(2, generator).truncated_normal(n, "float32", mean=2.0**24, std=2.0, lower=-1.0, upper=1.0)
     values, counts = np.unique(x, return_counts=True)
-    # 2^24 - 2, - 1 and then even numbers: each has what rounding sends it.
+    # 2^24 - 2, - 1 and then even numbers: each gets the samples that round to it.
     edges = np.array([-2, -1.5, -0.5, 1, 2]) / 2
     assert values.tolist() == [2.0**24 + d for d in (-2, -1, 0, 2)]
     expected = n * np.diff(scipy.stats.truncnorm.cdf(edges, -1, 1))

@@ -1,4 +1,4 @@
-"""The program that type checkers are given does run. Whether its types are right, `make lint` says."""
+"""The program for type checkers runs. `make lint` checks its types."""
 
 import runpy
 from pathlib import Path

@@ -75,7 +75,7 @@ def test_a_tenth_of_dead_units_is_told(share, told):
 
 
 def test_a_deep_relu_network_loses_units():
-    """Kaiming's weights keep the spread, and yet a fifth of the units is dead in the last of 20 layers."""
+    """Kaiming's weights keep the spread, but a fifth of the units is dead in the last of 20 layers."""
     found = diagnose(layers=20, width=500, scheme="kaiming", activation="relu")
     assert re.fullmatch(r"dead: 2\d\.\d% of units 0 for every row in layer \d+", found.activations.verdict)
     assert diagnose(layers=5, width=500, scheme="kaiming", activation="relu").verdict == "healthy"
@@ -130,8 +130,8 @@ def page():
 def test_the_pages_table(page, scheme):
     """Measured over seeds 0 to 19, the relative std of one seed's figures, from layer 1 to layer 10:
 
-    small 0.19 to 0.86%, big 0.01%, Xavier 0.11 to 0.53%. The largest deviation from the page, itself one sample
-    that is printed with two or three digits, was 2.8% for small (in layer 5), 0.06% for big, 2.5% for Xavier.
+    small 0.19 to 0.86%, big 0.01%, Xavier 0.11 to 0.53%. The page is one sample, printed with two or three digits.
+    The largest deviation from it was 2.8% for small (in layer 5), 0.06% for big, 2.5% for Xavier.
     """
     assert page[scheme].page == PAGE[scheme]
     stds = page[scheme].activations.std
@@ -140,7 +140,7 @@ def test_the_pages_table(page, scheme):
 
 
 def test_the_table_tells_another_spread():
-    """The positive control: weights of a std one twentieth too large are far outside of the sampling error."""
+    """The positive control: a std one twentieth too large is far outside the sampling error."""
     stds = diagnose(scheme=f"normal(std={1.05 / 500**0.5})").activations.std
     assert (np.abs(stds / PAGE["xavier"] - 1)[3:] > 0.03).all()
 
@@ -158,7 +158,7 @@ def test_the_pages_verdicts(page):
 
 
 def test_the_gradients_of_the_page_follow_from_its_weights(page):
-    """Small: sqrt(500)/100 a layer. Measured over 20 seeds at layer 1: small 1.39e-6, big 7.5e4, Xavier 0.391."""
+    """Small: sqrt(500)/100 per layer. Measured over 20 seeds at layer 1: small 1.39e-6, big 7.5e4, Xavier 0.391."""
     assert page["small"].gradients.std[0] == pytest.approx((500**0.5 / 100) ** 9, rel=0.05)
     assert page["big"].gradients.std[0] == pytest.approx(7.46e4, rel=0.1)
     assert page["xavier"].gradients.std[0] == pytest.approx(0.391, rel=0.03)

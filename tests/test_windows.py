@@ -1,4 +1,4 @@
-"""Blocks of larger tensors, and arrays of any strides: the pieces of any tiling equal the whole, bit for bit."""
+"""Blocks of larger tensors, and arrays with any strides: the pieces of any tiling equal the whole, bit for bit."""
 
 import math
 import signal
@@ -21,7 +21,7 @@ generators, tiers = st.sampled_from(GENERATORS), st.sampled_from(pyinit.isa.avai
 
 @st.composite
 def shapes(draw, most=3000, dims=5):
-    """A shape of 0 to `dims` dimensions and at most `most` elements."""
+    """A shape with 0 to `dims` dimensions and at most `most` elements."""
     shape, left = [], most
     for _ in range(draw(st.integers(0, dims))):
         shape.append(draw(st.one_of(st.integers(1, min(left, 4)), st.integers(1, min(left, 300)))))
@@ -31,13 +31,13 @@ def shapes(draw, most=3000, dims=5):
 
 @st.composite
 def tilings(draw):
-    """A shape, and blocks (offset, shape) that make it up: split again and again."""
+    """A shape, and blocks (offset, shape) that cover it, split again and again."""
     shape = draw(shapes())
     blocks = [((0,) * len(shape), shape)]
     for _ in range(draw(st.integers(0, 5)) if shape else 0):
         offset, block = blocks.pop(draw(st.integers(0, len(blocks) - 1)))
         axis = draw(st.integers(0, len(shape) - 1))
-        at = draw(st.integers(0, block[axis]))  # an empty block now and then
+        at = draw(st.integers(0, block[axis]))  # sometimes an empty block
         for start, length in ((0, at), (at, block[axis] - at)):
             where, size = list(offset), list(block)
             where[axis] += start
@@ -48,7 +48,7 @@ def tilings(draw):
 
 @st.composite
 def layouts(draw, shape, kind):
-    """An array of this shape, somewhere in memory: permuted, with steps, negative strides, gaps, at any address."""
+    """An array of this shape in memory: permuted, with steps, negative strides, gaps, at any address."""
     order = draw(st.permutations(range(len(shape))))
     steps = [draw(st.sampled_from([1, 1, 1, 2, 3])) for _ in shape]
     pads = [draw(st.sampled_from([0, 0, 1, 5])) for _ in shape]
@@ -100,7 +100,7 @@ def test_any_strides_hold_the_same_values(data, generator, kind, shape, position
 
 
 def test_a_wrong_order_would_be_noticed():
-    """What a fill in the order of memory would give is not what it must."""
+    """A fill in memory order would give other values than required."""
     out = np.zeros((30, 20), np.float32).T
     Stream(1).fill_normal(out)
     memory_order = Stream(1).normal((30, 20)).T
@@ -128,7 +128,7 @@ def test_large_arrays_in_any_order(generator, kind, threads):
 
 @pytest.mark.parametrize("shape", [(3, 5_000_000), (5_000_000, 3), (1 << 23, 2), (4100, 4099)])
 def test_larger_than_the_cache(generator, shape):
-    # Above 8 MiB stores go past the cache, where rows are long.
+    # Above 8 MiB stores go past the cache if rows are long.
     whole = Stream(2, generator, position=3).normal(shape)
     for window in (np.s_[:, 1:], np.s_[1:, :-1]):
         part = np.zeros(whole[window].shape, np.float32)
@@ -162,7 +162,7 @@ def test_fortran_order_and_memmaps(tmp_path, generator):
 @pytest.mark.parametrize("width", [1024, 1025, 1026])
 @pytest.mark.parametrize("first", [8, 9])
 def test_rows_of_whole_steps(tier, kind, width, first):
-    """Long rows, filled where they lie: where the first one begins with a block, the others may not."""
+    """Long rows, filled in place: if the first one begins with a block, the others may not."""
     whole = fill(Stream(3), kind, empty((6, width), kind))
     part = fill(Stream(3), kind, empty((6, 512), kind), global_shape=whole.shape, offset=(0, first))
     assert part.tobytes() == whole[:, first : first + 512].tobytes()
@@ -179,7 +179,7 @@ def test_no_dimensions_and_no_elements(tier, dtype):
         stream.fill_uniform(np.zeros(shape, dtype), global_shape=window, offset=(0,) * len(shape))
         assert stream.position == math.prod(window) * (2 if dtype == "f8" else 1)
     stream = Stream(1)
-    stream.fill_normal(np.zeros((0, 1, 1), dtype), global_shape=(0, 2**40, 2**40))  # which has no elements either
+    stream.fill_normal(np.zeros((0, 1, 1), dtype), global_shape=(0, 2**40, 2**40))  # this tensor has no elements either
     assert stream.position == 0
     stream.fill_normal(np.zeros((0, 4), dtype), global_shape=(6, 4), offset=(6, 0))
     assert stream.position == 24 * (2 if dtype == "f8" else 1)
@@ -218,12 +218,12 @@ def test_small_parts_of_huge_tensors(tier, generator, kind, shape, offset):
     stream = Stream(1, generator, position=position)
     fill(stream, kind, part, global_shape=shape, offset=offset)
     assert stream.position == claim(kind, position, math.prod(shape))[1]
-    # Row by row, each from where its first element says.
+    # Row by row, each from the position of its first element.
     for index in np.ndindex(*size[:-1]):
         g = 0
         for o, i, n in zip(offset, (*index, 0), shape, strict=True):
             g = g * n + o + i
-        # From an even sample on, as one that Box-Muller can begin with.
+        # From an even sample on, at which Box-Muller can begin.
         start = claim(kind, position, 1)[0] + words(kind) * (g - g % 2)
         row = fill(Stream(1, generator, position=start), kind, empty(size[-1] + 1, kind))
         assert part[index].tobytes() == row[g % 2 :][: size[-1]].tobytes()
@@ -244,7 +244,7 @@ def test_a_window_at_element_2_to_the_32(tier, generator, kind):
 
 
 def test_threads_share_a_tensor(generator):
-    """Each from its own stream, as hosts would."""
+    """Each thread uses its own stream, as hosts would."""
     shape = (64, 500)
     whole, out = Stream(1, generator).normal(shape), np.zeros(shape, np.float32)
 

@@ -1,4 +1,4 @@
-"""Windows and strides that are refused before a byte is written, overlapping elements among them."""
+"""Windows and strides that are refused before a byte is written, such as overlapping elements."""
 
 import numpy as np
 import pytest
@@ -105,7 +105,7 @@ def test_interleaved_elements_are_not(make):
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(-6, 6)), max_size=3))
 def test_overlap_is_exactly_where_two_elements_meet(axes):
-    """Against all addresses of small arrays, byte by byte: strides count in bytes here."""
+    """Compared with all addresses of small arrays, byte by byte: strides are in bytes here."""
     shape, strides = [n for n, _ in axes], [s for _, s in axes]
     memory = np.zeros(256, np.uint8)
     out = as_strided(memory[120:124].view(np.float32), shape, strides)

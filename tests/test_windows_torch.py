@@ -1,4 +1,4 @@
-"""Windows of views: a part of a recorded tensor is made alone, with the bits of the whole."""
+"""Windows of views: a part of a recorded tensor can be made alone, with the bits of the whole."""
 
 import itertools
 import random
@@ -23,7 +23,7 @@ from pyinit.adapters.torch.windows import is_divisible, part, placed  # noqa: E4
 
 
 def turned(tensor, rng):
-    """A random view of a tensor, or a copy of one."""
+    """Return a random view of a tensor, or a copy of one."""
     for _ in range(rng.randrange(1, 5)):
         kind, dim = rng.randrange(7), rng.randrange(tensor.dim()) if tensor.dim() else 0
         if kind == 0 and tensor.dim() > 1:
@@ -80,7 +80,7 @@ def test_windows_of_random_views():
         divisible += name in ("padded", "conv", "scaled") and is_divisible(found)
     assert divisible > compared * 0.25
     last = Geometry.whole((6, 8, 10))._replace(shape=(2, 8, 10), offset=4 * 80)
-    assert is_divisible(View(recipes["halves"].view.contents, last))  # as it is a part of the second draw alone
+    assert is_divisible(View(recipes["halves"].view.contents, last))  # it is a part of the second draw alone
 
 
 UNARY = ("softplus", "sigmoid", "gelu", "exp", "log1p", "expm1", "sin", "cos", "tanh", "rsqrt", "atan", "silu", "mish")

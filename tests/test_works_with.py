@@ -1,4 +1,4 @@
-"""The README's table of what pyinit works with is what docs/works_with.py writes, and names tests that there are."""
+"""The README's table of packages equals the output of docs/works_with.py, and the tests that it names exist."""
 
 import ast
 import importlib.util
@@ -14,7 +14,7 @@ SPEC.loader.exec_module(works_with)
 
 
 def written():
-    """The table in the README, as lists of cells."""
+    """Return the table in the README, as lists of cells."""
     [(_, table, _)] = works_with.PLACE.findall((ROOT / "README.md").read_text())
     return [line.strip("|").split(" | ") for line in table.strip().splitlines()]
 

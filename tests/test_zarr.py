@@ -1,4 +1,4 @@
-"""Arrays of Zarr that any processes write together."""
+"""Zarr arrays that several processes write together."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ zarr = pytest.importorskip("zarr", minversion="3.0.0")
 
 
 def read(path):
-    """All of an array, in one NumPy array."""
+    """Return a whole array as one NumPy array."""
     return np.asarray(zarr.open_array(path, mode="r")[...])
 
 
@@ -84,7 +84,7 @@ for part in sys.argv[3:]:
 
 
 def fill_parts(path, count, *parts):
-    """Write parts in a process of its own."""
+    """Write parts in another process."""
     return subprocess.Popen([sys.executable, "-c", PARTS, path, str(count), *map(str, parts)])
 
 
@@ -101,12 +101,12 @@ def test_parts_in_any_order_are_the_whole(tmp_path, count):
 
 
 def contents(folder):
-    """All files of a folder."""
+    """Return all files of a folder."""
     return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
 
 
 def test_processes_at_the_same_time_make_one_array(tmp_path):
-    """They begin together, when there is no array yet."""
+    """They begin together, before there is an array."""
     for trial in range(3):
         path = tmp_path / f"{trial}.zarr"
         children = [fill_parts(path, 12, *range(i, 12, 3)) for i in range(3)]
@@ -130,7 +130,7 @@ for trial in range(10):
 
 
 def test_no_process_takes_away_what_another_has_begun(tmp_path):
-    """Of eight that begin in the same moment one describes the array, and the others write to it."""
+    """Of eight processes that begin at the same moment, one creates the array, and the others write to it."""
     result = subprocess.run([sys.executable, "-c", BEGIN, tmp_path], capture_output=True, text=True, check=True)
     assert result.stderr == ""
     for trial in range(10):

@@ -26,8 +26,8 @@ def default_dtype(name):
 
 
 def built(name, dtype="float32"):
-    """A model of the zoo: deferred, and with its weights."""
-    build = transformers_models()[name]  # of a configuration that no other test has changed
+    """Return a model of the zoo: deferred, and with its weights."""
+    build = transformers_models()[name]  # with a configuration that no other test has changed
     with default_dtype(dtype):
         with pt.deferred():
             model = build()
@@ -42,7 +42,7 @@ def built(name, dtype="float32"):
 
 
 def loaded(folder):
-    """All tensors of a folder, by safetensors alone."""
+    """Return all tensors of a folder, read by safetensors alone."""
     found = {}
     for file in sorted(folder.glob("*.safetensors")):
         found |= load_file(file)
@@ -57,7 +57,7 @@ def assert_same(found, expected):
 
 
 class Odd(nn.Module):
-    """A parameter with a row of zeros, a scaled one, one of two draws, in channels_last, and one made as a whole."""
+    """Parameters with a row of zeros, scaled, drawn twice, in channels_last, and one that is made whole."""
 
     def __init__(self):
         super().__init__()
@@ -75,7 +75,7 @@ class Odd(nn.Module):
 
 @pytest.fixture(scope="module")
 def experts():
-    """A mixture of experts on the meta device, and its recipes."""
+    """Return a mixture of experts on the meta device, and its recipes."""
     with pt.deferred() as recipes:
         model = transformers_models()["qwen3_moe"]()
     return model, recipes

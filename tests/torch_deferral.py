@@ -1,4 +1,4 @@
-"""A model that is built inside deferred(), and a few that are not."""
+"""A model built inside deferred(), and a few that are not."""
 
 import pytest
 import torch

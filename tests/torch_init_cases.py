@@ -1,4 +1,4 @@
-"""The functions of torch.nn.init: their arguments, and what they should give."""
+"""The functions of torch.nn.init: their arguments and expected results."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ NARROW = (torch.bfloat16, torch.float16, torch.float8_e4m3fn, torch.float8_e5m2)
 DTYPES = (torch.float32, torch.float64, *NARROW)
 ALPHA = 1e-4  # the seeds are fixed, so a test that passes once always passes
 SHAPE = (30, 20)
-# Arguments of the random functions, and the equivalent scheme. Those of the truncated normal are exact in float32.
+# Arguments of the random functions, and the equivalent scheme. The truncated normal's are exact in float32.
 RANDOM = {
     "uniform_": ({"a": -0.3, "b": 0.7}, initializers.uniform(-0.3, 0.7)),
     "normal_": ({"mean": 0.3, "std": 1.7}, initializers.normal(0.3, 1.7)),

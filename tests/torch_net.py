@@ -1,4 +1,4 @@
-"""A small model, and the weights that the streams of its names give."""
+"""A small model, and the weights from the streams of its names."""
 
 import math
 

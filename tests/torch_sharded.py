@@ -1,8 +1,8 @@
-"""What the tests of sharded tensors have in common."""
+"""Functions for the tests of sharded tensors."""
 
 import torch
 
-TRAINS = hasattr(torch.cpu.Stream, "record_event")  # without a GPU; older versions of fully_shard do not
+TRAINS = hasattr(torch.cpu.Stream, "record_event")  # without a GPU, which older versions of fully_shard cannot
 
 
 def equal(a, b):
@@ -11,7 +11,7 @@ def equal(a, b):
 
 
 def shard_of(whole, mesh, placements):
-    """What torch itself gives this process of a tensor that all have, without a word between them."""
+    """Return torch's own shard, for this process, of a tensor that all processes have, without communication."""
     for dim, placement in enumerate(placements):
         if placement.is_replicate():
             continue

@@ -44,7 +44,7 @@ LAYERS = {
 # These take other modules, are abstract, or learn their parameters' shapes from the first batch.
 WITHOUT = {"FractionalMaxPool2d", "FractionalMaxPool3d", "Unflatten"}  # their arguments are not just numbers
 OTHERS = {"DataParallel", "RNNCellBase", "TransformerDecoder", "TransformerEncoder"}
-LAYERS = {name: arguments for name, arguments in LAYERS.items() if hasattr(nn, name)}  # not in older versions
+LAYERS = {name: arguments for name, arguments in LAYERS.items() if hasattr(nn, name)}  # older versions lack some
 LAYERS_LIKE = {name: (lambda name=name, args=args: getattr(nn, name)(*args)) for name, args in LAYERS.items()}
 
 BUILDERS = {

@@ -1,4 +1,4 @@
-"""timm imports torchvision, which does not load beside the CPU build of PyTorch; initialisation needs nothing of it."""
+"""A stand-in for torchvision, which timm imports but does not need, and which the CPU build of PyTorch cannot load."""
 
 import contextlib
 import importlib.abc
@@ -8,7 +8,7 @@ import types
 
 
 class Kind(type):
-    """A class whose every attribute is such a class."""
+    """A class whose attributes are all such classes."""
 
     def __getattr__(cls, name):
         if name.startswith("__"):
@@ -19,7 +19,7 @@ class Kind(type):
 
 
 class StandIn(types.ModuleType):
-    """A module in which every name is a class of no use."""
+    """A module in which every name is a dummy class."""
 
     __path__ = ()
 
@@ -44,7 +44,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 @contextlib.contextmanager
 def installed():
-    """Have `import torchvision` give a stand-in inside the block; afterwards there is none again."""
+    """Make `import torchvision` return a stand-in inside the block only."""
     finder = Finder()
     sys.meta_path.insert(0, finder)
     try:

@@ -1,4 +1,4 @@
-"""Intervals of truncated normals, with words and probabilities to look at."""
+"""Intervals of truncated normals, with words and probabilities to test."""
 
 import math
 
@@ -55,7 +55,7 @@ def above(x):
 
 
 def some_words(dtype, count):
-    """The words at both ends and in the middle, some at every distance from the ends, and some anywhere."""
+    """Return words at both ends and in the middle, some at every distance from the ends, and some random ones."""
     rng, n = np.random.default_rng(7), bits(dtype)
     near = [int(2**e) for e in rng.uniform(0, n - 1, count)]
     words = [0, 1, 2, 2 ** (n - 1) - 1, 2 ** (n - 1), *near, *(int(x) for x in rng.random(count) * 2.0**n)]
@@ -63,7 +63,7 @@ def some_words(dtype, count):
 
 
 def probabilities(x, lower, upper):
-    """The distribution function of standard samples, by SciPy."""
-    if lower >= 0:  # where SciPy is at its best
+    """Return the CDF of standard samples, by SciPy."""
+    if lower >= 0:  # where SciPy is most accurate
         return 1 - probabilities(-x, -upper, -lower)
     return scipy.stats.truncnorm.cdf(x.astype(np.float64), lower, upper)

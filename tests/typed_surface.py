@@ -1,4 +1,4 @@
-"""A program that uses pyinit's public names, for type checkers: `make lint` checks it strictly. It also runs."""
+"""A program with pyinit's public names, for type checkers: `make lint` checks it strictly. It also runs."""
 
 import sys
 from typing import Any
@@ -17,7 +17,7 @@ else:
 
 
 def fills(stream: Stream, weights: NDArray[np.float32], words: NDArray[np.uint32]) -> None:
-    """Of an array that exists, whose type a fill keeps; and of new ones."""
+    """Fill an existing array, whose type is kept, and new ones."""
     assert_type(stream.fill_normal(weights, mean=0.0, std=0.02, method="icdf", num_threads=1), NDArray[np.float32])
     assert_type(stream.fill_uniform(weights, -1, 1, global_shape=(16, 4), offset=(8, 0)), NDArray[np.float32])
     assert_type(stream.fill_truncated_normal(weights), NDArray[np.float32])
@@ -29,7 +29,7 @@ def fills(stream: Stream, weights: NDArray[np.float32], words: NDArray[np.uint32
 
 
 def streams(stream: Stream) -> None:
-    """Their names, places and copies."""
+    """Streams: names, positions and copies."""
     assert_type(stream.child("layer.weight").skip_ahead(4), Stream)
     assert_type(stream.copy(), Stream)
     assert_type(Stream.from_state(stream.state), Stream)
@@ -37,7 +37,7 @@ def streams(stream: Stream) -> None:
 
 
 def schemes(weights: NDArray[np.float32]) -> None:
-    """By name, by text, and by patterns of names."""
+    """Schemes by name, by text, and by patterns of names."""
     scheme: initializers.Scheme = initializers.xavier_normal(gain=2.0)
     scheme(weights, Stream(1))
     assert_type(initializers.scheme("kaiming_uniform(nonlinearity='relu')"), initializers.Scheme)
@@ -45,7 +45,7 @@ def schemes(weights: NDArray[np.float32]) -> None:
 
 
 def generators() -> None:
-    """NumPy's own distributions on pyinit's words."""
+    """NumPy's distributions from pyinit's words."""
     bits = pyinit.BitGenerator(7)
     assert_type(bits.stream, Stream)
     assert_type(bits.seed_seq, ChildStreams)
@@ -54,7 +54,7 @@ def generators() -> None:
 
 
 def machine() -> None:
-    """The instruction sets, and where the C headers are."""
+    """The instruction sets, and the folder of the C headers."""
     assert_type(isa.active(), str)
     assert_type(isa.available(), tuple[str, ...])
     with isa.use("scalar"):

@@ -1,4 +1,4 @@
-"""How good the samples are: what is counted of them, and which numbers say whether it fits exact laws.
+"""Statistical quality of the samples: counts, and the p-values that compare them with exact laws.
 
-`python -m quality` measures a host's (`program.py`), `python -m quality.gpu` a GPU's, which counts more of them.
+`python -m quality` tests the processors' samples (`program.py`), `python -m quality.gpu` a GPU's, in larger numbers.
 """

@@ -1,9 +1,9 @@
-"""The 2^16 cells of program.py and gpu.py, with the probability of each: exact, or to 10^-10 of it.
+"""The 2^16 cells of program.py and gpu.py, with the probability of each, exact or to a relative 10^-10.
 
 A cell is an interval of samples: the cell of x is the number of edges that are not above x. Samples are mapped to
 unsigned integers in the same order, their *keys*. The leading 13 bits of a key choose one of 8192 *buckets*. A bucket
-is cut into cells of equal width in keys, as many as make all cells about equally likely. So the kernel finds a sample's
-cell with one table entry and one product, without a search.
+is cut into cells of equal width in keys; their number makes all cells about equally likely. So the kernel finds a
+sample's cell with one table entry and one product, without a search.
 """
 
 import math
@@ -16,12 +16,12 @@ from pyinit import distributions
 CELLS, BUCKETS, KEY_BITS = 2**16, 2**13, 19
 WORDS = 2**32
 DF = CELLS - 1
-SIGMA = math.sqrt(2 * DF)  # of the statistic
-WINDOW = 256  # words on either side of an edge's first word that may lie on the wrong side of the edge
+SIGMA = math.sqrt(2 * DF)  # the statistic's standard deviation
+WINDOW = 256  # words on either side of an edge's first word that may be on the wrong side of the edge
 
 
 def keys_of(samples):
-    """Unsigned integers in the order of float32 samples, or of words with their halves exchanged."""
+    """Map float32 samples, or words with their halves exchanged, to unsigned integers in the same order."""
     if samples.dtype == np.uint32:
         return samples << np.uint32(16) | samples >> np.uint32(16)
     bits = samples.view(np.uint32)
@@ -30,21 +30,21 @@ def keys_of(samples):
 
 
 def floats_of(keys):
-    """The float32 numbers of keys; NaNs for the smallest and the largest."""
+    """Return the float32 numbers of keys; NaNs for the smallest and the largest."""
     keys = np.asarray(keys, np.uint32)
     return np.where(keys >> np.uint32(31), keys & np.uint32(2**31 - 1), ~keys).view(np.float32)
 
 
 def reals_of(keys):
-    """The real numbers of keys, infinite where a key has no number."""
+    """Return the real numbers of keys, infinite for a key without a number."""
     keys = np.asarray(keys, np.int64)
     x = floats_of(np.clip(keys, 0, WORDS - 1))
-    with np.errstate(invalid="ignore"):  # NaNs of whatever kind
+    with np.errstate(invalid="ignore"):  # all kinds of NaN
         return np.where(np.isnan(x), np.where(keys < 2**31, -np.inf, np.inf), x.astype(np.float64))
 
 
 def rounded_from(keys):
-    """The least real number that float32 rounds to the float of a key or above it: half way to the float below."""
+    """Return the least real number that float32 rounds to a key's float or above: half way to the float below."""
     keys = np.asarray(keys, np.int64)
     x, below = reals_of(keys), reals_of(keys - 1)
     return np.where(np.isinf(below), below, (x + below) / 2)
@@ -54,7 +54,7 @@ erf, erfc = (np.vectorize(function, otypes=[np.float64]) for function in (math.e
 
 
 def normal_mass(low, high):
-    """P(low < Z < high) of a standard normal: a difference of the smaller of two tails, or of what is near 0."""
+    """P(low < Z < high) for a standard normal: a difference of the smaller tails, or of masses near 0."""
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     mirrored = -low < high
     low, high = np.where(mirrored, -high, low), np.where(mirrored, -low, high)  # now |low| >= |high|
@@ -64,7 +64,7 @@ def normal_mass(low, high):
 
 @dataclass(frozen=True)
 class Normal:
-    """Normals with mean 0 between two bounds, as real numbers that are then rounded to float32."""
+    """Normals with mean 0 between two bounds: real numbers, then rounded to float32."""
 
     std: float = 1.0
     lower: float = -math.inf
@@ -78,7 +78,7 @@ class Normal:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Multiples of 2^-24 in [0, 1), equally likely; of these the multiples of 2^`cleared`."""
+    """Multiples of 2^-24 in [0, 1), equally likely; with `cleared`, only every 2^`cleared`-th."""
 
     cleared: int = 0
 
@@ -91,7 +91,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Words:
-    """Words of 32 bits, equally likely; of these the multiples of 2^`cleared`, up to 2^16. Their halves exchanged."""
+    """32-bit words, equally likely, halves exchanged; with `cleared`, up to 16, only multiples of 2^`cleared`."""
 
     cleared: int = 0
 
@@ -109,9 +109,9 @@ class Cells:
     Attributes
     ----------
     buckets : ndarray of uint32
-        For the kernel: the number of a bucket's first cell times 2^16, and how many cells it is cut into.
+        For the kernel: the number of a bucket's first cell times 2^16, plus the number of its cells.
     first : ndarray of int64
-        The key at which each cell but the first begins: the edges. 2^16 - 1 of them.
+        The edges: the first key of each cell except the first. There are 2^16 - 1.
     """
 
     buckets: np.ndarray
@@ -132,7 +132,7 @@ def cells_for(law):
     """Cut the keys into 2^16 cells of about the same probability.
 
     Most cells of uniform samples hold 255 or 257 multiples of 2^-24: an even number would hide a lowest bit that is
-    always 0.
+    stuck at 0.
     """
     bounds = np.arange(BUCKETS + 1) << KEY_BITS
     mass = law.between(bounds[:-1], bounds[1:]) * CELLS
@@ -144,7 +144,7 @@ def cells_for(law):
     assert starts[-1] == CELLS
     assert widths.min() >= 0
     assert widths.max() << KEY_BITS <= WORDS  # the kernel's product has 32 bits
-    # A bucket of no cells belongs to the cell before it.
+    # A bucket without cells belongs to the cell before it.
     numbers = np.where(widths > 0, starts[:-1], np.maximum(starts[:-1] - 1, 0))
     bucket = np.repeat(np.arange(BUCKETS), widths)
     within = np.arange(CELLS) - starts[bucket]
@@ -153,18 +153,18 @@ def cells_for(law):
 
 
 def probabilities_of_words(cells, samples_of):
-    """The probability of each cell if all 2^32 words are equally likely: what a sampler of one word a sample makes.
+    """Return the probability of each cell if all 2^32 words are equally likely, for a sampler of one word per sample.
 
     Parameters
     ----------
     cells : Cells
     samples_of : callable
-        Maps an array of words to their samples, which rise with the word but for a few units in the last place.
+        Maps an array of words to their samples, which rise with the word except for a few units in the last place.
 
     Notes
     -----
-    Bisection finds a word at which the samples pass an edge. Those that lie on the wrong side of the edge, because
-    rounding made a sample fall, are near that word and are counted one by one.
+    Bisection finds a word at which the samples pass an edge. Rounding can put a few samples on the wrong side of the
+    edge; they are near that word and are counted one by one.
     """
     edges = cells.edges
     low, high = np.zeros(len(edges), np.int64), np.full(len(edges), WORDS, np.int64)
@@ -183,7 +183,7 @@ def probabilities_of_words(cells, samples_of):
 
 
 def noncentrality(true, assumed):
-    """What each sample adds to the expected statistic when the assumed probabilities are not the true ones."""
+    """Return the amount that each sample adds to the expected statistic if the assumed probabilities are wrong."""
     return float(((true - assumed) ** 2 / assumed).sum())
 
 
@@ -194,7 +194,7 @@ def statistic(counts, probabilities):
 
 
 def p_value(chi2, df=DF):
-    """Both tails, by Wilson and Hilferty's cube root, which is normal to three digits of p for so many degrees."""
+    """Return the two-sided p-value by Wilson and Hilferty's cube root; for this many degrees it has three digits."""
     spread = 2 / (9 * df)
     return math.erfc(abs((chi2 / df) ** (1 / 3) - (1 - spread)) / math.sqrt(2 * spread))
 

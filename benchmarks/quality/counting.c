@@ -1,9 +1,9 @@
 /*
- * What host.py counts of samples that lie in memory, in one pass. A sample is a word, a float or a double; the
- * cells are those of cells.py, and a double is rounded to a float to find its.
+ * Counts samples in memory for host.py, in one pass. A sample is a word, a float or a double; the cells are those of
+ * cells.py, and a double is rounded to a float to find its cell.
  *
- * Powers and products are floats: their rounding errors are 10^-7 and of either sign, far below what 10^10 samples
- * leave uncertain. The sums of a block are floats too, those of all blocks doubles.
+ * Powers and products are floats: their rounding errors are 10^-7 and of either sign, far below the uncertainty that
+ * 10^10 samples leave. The sums of a block are floats too; those of all blocks are doubles.
  */
 #include <math.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 #endif
 
 #define CELLS 65536
-#define KEY_BITS 19 /* of a key, those below its bucket */
+#define KEY_BITS 19 /* the bits of a key below its bucket */
 #define POWERS 16
 #define LAGS 8
 #define TAILS 6
@@ -33,8 +33,8 @@ typedef struct {
     double powers[POWERS];    /* sums of z, z^2, ... */
     double products[2][LAGS]; /* sums of products of z, and of z^2 - 1, of samples 1, 2, ... apart */
     uint64_t tails[TAILS];    /* |x| > 4, 4.5, ... */
-    uint64_t radii[RADII];    /* of pairs, beyond 5.5, 6, 6.5 */
-    uint64_t falls;           /* samples that are below the one before them */
+    uint64_t radii[RADII];    /* pairs beyond 5.5, 6, 6.5 */
+    uint64_t falls;           /* samples below the one before them */
 } tally;
 
 /* As in counting.cl. */
@@ -79,7 +79,7 @@ static void add_powers(tally *t, const float *z)
             t->powers[k] += sums[k][j];
 }
 
-/* The sum of a block's products with what is `lag` places before; LAGS places lie before the block. */
+/* The sum of a block's products with the numbers `lag` places earlier; LAGS places precede the block. */
 static double products(const float *z, size_t lag)
 {
     float sums[WIDE] = {0};
@@ -139,8 +139,8 @@ static inline __attribute__((always_inline)) void add_samples(const void *sample
     }
 }
 
-/* Adds an even number of samples to a tally; z is (x - mean) scale. Before the first sample and behind the last there
- * are zeros, which add nothing to the products. */
+/* Adds an even number of samples to a tally; z is (x - mean) scale. Zeros before the first sample and after the last
+ * add nothing to the products. */
 EXPORT void add_words(const uint32_t *x, size_t count, const uint32_t *buckets, double mean, double scale, tally *t)
 {
     add_samples(x, count, buckets, mean, scale, t, WORDS);
@@ -154,7 +154,7 @@ EXPORT void add_doubles(const double *x, size_t count, const uint32_t *buckets, 
     add_samples(x, count, buckets, mean, scale, t, DOUBLES);
 }
 
-/* Adds how often each value of 8 or 16 bits occurs. */
+/* Counts how often each value of 8 or 16 bits occurs. */
 EXPORT void add_values8(const uint8_t *x, size_t count, uint32_t *counts)
 {
     for (size_t i = 0; i < count; i++)

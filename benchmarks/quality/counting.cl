@@ -1,5 +1,5 @@
 /*
- * Kernels of gpu.py, for CUDA and OpenCL alike: devices.py puts them behind src_c/fill.cu, whose types
+ * Kernels of gpu.py, for both CUDA and OpenCL: devices.py appends them to src_c/fill.cu, whose types
  * and sampler they use, and defines METHOD, GROUP_THREADS and COUNT_LOCALLY.
  */
 #if defined(__OPENCL_VERSION__)
@@ -20,13 +20,13 @@
 
 #define CELLS 65536
 #define BUCKETS 8192
-#define KEY_BITS 19 /* of a key, those below its bucket */
+#define KEY_BITS 19 /* the bits of a key below its bucket */
 #define HALF_FULL 0x8000u
 
 /*
- * A sample's key: an unsigned integer in the order of the samples. A NaN has the largest, as NumPy sorts it; -0 and 0
- * have different keys, but no cell begins between them. A word's halves change places, because a cell is made of a
- * key's leading bits and the other samplers already test a word's upper half.
+ * A sample's key: an unsigned integer in the order of the samples. NaN has the largest, as NumPy sorts it. -0 and 0
+ * have different keys, but no cell begins between them. A word's halves are exchanged, because a key's leading bits
+ * choose the cell and the other samplers already test a word's upper half.
  */
 PYI_INLINE uint32_t key_of(uint32_t sample)
 {
@@ -50,8 +50,8 @@ PYI_INLINE uint32_t cell_of(uint32_t key, uint32_t bucket)
  * Adds the number of samples in each cell to `counts`.
  *
  * A group counts in local memory, two counters of 16 bits in a word. A counter that reaches 2^15 is moved to `counts`
- * by the thread that saw it happen. Between two barriers a group adds 2^15 samples at most, so no counter can overflow
- * before that, even if all samples lie in one cell.
+ * by the thread that sees it. Between two barriers a group adds at most 2^15 samples, so no counter can overflow
+ * earlier, even if all samples are in one cell.
  */
 KERNEL count_cells(const PYI_GLOBAL uint32_t *samples, uint64_t count, const PYI_GLOBAL uint32_t *buckets,
                    PYI_GLOBAL uint32_t *counts)
@@ -101,7 +101,7 @@ KERNEL count_cells(const PYI_GLOBAL uint32_t *samples, uint64_t count, const PYI
 }
 #endif
 
-/* A flaw for the positive controls: clears the lowest `bits` of words, or of uniform samples as multiples of 2^-24. */
+/* A flaw for positive controls: clears the lowest `bits` of words, or of uniform samples as multiples of 2^-24. */
 KERNEL drop_bits(PYI_GLOBAL uint32_t *samples, uint64_t count, uint32_t bits)
 {
     for (uint64_t n = (uint64_t)blockIdx.x * GROUP_THREADS + threadIdx.x; n < count; n += gridDim.x * GROUP_THREADS) {
@@ -112,7 +112,7 @@ KERNEL drop_bits(PYI_GLOBAL uint32_t *samples, uint64_t count, uint32_t bits)
     }
 }
 
-/* The samples of chosen words, for samplers that take one word a sample. */
+/* The samples of given words, for samplers of one word per sample. */
 KERNEL samples_of_words(BY_VALUE pyi_job job, const PYI_GLOBAL uint32_t *words, uint64_t count,
                         PYI_GLOBAL uint32_t *samples)
 {

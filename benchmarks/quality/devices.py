@@ -1,4 +1,4 @@
-"""Where gpu.py fills and counts: a CUDA device by CuPy, or an OpenCL device by pyopencl; one kernel text."""
+"""The devices of gpu.py, which fill and count: CUDA by CuPy, or OpenCL by pyopencl, with one kernel text."""
 
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ FLOAT32 = _core.DTYPES["float32"].number
 
 
 def source(method, group_threads, count_locally):
-    """The text of the kernels for a sampler's method, for CUDA and OpenCL alike."""
+    """Return the text of the kernels for a sampler's method, for both CUDA and OpenCL."""
     defines = {"METHOD": _core.METHODS[method], "GROUP_THREADS": group_threads, "COUNT_LOCALLY": int(count_locally)}
     lines = [f"#define {name} {value}" for name, value in defines.items()]
     assertion = f'static_assert(sizeof(pyi_job) == {_core.JOB_BYTES}, "a job is the same on both sides");'
@@ -26,19 +26,19 @@ def source(method, group_threads, count_locally):
 
 
 def method_of(distribution):
-    """The number of the method that makes a distribution's samples."""
+    """Return the number of the method that makes a distribution's samples."""
     dtype = "uint32" if distribution.sampler == "bits" else "float32"
     return _core.check_dtype(distribution, np.dtype(dtype))[0]
 
 
 class Device:
-    """What both kinds of device share.
+    """The common part of both kinds of device.
 
     Attributes
     ----------
     name : str
     elements : int
-        Samples in the buffer, unless the user chooses another number.
+        Samples in the buffer by default.
     units : int
         Multiprocessors or compute units.
     count_locally : bool
@@ -48,7 +48,7 @@ class Device:
     """
 
     def count(self, distribution, samples, size, buckets, counts):
-        """Add the number of samples in each cell, of the first `size`, to `counts`."""
+        """Count the first `size` samples in cells, and add the numbers to `counts`."""
         method, groups = method_of(distribution), self.units if self.count_locally else 8 * self.units
         self.launch(method, "count_cells", groups, self.group_threads, samples, np.uint64(size), buckets, counts)
 
@@ -58,7 +58,7 @@ class Device:
         self.launch(method_of(distribution), "drop_bits", 8 * self.units, self.group_threads, *arguments)
 
     def samples(self, distribution, words):
-        """The float32 samples of chosen words, of a sampler that takes one word a sample."""
+        """Return the float32 samples of given words, for a sampler of one word per sample."""
         job = _core.make_job(pyinit.Stream(0), distribution, FLOAT32)
         sent, made = self.send(words.astype(np.uint32).ravel()), self.empty(words.size)
         arguments = self.by_value(job), sent, np.uint64(words.size), made
@@ -89,11 +89,11 @@ class Cuda(Device):
         return self.cupy.asarray(values)
 
     def by_value(self, packed):
-        """Bytes as CuPy takes an argument that is a struct."""
+        """Return bytes as CuPy takes a struct argument."""
         return np.frombuffer(packed, f"V{len(packed)}")
 
     def compile(self, method):
-        """The kernels for a method; not by RawModule, which flushes subnormals."""
+        """Compile the kernels for a method; not with RawModule, which flushes subnormals."""
         cuda = self.cupy.cuda
         code, _ = cuda.compiler.compile_using_nvrtc(source(method, self.group_threads, self.count_locally), FLAGS)
         module = cuda.function.Module()
@@ -103,14 +103,14 @@ class Cuda(Device):
     def launch(self, method, name, groups, threads, *arguments):
         """Start a kernel, in order with the fills."""
         function, local_bytes = self.compiled(method).get_function(name), 0
-        if name == "count_cells" and self.count_locally:  # more than 48 KiB have to be asked for
+        if name == "count_cells" and self.count_locally:  # more than 48 KiB must be requested
             driver, local_bytes = self.cupy.cuda.driver, LOCAL_BYTES
             driver.funcSetAttribute(function.ptr, driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, LOCAL_BYTES)
         function((groups,), (threads,), arguments, shared_mem=local_bytes)
 
 
 class OpenCL(Device):
-    """An OpenCL device: that of a queue, or the one that PYOPENCL_CTX names, or the first."""
+    """An OpenCL device: a queue's, the one that PYOPENCL_CTX names, or the first."""
 
     elements = 2**24
 
@@ -133,11 +133,11 @@ class OpenCL(Device):
         return self.cl.array.to_device(self.queue, values)
 
     def by_value(self, packed):
-        """Bytes as pyopencl takes an argument that is a struct."""
+        """Return bytes as pyopencl takes a struct argument."""
         return packed
 
     def compile(self, method):
-        """The program for a method."""
+        """Compile the program for a method."""
         code = source(method, self.group_threads, self.count_locally)
         return self.cl.Program(self.queue.context, code).build(self.options, devices=[self.queue.device])
 

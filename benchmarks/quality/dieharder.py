@@ -1,10 +1,11 @@
-"""dieharder on raw words: of pyinit's streams, of generators beside them, and of flawed ones that it must find.
+"""dieharder on raw words: pyinit's streams, other generators for comparison, and flawed ones that it must find.
 
-R. G. Brown's dieharder (Debian has it) reads words from its standard input; this file also is the program that writes
-them there. Each test reads words of its own.
+R. G. Brown's dieharder (packaged in Debian) reads words from its standard input; this file is also the program that
+writes them. Each test reads new words.
 
-A test whose p-value, both tails, is below CERTAIN fails. One between that and RETRY is made again once, with four times
-the samples and on other words, and fails if it is below RETRY again. A source fails if one of its tests does.
+A test fails if its two-sided p-value is below CERTAIN. If it is between CERTAIN and RETRY, the test runs once more,
+with four times the samples and on other words, and fails if it is below RETRY again. A source fails if one of its
+tests fails.
 
 Usage, in benchmarks/: python -m quality.dieharder SOURCE GENERATOR NUMBER    writes words without end
 """
@@ -24,38 +25,37 @@ from quality.table import RETRY
 
 BENCHMARKS = Path(__file__).parents[1]
 CERTAIN = 1e-7  # dieharder prints eight digits
-LIMIT = 900  # seconds for one test; a machine that is busy with other work is slow
-# dieharder's tests by their numbers, the fastest first: a fifth of a second to half a minute. Left out: 5, 6, 7 and
-# 14, of which it says itself that they are suspect; 17, 201 and 203, which read 10^9 words and more; 200, which needs a
-# choice of bits that 102 does not.
+LIMIT = 900  # seconds for one test; a busy machine is slow
+# dieharder's tests by number, fastest first: a fifth of a second to half a minute. Left out: 5, 6, 7 and 14, which it
+# calls suspect itself; 17, 201 and 203, which read 10^9 words and more; 200, which needs a choice of bits, unlike 102.
 TESTS = (8, 15, 100, 11, 206, 0, 4, 12, 10, 204, 16, 9, 202, 13, 1, 208, 209, 3, 205, 207, 101, 102, 2)
 AES_CTR = ["openssl", "enc", "-aes-128-ctr", "-nosalt", "-in", "/dev/zero"]
 AT_ONCE = 2**18
 
 
 def one_stream(generator, number):
-    """One stream after another place."""
+    """One stream, from a large position on."""
     stream = pyinit.Stream(SEED, generator, position=number << 40)
     while True:
         yield stream.bits(AT_ONCE)
 
 
 def interleaved_children(generator, number):
-    """A word of each of 64 children in turn."""
+    """One word from each of 64 children in turn."""
     children = [pyinit.Stream(SEED + number, generator).child(f"layers.{k}.weight") for k in range(64)]
     while True:
         yield np.stack([child.bits(AT_ONCE // 64) for child in children], axis=1)
 
 
 def short_tensors(generator, number):
-    """Tensors of 1 to 1000 words, each a child's."""
+    """Tensors of 1 to 1000 words, each from its own child."""
     parent = pyinit.Stream(SEED + number, generator)
     for k in count():
         yield parent.child(f"layers.{k}.weight").bits(1 + k * 619 % 1000)
 
 
 def adjacent_seeds(generator, number):
-    """Eight words of each seed, the seeds one after another."""
+    """Eight words from each seed, for consecutive seeds."""
     for seed in count(number << 40):
         yield pyinit.Stream(seed, generator).bits(8)
 
@@ -96,19 +96,19 @@ SOURCES = OURS | BESIDE | CONTROLS
 
 
 def missing():
-    """What is not installed, as text; empty if all is."""
+    """Return the tools that are not installed, as text; empty if all are."""
     return " and ".join(name for name in ("dieharder", "openssl") if not shutil.which(name))
 
 
 def sources():
-    """The sources, as pairs of a name and a generator; None where it is none of ours."""
+    """Return the sources as pairs of a name and a generator; None for those that are not pyinit's."""
     yield from ((name, generator) for generator in _core.GENERATORS for name in OURS)
     yield from ((name, None) for name in BESIDE)
     yield from ((name, "philox") for name in CONTROLS)
 
 
 def writer(source, generator, number):
-    """The command that writes words without end."""
+    """Return the command that writes endless words."""
     if source == "AES-128-CTR":
         return [*AES_CTR, "-K", f"{SEED:032x}", "-iv", f"{number << 64:032x}"]
     return [sys.executable, "-m", "quality.dieharder", source, str(generator), str(number)]
@@ -125,14 +125,14 @@ def run(source, generator, number, samples=None, start=0):
     number : int
         One of `TESTS`.
     samples : int, optional
-        How many p-values dieharder takes together; None: its own choice.
+        How many p-values dieharder combines; None: its own choice.
     start : int
-        Other words for each.
+        Each number gives other words.
 
     Returns
     -------
     dict of str to (int, float)
-        By name, the number of p-values taken together and the p-value, of all that it printed.
+        For each printed name, the number of combined p-values and the p-value.
     """
     options = ["-g", "200", "-d", str(number), "-c", ","]
     options += [option for name in ("test_name", "ntuple", "psamples", "pvalues") for option in ("-D", name)]
@@ -148,23 +148,23 @@ def run(source, generator, number, samples=None, start=0):
     result = {}
     for name, size, taken, p in (line.split(",") for line in found.stdout.splitlines() if line.count(",") == 3):
         name = f"{name.strip()} {size.strip()}"
-        printed = sum(known.startswith(name + ",") for known in result)  # some are printed twice
+        printed = sum(known.startswith(name + ",") for known in result)  # some names are printed twice
         result[f"{name}, {printed + 1}"] = int(taken), float(p)
     return result
 
 
 def both_tails(p):
-    """Too good is as bad."""
+    """Return a two-sided p-value: too good a fit is as bad."""
     return 2 * min(p, 1 - p)
 
 
 def measure(source, generator, number):
-    """The p-values of a test, by name, both tails: those of the second run where there was one.
+    """Return the two-sided p-values of a test, by name; those of the second run if there was one.
 
     Returns
     -------
     p, again : dict of str to float
-        `again` has what the first run gave where a second followed.
+        `again` has the first run's values if a second run followed.
     """
     first = run(source, generator, number)
     result = {name: both_tails(p) for name, (_, p) in first.items()}

@@ -1,7 +1,7 @@
-"""Statistics of a sampler: each gives named p-values, tiny where the samples are not what they should be.
+"""Statistics of a sampler: each gives named p-values, which are tiny if the samples are wrong.
 
-All p-values are two-sided: samples that fit too well are no better than samples that do not fit. A statistic
-that looks in many places at once gives the probability that the smallest of so many is as small (Sidak).
+All p-values are two-sided: samples that fit too well are as bad as samples that do not fit. A statistic that looks in
+many places at once gives the probability that the smallest of that many p-values is as small (Sidak).
 """
 
 from collections.abc import Callable
@@ -24,12 +24,12 @@ MOMENTS = {
 
 @dataclass(frozen=True)
 class Sampler:
-    """What draws samples, at an address: a seed, an id, the names that lead on to a child, a position in words."""
+    """Draws samples at an address: a seed, an id, the names that lead to a child, a position in words."""
 
     generator: str
     distribution: str
     dtype: str
-    flaw: Callable[..., Any] | None = None  # draws in the place of pyinit, from the right sampler
+    flaw: Callable[..., Any] | None = None  # draws instead of pyinit, from the right sampler
 
     def __call__(self, count, **address):
         if self.flaw:
@@ -55,7 +55,7 @@ class Sampler:
         return (self.to_unit(x) for x in self.chunks(count))
 
     def to_unit(self, x):
-        """Mean 0 and variance 1, in float64."""
+        """Scale samples to mean 0 and variance 1, in float64."""
         x = x.astype(np.float64)
         return x if self.distribution == "normal" else (x - 0.5) * np.sqrt(12)
 
@@ -105,12 +105,12 @@ def of_ks(probabilities):
 
 
 def cell_counts(phases, cells):
-    """How many of the numbers in [0, 1] lie in each cell of equal width."""
+    """Count the numbers in [0, 1] in cells of equal width."""
     return np.bincount(np.minimum((phases * cells).astype(np.int64), cells - 1), minlength=cells)
 
 
 def products(a, b):
-    """Sums of products over the first axis; not by BLAS, whose threads crawl where other work is under way."""
+    """Return sums of products over the first axis; not by BLAS, whose threads crawl on a busy machine."""
     return np.einsum("k,k" if a.ndim == 1 else "ki,kj", a, b)
 
 
@@ -129,7 +129,7 @@ def moments(sampler, count):
 
 
 def equal_cells(sampler, count, cells=2**12):
-    """Chi-squared. That float32 samples round across edges adds half its standard deviation at 2^30 in 2^16 cells."""
+    """Chi-squared. float32 samples that round across edges add half its standard deviation at 2^30 in 2^16 cells."""
     return {"chi2": of_cells(sum(cell_counts(sampler.cdf(x), cells) for x in sampler.chunks(count)))}
 
 
@@ -138,7 +138,7 @@ def kolmogorov_smirnov(sampler, count):
 
 
 def triples(sampler, count):
-    """Chi-squared in the cube of three samples in a row, which begin at even and odd positions in turn."""
+    """Chi-squared in the cube of three consecutive samples, which begin at even and odd positions in turn."""
     counts = np.zeros(16**3, dtype=np.int64)
     for x in sampler.chunks(count):
         cell = np.minimum((sampler.cdf(x[: len(x) // 3 * 3]) * 16).astype(np.int64), 15).reshape(-1, 3)
@@ -159,7 +159,7 @@ def lags(sampler, count):
 
 
 def tails(sampler, count):
-    """How many samples, and how many radii of pairs, lie far out, against the Poisson law."""
+    """Compare the numbers of samples, and of radii of pairs, far out with the Poisson law."""
     samples, radii = dict.fromkeys((4, 5, 6), 0), dict.fromkeys((5.8, 6), 0)
     for x in sampler.chunks(count):
         far = np.flatnonzero(np.abs(x) > 4)  # a radius beyond 4 sqrt 2 has a component beyond 4
@@ -175,14 +175,14 @@ def tails(sampler, count):
 
 
 def largest_radii(t):
-    """The radii beyond t that Box-Muller makes of 32 bits, each of probability 2^-32."""
+    """The radii beyond t that Box-Muller makes from 32 bits, each with probability 2^-32."""
     u = (np.arange(2**32 * np.exp(-t * t / 2) + 1) + 0.5) / 2**32
     radii = np.sqrt(-2 * np.log(u))
     return radii[radii > t]
 
 
 def beyond(t, dtype):
-    """P(|x| > t). A radius r is beyond t in one component for 2/pi arccos(t/r) of the directions."""
+    """P(|x| > t). For a radius r, a component is beyond t for 2/pi arccos(t/r) of the directions."""
     if dtype == "float64":
         return special.erfc(t / np.sqrt(2))
     return np.sum(2 / np.pi * np.arccos(t / largest_radii(t))) / 2**32
@@ -193,7 +193,7 @@ def radius_beyond(t, dtype):
 
 
 def halves(sampler, count):
-    """What the two halves of a pair, from one radius and one angle, must not know of each other."""
+    """Correlations between the two halves of a pair, which come from one radius and one angle."""
     sums = np.zeros(5)
     for z in sampler.unit_chunks(count):
         x, y = z[0::2], z[1::2]
@@ -214,11 +214,11 @@ def polar(sampler, count, cells=2**12):
 
 
 def grain(sampler, count):
-    """Are u = exp(-r^2/2) and the angle in half turns, 32 bits each (float64: 64), as fine as they should be?
+    """Check the resolution of u = exp(-r^2/2) and of the angle in half turns: 32 bits each (float64: 64).
 
-    The digits of a fraction below 2^-k, as chi-squared in 8 cells. Rounding hides them unless the fraction is
-    small, so only small ones count: its absolute error must stay below the 2^-(k+4) of half a cell. With 2^-22
-    (float64: 2^-51) of relative error in the radius, u has r^2 times that, -2 ln u times that.
+    This takes the digits of a fraction below 2^-k, as chi-squared in 8 cells. Rounding hides them unless the fraction
+    is small, so only small fractions count: the absolute error must stay below 2^-(k+4), half a cell. If the radius has
+    a relative error of 2^-22 (float64: 2^-51), u has r^2 times that, which is -2 ln u times that.
     """
     fine = sampler.dtype == "float64"
     limits = (
@@ -234,14 +234,14 @@ def grain(sampler, count):
         angle.append(np.arctan(y[flat].astype(np.float64) / x[flat]) / np.pi)
     u, angle = np.concatenate(u), np.concatenate(angle)
     result = {f"radius below 2^-{k}": of_cells(cell_counts(u[u < most] * 2.0**k % 1, 8)) for k, most in limits.items()}
-    # Multiples of 2^-31 of a half turn: moved by half a cell, so that they lie inside cells.
+    # Multiples of 2^-31 of a half turn, moved by half a cell so that they are inside cells.
     for k in (20, 23, 32, 40, 48) if fine else (20, 23, 26, 28):
         result[f"angle below 2^-{k}"] = of_cells(cell_counts((angle * 2.0**k + 1 / 16) % 1, 8))
     return result
 
 
 def bits(sampler, count):
-    """Each bit of a uniform sample is fair, and there are no more of them."""
+    """Check that each bit of a uniform sample is fair, and that there are no further bits."""
     size = 24 if sampler.dtype == "float32" else 53
     scaled = np.ldexp(sampler(count).astype(np.float64), size)
     number = scaled.astype(np.int64)
@@ -254,7 +254,7 @@ RELATED = {
     "seeds k, k+1": ({}, {"seed": SEED + 1}),
     "seeds 0, 1": ({"seed": 0}, {"seed": 1}),
     "seeds k, k+2^32": ({}, {"seed": SEED + 2**32}),
-    # ARS adds the key to the counter by exclusive or before its first round: here both make the same state.
+    # ARS xors the key with the counter before its first round: here both streams give the same state.
     "seeds with one key^counter": ({"seed": 0}, {"seed": 2**40, "position": 2**42}),
     "ids k, k+1": ({"id": 7}, {"id": 8}),
     "ids k, k+2^32": ({"id": 7}, {"id": 7 + 2**32}),
@@ -270,7 +270,7 @@ RELATED = {
 
 
 def related(sampler, count):
-    """Correlations between two streams, and between their squares, at every shift of one against the other."""
+    """Correlations between two streams, and between their squares, at every shift between them."""
     result = {}
     for name, addresses in RELATED.items():
         x, y = (sampler.to_unit(sampler(count, **address)) for address in addresses)
@@ -282,7 +282,7 @@ def related(sampler, count):
 
 
 def across(sampler, addresses):
-    """The first samples of many streams, as a table with a line for each stream."""
+    """Return the first samples of many streams, as a table with a row for each stream."""
     table = np.stack([sampler(8, **address) for address in addresses])
     x = sampler.to_unit(table)
     s = (x * x - 1) / np.sqrt(sampler.moment(4) - 1)

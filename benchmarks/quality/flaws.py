@@ -1,6 +1,7 @@
 """The statistics of evidence.py with the number of samples for each, and the flaws that each must notice.
 
-tests/test_distribution.py holds every sampler to them, and program.py those that count more samples than a test can.
+tests/test_distribution.py tests every sampler with them; program.py runs those that need more samples than a test can
+make.
 """
 
 from collections.abc import Callable
@@ -10,28 +11,28 @@ import numpy as np
 
 from quality import evidence
 
-# About 1300 p-values of a test run, each below this for a right sampler with this probability: 1.3e-7 for all. What a
-# flaw below must do to be noticed is to get below it too.
+# A test run has about 1300 p-values. For a right sampler, each is below this limit with this probability: 1.3e-7 for
+# all. A flaw is noticed if its p-value is below the limit.
 ALPHA = 1e-10
 
 
 def altered(change):
-    """Right samples, moved to mean 0 and variance 1, changed, and moved back."""
+    """Change right samples, scaled to mean 0 and variance 1 and back."""
     return lambda right, count, **address: right.from_unit(change(right.to_unit(right(count, **address))))
 
 
 def readdressed(change):
-    """The samples of a wrong address."""
+    """Draw the samples of a wrong address."""
     return lambda right, count, **address: right(count, **address | change(address))
 
 
 def neighbours(x):
-    """Each sample leans on the eight before it."""
+    """Make each sample depend on the eight before it."""
     return (x + 0.01 * sum(np.roll(x, k) for k in range(1, 9))) / np.sqrt(1 + 8 * 0.01**2)
 
 
 def lulls(x):
-    """Runs of 64 samples are too small and too large by turns."""
+    """Make runs of 64 samples too small and too large in turn."""
     return x * (1 + 0.1 * (-1.0) ** (np.arange(len(x)) // 64))
 
 
@@ -49,10 +50,10 @@ def leaning_on_squares(x):
 
 
 def coarse(bits, masked=False):
-    """Samples from words of which only the leading bits count; masked: those bits at the top of a whole word."""
+    """Draw samples from words of which only the leading bits count; masked: followed by zeros to a whole word."""
 
     def draw(right, count, **address):
-        # float32 is enough for few bits, and fast, but loses low bits of an angle near the half turn.
+        # float32 is fast and enough for few bits, but loses low bits of an angle near the half turn.
         dtype, size = np.dtype(right.dtype if bits < 24 else "float64"), 32 * right.words
         words = right.stream(**address).bits(count * right.words).view(f"u{size // 8}") >> size - bits
         if right.distribution == "uniform":
@@ -67,7 +68,7 @@ def coarse(bits, masked=False):
 
 
 def unfair_bits(right, count, **address):
-    """Each bit is set once too often in 64."""
+    """Set each bit once too often in 64."""
     size = 24 if right.dtype == "float32" else 53
     x = np.ldexp(right(count, **address).astype(np.float64), size).astype(np.int64)
     some = np.bitwise_and.reduce(np.random.default_rng(0).integers(0, 2**size, (5, count)))
@@ -108,22 +109,22 @@ FLAWS = {
     "children forget their seeds": readdressed(lambda at: {"seed": 0 if at["child"] else at["seed"]}),
     "positions of 32 bits": readdressed(lambda at: {"position": at["position"] % 2**32}),
 }
-# Enough samples for flaws so gross.
+# Enough samples for such gross flaws.
 FEWER = {"no tail beyond 5": 2**26, "variance 50% off": 2**24, "unfair bits": 2**20}
 
 
 @dataclass
 class Statistic:
-    """A statistic, the number of samples for it, and the flaws that it notices with so many."""
+    """A statistic, its number of samples, and the flaws that it notices with that many."""
 
     measure: Callable[..., dict[str, float]]
     count: int
     flaws: tuple[str, ...]
-    slow: dict[str, int] = field(default_factory=dict)  # the arguments of the slow run
+    slow: dict[str, int] = field(default_factory=dict)  # arguments of the slow run
     distributions: tuple[str, ...] = ("normal", "uniform")
 
     def failures(self, sampler, **arguments):
-        """The names of all p-values, and of those that are too small; nan is too small."""
+        """Return the names of all p-values, and of those that are too small; nan counts as too small."""
         p = self.measure(sampler, **({"count": self.count} | arguments))
         return set(p), {name: value for name, value in p.items() if not value >= ALPHA}
 
@@ -137,7 +138,7 @@ STATISTICS = [
     Statistic(evidence.kolmogorov_smirnov, 2**22, ("mean 0.01", "variance 4% off")),
     Statistic(evidence.triples, 3 * 2**22, ("neighbours 1%", "lulls"), slow={"count": 2**30}),
     Statistic(evidence.lags, 2**24, ("neighbours 1%", "lulls"), slow={"count": 2**30}),
-    # With 2^30 samples it shows that 23 bits make no radius beyond 5.77, with 2^34 that they make no |x| > 6.
+    # 2^30 samples show that 23 bits make no radius beyond 5.77; 2^34 show that they make no |x| > 6.
     Statistic(
         evidence.tails,
         2**30,

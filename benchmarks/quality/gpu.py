@@ -1,20 +1,20 @@
-"""Chi-squared tests of the float32 samplers, with 10^12 samples of each made and counted on a GPU.
+"""Chi-squared tests of the float32 samplers: a GPU makes and counts 10^12 samples of each.
 
 The device that makes the samples also counts them, in 2^16 cells (cells.py, devices.py, counting.cl).
 The counts of a sampler are compared with two laws.
 
 Its own law is the distribution of its samples if all words are equally likely. This comparison decides whether the
 sampler passes: it tests the generator, and that the device computes the same function for every word. For a sampler of
-one word a sample, bisection over the 2^32 words gives the exact law. Words and uniform samples have it by definition.
-Box-Muller's is taken to be the ideal law, because 10^12 samples cannot tell the two apart; see `BOX_MULLER`.
+one word per sample, bisection over the 2^32 words gives the exact law. Words and uniform samples have it by definition.
+Box-Muller's own law is assumed to be the ideal one, because 10^12 samples cannot tell them apart; see `BOX_MULLER`.
 
-The ideal law is a real number of the distribution, rounded to the nearest float32. This comparison only informs. A
-sampler with 2^32 words to choose from cannot meet the ideal law exactly, and n samples are expected to raise the
-statistic by n sum (own - ideal)^2 / ideal. The table shows this beside the measured value, both in standard deviations
-of the statistic, and the number of samples at which it reaches five.
+The ideal law is that of a real number rounded to the nearest float32. This comparison only informs. A sampler of 2^32
+words cannot meet the ideal law exactly: n samples are expected to raise the statistic by
+n sum (own - ideal)^2 / ideal. The table shows this next to the measured value, both in standard deviations of the
+statistic, and the number of samples at which it reaches five.
 
-Each sampler has a positive control that must fail in the same run: the same sampler with its lowest bits cleared, or
-with a standard deviation slightly too large. The flaw is chosen for the number of samples, so that it raises the
+Each sampler has a positive control that must fail in the same run: the sampler with its lowest bits cleared, or with a
+standard deviation slightly too large. The size of the flaw depends on the number of samples, so that it raises the
 statistic by about 40 of its standard deviations.
 
 The exit code is 1 if a sampler fails or a control passes.
@@ -53,10 +53,10 @@ from quality.devices import DEVICES
 BENCHMARKS = Path(__file__).parents[1]
 SAMPLES, LEAST = 10**12, 2**22  # LEAST: 25 samples expected in the least likely cell
 ALPHA = 1e-3  # the probability that a run of perfect samplers has one that fails
-CONTROL = 40  # by how many SIGMA a flaw raises the statistic, about
+CONTROL = 40  # a flaw raises the statistic by about this many SIGMA
 # sum (own - ideal)^2 / ideal of Box-Muller. Both samples of a pair are exactly 0 with probability 2^-25, which gives
 # 5.7e-11. The smallest radii are sqrt(2 k) 2^-12 for whole k, few to a cell, which gives 2.2e-11. A test computes both.
-# Elsewhere a cell gets samples of so many radii and angles that their rounding errors average out.
+# Other cells get samples from so many radii and angles that their rounding errors average out.
 BOX_MULLER = 8e-11
 
 
@@ -70,15 +70,15 @@ class Case:
     sampler : str
         A key of `LAWS`.
     distribution : pyinit.distributions.Distribution
-        What is drawn.
+        The distribution to draw from.
     cells : Cells
     ideal, own : ndarray of float64
         The probability of each cell by the ideal law and by the sampler's own.
     from_ideal : float
         sum (own - ideal)^2 / ideal.
     excess : float
-        Of a control: sum (flawed - ideal)^2 / ideal, where both are real numbers rounded to float32. A flaw that is a
-        standard deviation changes last digits too, which adds to that.
+        For a control: sum (flawed - ideal)^2 / ideal, where both are real numbers rounded to float32. A flaw in the
+        standard deviation also changes last digits, which adds to that.
     cleared : int
         Lowest bits that are cleared.
     """
@@ -96,7 +96,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Result:
-    """What a case came to. `z` is in SIGMA; those of the ideal law are None for controls."""
+    """The result of a case. `z` is in SIGMA; the values for the ideal law are None for controls."""
 
     name: str
     control: bool
@@ -113,7 +113,7 @@ class Result:
 
 
 def sampler_case(name, device):
-    """The case of a sampler."""
+    """Return the case of a sampler."""
     distribution, law = LAWS[name]
     cells = cells_for(law)
     ideal = cells.probabilities(law)
@@ -127,7 +127,7 @@ def sampler_case(name, device):
 
 
 def control_of(case, samples):
-    """The control of a sampler's case: a flaw that raises the statistic by about CONTROL, or more, with that many."""
+    """Return the control of a case: a flaw that raises the statistic by about CONTROL or more for `samples`."""
     law, due = LAWS[case.sampler][1], CONTROL * SIGMA / samples
     if not isinstance(law, Normal):
         cleared, excess = 0, 0.0
@@ -145,16 +145,16 @@ def control_of(case, samples):
 
 
 def count(device, case, stream, samples, elements, backend="device", tell=lambda name: None):
-    """How many of a stream's samples lie in each cell.
+    """Count a stream's samples in each cell.
 
     Parameters
     ----------
     device : quality.devices.Device
     case : Case
     stream : pyinit.Stream
-        Moves on: each buffer takes the samples after those before.
+        Moves on: each buffer takes the next samples.
     samples, elements : int
-        How many in all, and in the buffer: below 2^32, which a counter on the device holds.
+        How many in all, and in the buffer: below 2^32, the limit of a counter on the device.
     backend : {"device", "host"}
         What makes the samples.
     tell : callable
@@ -183,7 +183,7 @@ def count(device, case, stream, samples, elements, backend="device", tell=lambda
 
 
 def judge(case, counts, seconds, threshold):
-    """The result of a case, by its counts; `threshold` is the least p-value with which a sampler passes."""
+    """Return the result of a case from its counts; `threshold` is the least p-value with which a sampler passes."""
     samples, is_control = int(counts.sum()), case.excess > 0
     chi2 = statistic(counts, case.own)
     p = p_value(chi2)
@@ -205,9 +205,9 @@ def measure(device, names, samples, *, generator="philox", seed=SEED, elements=N
     names : sequence of str
         Keys of `LAWS`.
     samples : int
-        Of each sampler, and of each control.
+        For each sampler and each control.
     generator, seed : str, int
-        Of the stream, whose children the cases draw from.
+        The stream's; the cases draw from its children.
     elements : int, optional
         Samples in the buffer; None: the device's own choice.
     backend : {"device", "host"}
@@ -261,7 +261,7 @@ def count_of(text):
 def main():
     """Fill, count, print and write."""
     parser = argparse.ArgumentParser(description="Chi-squared tests of the float32 samplers in 2^16 cells.")
-    parser.add_argument("--samples", type=count_of, default=SAMPLES, help="of each sampler and control; 1e12")
+    parser.add_argument("--samples", type=count_of, default=SAMPLES, help="for each sampler and control (1e12)")
     parser.add_argument("--samplers", nargs="+", choices=LAWS, default=list(LAWS), metavar="NAME", help=", ".join(LAWS))
     parser.add_argument("--generator", choices=GENERATORS, default="philox")
     parser.add_argument("--seed", type=options.integer(0, 2**64), default=SEED)

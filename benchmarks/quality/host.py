@@ -1,4 +1,4 @@
-"""What program.py counts of samples on the processors: counting.c, compiled when it is needed, on all threads."""
+"""Counting for program.py on the processors: counting.c, compiled when it is needed, on all threads."""
 
 import ctypes
 import subprocess
@@ -19,9 +19,9 @@ COMPILER = (sysconfig.get_config_var("CC") or "cc").split()[0]
 FLAGS = ["-std=gnu11", "-O3", "-fno-math-errno", "-fPIC", "-shared"]
 CELLS, LAGS = 2**16, 8
 TAILS, RADII = 4 + 0.5 * np.arange(6), 5.5 + 0.5 * np.arange(3)
-CHUNK, PART = 2**16, 2**24  # samples that are made before they are counted, and those of a tally: it holds 2^32 at most
+CHUNK, PART = 2**16, 2**24  # samples made before they are counted, and those of a tally, which holds at most 2^32
 
-# counting.c's `tally`: its comments say what is in it.
+# counting.c's `tally`, described there.
 TALLY = np.dtype(
     [
         ("cells", "u4", CELLS),
@@ -38,7 +38,7 @@ ADD = {"uint32": "add_words", "float32": "add_floats", "float64": "add_doubles"}
 
 @cache
 def library():
-    """The compiled counter."""
+    """Return the compiled counter."""
     flags = [*FLAGS, f"-I{pyinit.get_include()}"]
     if "avx2" in isa.available():
         flags += ["-march=native", "-DQUALITY_AVX2"]
@@ -56,12 +56,12 @@ def library():
 
 
 def samples_of_words(distribution, words, dtype="float32"):
-    """The samples of chosen words, as float32 (words as they are); of a narrower type before they are rounded.
+    """Return the samples of given words, as float32 (words unchanged), not yet rounded to a narrower type.
 
     Parameters
     ----------
     distribution : pyinit.distributions.Distribution
-        One that takes a word a sample.
+        It must take one word per sample.
     words : ndarray of uint32
     dtype : str
     """
@@ -77,7 +77,7 @@ def samples_of_words(distribution, words, dtype="float32"):
 
 
 def totals(records):
-    """The sums of tallies, as a dict of arrays."""
+    """Return the sums of tallies, as a dict of arrays."""
     sums = {}
     for record in records:
         for name in TALLY.names:
@@ -92,14 +92,14 @@ def tally(make, count, cells, centre, scale, tell=lambda samples: None, flaw=Non
     Parameters
     ----------
     make : callable
-        Takes the number of the first sample and how many, and returns them: uint32, float32 or float64.
+        Takes the number of the first sample and the number of samples; returns them as uint32, float32 or float64.
     count : int
         How many samples in all; even.
     cells : quality.cells.Cells
     centre, scale : float
-        Of z = (x - centre) scale, whose powers and products are summed.
+        They define z = (x - centre) scale, whose powers and products are summed.
     tell : callable
-        Called with how many more samples are counted.
+        Called with the number of samples counted since the last call.
     flaw : callable, optional
         Changes samples before they are counted.
 
@@ -125,7 +125,7 @@ def tally(make, count, cells, centre, scale, tell=lambda samples: None, flaw=Non
 
 
 def walk(distribution, stride, cells, centre, scale, tell=lambda samples: None):
-    """Count the samples of every `stride`-th of the 2^32 words, the middle one of each run; of all words with 1."""
+    """Count the samples of every `stride`-th of the 2^32 words, the middle one of each run; stride 1 takes all."""
 
     def make(first, count):
         words = np.arange(first * stride + stride // 2, (first + count) * stride, stride, dtype=np.uint32)
@@ -135,7 +135,7 @@ def walk(distribution, stride, cells, centre, scale, tell=lambda samples: None):
 
 
 def draws(stream, distribution, dtype):
-    """What makes the samples of a stream for `tally`."""
+    """Return a function that makes a stream's samples for `tally`."""
     words, kind = _core.DTYPES[dtype].words, dtype_of(dtype)
 
     def make(first, count):
@@ -147,7 +147,7 @@ def draws(stream, distribution, dtype):
 
 
 def value_counts(make, count, tell=lambda samples: None, flaw=None):
-    """How often each value of 8 or 16 bits occurs among the samples that `make` makes, as `tally` takes it."""
+    """Count each value of 8 or 16 bits among the samples of `make`, which is as for `tally`."""
     bits = 8 * make(0, 2).dtype.itemsize
     add = getattr(library(), f"add_values{bits}")
 

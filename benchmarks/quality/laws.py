@@ -1,4 +1,4 @@
-"""The exact laws that program.py compares samples with: of the cells, of moments and of tails."""
+"""The exact laws that program.py compares samples with: probabilities of cells, moments and tails."""
 
 import math
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ from quality.cells import (
 )
 from quality.host import RADII, TAILS, samples_of_words, walk
 
-NARROW = {"lower": 0.0, "upper": 0.09375}  # where a bucket of the cells ends
-# The samplers, with bounds that make every method of the truncated normal do its work.
+NARROW = {"lower": 0.0, "upper": 0.09375}  # the end of one of the cells' buckets
+# The samplers, with bounds that use every method of the truncated normal.
 SAMPLERS = LAWS | {"truncated_normal from 0 to 0.09": (distributions.truncated_normal(**NARROW), Normal(**NARROW))}
-FARTHEST = 13.0  # beyond it the 16th power of a normal adds less than 10^-19 to a moment
+FARTHEST = 13.0  # beyond this, the 16th power of a normal adds less than 10^-19 to a moment
 
 
 @dataclass(frozen=True)
 class Reals:
-    """Uniform numbers of [0, 1), fine enough to be taken for real ones, and then rounded to float32."""
+    """Uniform numbers in [0, 1), fine enough to count as real, then rounded to float32."""
 
     def between(self, first, end):
         """The probability of the samples with keys in [first, end)."""
@@ -38,7 +38,7 @@ class Reals:
 
 @dataclass(frozen=True, eq=False)
 class Law:
-    """What is expected of a sampler's samples.
+    """The expected properties of a sampler's samples.
 
     Attributes
     ----------
@@ -46,11 +46,11 @@ class Law:
     own, ideal : ndarray of float64
         The probability of each cell by the sampler's own law and by the ideal one.
     centre, scale : float
-        Of z = (x - centre) scale, which has mean 0 and variance 1 by the ideal law.
+        They define z = (x - centre) scale, which has mean 0 and variance 1 by the ideal law.
     moments : ndarray of float64
         E z^k for k = 0, 1, ..., 16.
     tails, radii : ndarray of float64
-        The probabilities of |x| and of a pair's radius beyond TAILS and RADII; radii empty for all but Box-Muller.
+        The probabilities of |x| beyond TAILS and of a pair's radius beyond RADII; radii is empty except for Box-Muller.
     falls : int or None
         How often a larger word gives a smaller sample; None if the words were not walked.
     """
@@ -67,20 +67,20 @@ class Law:
 
 
 def law_of(name, dtype="float32", stride=1, tell=lambda words: None):
-    """The law of a sampler.
+    """Return the law of a sampler.
 
     Parameters
     ----------
     name : str
         A key of `SAMPLERS`.
     dtype : {"float32", "float64"}
-        That of the samples. float64 is taken to be fine enough for the ideal law, and so is Box-Muller in float32,
-        but for its tails, which end at 6.66. Words have it. The others' own law in float32 is counted: all words are
-        walked.
+        The samples' dtype. float64 is assumed to be fine enough for the ideal law, and so is Box-Muller in float32
+        except for its tails, which end at 6.66. Words have the ideal law. The own law of other samplers in float32 is
+        counted by walking all words.
     stride : int
-        Only every `stride`-th word is.
+        Walk only every `stride`-th word.
     tell : callable
-        Called with how many more words have been walked.
+        Called with the number of words walked since the last call.
     """
     distribution, law = SAMPLERS[name]
     if dtype == "float64" and isinstance(law, Uniform):
@@ -101,7 +101,7 @@ def law_of(name, dtype="float32", stride=1, tell=lambda words: None):
 
 
 def ideal_moments(law):
-    """The mean, one over the standard deviation, and E z^k for k up to 16."""
+    """Return the mean, the reciprocal of the standard deviation, and E z^k for k up to 16."""
     low, high = (0.0, 1.0) if not isinstance(law, Normal) else np.clip([law.lower, law.upper], -FARTHEST, FARTHEST)
     low, high = (0.0, 2.0**32) if isinstance(law, Words) else (low, high)
     nodes, weights = np.polynomial.legendre.leggauss(20)
@@ -117,13 +117,13 @@ def ideal_moments(law):
 
 @dataclass(frozen=True, eq=False)
 class Edges:
-    """What `probabilities_of_words` wants of cells."""
+    """The part of cells that `probabilities_of_words` needs."""
 
     edges: np.ndarray
 
 
 def tails_of_words(distribution):
-    """P(|x| > t) for each t of TAILS, of a sampler of one word; exact whatever the stride of a walk."""
+    """P(|x| > t) for each t of TAILS, for a sampler of one word; exact for any stride of a walk."""
     t = TAILS.astype(np.float32)
     between = Edges(np.concatenate([-t[::-1], np.nextafter(t, np.float32(np.inf))]))
     p = probabilities_of_words(between, lambda words: samples_of_words(distribution, words))
@@ -131,7 +131,7 @@ def tails_of_words(distribution):
 
 
 def ideal_tails(law):
-    """P(|x| > t) for each t of TAILS."""
+    """P(|x| > t) for each t of TAILS, by the ideal law."""
     if not isinstance(law, Normal):
         return np.zeros(len(TAILS))
     below = normal_mass(np.minimum(law.lower, -TAILS), -TAILS)

@@ -1,4 +1,4 @@
-"""The parts of program.py: which samples they take, what is counted of them, and which flaws must be noticed."""
+"""The parts of program.py: the samples they take, what they count, and the flaws they must notice."""
 
 import sys
 from collections.abc import Callable
@@ -20,7 +20,7 @@ SAMPLES = 10**10
 
 @dataclass(frozen=True)
 class Entry:
-    """The p-values of some samples, by family and name.
+    """The p-values of a set of samples, by family and name.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Entry:
     noticed_by : tuple of str
         The families that must notice it.
     more : dict
-        What is told beside.
+        Further results.
     """
 
     part: str
@@ -48,7 +48,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Job:
-    """Some work that gives entries: how many steps of the progress bar it makes, and what it calls with those done."""
+    """Work that gives entries: its number of steps in the progress bar, and a function that reports them."""
 
     steps: int
     make: Callable
@@ -56,7 +56,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many samples: of float32 in cells, and what follows from it; `stride` is that of the walks over all words."""
+    """The number of float32 samples in cells, and sizes derived from it; `stride` is that of walks over all words."""
 
     samples: int
 
@@ -85,20 +85,20 @@ class Sizes:
         return 1 << max(0, min(8, (2**32 // self.samples).bit_length() - 1))
 
     def evidence(self, most):
-        """A count of a statistic of evidence.py: what its slow test has, or less."""
+        """Return the number of samples of a statistic of evidence.py: that of its slow test, or less."""
         return int(max(1, min(most, most * self.samples / SAMPLES)))
 
 
 def even(number):
-    """The next even number, as samples come in pairs."""
+    """Return the next even number, since samples come in pairs."""
     return 2 * int(number / 2)
 
 
-# The parts: each gives its jobs.
+# Each part yields its jobs.
 
 
 def cells(sizes):
-    """Every sampler, in float32 (words: uint32) and float64."""
+    """Test every sampler, in float32 (words: uint32) and float64."""
     for name in SAMPLERS:
         for dtype in ("uint32",) if name == "bits" else ("float32", "float64"):
             count = sizes.samples if dtype != "float64" else sizes.doubles
@@ -110,7 +110,7 @@ def cells(sizes):
 
 
 def counted(generator, name, dtype, count, law, control="", tell=None):
-    """One sampler, or one control."""
+    """Test one sampler, or one control."""
     flaw, noticed_by = controls_of(name, dtype, count)[control] if control else (None, ())
     stream = pyinit.Stream(SEED, generator).child(f"{name} {dtype} {control}")
     law = law()
@@ -120,7 +120,7 @@ def counted(generator, name, dtype, count, law, control="", tell=None):
 
 
 def values_of_types(sizes):
-    """Every sampler in every dtype of 16 and 8 bits."""
+    """Test every sampler in every dtype of 16 and 8 bits."""
     for name in SAMPLERS:
         for dtype in values.DTYPES if name != "bits" else ():
             law = cache(partial(values.probabilities_of_values, name, values.values_of(dtype), dtype))
@@ -132,7 +132,7 @@ def values_of_types(sizes):
 
 
 def counted_values(generator, name, dtype, count, law, control="", tell=None):
-    """One sampler in one dtype, or one control: values that are now and then cut and not rounded."""
+    """Test one sampler in one dtype, or one control: values that are sometimes truncated instead of rounded."""
     stream, flaw = pyinit.Stream(SEED, generator).child(f"{name} {dtype} {control}"), values.truncating
     p, groups = values.measure(stream, name, dtype, count, law(), flaw if control else None, tell)
     noticed_by = ("values",) if control else ()
@@ -140,12 +140,12 @@ def counted_values(generator, name, dtype, count, law, control="", tell=None):
     return [Entry("values", generator, name, dtype, count, {"values": {"chi2": p}}, control, noticed_by, more)]
 
 
-# Of evidence.py, what counting.c does not count, and the most samples.
+# The statistics of evidence.py that counting.c does not count, and their largest number of samples.
 EVIDENCE = {"triples": 3 * 2**26, "halves": 2**28, "polar": 2**28, "grain": 2**28, "bits": 2**26, "related": 2**20}
 
 
 def samples(sizes):
-    """The statistics of evidence.py."""
+    """Run the statistics of evidence.py."""
     for statistic in flaws.STATISTICS:
         name = statistic.measure.__name__
         for distribution in statistic.distributions if name in EVIDENCE else ():
@@ -160,10 +160,10 @@ def samples(sizes):
 
 
 def by_evidence(statistic, sampler, count, control="", tell=None):
-    """One statistic of one sampler, or of one flaw."""
+    """Run one statistic on one sampler, or on one flaw."""
     name = statistic.measure.__name__
     p = {name: statistic.measure(sampler, count)}
-    p[name].pop("a multiple of 2^-24 in [0, 1)", None)  # 0 or 1, and so no p-value
+    p[name].pop("a multiple of 2^-24 in [0, 1)", None)  # 0 or 1, so not a p-value
     p[name].pop("a multiple of 2^-53 in [0, 1)", None)
     tell(1)
     noticed_by = (name,) if control else ()
@@ -171,7 +171,7 @@ def by_evidence(statistic, sampler, count, control="", tell=None):
 
 
 def many_streams(sizes):
-    """Addresses that are close, and bits of an address flipped."""
+    """Test streams at close addresses, and flipped bits of an address."""
     for generator in GENERATORS:
         for name in streams.FAMILIES:
             yield Job(1, partial(of_addresses, generator, name, sizes.streams))
@@ -181,7 +181,7 @@ def many_streams(sizes):
 
 
 def of_addresses(generator, name, count, control="", tell=None):
-    """The first words of many streams."""
+    """Test the first words of many streams."""
     table = streams.words_of(generator, [streams.FAMILIES[name](k) for k in range(count)])
     p = {"streams": streams.statistics(streams.repeating(table) if control else table)}
     tell(1)
@@ -189,7 +189,7 @@ def of_addresses(generator, name, count, control="", tell=None):
 
 
 def flipped(generator, bases, control="", tell=None):
-    """Single bits of seeds, ids and positions."""
+    """Flip single bits of seeds, ids and positions."""
     flaw = [streams.ids_of_32_bits] if control else []
     p = {"flipped bits": streams.avalanche(generator, bases, *flaw)}
     tell(1)
@@ -198,7 +198,7 @@ def flipped(generator, bases, control="", tell=None):
 
 
 def by_dieharder(sizes):
-    """Each test on each source."""
+    """Run each test on each source."""
     if dieharder.missing():
         print(f"Without {dieharder.missing()} there is no dieharder part.", file=sys.stderr)
         return
@@ -208,7 +208,7 @@ def by_dieharder(sizes):
 
 
 def one_test(source, generator, number, tell=None):
-    """One test of dieharder on one source."""
+    """Run one of dieharder's tests on one source."""
     p, again = dieharder.measure(source, generator, number)
     tell(1)
     control = source if source in dieharder.CONTROLS else ""
@@ -216,7 +216,7 @@ def one_test(source, generator, number, tell=None):
     return [Entry("dieharder", generator or "", source, "uint32", 0, {"dieharder": p}, control, noticed_by, again)]
 
 
-# The jobs of a part, and whether they are made side by side: those that use no threads of their own.
+# The jobs of a part, and whether they run in parallel: those without threads of their own do.
 PARTS = {
     "cells": (cells, False),
     "values": (values_of_types, False),

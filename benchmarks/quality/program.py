@@ -1,18 +1,18 @@
-"""Statistical tests of every generator, sampler, method and dtype, with controls that have to fail; `make quality`.
+"""Statistical tests of every generator, sampler, method and dtype, with controls that must fail; `make quality`.
 
-The parts, each of which can be made alone and again (`--only`):
+The parts, each of which can be run alone and again (`--only`):
 
 cells      10^10 samples of each sampler in 2^16 cells, with pairs, lags, moments and tails (statistics.py)
 values     how often each value of the halves and of float8 occurs (values.py)
-samples    what the two samples of a pair, three samples in a row, and all bits know of each other (evidence.py)
+samples    correlations within a pair, between three consecutive samples, and between all bits (evidence.py)
 streams    streams whose seeds, ids, names or positions are close (streams.py)
 dieharder  R. G. Brown's tests on raw words (dieharder.py)
 
 The file of results is written after each job, so an interrupted run keeps what it has.
 
-All results are p-values. The families of p-values are judged one by one: the smallest one times the number of all
-p-values of the run (Bonferroni, the first step of Holm's), and whether the p-values of a family are uniform together
-(Kolmogorov and Smirnov). dieharder has a rule of its own. A control must be noticed by each family that it is for.
+All results are p-values. Each family of p-values is judged by its smallest value times the number of all p-values of
+the run (Bonferroni, the first step of Holm's), and by whether its p-values together are uniform (Kolmogorov and
+Smirnov). dieharder has its own rule. Each family must notice the controls that are meant for it.
 
 The exit code is 1 if a family fails or a control is not noticed.
 """
@@ -40,11 +40,11 @@ from quality.parts import PARTS, SAMPLES, Sizes, even
 from quality.statistics import of_few
 
 BENCHMARKS = Path(__file__).parents[1]
-ALPHA = 1e-3  # the probability that a family of right samples fails, about
+ALPHA = 1e-3  # about the probability that a family of right samples fails
 
 
 def made(part, sizes, save):
-    """Make a part; `save` is called with what there is of it after each job."""
+    """Run a part; `save` is called with its results so far after each job."""
     jobs, side_by_side = PARTS[part]
     jobs, begin, entries = list(jobs(sizes)), time.perf_counter(), []
     with progress(sum(job.steps for job in jobs), part) as tell:
@@ -56,7 +56,7 @@ def made(part, sizes, save):
 
 
 def joined(entries):
-    """dieharder's tests of one source together."""
+    """Combine dieharder's tests of one source."""
     sources = {}
     for entry in entries:
         if entry["part"] != "dieharder":
@@ -73,20 +73,20 @@ def joined(entries):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a family came to.
+    """The verdict on a family.
 
     Attributes
     ----------
     family : str
     count : int
-        Of p-values.
+        The number of p-values.
     smallest : float
     corrected : float
-        Times the number of p-values of the run, or of dieharder's.
+        The smallest times the number of p-values of the run, or of dieharder's.
     uniform : float or None
-        The p-value of the family's p-values together; None where they are too few, or not uniform by their nature.
+        The p-value of the family's p-values together; None if they are too few, or not uniform even for right samples.
     controls, noticed : int
-        How many flaws it has to notice, and how many it does.
+        How many flaws it must notice, and how many it does.
     good : bool
     """
 
@@ -101,7 +101,7 @@ class Verdict:
 
 
 def verdicts(document):
-    """Judge each family of a run, and all together; not the generators beside ours."""
+    """Judge each family of a run, and all together, without the other generators."""
     entries = [entry for part in document["parts"].values() for entry in part["entries"] if entry["generator"]]
     right, flawed = defaultdict(dict), defaultdict(list)
     for i, entry in enumerate(entries):
@@ -117,7 +117,7 @@ def verdicts(document):
 
 
 def judged(family, p, total, flawed):
-    """The verdict on a family."""
+    """Return the verdict on a family."""
     smallest, uniform = min(p.values()), None
     if family == "dieharder":
         total, least = len(p), dieharder.RETRY
@@ -145,7 +145,7 @@ def rows(found):
 
 
 def written(document):
-    """JSON with an entry to a line."""
+    """Return JSON with one entry per line."""
     parts = []
     for name, part in document["parts"].items():
         entries = ",\n".join("   " + json.dumps(shortened(entry)) for entry in part["entries"])
@@ -156,7 +156,7 @@ def written(document):
 
 
 def shortened(x):
-    """The same with floats of five digits."""
+    """Return the same with floats of five digits."""
     if isinstance(x, dict):
         return {key: shortened(value) for key, value in x.items()}
     if isinstance(x, (list, tuple)):
@@ -165,10 +165,12 @@ def shortened(x):
 
 
 def main():
-    """Make the parts that are wanted, put them into the file, and judge all that is there."""
-    parser = argparse.ArgumentParser(description="Statistical tests of all samplers, with controls that have to fail.")
+    """Run the chosen parts, write them into the file, and judge everything in it."""
+    parser = argparse.ArgumentParser(description="Statistical tests of all samplers, with controls that must fail.")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--samples", type=lambda text: even(float(text)), default=SAMPLES, help="of float32 in cells")
+    parser.add_argument(
+        "--samples", type=lambda text: even(float(text)), default=SAMPLES, help="float32 samples in cells"
+    )
     parser.add_argument("--output", type=Path, default=BENCHMARKS / "results" / "latest-quality.json")
     arguments = parser.parse_args()
     options.check_writable(arguments.output)

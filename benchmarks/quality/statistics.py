@@ -1,7 +1,7 @@
-"""What program.py makes of counted samples: p-values by name, and the flaws that have to be noticed.
+"""The p-values that program.py computes from counts, by name, and the flaws that must be noticed.
 
-Each p-value is uniform for right samples, so that all of them together can be tested too. Those of a Poisson law are
-not, where few events are expected: `of_few` tells.
+Each p-value is uniform for right samples, so all of them together can be tested too. The p-values of a Poisson law
+with few expected events are not uniform; `of_few` tells which.
 """
 
 from functools import cache
@@ -12,21 +12,21 @@ from quality.cells import DF, SIGMA, noncentrality, p_value, statistic
 from quality.evidence import of_gap, of_poisson, of_z
 from quality.host import CHUNK, RADII, TAILS
 
-FEW = 50  # events; with fewer a p-value takes few values
+FEW = 50  # with fewer events a p-value takes few values
 MOMENTS = 8
-CONTROL = 85.0  # a control's standard deviation is too large by this over the root of the number of samples
+CONTROL = 85.0  # a control's standard deviation is too large by this divided by the root of the number of samples
 
 
 def p_values(seen, law, count):
-    """The p-values of a tally, by family and name.
+    """Return the p-values of a tally, by family and name.
 
     Parameters
     ----------
     seen : dict
-        What `host.tally` returned.
+        The result of `host.tally`.
     law : quality.laws.Law
     count : int
-        Of the samples.
+        The number of samples.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def p_values(seen, law, count):
 
 
 def ideal_distance(seen, law, count):
-    """How far the cells are from the ideal law, and how far they should be, in standard deviations of chi-squared."""
+    """Return the cells' distance from the ideal law and its expectation, in standard deviations of chi-squared."""
     return {
         "z": (statistic(seen["cells"], law.own) - DF) / SIGMA,
         "z_ideal": (statistic(seen["cells"], law.ideal) - DF) / SIGMA,
@@ -62,7 +62,7 @@ def of_ks_cells(counts, probabilities):
 
 
 def anderson_darling(counts, probabilities):
-    """Anderson and Darling's A^2, as a sum over the edges of the cells."""
+    """Anderson and Darling's A^2, summed over the edges of the cells."""
     count = counts.sum()
     below = np.cumsum(probabilities)[:-1]
     gap = np.cumsum(counts)[:-1] / count - below
@@ -72,9 +72,9 @@ def anderson_darling(counts, probabilities):
 
 @cache
 def anderson_darling_law():
-    """The characteristic function of A^2's limit, a sum of (normals squared) / (j (j + 1)): at t, its logarithm.
+    """The logarithm at t of the characteristic function of A^2's limit, a sum of (normals squared) / (j (j + 1)).
 
-    The terms beyond j = 200 count with their mean, 1/201.
+    The terms beyond j = 200 are replaced by their mean, 1/201.
 
     Source: T. W. Anderson, D. A. Darling, "Asymptotic theory of certain goodness of fit criteria based on stochastic
     processes", Annals of Mathematical Statistics 23 (1952), 193-212.
@@ -87,18 +87,18 @@ def anderson_darling_law():
 
 
 def of_anderson_darling(a2):
-    """The p-value of A^2 by its limit law: the characteristic function inverted (Gil-Pelaez)."""
-    if not a2 < 40:  # less than 10^-17
+    """The p-value of A^2 by its limit law, from the inverted characteristic function (Gil-Pelaez)."""
+    if not a2 < 40:  # p is less than 10^-17
         return 0.0
     t, logarithm = anderson_darling_law()
     integrand = np.exp(logarithm - 1j * t * a2).imag  # over t, times dt = t d(log t)
     step = np.log(t[1] / t[0])
     beyond = 0.5 + (np.sum(integrand) - (integrand[0] + integrand[-1]) / 2) * step / np.pi
-    return float(np.clip(beyond + (1 - a2) * t[0] / np.pi, 0, 1))  # below the first t the integrand is E - a2
+    return float(np.clip(beyond + (1 - a2) * t[0] / np.pi, 0, 1))  # below the first t, the integrand is E - a2
 
 
 def moments(powers, expected, count):
-    """The moments to 8, each freed of what those before it tell: eight uncorrelated normals."""
+    """The moments up to 8, each without its correlation to the ones before: eight uncorrelated normals."""
     k = np.arange(1, MOMENTS + 1)
     covariance = expected[np.add.outer(k, k)] - np.outer(expected[k], expected[k])
     deviations = (powers[:MOMENTS] / count - expected[k]) * np.sqrt(count)
@@ -119,7 +119,7 @@ def lags(products, moments, count):
 
 
 def tails(seen, law, count):
-    """Samples, and radii of pairs, between one limit and the next far out, against the Poisson law."""
+    """Compare the numbers of samples, and of radii of pairs, between limits far out with the Poisson law."""
     result = {}
     for what, limits, numbers, far, mean in (
         ("|x|", TAILS, seen["tails"], law.tails, count),
@@ -138,11 +138,11 @@ def of_few(name):
     return name.endswith("(few expected)")
 
 
-# Flaws, by name: what they do to the samples of a part, and which families must notice.
+# The flaws, by name: their change to a part's samples, and the families that must notice it.
 
 
 def widened(count):
-    """A standard deviation, or a range, that is too large."""
+    """Make a standard deviation, or a range, too large."""
 
     def change(x):
         x *= x.dtype.type(1 + CONTROL / np.sqrt(count))
@@ -152,26 +152,26 @@ def widened(count):
 
 
 def repeating(x):
-    """One sample in 64 repeats the one that is 1, 2, ..., 8 before it, in turn."""
+    """Make one sample in 64 repeat the one 1, 2, ..., 8 places before it, in turn."""
     at = np.arange(63, x.size, 64)
     x[at] = x[at - 1 - np.arange(at.size) % 8]
     return x
 
 
 def clipped(x):
-    """Nothing lies beyond 4.25."""
+    """Clip samples to 4.25."""
     return np.clip(x, -4.25, 4.25)
 
 
 def without_low_bits(x):
-    """The lowest five bits are 0: of a word, or of a multiple of 2^-24."""
+    """Clear the lowest five bits of a word, or of a multiple of 2^-24."""
     if x.dtype == np.uint32:
         return x & np.uint32(2**32 - 2**5)
     return np.floor(x * x.dtype.type(2**19)) / x.dtype.type(2**19)
 
 
 def controls_of(name, dtype, count):
-    """The flaws for a sampler: of each its name, the change, and the families that must notice it."""
+    """Return the flaws for a sampler: names, with the change and the families that must notice it."""
     found = {"repeats samples": (repeating, ("pairs", "lags"))}
     if name != "bits":
         found["is too wide"] = widened(count), ("cells", "kolmogorov_smirnov", "anderson_darling", "moments")

@@ -1,17 +1,17 @@
-"""Are streams independent whose seeds, ids, names or positions are close? Short streams, and single flipped bits."""
+"""Tests of streams with close seeds, ids, names or positions: short streams, and single flipped bits."""
 
 import numpy as np
 
 from quality.cells import p_value, statistic
 from quality.evidence import ORIGIN, Sampler, of_chi2, of_many_z, of_poisson, of_z
 
-WIDTH = 8  # words of each stream: two blocks
+WIDTH = 8  # words per stream: two blocks
 BITS = 32 * WIDTH
-MIX = 0x9E3779B97F4A7C15  # odd: k MIX mod 2^64 is another number for each k, with many bits set
+MIX = 0x9E3779B97F4A7C15  # odd, so k MIX mod 2^64 is different for each k, with many bits set
 
 
 def one_bit_apart(k):
-    """64 numbers in turn that differ from one of many bits in a single bit."""
+    """Return the k-th number: each run of 64 differs in single bits from one number with many bits set."""
     return (k // 64 + 1) * MIX % 2**64 ^ 1 << k % 64
 
 
@@ -31,24 +31,24 @@ FAMILIES = {
 
 
 def words_of(generator, addresses, words=WIDTH):
-    """The first words of streams, as a table with a line for each."""
+    """Return the first words of streams, as a table with a row for each."""
     sampler = Sampler(generator, "bits", "uint32")
     return np.stack([sampler.stream(**ORIGIN | address).bits(words) for address in addresses])
 
 
 def repeating(table):
-    """A flaw: every 32nd stream repeats the one before it, with a bit that is always set."""
+    """A flaw: every 32nd stream repeats the one before it, with one bit always set."""
     table = table.copy()
     table[32::32] = table[31:-1:32] | np.uint32(1 << 7)
     return table
 
 
 def statistics(table):
-    """The p-values of a table of words, a stream to a line.
+    """Return the p-values of a table of words, one stream per row.
 
-    bits: whether each bit of a stream is fair over all streams. neighbours: whether a bit of a stream is that of a word
-    0 to 7 places further in the next one. bytes: chi-squared of a byte and the same byte of the next stream. equal
-    words: how many pairs of words of the whole table are the same, against the Poisson law.
+    bits: whether each bit of a stream is fair over all streams. neighbours: whether a bit of a stream equals that of a
+    word 0 to 7 places further on in the next one. bytes: chi-squared of a byte and the same byte of the next stream.
+    equal words: the number of equal pairs of words in the whole table, compared with the Poisson law.
     """
     count = len(table)
     ones = set_bits(table)
@@ -66,17 +66,17 @@ def statistics(table):
 
 
 def set_bits(table, lines=2**14):
-    """In how many lines each bit is set; some lines at a time."""
+    """Count the rows in which each bit is set, some rows at a time."""
     parts = (table[first : first + lines].view(np.uint8) for first in range(0, len(table), lines))
     return sum(np.unpackbits(part, axis=1).sum(axis=0, dtype=np.int64) for part in parts)
 
 
 def of_squares(z):
-    """The p-value of a sum of squares."""
+    """Return the p-value of a sum of squares."""
     return of_chi2(np.sum(z**2), np.size(z))
 
 
-# What is flipped: one bit of an address.
+# The parts of an address in which one bit is flipped.
 FLIPS = {
     "seed": lambda at, bit: at | {"seed": at["seed"] ^ 1 << bit},
     "id": lambda at, bit: at | {"id": at["id"] ^ 1 << bit},
@@ -85,13 +85,13 @@ FLIPS = {
 
 
 def avalanche(generator, bases, flaw=lambda address: address):
-    """Does a flipped bit of an address flip each bit of a block with probability 1/2?
+    """Test whether a flipped bit of an address flips each bit of a block with probability 1/2.
 
     Parameters
     ----------
     generator : str
     bases : int
-        How many addresses; of each 64 bits of the seed, the id and the position are flipped, one by one.
+        How many addresses. The 64 bits of each one's seed, id and position are flipped, one by one.
     flaw : callable, optional
         Changes an address before it is used.
     """
@@ -111,5 +111,5 @@ def avalanche(generator, bases, flaw=lambda address: address):
 
 
 def ids_of_32_bits(address):
-    """A flaw: the upper half of an id, of a seed and of a block's number does not count."""
+    """A flaw: the upper halves of id, seed and block number are ignored."""
     return {what: number % (2**34 if what == "position" else 2**32) for what, number in address.items()}

@@ -1,4 +1,4 @@
-"""The results of program.py as Markdown tables, for table.py, and what docs/pictures.py draws of them."""
+"""The results of program.py as Markdown tables, for table.py, and the numbers that docs/pictures.py draws."""
 
 import json
 import math
@@ -7,16 +7,16 @@ from pathlib import Path
 from columns import markdown
 
 RESULTS = Path(__file__).parents[1] / "results"
-RETRY = 1e-4  # below it a test of dieharder is made again, and then fails
+RETRY = 1e-4  # below this, a test of dieharder is repeated, and then fails
 
 
 def newest():
-    """The results that the documentation shows: those of the last date."""
+    """Return the results that the documentation shows: those of the last date."""
     return json.loads(sorted(RESULTS.glob("20*-quality.json"))[-1].read_text())
 
 
 def tables(result):
-    """All of them, as a list of texts."""
+    """Return all tables, as a list of texts."""
     parts = result["parts"]
     made = [verdicts(result)]
     made += [laws(parts["cells"]["entries"])] if "cells" in parts else []
@@ -25,7 +25,7 @@ def tables(result):
 
 
 def run(result):
-    """How much was made, and how long it took."""
+    """The number of samples, and the time."""
     rows = [
         [
             name,
@@ -39,14 +39,14 @@ def run(result):
 
 
 def power(samples):
-    """A number of samples: 10^9, 2 * 10^8."""
+    """Format a number of samples: 10^9, 2 * 10^8."""
     exponent = int(math.log10(samples)) if samples else 0
     digits = f"{samples / 10**exponent:.2g}"
     return f"10^{exponent}" if digits == "1" else f"{digits} · 10^{exponent}"
 
 
 def verdicts(result):
-    """A line for each family of p-values."""
+    """A row for each family of p-values."""
     rows = [
         [
             v["family"].replace("_", " "),
@@ -64,7 +64,7 @@ def verdicts(result):
 
 
 def laws(entries):
-    """Chi-squared in 2^16 cells: samples, deviations from the sampler's own law and from the ideal one."""
+    """Chi-squared in 2^16 cells: samples, and deviations from the sampler's own law and from the ideal one."""
     rows = [
         [
             f"{entry['generator']} {entry['what']}, {entry['dtype']}",
@@ -81,7 +81,7 @@ def laws(entries):
 
 
 def dieharder(entries):
-    """A line for each source of words."""
+    """A row for each source of words."""
     rows = []
     for entry in entries:
         p = entry["p"]["dieharder"]
@@ -94,7 +94,7 @@ def dieharder(entries):
 
 
 def p_values(result):
-    """The p-values of right samples, by family, and of controls the smallest that a family gave each."""
+    """Return the p-values of right samples, by family, and for each control the smallest one by family."""
     right, flawed = {}, {}
     for part in result["parts"].values():
         for entry in part["entries"]:

@@ -1,4 +1,4 @@
-"""Halves and float8: how often each of their values should occur, exactly, and how often it does."""
+"""float16, bfloat16 and float8: the exact probability of each value, and how often it occurs."""
 
 from dataclasses import dataclass
 
@@ -11,19 +11,19 @@ from quality.host import draws, samples_of_words, value_counts
 from quality.laws import SAMPLERS
 
 DTYPES = tuple(name for name, row in _core.DTYPES.items() if row.bytes < 4)
-LEAST = 2.0**-18  # values are taken together until they are as likely as this
+LEAST = 2.0**-18  # values are pooled until they are as likely as this
 
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """The finite values of a type in their order, 0 once, and the least float32 that rounds to each but the first."""
+    """A type's finite values in order, 0 only once, and the least float32 that rounds to each but the first."""
 
     patterns: np.ndarray
     edges: np.ndarray
 
 
 def values_of(dtype):
-    """Enumerate the values of a type by the columns of the core's table."""
+    """Enumerate the values of a type from the columns of the core's table."""
     row = _core.DTYPES[dtype]
     patterns = np.arange(1 << (8 * row.bytes - 1))
     fraction = row.digits - 1
@@ -42,7 +42,7 @@ def values_of(dtype):
 
 
 def probabilities_of_values(name, values, dtype):
-    """The probability of each value: by the words that give it, or of Box-Muller by the ideal law, rounded twice."""
+    """Return each value's probability: from the words that give it or, for Box-Muller, the ideal law rounded twice."""
     distribution, law = SAMPLERS[name]
     if name == "normal":
         keys = np.concatenate([[0], keys_of(values.edges), [2**32]]).astype(np.int64)
@@ -51,7 +51,7 @@ def probabilities_of_values(name, values, dtype):
 
 
 def pooled(counts, probabilities):
-    """Take neighbours together until each group is as likely as LEAST; what is left over joins the last group."""
+    """Pool neighbours until each group is as likely as LEAST; the rest joins the last group."""
     total, groups, group = 0.0, np.empty(len(probabilities), np.int64), 0
     for i, p in enumerate(probabilities):
         groups[i] = group
@@ -63,7 +63,7 @@ def pooled(counts, probabilities):
 
 
 def measure(stream, name, dtype, count, probabilities, flaw=None, tell=lambda samples: None):
-    """The p-value of a type's values, and how many groups of them were compared.
+    """Return the p-value of a type's values, and the number of groups compared.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def measure(stream, name, dtype, count, probabilities, flaw=None, tell=lambda sa
     count : int
         How many samples.
     probabilities : ndarray of float64
-        What `probabilities_of_values` returned.
+        The result of `probabilities_of_values`.
     flaw : callable, optional
         Changes the bit patterns of samples before they are counted.
     """
@@ -88,7 +88,7 @@ def measure(stream, name, dtype, count, probabilities, flaw=None, tell=lambda sa
 
 
 def truncating(patterns):
-    """A flaw: one sample in 16 has lost the last bit, as when a float is cut and not rounded."""
+    """A flaw: one sample in 16 loses the last bit, as if a float were truncated instead of rounded."""
     patterns = patterns.copy()
     patterns[::16] &= patterns.dtype.type(~1 % 2 ** (8 * patterns.dtype.itemsize))
     return patterns

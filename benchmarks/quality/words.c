@@ -1,5 +1,5 @@
 /*
- * The samples of chosen words, for host.py: by the core's kernels, for AVX2 if QUALITY_AVX2 says so.
+ * The samples of given words, for host.py, by the core's kernels; for AVX2 if QUALITY_AVX2 is defined.
  */
 #include <string.h>
 
@@ -24,7 +24,7 @@ PYI_TARGET_BEGIN("avx2,fma,f16c,aes")
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-/* The samples of `count` words, a multiple of PYI_LANES, for a job whose sampler takes one word a sample. */
+/* The samples of `count` words, a multiple of PYI_LANES, for a job whose sampler takes one word per sample. */
 EXPORT void samples_of_words(const pyi_job *job, const uint32_t *words, size_t count, uint32_t *samples)
 {
     pyi_fpenv saved = pyi_fpenv_enter();

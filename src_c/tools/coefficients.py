@@ -1,4 +1,4 @@
-"""Print the coefficients of elementary.h, inverse_cdf.h and truncated.h, with the error that each approximation leaves.
+"""Print the coefficients of elementary.h, inverse_cdf.h and truncated.h, with the error of each approximation.
 
 Usage: python src_c/tools/coefficients.py   (needs mpmath and NumPy; some minutes)
 
@@ -65,7 +65,7 @@ def fit(name, f, lo, hi, degree, bits, *, relative=True, known=(), nodes=NODES, 
 
 
 def upper_quantile(p):
-    """The z > 0 above which a standard normal lies with probability `p`, by Newton's iteration."""
+    """The z > 0 that a standard normal exceeds with probability `p`, by Newton's iteration."""
     log_p = mp.log(p)
     z = mp.sqrt(-2 * log_p) if p < 0.3 else (mp.mpf("0.5") - p) * mp.sqrt(2 * mp.pi)
     for _ in range(60):
@@ -84,7 +84,7 @@ def hex24(c):
 
 
 def table(rows):
-    """Print the coefficients of 16 polynomials as one row a degree."""
+    """Print the coefficients of 16 polynomials, one row per degree."""
     for degree in range(len(rows[0])):
         print("    {" + ", ".join(hex24(row[degree]) for row in rows) + "},")
 
@@ -103,8 +103,8 @@ def quantile_table():
 
 
 def fit_ratio(name, f, points, above, below):
-    """Print a ratio of polynomials, of degrees `above` and `below`, for values `f` at `points`: as `minimax`, on the
-    equation that is linear in both (C. K. Sanathanan, J. Koerner, 1963)."""
+    """Print a ratio of polynomials, of degrees `above` and `below`, for values `f` at `points`: like `minimax`, on the
+    linearised equation (C. K. Sanathanan, J. Koerner, 1963)."""
     x, y = np.array(points, float), np.array(f, float)
     powers = np.vander(x, max(above, below) + 1, increasing=True)
     scale = abs(powers).max(0)
@@ -133,7 +133,7 @@ def main():
     cosine = lambda y: mp.cos(mp.pi * mp.sqrt(y))  # noqa: E731
     fit("f32 sin(pi x)/x in x^2", sine, 0, quarter, 4, 24)
     fit("f32 cos(pi x) in x^2", cosine, 0, quarter, 4, 24, relative=False, known=[1])
-    # log1p(f) = 2 atanh(s), s = f / (2 + f), |s| <= 3 - 2 sqrt(2); here the part beyond 2 s.
+    # log1p(f) = 2 atanh(s), s = f / (2 + f), |s| <= 3 - 2 sqrt(2); this fits the part beyond 2 s.
     series = lambda z: (2 * mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 2) / z  # noqa: E731
     fit("f64 (2 atanh(s)/s - 2)/s^2 in s^2", series, 0, (3 - 4 * half_root) ** 2, 7, 53)
     fit("f64 sin(pi x)/x in x^2", sine, 0, quarter, 8, 53)

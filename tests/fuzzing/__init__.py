@@ -1,1 +1,1 @@
-"""Fuzzers, guided by what of the code an input reaches: `make fuzz TARGET=core`, `streams` or `readers`."""
+"""Fuzzers guided by code coverage: `make fuzz TARGET=core`, `streams` or `readers`."""

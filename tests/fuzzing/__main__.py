@@ -1,7 +1,7 @@
-"""Run a fuzzer of Python code by atheris: `python -m fuzzing streams|readers [OPTION ...] FOLDER ...`.
+"""Run a fuzzer of Python code with atheris: `python -m fuzzing streams|readers [OPTION ...] FOLDER ...`.
 
-The options are libFuzzer's. Inputs that reach new code are kept in the first folder; for the readers an empty one
-begins with whole files.
+The options are libFuzzer's. Inputs that reach new code are kept in the first folder; if it is empty, the readers start
+with undamaged files.
 """
 
 import sys
@@ -12,7 +12,7 @@ import atheris
 
 
 def main() -> None:
-    """Have atheris watch which code of pyinit an input reaches."""
+    """Let atheris record which code of pyinit an input reaches."""
     name = sys.argv.pop(1)
     with atheris.instrument_imports(include=["pyinit", "fuzzing"]):
         target = import_module(f"fuzzing.{name}")

@@ -1,4 +1,4 @@
-"""What a fuzzer's bytes choose: the same bytes always choose the same."""
+"""Choices made from a fuzzer's bytes: the same bytes always choose the same."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Choices:
-    """Numbers and values made of bytes; where they end, of zeros.
+    """Numbers and values made from bytes, and from zeros after their end.
 
     Parameters
     ----------
@@ -20,12 +20,12 @@ class Choices:
         self.data, self.place = data, 0
 
     def take(self, count: int) -> bytes:
-        """The next bytes, fewer where they end."""
+        """The next bytes, fewer at the end."""
         self.place += count
         return self.data[self.place - count : self.place]
 
     def rest(self) -> bytes:
-        """All bytes that are left."""
+        """All remaining bytes."""
         return self.take(max(0, len(self.data) - self.place))
 
     def below(self, n: int) -> int:
@@ -37,11 +37,11 @@ class Choices:
         return values[self.below(len(values))]
 
     def rarely(self, n: int) -> bool:
-        """True once in `n` times; not where the bytes have ended."""
+        """True once in `n` times; False after the end of the bytes."""
         return self.below(n) == n - 1
 
     def number(self) -> Any:
-        """A number of any size, or what is none."""
+        """A number of any size, or something that is not a number."""
         match self.below(8):
             case 0:
                 return self.of(NASTY)
@@ -57,7 +57,7 @@ class Choices:
                 return self.below(32)
 
     def integer(self, bits: int) -> Any:
-        """An integer of so many bits; now and then any number, or what is none."""
+        """An integer of a number of bits; sometimes any number, or something that is not a number."""
         return self.number() if self.rarely(8) else self.below(1 << bits)
 
     def text(self, most: int = 24) -> str:

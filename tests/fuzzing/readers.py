@@ -1,4 +1,4 @@
-"""A fuzzer of what reads files of others: their bytes are damaged, and nothing but a clear error may come of it."""
+"""A fuzzer of the readers of foreign files: it damages their bytes, and only a clear error may result."""
 
 import json
 import os
@@ -29,26 +29,26 @@ SHAPES = {
 
 
 def safetensors(path: Path) -> None:
-    """A checkpoint of one file: what it says of itself is compared with what it holds."""
+    """A checkpoint of one file: its header is compared with its contents."""
     pyinit.checkpoint.verify(path)
     pyinit.checkpoint.verify(path, {"*": "normal"}, seed=1)
     pyinit.checkpoint.against(path, path)
 
 
 def npy(path: Path) -> None:
-    """An array of NumPy's."""
+    """A NumPy array."""
     pyinit.checkpoint.verify(path, "xavier_normal", seed=7)
 
 
 def index(path: Path) -> None:
-    """The index of a checkpoint of several files, of which there is one."""
+    """The index of a checkpoint of several files, only one of which exists."""
     folder = path.parent / "several"
     shutil.copyfile(path, folder / "model.safetensors.index.json")
     folders.read(folder)
 
 
 def plan(path: Path) -> None:
-    """A plan with shapes, or one of patterns, by which a model is filled."""
+    """A plan with shapes, or a plan of patterns that fills a model."""
     found = plans.load(path)
     if any("shape" in entry for entry in found.values() if isinstance(entry, dict)):
         plans.planned(found)
@@ -57,12 +57,12 @@ def plan(path: Path) -> None:
 
 
 def description(path: Path) -> None:
-    """What a Zarr array is."""
+    """The description of a Zarr array."""
     zarr.described(path.read_bytes())
 
 
 def distributed(path: Path) -> None:
-    """A chunk of a distributed checkpoint of PyTorch; its metadata, a pickle, are whole."""
+    """A chunk of a distributed checkpoint of PyTorch; its metadata, a pickle, is undamaged."""
     folder = path.parent / "distributed"
     if folder.is_dir():
         [file] = folder.glob("*.distcp")
@@ -83,7 +83,7 @@ READERS: dict[str, Callable[[Path], None]] = {
 
 
 def samples() -> dict[str, bytes]:
-    """A whole file for each reader, that a fuzzer can begin with."""
+    """An undamaged file for each reader, as a fuzzer's start."""
     shapes = {name: {"shape": s, "dtype": d, "scheme": text} for name, (s, d, text) in SHAPES.items()}
     pyinit.checkpoint.write(shapes, FOLDER / "one", 7, overwrite=True)
     pyinit.checkpoint.write(shapes, FOLDER / "several", 7, shard_bytes=20, overwrite=True)
@@ -101,7 +101,7 @@ def samples() -> dict[str, bytes]:
 
 
 def distributed_sample() -> dict[str, bytes]:
-    """A distributed checkpoint, if PyTorch is there."""
+    """A distributed checkpoint, if PyTorch is installed."""
     try:
         import torch
         import torch.distributed.checkpoint as dcp
@@ -109,21 +109,21 @@ def distributed_sample() -> dict[str, bytes]:
         return {}
     values = pyinit.Stream(7).child("w").normal((4, 6))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that there is one process
+        warnings.simplefilter("ignore", UserWarning)  # it says that there is only one process
         dcp.save({"w": torch.from_numpy(values)}, checkpoint_id=FOLDER / "distributed", no_dist=True)
     [file] = (FOLDER / "distributed").glob("*.distcp")
     return {"chunk.distcp": file.read_bytes()}
 
 
 def prepare() -> None:
-    """Write the files that stand beside a damaged one, once."""
+    """Write the files next to a damaged one, once."""
     if not FOLDER.is_dir() or not (FOLDER / "several").is_dir():
         FOLDER.mkdir(exist_ok=True)
         samples()
 
 
 def one_input(data: bytes) -> None:
-    """Have one reader read a file: the first byte chooses which, and the others are the file."""
+    """Let a reader read a file: the first byte chooses the reader, and the others are the file."""
     prepare()
     choices = Choices(data[:LARGEST])
     name = choices.of(list(READERS))

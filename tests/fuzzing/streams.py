@@ -1,4 +1,4 @@
-"""A fuzzer of streams, fills and `initialize`, with arguments of any kind, against fills of whole tensors."""
+"""A fuzzer of streams, fills and `initialize` with arguments of any kind, compared with fills of whole tensors."""
 
 import math
 import pickle
@@ -20,11 +20,11 @@ MAKERS: dict[Callable[..., Distribution], int] = {  # with their numbers of para
     distributions.truncated_normal: 4,
     distributions.constant: 1,
 }
-LARGEST = 4096  # elements of a tensor that is filled as a whole, to compare with
+LARGEST = 4096  # elements of a tensor that is filled whole for comparison
 
 
 class FoundError(Exception):
-    """A fill is not what it should be."""
+    """A fill has a wrong result."""
 
 
 def require(condition: bool, what: str) -> None:
@@ -40,7 +40,7 @@ def refused(error: Exception) -> None:
 
 
 def new_stream(choices: Choices) -> Stream | None:
-    """A stream of any arguments; None if they are refused."""
+    """A stream from any arguments; None if they are refused."""
     generator: Any = choices.of(("mt19937", 3, "") if choices.rarely(16) else ("philox", "ars5"))
     try:
         stream = Stream(choices.integer(64), generator, id=choices.integer(64), position=choices.integer(66))
@@ -52,7 +52,7 @@ def new_stream(choices: Choices) -> Stream | None:
 
 
 def from_state(choices: Choices) -> None:
-    """Make a stream of a dict that is none of a stream's."""
+    """Make a stream from a dict that is not a stream's state."""
     state: Any = Stream(0).state
     for _ in range(choices.below(3)):
         key = choices.of([*state, "position", choices.text()])
@@ -68,7 +68,7 @@ def from_state(choices: Choices) -> None:
 
 
 def new_distribution(choices: Choices) -> Distribution | None:
-    """A distribution of any parameters; None if they are refused."""
+    """A distribution with any parameters; None if they are refused."""
     if choices.rarely(6):
         return distributions.bits()
     maker = choices.of(list(MAKERS))
@@ -81,7 +81,7 @@ def new_distribution(choices: Choices) -> Distribution | None:
 
 
 def new_array(choices: Choices, distribution: Distribution) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """An array of any strides, and the memory that it lies in."""
+    """An array with any strides, and its memory."""
     name = choices.of([name for name in DTYPES if (name == "uint32") == (distribution.sampler == "bits")])
     dtype = np.dtype(choices.of(("int32", "complex64", "O", ">f4", "S3"))) if choices.rarely(16) else DTYPES[name]
     shape = tuple(choices.below(7) for _ in range(choices.below(4)))
@@ -103,7 +103,7 @@ def new_array(choices: Choices, distribution: Distribution) -> tuple[np.ndarray[
 
 
 def options_of(choices: Choices, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Where the array lies in a tensor, and other options; most are right."""
+    """The array's place in a tensor, and other options; most are valid."""
     options: dict[str, Any] = {}
     if choices.rarely(2):
         offset = [choices.below(4) for _ in shape]
@@ -120,7 +120,7 @@ def options_of(choices: Choices, shape: tuple[int, ...]) -> dict[str, Any]:
 
 
 def fill(choices: Choices) -> None:
-    """Fill one array; a refusal leaves all as it was, and what is written is a part of the whole tensor."""
+    """Fill one array: a refusal changes nothing, and the result is a part of the whole tensor."""
     stream, distribution = new_stream(choices), new_distribution(choices)
     if stream is None or distribution is None:
         return
@@ -179,6 +179,6 @@ def initialize(choices: Choices) -> None:
 
 
 def one_input(data: bytes) -> None:
-    """Run the case that some bytes are; raise FoundError, or any other error, if something is wrong."""
+    """Run the case that the bytes choose; raise FoundError, or any other error, if something is wrong."""
     choices = Choices(data)
     choices.of((fill, fill, initialize, from_state))(choices)

@@ -1,1 +1,1 @@
-"""Small faults, put into the code one by one, that the tests have to notice: see `python -m mutation --help`."""
+"""Small faults, put into the code one by one, which the tests must notice: see `python -m mutation --help`."""

@@ -1,7 +1,7 @@
-"""Put faults into the code, one at a time, and write down which test noticed each.
+"""Put faults into the code, one at a time, and record which test noticed each.
 
-Results are added to tests/mutation/table.jsonl, one line for each; those that are there are not done again. Rows of
-lines that are no longer in the code are removed first.
+Results are added to tests/mutation/table.jsonl, one line per fault; faults in the table are not tried again. Rows whose
+line is no longer in the code are removed first.
 """
 
 import argparse
@@ -16,9 +16,9 @@ from mutation.checks import ROOT, Checks, InvalidError
 from mutation.operators import Mutant, chosen
 
 TABLE = Path(__file__).with_name("table.jsonl")
-EXPLAINED = Path(__file__).with_name("survivors.json")  # maps keys of the table to why no test can notice
+EXPLAINED = Path(__file__).with_name("survivors.json")  # maps keys of the table to the reason why no test can notice
 SEED = 20
-# How many faults in each file. Those of kernels that this processor cannot run are left out.
+# The number of faults in each file, without files of kernels that this processor cannot run.
 QUOTAS = {
     "src_c/window.c": 20,
     "src_c/items.c": 12,
@@ -73,12 +73,12 @@ QUOTAS = {
 
 
 def rows() -> list[dict[str, Any]]:
-    """The table."""
+    """Read the table."""
     return [json.loads(line) for line in TABLE.read_text().splitlines()] if TABLE.exists() else []
 
 
 def standing(table: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Keep the rows whose line is still in the code, with its present number; the others say nothing any more."""
+    """Keep the rows whose line is still in the code, with its present number; the others are obsolete."""
     for row in table:
         path = ROOT / row["file"]
         lines = path.read_text().splitlines() if path.exists() else []
@@ -88,7 +88,7 @@ def standing(table: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def tried(checks: Checks, mutant: Mutant, quick: bool) -> dict[str, Any]:
-    """Run checks of a fault until one of them notices it; which one, or nothing."""
+    """Run the checks of a fault until one notices it; return its name, or nothing."""
     path = checks.folder / mutant.file
     text = path.read_text()
     path.write_text(mutant.applied(text))
@@ -104,7 +104,7 @@ def tried(checks: Checks, mutant: Mutant, quick: bool) -> dict[str, Any]:
 
 
 def run(mutants: Iterable[Mutant], checks: Checks) -> None:
-    """Try each that is not in the table, first by the quick checks alone; and add it there."""
+    """Try each mutant that is not in the table, first with the quick checks only, and add it to the table."""
     known, left = {row["key"] for row in rows()}, []
 
     def add(row: dict[str, Any]) -> None:
@@ -131,10 +131,10 @@ def run(mutants: Iterable[Mutant], checks: Checks) -> None:
 
 
 def main() -> None:
-    """Run all, or the mutants of some files."""
+    """Run all mutants, or those of some files."""
     parser = argparse.ArgumentParser(prog="python -m mutation", description=__doc__)
     parser.add_argument("files", nargs="*", help="only the faults of these files")
-    parser.add_argument("--again", metavar="KEY", nargs="*", default=[], help="do these once more")
+    parser.add_argument("--again", metavar="KEY", nargs="*", default=[], help="try these again")
     parser.add_argument("--scratch", type=Path, help="an empty folder for the copy (default: a temporary one)")
     options = parser.parse_args()
     quotas = {file: quota for file, quota in QUOTAS.items() if not options.files or file in options.files}

@@ -1,4 +1,4 @@
-"""What has to notice a fault: programs and tests, the quickest first, in a copy of the checkout."""
+"""The checks that must notice a fault: programs and tests, the quickest first, in a copy of the checkout."""
 
 import contextlib
 import hashlib
@@ -18,17 +18,17 @@ import golden
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
-SHORT = 1000  # samples of a case in the quick run
-# Of pointers of another type C warns only; such an order of arguments is no fault that could stay in the code.
+SHORT = 1000  # samples per case in the quick run
+# C only warns about pointers of another type; arguments in such an order could not stay in the code.
 FLAGS = [
     *("-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-Isrc_c"),
     *("-Werror=incompatible-pointer-types", "-Werror=int-conversion", "-Werror=implicit-function-declaration"),
 ]
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 FUZZ = (("jobs", "300"), ("windows", "100"), ("items", "60"))
-LONGER_FUZZ = (("jobs", "2000"), ("windows", "400"), ("items", "200"))  # as often as in the tests
+LONGER_FUZZ = (("jobs", "2000"), ("windows", "400"), ("items", "200"))  # the same numbers as in the tests
 
-# The tests of a file beyond those programs, each with pytest's options.
+# The tests of each file in addition to those programs, with pytest's options.
 WINDOWS = ("test_windows.py", "test_windows_refused.py")
 TRUNCATED = ("test_truncated.py", "test_truncated_bounds.py")
 CORE = ("test_known_answers.py", *WINDOWS)
@@ -73,16 +73,16 @@ TESTS = {
 
 
 class InvalidError(Exception):
-    """The changed file cannot be compiled: it is no mutant."""
+    """The changed file cannot be compiled, so it is not a mutant."""
 
 
 class Checks:
-    """A copy of the checkout with objects of all files, and what it gives without a fault.
+    """A copy of the checkout with the objects of all files, and its results without a fault.
 
     Parameters
     ----------
     folder : Path
-        Where the copy is made, or is from an earlier run.
+        The folder for the copy, which may exist from an earlier run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -120,23 +120,23 @@ class Checks:
         self.tiers = self.run("stock/golden").split()[::-1]  # the quickest to compile first
 
     def c_files(self) -> list[str]:
-        """The files of the core, and the programs that check it."""
+        """Return the files of the core, and the programs that check it."""
         return [f"src_c/{path.name}" for path in sorted((self.folder / "src_c").glob("*.c"))] + [
             "tests/golden.c",
             "tests/fuzz.c",
         ]
 
     def digest(self, names: Iterable[str]) -> str:
-        """The hash of some files of the copy."""
+        """Return the hash of some files of the copy."""
         return hashlib.sha256("".join((self.folder / name).read_text() for name in sorted(names)).encode()).hexdigest()
 
     def included(self, name: str) -> set[str]:
-        """A file and the core's files that it includes."""
+        """Return a file and the core's files that it includes."""
         text = self.run("gcc", *FLAGS, "-MM", name)
         return {word for word in text.replace("\\\n", " ").split() if word.startswith(("src_c/", "tests/"))}
 
     def run(self, *command: str, input: str | None = None, most: int = 240) -> str:
-        """Run a program in the copy, for at most so many seconds of a processor; what it says, or `failed: ...`."""
+        """Run a program in the copy, with a limit in processor seconds; return its output, or `failed: ...`."""
 
         def limits() -> None:
             resource.setrlimit(resource.RLIMIT_CPU, (most, most))
@@ -162,7 +162,7 @@ class Checks:
         return hashlib.sha256(out).hexdigest() if input is not None else out.decode(errors="replace")
 
     def compile(self, files: list[str], where: str, *options: str) -> None:
-        """Compile files of C one by one."""
+        """Compile C files one by one."""
         for name in files:
             found = self.run("gcc", *FLAGS, *options, "-c", name, "-o", f"{where}/{Path(name).stem}.o")
             if found.startswith("failed"):
@@ -181,7 +181,7 @@ class Checks:
                 raise InvalidError(found)
 
     def link(self, changed: dict[str, str], names: tuple[str, ...] = ("golden", "fuzz", "_core")) -> None:
-        """Link programs and the extension, of the objects of files that have changed and the others."""
+        """Link programs and the extension, from the objects of changed and unchanged files."""
         objects = {Path(name).stem: f"stock/{Path(name).stem}.o" for name in self.c_files()}
         objects |= {"_core": "stock/_core.o"} | changed
         of_core = [path for name, path in objects.items() if name not in ("golden", "fuzz", "_core")]
@@ -192,11 +192,11 @@ class Checks:
                 raise InvalidError(found)
 
     def samples(self, program: str, kind: str, tier: str) -> str:
-        """The hash of all that golden.c writes."""
+        """Return the hash of golden.c's output."""
         return self.run(program, tier, input=self.cases[kind], most=20 if kind == "short" else 120)
 
     def prepare(self, file: str, names: tuple[str, ...]) -> None:
-        """Compile what a changed file is in, and link; for `golden` alone all but the kernels of wide tiers."""
+        """Compile the files that include a changed one, and link; `golden` alone skips the kernels of wide tiers."""
         changed: dict[str, str] = {}
         if file.startswith("src_c/"):
             users = [name for name, included in self.users.items() if file in included]
@@ -210,11 +210,11 @@ class Checks:
         self.link(changed, names)
 
     def boundary_includes(self) -> list[str]:
-        """The lines of the boundary that name a header."""
+        """Return the lines of the boundary that name a header."""
         return [line for line in (self.folder / "pyinit/_core.pyx").read_text().splitlines() if ".h" in line]
 
     def quick(self, file: str) -> Iterator[tuple[str, str]]:
-        """Run the programs that take a second or two; yields the name of each, and what it noticed, or ""."""
+        """Run the programs that take a second or two; yield the name of each, and the fault that it noticed, or ""."""
         if file.endswith(".h") and any(file in self.users[name] for name in self.users if "avx" in name):
             self.prepare(file, ("golden",))
             yield from self.golden("short", "scalar")
@@ -232,7 +232,7 @@ class Checks:
             yield from self.programs("golden", LONGER_FUZZ)
 
     def sanitized(self, file: str) -> Iterator[tuple[str, str]]:
-        """Run fuzz.c with what looks at every access to memory in the changed code, but for that of kernels."""
+        """Run fuzz.c with a sanitizer for every memory access in the changed code, except in kernels."""
         flags = ("-fsanitize=address,undefined", "-fno-sanitize=alignment", "-fno-sanitize-recover=all")
         users = [name for name, included in self.users.items() if file in included and "fill_" not in name]
         changed = {Path(name).stem: f"mutant/{Path(name).stem}.o" for name in {*users, "tests/fuzz.c"}}
@@ -245,7 +245,7 @@ class Checks:
             yield f"fuzz.c {arguments[0]}, sanitized", found.splitlines()[0] if found.startswith("failed") else ""
 
     def golden(self, kind: str, tier: str) -> Iterator[tuple[str, str]]:
-        """Compare what golden.c writes."""
+        """Compare golden.c's output."""
         if (kind, tier) not in self.expected:
             self.expected[kind, tier] = self.samples("stock/golden", kind, tier)
         found = self.samples("./golden", kind, tier)
@@ -261,7 +261,7 @@ class Checks:
             yield f"fuzz.c {arguments[0]}", found.splitlines()[0] if found.startswith("failed") else ""
 
     def pytest(self, test: str) -> str:
-        """Run a file of tests, with options, or one test, up to the first failure, whose name is returned."""
+        """Run a test file, with options, or one test, up to the first failure; return its name."""
         path, *options = [test] if "::" in test else test.split(" ", 2)
         found = self.run(
             *(sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-m", "not slow", "-p", "no:cacheprovider"),
@@ -273,7 +273,7 @@ class Checks:
         return name[1] if name else found.splitlines()[0] if "hangs" in found else "it ends before the first test"
 
     def require_sound(self, file: str, name: str) -> None:
-        """Raise unless a test that has noticed a fault passes without it; a file that has no such one has its tests."""
+        """Raise unless a test that noticed a fault passes without it; without a name, check that tests are found."""
         node = f"{file}::{name}" if name.startswith("test_") else f"{file} --collect-only"
         if node not in self.sound:
             self.link({})

@@ -1,4 +1,4 @@
-"""The small faults: a constant, a comparison, an operation, an order of arguments or a statement is changed."""
+"""The small faults: each changes a constant, a comparison, an operation, an order of arguments or a statement."""
 
 import ast
 import io
@@ -36,7 +36,7 @@ class Mutant(NamedTuple):
     start, end : int
         The place, in characters.
     new : str
-        What comes there.
+        The new text there.
     """
 
     file: str
@@ -46,11 +46,11 @@ class Mutant(NamedTuple):
     new: str
 
     def applied(self, text: str) -> str:
-        """The text of the file with the fault in it."""
+        """Return the text of the file with the fault."""
         return text[: self.start] + self.new + text[self.end :]
 
     def row(self, text: str) -> dict[str, object]:
-        """How the table shows it; the key depends on the line alone, not on what stands above it."""
+        """Return the mutant's row in the table; the key depends on the line alone, not on the lines above it."""
         begin = text.rfind("\n", 0, self.start) + 1
         line_end = text.find("\n", self.start)
         line = text[begin:line_end]
@@ -66,12 +66,12 @@ class Mutant(NamedTuple):
 
 
 def language(file: str) -> str:
-    """Which of the two syntaxes a file has; that of Cython is Python's here."""
+    """Return which of the two syntaxes a file has; Cython counts as Python."""
     return "c" if Path(file).suffix in (".c", ".h") else "python"
 
 
 def without_comments(text: str, syntax: str) -> str:
-    """The text with blanks in place of comments, strings and directives, so that all else keeps its place."""
+    """Replace comments, strings and directives by blanks, so that all other text keeps its place."""
 
     def blank(found: re.Match[str]) -> str:
         return re.sub(r"[^\n]", " ", found[0])
@@ -80,7 +80,7 @@ def without_comments(text: str, syntax: str) -> str:
 
 
 def changed_number(number: str, choice: random.Random) -> str | None:
-    """A literal with another value: an integer one more or less, a float with another last digit; None for others."""
+    """Change a literal: an integer by one, a float in its last digit; None for other literals."""
     integer = re.fullmatch(r"(0x[0-9a-fA-F]+|\d+)([uUlL]*)", number)
     if integer:
         value = int(integer[1], 0)
@@ -94,7 +94,7 @@ def changed_number(number: str, choice: random.Random) -> str | None:
 
 
 def mutants_of(file: str, text: str, choice: random.Random) -> list[Mutant]:
-    """All places of a file where a fault can be put, each with one."""
+    """Return a fault for each place of a file that can have one."""
     syntax = language(file)
     code = without_comments(text, syntax)
     found: list[Mutant] = []
@@ -129,7 +129,7 @@ def is_declaration(code: str, place: int) -> bool:
 
 
 def is_valid(file: str, text: str) -> bool:
-    """Whether Python can parse a file; a compiler says so of others."""
+    """Whether Python can parse a file; compilers check other files."""
     if not file.endswith(".py"):
         return True
     try:
@@ -141,7 +141,7 @@ def is_valid(file: str, text: str) -> bool:
 
 
 def chosen(root: Path, quotas: dict[str, int], seed: int) -> list[Mutant]:
-    """So many mutants of each file, at random, of all kinds that the file has places for."""
+    """Choose a number of mutants of each file at random, of all kinds that the file has places for."""
     picked: list[Mutant] = []
     for file, quota in quotas.items():
         choice = random.Random(f"{seed} {file}")

@@ -2,9 +2,9 @@
 
 Usage: python tests/vectors/regenerate.py
 
-A new kind of fill adds its hashes to the version's file. A change of bits is a new version: raise PYI_CONTRACT_VERSION
-in src_c/pyinit.h, build, run this, and say in CHANGELOG.md and docs/contract.md what changed. Either way the file's own
-hash goes into test_contract.py.
+The hashes of a new kind of fill are added to the version's file. A change of bits needs a new version: raise
+PYI_CONTRACT_VERSION in src_c/pyinit.h, build, run this, and describe the change in CHANGELOG.md and docs/contract.md.
+In both cases, put the file's own hash into test_contract.py.
 """
 
 import json
