@@ -18,14 +18,15 @@ if importlib.util.find_spec("pyinit._core") is None:
         "installed pyinit, or build this one in place with `make test` or `pip install -e .`"
     )
 
-from pyinit import arrays, distributions, initializers, isa
+from pyinit import arrays, distributions, isa
 from pyinit.hints import missing
 from pyinit.kernels.sources import get_include
-from pyinit.models import initialize
 from pyinit.streams import Stream
 
 if TYPE_CHECKING:
+    from pyinit import initializers, models
     from pyinit.bit_generator import BitGenerator, default_rng
+    from pyinit.models import initialize
 
 __all__ = [
     "BitGenerator",
@@ -42,16 +43,18 @@ __all__ = [
 ]
 
 
-LATER = ("checkpoint", "diagnostics", "files", "network", "plots")  # imported on first use
+# Imported on first use.
+MODULES = ("checkpoint", "diagnostics", "files", "initializers", "models", "network", "plots")
+FUNCTIONS = {"BitGenerator": "bit_generator", "default_rng": "bit_generator", "initialize": "models"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("BitGenerator", "default_rng"):  # they need numpy.random, which NumPy too loads on first use
-        return getattr(importlib.import_module("pyinit.bit_generator"), name)
-    if name in LATER:
+    if name in FUNCTIONS:
+        return getattr(importlib.import_module(f"pyinit.{FUNCTIONS[name]}"), name)
+    if name in MODULES:
         return importlib.import_module(f"pyinit.{name}")
     raise missing(f"module {__name__!r}", name, "pyinit.Stream(seed)", dir(Stream))
 
 
 def __dir__() -> list[str]:
-    return [*__all__, *LATER]
+    return sorted({*__all__, *MODULES})

@@ -80,11 +80,12 @@ def test_numpys_global_generator_can_be_it():
 def test_it_is_loaded_when_it_is_asked_for():
     code = "import sys, numpy; loaded = 'numpy.random' in sys.modules; import pyinit; "
     assert run(f"{code} print(('numpy.random' in sys.modules) == loaded)").stdout == "True\n"
+    assert run(f"{code} print([m for m in pyinit.MODULES if f'pyinit.{{m}}' in sys.modules])").stdout == "[]\n"
     assert run(f"{code} print('pyinit.bit_generator' in sys.modules)").stdout == "False\n"
     assert run(f"{code} print(pyinit.BitGenerator(1))").stdout.startswith("BitGenerator(Stream(seed=1")
     assert "BitGenerator" in dir(pyinit)
     assert set(pyinit.__all__) <= set(dir(pyinit))
-    assert not {"Any", "LATER", "TYPE_CHECKING"} & set(dir(pyinit))
+    assert not {"Any", "MODULES", "TYPE_CHECKING"} & set(dir(pyinit))
     with pytest.raises(AttributeError, match="module 'pyinit' has no attribute 'BitGenerators'"):
         _ = pyinit.BitGenerators
     assert inspect.signature(BitGenerator).parameters.keys() == {"stream"}

@@ -269,11 +269,11 @@ def test_dir_shows_what_is_public(start):
     """For a package, and the modules that it shows."""
     modules = [imported(start)]
     for module in modules:
-        later = pyinit.LATER if module is pyinit else ()
-        assert sorted(dir(module)) == sorted([*module.__all__, *later])
+        later = pyinit.MODULES if module is pyinit else ()
+        assert sorted(dir(module)) == sorted({*module.__all__, *later})
         found = [getattr(module, name) for name in dir(module)]
         modules += [value for value in found if isinstance(value, type(pyinit)) and value not in modules]
-    assert not {"Any", "LATER", "TYPE_CHECKING", "annotations", "np"} & {
+    assert not {"Any", "FUNCTIONS", "MODULES", "TYPE_CHECKING", "annotations", "np"} & {
         name for module in modules for name in dir(module)
     }
 
