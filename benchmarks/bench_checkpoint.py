@@ -99,7 +99,7 @@ def main():
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--gigabytes", type=float, default=3.0, help="GB, also for torch.save and safetensors")
     parser.add_argument("--large", type=float, default=20.0, help="GB that only pyinit and dd write; 0: none")
-    parser.add_argument("--folder", type=Path, default=HERE, help="on the disk to be timed")
+    parser.add_argument("--folder", type=Path, default=HERE, help="a folder on the disk to time")
     arguments = parser.parse_args()
     options.check_writable(arguments.output)
     with (

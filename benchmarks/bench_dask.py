@@ -53,7 +53,7 @@ def main():
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 40_000])
     parser.add_argument("--chunk", type=int, default=4000, help="rows and columns of a block")
-    parser.add_argument("--workers", type=int, default=bench.thread_counts()[-1], help="threads of Dask")
+    parser.add_argument("--workers", type=int, default=bench.thread_counts()[-1], help="Dask's threads")
     arguments = parser.parse_args()
     options.check_writable(arguments.output)
     with steps(len(arguments.rows) * len(WAYS) * arguments.repetitions) as tell:

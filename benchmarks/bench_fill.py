@@ -29,7 +29,7 @@ def main():
     options.add_bench_options(parser)
     parser.add_argument("--peers", action="store_true", help="time MKL, PyTorch, JAX and randomgen too")
     parser.add_argument(
-        "--instructions", action=argparse.BooleanOptionalAction, default=True, help="count instructions a sample"
+        "--instructions", action=argparse.BooleanOptionalAction, default=True, help="count instructions per sample"
     )
     parser.set_defaults(output=HERE / "results" / "latest.json")
     arguments = parser.parse_args()
@@ -60,7 +60,7 @@ def timed(elements, repetitions, cases_of):
         if name in installed:
             cases += peers.PEERS[name](out)
         else:
-            print(f"{name} is not installed, and is left out", file=sys.stderr)
+            print(f"{name} is not installed and is left out", file=sys.stderr)
     cases.append(bench.python_case(out, full=elements))
     groups = {"fills": cases, "small": bench.small_cases(), "generators": generators.cases()}
     with steps(sum(map(len, groups.values())) * (1 + repetitions)) as tell:

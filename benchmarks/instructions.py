@@ -41,9 +41,9 @@ def count(compiler=None, tiers=(), core=None):
     """
     compiler = shlex.split(compiler or os.environ.get("CC") or "cc")
     if not sys.platform.startswith("linux"):
-        raise RuntimeError("single steps are taken on Linux only")
+        raise RuntimeError("stepping through instructions needs Linux")
     if not shutil.which(compiler[0]):
-        raise RuntimeError(f"there is no compiler {compiler[0]}")
+        raise RuntimeError(f"the compiler {compiler[0]} was not found")
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "instructions"
         files = [HERE / "instructions.c", *(core or sorted(SOURCES.glob("*.c")))]

@@ -78,7 +78,7 @@ def throughput(timings):
 
 def sizes(result):
     """Draw the throughput by size."""
-    caption = "Throughput by the size of the array, beside memset, the limit of the memory. Through Python's calls."
+    caption = "Throughput of Python calls by array size, next to memset, the limit of the memory."
     return [("Size", throughput(result["sizes"]), caption)]
 
 
@@ -108,7 +108,7 @@ def rank_in_library(name, ranked):
 
 def models(result):
     """Draw whole models by `initialize`."""
-    caption = "A whole model by initialize, as one flat fill, and by PyTorch's loop over the tensors."
+    caption = "A whole model by initialize, by one flat fill, and by PyTorch's loop over the tensors."
     return [
         (
             f"{r['model']}, {r['generator']}, {r['dtype']}",
@@ -138,7 +138,7 @@ def shards(result):
     ratios = {
         f"shards by {r['case']}, {r['generator']}": r["ratio"]["whole"] for r in result["shards"] if r["shards"] == most
     }
-    caption = f"{most} shards filled one by one, as a multiple of the time of the whole matrix."
+    caption = f"The time of {most} shards filled one by one, relative to the whole matrix."
     return [(f"{most} shards", bars(ratios, "to the whole", 1.0), caption)]
 
 
@@ -200,9 +200,7 @@ def page(results):
 def main():
     """Draw the files whose names begin with the argument."""
     parser = argparse.ArgumentParser(description="Draw the results of `make bench` as one HTML page.")
-    parser.add_argument(
-        "results", type=Path, help="what the files' names begin with, such as benchmarks/results/latest"
-    )
+    parser.add_argument("results", type=Path, help="the start of the files' names, such as benchmarks/results/latest")
     arguments = parser.parse_args()
     found = sorted(arguments.results.parent.glob(f"{arguments.results.name}*.json"))
     results = [result for path in found if set(result := json.loads(path.read_text())) & set(DRAWN)]

@@ -141,7 +141,7 @@ typedef struct {
     size_t unit_bytes;
     int is_run;     /* whether samples are consecutive both in the tensor and in memory; false for some windows only */
     uint64_t first; /* the number of a run's first sample */
-    size_t count;   /* the samples of a run */
+    size_t count;   /* the number of samples of a run */
     pyi_plan plan;  /* for an item that is not a run */
 } pyi_task;
 

@@ -44,7 +44,7 @@ static int always(void) { return 1; }
 #define ZMM 0xe6u
 #endif
 
-/* Not by __builtin_cpu_supports: clang-cl has no library to link for it, and clang 14's does not know all bits. */
+/* Not by __builtin_cpu_supports: clang-cl links no library for it, and clang 14's version does not know all bits. */
 static int has(unsigned leaf_7_ebx, unsigned leaf_7_ecx, unsigned leaf_7_1_eax, unsigned saved)
 {
     const unsigned needed = FMA | AES | OSXSAVE | AVX | F16C;

@@ -254,7 +254,7 @@ def count_of(text):
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"must be a number; got {text!r}") from None
     if samples < LEAST:
-        raise argparse.ArgumentTypeError(f"must be at least {LEAST}, for every cell to get some; got {text}")
+        raise argparse.ArgumentTypeError(f"must be at least {LEAST}, so that every cell gets some; got {text}")
     return samples
 
 

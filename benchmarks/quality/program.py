@@ -191,7 +191,7 @@ def main():
     output().text(f"All figures are in {arguments.output}.")
     unfinished = [part for part in PARTS if not parts.get(part, {}).get("finished")]
     if unfinished:
-        output().text(f"Not in it, or not to the end: {', '.join(unfinished)}.")
+        output().text(f"Missing or unfinished parts: {', '.join(unfinished)}.")
     return int(not all(v.good for v in found))
 
 
