@@ -140,8 +140,8 @@ def test_a_command_that_is_stopped_says_so_and_can_be_taken_up_again(here):
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        ("checkpoint write out", 2, "Give --config, --plan or --like"),
-        ("checkpoint write --shapes shapes.json out", 2, "Give --config, --plan or --like"),
+        ("checkpoint write out", 2, "nothing to write: give --config, --plan or --like"),
+        ("checkpoint write --shapes shapes.json out", 2, "nothing to write: give --config, --plan or --like"),
         ("checkpoint write --shapes shapes.json --like there out", 2, "two sources"),
         ("checkpoint write --plan plan.json out", 2, "'*.bias' must have shape and scheme"),
         ("checkpoint write --plan both.json --shapes shapes.json out", 2, "fc.weight"),

@@ -27,7 +27,7 @@ def outputs(model: nn.Module, x: Any, layers: Any = None, least: int = 1) -> lis
     x : Tensor, array_like, tuple or mapping
         The input. A tuple holds several positional arguments, a mapping keyword arguments.
     layers : str, type, callable, or iterable of str or tuple of types, optional
-        Which modules count as layers; see `pyinit.diagnostics.activations`.
+        The modules to measure; see `pyinit.diagnostics.activations`.
     least : int
         The smallest number of rows allowed.
 

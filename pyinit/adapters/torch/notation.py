@@ -60,7 +60,7 @@ class Writer:
         return self.numbers[id(thing)]
 
     def contents(self, contents: Contents) -> int:
-        """Write contents, after those that they need, and return their number."""
+        """Write contents, after all contents that they need, and return their number."""
         if id(contents) not in self.numbers:
             for inner in order(contents):
                 if id(inner) not in self.numbers:
@@ -200,7 +200,7 @@ def given_of(values: Mapping[str, Any]) -> Given:
 def function_of(text: str) -> Any:
     """Find an ATen operator by its name."""
     namespace, packet, overload = text.split(".")
-    if namespace != "aten" or "file" in packet:  # from_file writes where its argument says
+    if namespace != "aten" or "file" in packet:  # from_file would write to any file
         raise ValueError(f"{text!r} is none of torch's operators on tensors")
     found = getattr(getattr(torch.ops.aten, packet), overload)
     of = operator(found)
@@ -228,7 +228,7 @@ def number(text: str) -> Any:
 
 
 def geometry(values: Any, size: int | None = None) -> Geometry:
-    """Read where a tensor lies: inside a storage, if its size is given."""
+    """Read a geometry; if a storage's size is given, check that it is inside."""
     shape, stride, offset = values
     found = Geometry(tuple(map(int, shape)), tuple(map(int, stride)), int(offset))
     if len(found.shape) != len(found.stride) or min((*found.shape, *found.stride, found.offset)) < 0:
