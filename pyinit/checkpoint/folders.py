@@ -66,7 +66,7 @@ def split(tensors: Iterable[Sized], most: int) -> list[list[Sized]]:
 
 
 def is_beside(name: str) -> bool:
-    """Return whether a file is one of the small files beside a checkpoint's weights.
+    """Whether a file is one of the small files beside a checkpoint's weights.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def index(files: Mapping[str, Sequence[Tensor]]) -> bytes:
     size = sum(tensor.nbytes for tensors in files.values() for tensor in tensors)
     text = json.dumps({"metadata": {"total_size": size}, "weight_map": dict(sorted(where.items()))}, indent=2)
     if len(text) >= MOST_INDEX:
-        raise ValueError(f"the index of {len(where):,} tensors would be longer than readers take")
+        raise ValueError(f"the index of {len(where):,} tensors would be longer than readers accept")
     return (text + "\n").encode()
 
 
@@ -139,11 +139,11 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
             if tensor.name in tensors:
                 raise wrong(path, f"{shown(tensor.name)} is in {tensors[tensor.name].path.name} and in {name}")
             if where is not None and where.get(tensor.name) != name:
-                raise wrong(path, f"{shown(tensor.name)} is in {name}, and {INDEX} does not say so")
+                raise wrong(path, f"{shown(tensor.name)} is in {name}, but {INDEX} does not say so")
             tensors[tensor.name] = tensor
     lost = [name for name in where or () if name not in tensors]
     if lost:
-        raise wrong(path, f"{INDEX} says that {shown(lost[0])} is in {(where or {})[lost[0]]}, and it is not")
+        raise wrong(path, f"{INDEX} says that {shown(lost[0])} is in {(where or {})[lost[0]]}, but it is not")
     return Checkpoint(tensors, metadata)
 
 
@@ -155,7 +155,7 @@ def weight_map(path: Path) -> dict[str, str]:
     index = json_of(data, path)
     found = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(found, dict) or not found or not all(isinstance(name, str) for name in found.values()):
-        raise wrong(path, "it is no index of a checkpoint, a JSON object with names and files in weight_map")
+        raise wrong(path, "it is not a checkpoint's index: a JSON object with names and files in weight_map")
     return found
 
 

@@ -54,7 +54,7 @@ def toml(text: str, path: Path) -> Any:
     try:
         tomllib = importlib.import_module("tomllib")
     except ModuleNotFoundError:
-        raise ImportError("to read TOML pyinit needs Python 3.11 or newer; JSON can be read by all") from None
+        raise ImportError("to read TOML pyinit needs Python 3.11 or newer; JSON works with all versions") from None
     if any(line.count(".") > MOST_DOTS for line in text.splitlines()):
         raise wrong(path, f"a line has more than {MOST_DOTS} dots")
     try:
@@ -102,7 +102,7 @@ def check(found: Any, path: Path, most: int) -> None:
         elif isinstance(value, int) and abs(value) >= 2**64:
             raise wrong(path, "it holds an integer that has more than 64 bits")
         elif value is not None and not isinstance(value, (str, float, int, list)):
-            raise wrong(path, f"it holds a {type(value).__name__}, which no plan has")
+            raise wrong(path, f"it holds a {type(value).__name__}, which a plan cannot have")
 
 
 def values(found: Any, depth: int = 0) -> Iterator[tuple[Any, int]]:
@@ -114,7 +114,7 @@ def values(found: Any, depth: int = 0) -> Iterator[tuple[Any, int]]:
 
 
 def is_text(text: str) -> bool:
-    """Return whether a text can be encoded; half of a surrogate pair, which JSON can hold, cannot."""
+    """Whether a text can be encoded; half of a surrogate pair, which JSON can hold, cannot."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -142,7 +142,7 @@ def planned(entries: Mapping[str, Any]) -> tuple[dict[str, tuple[int, ...]], dic
     for name, given in entries.items():
         entry = read_mapping(name, given) if isinstance(given, Mapping) else {}
         if not {"shape", "scheme"} <= set(entry) <= {"shape", "scheme", "dtype"}:
-            hint = "; patterns need shapes of their own (--shapes)" if isinstance(given, str) else ""
+            hint = "; with patterns, give shapes separately (--shapes)" if isinstance(given, str) else ""
             raise ValueError(f"{shown(name)} must have shape and scheme, and may have dtype; got {shown(given)}{hint}")
         sizes[name], schemes[name] = entry["shape"], entry["scheme"]
         if "dtype" in entry:
@@ -158,6 +158,6 @@ def shapes(entries: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         if isinstance(sizes, (list, tuple)):  # read once; a subclass's iterator may never end
             sizes = tuple(itertools.islice(sizes, len(sizes)))
         if not isinstance(sizes, tuple) or not all(type(n) is int and n >= 0 for n in sizes):
-            raise ValueError(f"the shape of {shown(name)} must be integers that are not negative; got {shown(shape)}")
+            raise ValueError(f"the shape of {shown(name)} must be non-negative integers; got {shown(shape)}")
         found[name] = sizes
     return found

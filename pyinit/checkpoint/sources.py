@@ -94,8 +94,8 @@ def source_of(
         return Source(by_plan(shapes, plan, root, dict.fromkeys(shapes, kind or "float32")))
     if "model_type" in source:
         raise ValueError(
-            "source is the configuration of a model: build it by pyinit.adapters.torch.hugging_face.from_config, and "
-            "give that (--config)"
+            "source is a model's configuration: build the model with pyinit.adapters.torch.hugging_face.from_config "
+            "and pass that, or use --config"
         )
     shapes, schemes, dtypes = plans.planned(source)
     kinds = {name: kind or dtype_name(dtypes.get(name, "float32")) for name in shapes}
@@ -149,7 +149,7 @@ def of_checkpoint(path: Path, root: Stream, plan: Mapping[str, Any], dtype: str 
 
 
 def is_packed(stored: Stored) -> bool:
-    """Return whether a tensor has the shape and dtype of packed, quantised weights."""
+    """Whether a tensor has the shape and dtype of packed, quantised weights."""
     return stored.dtype in PACKED and len(stored.shape) > 1
 
 

@@ -25,7 +25,7 @@ from pyinit.untrusted import shown, wrong
 
 __all__ = ["read", "verify"]
 
-UNTOLD = "not compared: its file does not tell its scheme; give a configuration"
+UNTOLD = "not compared: its scheme is not in the file; give a configuration"
 MOST_SCHEME = 1000  # characters of a scheme's text in a file
 MOST_WHOLE = 1 << 28  # bytes of a tensor that must be made as a whole, if only its file says so
 
@@ -90,7 +90,7 @@ def verify(
     child = told.child if child is None else child
     seed = told.seed if seed is None else seed
     if seed is None:
-        raise TypeError(f"seed must be given: {path} does not tell it")
+        raise TypeError(f"seed must be given: it is not in {path}")
     root = Stream(seed, generator or told.generator or "philox")
     expected, missing = expected_of(told if source is None else source, root, child, held)
     size = sum(nbytes(stored) for name, stored in held.items() if isinstance(expected.get(name), Tensor))
@@ -162,9 +162,9 @@ class Told(NamedTuple):
             shapes |= flat(each.get("shapes", "{}"), path)
         seed, generator = (one_of(key, path, metadata) for key in ("seed", "generator"))
         if seed is not None and not (seed.isascii() and seed.isdigit() and len(seed) <= 20 and int(seed) < 2**64):
-            raise wrong(path, f"its metadata have a seed that is none: {shown(seed)}")
+            raise wrong(path, f"its metadata has an invalid seed: {shown(seed)}")
         if generator is not None and generator not in _core.GENERATORS:
-            raise wrong(path, f"its metadata name a generator that there is not: {shown(generator)}")
+            raise wrong(path, f"its metadata has an unknown generator: {shown(generator)}")
         first = metadata[0] if len(metadata) == 1 else {}
         number = None if seed is None else int(seed)
         return cls(schemes, shapes, number, generator, first.get("child"), first.get("scheme"))
@@ -174,7 +174,7 @@ def one_of(key: str, path: Path, metadata: Sequence[Mapping[str, str]]) -> str |
     """Return the value of a metadata entry in all files that have it; raise DamagedError if they differ."""
     found = {each[key] for each in metadata if key in each}
     if len(found) > 1:
-        raise wrong(path, f"its files tell several {key}s")
+        raise wrong(path, f"its files have different {key}s")
     return next(iter(found), None)
 
 
@@ -211,7 +211,7 @@ def expected_of(
 def of_told(told: Told, root: Stream, held: Mapping[str, Held]) -> dict[str, Tensor | str]:
     """Return the expected tensors by the files' metadata; raise ValueError if there is none."""
     if not told.schemes and not told.shapes:
-        raise ValueError("the files do not tell what made them: give a plan, a scheme or a configuration")
+        raise ValueError("the files do not say how they were made: give a plan, a scheme or a configuration")
     expected: dict[str, Tensor | str] = {}
     for name, stored in held.items():
         text, shape = told.schemes.get(name), told.shapes.get(name)
@@ -222,7 +222,7 @@ def of_told(told: Told, root: Stream, held: Mapping[str, Held]) -> dict[str, Ten
 
 
 def is_plan(source: Mapping[str, Any]) -> bool:
-    """Return whether a mapping has patterns and schemes, rather than names and shapes, or recipes."""
+    """Whether a mapping has patterns and schemes, rather than names and shapes, or recipes."""
     values = list(source.values())
     return not any(isinstance(v, Mapping) and "shape" in v for v in values) and all(
         isinstance(v, (str, Mapping, Scheme)) or callable(v) for v in values
@@ -232,7 +232,7 @@ def is_plan(source: Mapping[str, Any]) -> bool:
 def one(scheme: Any, root: Stream, child: str | None, held: Mapping[str, Held]) -> dict[str, Tensor | str]:
     """Return the expected tensor of a file with one tensor: a scheme's, from the root stream or its child."""
     if len(held) != 1:
-        raise ValueError(f"one scheme is for a file of one tensor; this checkpoint has {len(held)}: give a plan")
+        raise ValueError(f"a single scheme is for a single tensor; this checkpoint has {len(held)}: give a plan")
     [(name, stored)] = held.items()
     stream = root if child is None else root.child(child)
     return {name: drawn_as(name, stored, scheme, stream)}

@@ -208,7 +208,7 @@ def write_folder(
 
 
 def is_part(name: str, beside: Mapping[str, object]) -> bool:
-    """Return whether a file's name belongs to a checkpoint."""
+    """Whether a file's name belongs to a checkpoint."""
     return bool(OURS.fullmatch(name)) or name in beside or folders.is_beside(name)
 
 
@@ -217,14 +217,14 @@ def clean(partial: Path, names: set[str]) -> None:
     there = list(partial.iterdir())
     for file in there:
         if file.is_symlink() or not file.is_file() or not (file.name in names or OURS.fullmatch(file.name)):
-            raise FileExistsError(f"{partial} is where the checkpoint is written, and it holds {file.name}: remove it")
+            raise FileExistsError(f"remove {file.name} from {partial}, where the checkpoint is written")
     for file in there:
         if file.name not in names:
             file.unlink()
 
 
 def is_written(image: Image, file: Path, advance: Callable[[int], object]) -> bool:
-    """Return whether a file holds the whole image, byte for byte; if so, sync it to the disk."""
+    """Whether a file holds the whole image, byte for byte; if so, sync it to the disk."""
     if not file.exists() or not disk.matches(file, image.size, Image(image.head, image.tensors, 1).fill):
         return False
     with file.open("r+b") as whole:  # Windows cannot sync a file opened for reading

@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         "--print-completion",
         action=PrintCompletion,
         choices=("bash", "zsh", "tcsh"),
-        help="print the shell's completion of this program (needs shtab)",
+        help="print this program's completion script for a shell (needs shtab)",
     )
     commands = made.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:

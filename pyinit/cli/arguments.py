@@ -87,7 +87,10 @@ def add_bench_options(parser: argparse.ArgumentParser) -> None:
         "--elements", type=integer(2), default=55_010_000, help="number of float32 in the buffer (default: %(default)s)"
     )
     parser.add_argument(
-        "--repetitions", type=integer(1), default=9, help="largest number of timings of a case (default: %(default)s)"
+        "--repetitions",
+        type=integer(1),
+        default=9,
+        help="largest number of times to time a case (default: %(default)s)",
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the time of every repetition to a JSON file")
 

@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
     parser.set_defaults(command=lambda arguments: parser.print_help())
     inner = parser.add_subparsers(title="commands", metavar="COMMAND")
     writer = add_command(
-        inner, "write", "write a checkpoint of initial weights; one larger than memory is fine", EXAMPLES
+        inner, "write", "write a checkpoint of initial weights, which may be larger than memory", EXAMPLES
     )
     writer.add_argument("folder", metavar="OUT", help="a folder or a .safetensors file; appears only when complete")
     add_source(writer)

@@ -60,7 +60,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--child", metavar="NAME", help="name of the child stream, for a file with one tensor")
     parser.add_argument("--generator", choices=_core.GENERATORS, help="(default: read from the files, or philox)")
     parser.add_argument("--against", metavar="OTHER", help="another checkpoint to compare with; needs no seed")
-    parser.add_argument("--trust-pickle", action="store_true", help="read DCP's metadata, which can run any code")
+    parser.add_argument(
+        "--trust-pickle", action="store_true", help="read DCP's metadata, a pickle, which can run any code"
+    )
     parser.add_argument("--all", action="store_true", help="show every tensor")
     parser.add_argument(
         "--plot", type=picture, metavar="FILE", help="draw how much each layer changed: .png, .svg or .pdf"

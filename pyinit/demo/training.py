@@ -107,7 +107,7 @@ def show(output: Output, curves: dict[str, Curve]) -> None:
 
 
 def draws_blocks() -> bool:
-    """Return whether a sparkline's blocks can be shown: not in a pipe, nor if the encoding lacks them."""
+    """Whether a sparkline's blocks can be shown: not in a pipe, nor if the encoding lacks them."""
     try:
         BLOCKS.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:

@@ -147,9 +147,9 @@ def activations(net: Any, x: Any, *, layers: Any = None) -> Activations:
       its last layer's output. A residual block is one.
 
     A layer has the name of the module whose output is measured; a second call has the name "block.relu:2". If a module
-    has several outputs, the first is measured. A unit is one value of a row. Only for `dead` it is a convolution's
-    channel at all places, or a feature at all tokens. A module that does not run as a module is not measured, such as
-    a projection within `torch.nn.MultiheadAttention`, or the inside of a scripted model.
+    has several outputs, the first is measured. A unit is one value of a row; for `dead` alone, it is a
+    convolution's channel at all places, or a feature at all tokens. A module that does not run as a module is not
+    measured, such as a projection within `torch.nn.MultiheadAttention`, or the inside of a scripted model.
 
     Source
     ------

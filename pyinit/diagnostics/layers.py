@@ -95,7 +95,7 @@ def layers_of(net: Any, values: list[Array]) -> list[Layer]:
 
 
 def is_torch(net: Any) -> bool:
-    """Return whether a network is a torch.nn.Module; works without PyTorch installed."""
+    """Whether a network is a torch.nn.Module; works without PyTorch installed."""
     kind = getattr(sys.modules.get("torch.nn"), "Module", None)
     return isinstance(kind, type) and isinstance(net, kind)
 

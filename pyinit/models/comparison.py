@@ -243,7 +243,7 @@ class Comparison:
         return found
 
     def is_equal_in(self, dtype: str, values: NDArray[Any], offset: tuple[int, ...]) -> bool:
-        """Return whether the block at `offset` has the initial values in another dtype."""
+        """Whether the block at `offset` has the initial values in another dtype."""
         few = values[tuple(slice(0, SAMPLE if i == values.ndim - 1 else 1) for i in range(values.ndim))]
         for part in (few, values) if self.tensor.splittable else (values,):
             other, made = np.empty(part.shape, dtype_of(dtype)), np.empty(part.shape, self.dtype)

@@ -114,7 +114,7 @@ def difference(values: NDArray[Any], made: NDArray[Any]) -> Difference:
 
 
 def is_float(dtype: np.dtype[Any] | None) -> bool:
-    """Return whether a dtype is a float dtype that pyinit fills."""
+    """Whether a dtype is a float dtype that pyinit fills."""
     row = None if dtype is None else _core.dtype_row(dtype)
     return row is not None and row.name in PRECISION
 

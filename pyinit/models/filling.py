@@ -245,7 +245,7 @@ class Work:
 
 
 def is_changeable(specification: Any) -> bool:
-    """Return whether a specification, such as a dict, may change between two uses."""
+    """Whether a specification, such as a dict, may change between two uses."""
     return type(specification).__hash__ is None
 
 

@@ -81,7 +81,7 @@ def initialize(
     arrays, given = named("params", params), {} if shards is None else named("shards", shards)
     strangers = [name for name in given if name not in arrays]
     if strangers:
-        raise ValueError(f"shards must be of params; got {listed(strangers)}")
+        raise ValueError(f"shards must have names from params; got {listed(strangers)}")
     schemes = matched(arrays, plan)
     held = {name: read(name, shard) for name, shard in given.items()}
     work = Work(seed if isinstance(seed, Stream) else Stream(seed, generator))
@@ -102,12 +102,12 @@ def initialize(
 def named(what: str, value: Any) -> dict[str, Any]:
     """Read a mapping with str keys; raise TypeError or ValueError if it is not one."""
     if not isinstance(value, Mapping):
-        hint = "; of a PyTorch model, dict(model.named_parameters())" if what == "params" else ""
+        hint = "; for a PyTorch model, pass dict(model.named_parameters())" if what == "params" else ""
         raise TypeError(f"{what} must be a mapping; got {type(value).__name__}{hint}")
     found = read_mapping(what, value)
     for key in found:
         if not isinstance(key, str):
-            raise TypeError(f"{what} must have str for keys; got {_core.text_of(key)}")
+            raise TypeError(f"{what} must have str keys; got {_core.text_of(key)}")
     return found
 
 

@@ -168,5 +168,7 @@ def windows(name: str, array: Any, given: list[Shard]) -> list[tuple[Any, Any, A
     if [shard.where for shard in given] != [()]:  # a single shard may be an array with only an interface, and no shape
         size, whole = sum(math.prod(part.shape) for part in parts), math.prod(array.shape)
         if size != whole:
-            raise ValueError(f"{name!r}: its shards must be all of it; they have {size} elements, and it has {whole}")
+            raise ValueError(
+                f"{name!r}: its shards must cover the array; they have {size} elements, and it has {whole}"
+            )
     return [(part, shard.global_shape, shard.offset) for part, shard in zip(parts, given)]

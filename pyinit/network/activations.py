@@ -96,7 +96,7 @@ class Sigmoid(Activation):
     name = "sigmoid"
 
     def forward(self, z: Array, out: Array | None = None) -> Array:
-        # If exp(-z) overflows, a is 0, as it should be. The equal (1 + tanh z/2) / 2 would round every small a to 0.
+        # If exp(-z) overflows, a is 0, as it should be. (1 + tanh z/2) / 2 is equal, but rounds every small a to 0.
         out = np.negative(z, out=out)
         with np.errstate(over="ignore"):
             np.exp(out, out=out)

@@ -58,7 +58,7 @@ def as_array(values: Any, name: str, xp: Any) -> Array:
     if xp is np:
         raise TypeError(
             f"{name} must be on the host, where the network is; got {type(values).__module__}.{type(values).__name__} "
-            'on a GPU: copy it, by its get() or cpu(), or make the network with device="cuda"'
+            'on a GPU: copy it with get() or cpu(), or make the network with device="cuda"'
         )
     found: Array = xp.asarray(values)
     return found

@@ -114,7 +114,7 @@ def load(path: str | os.PathLike[str], device: str = "cpu") -> Network:
     xp, path = namespace(device), path_text("path", path)
     metadata, tensors = content(path)
     if KEY not in metadata:
-        raise ValueError(f"{path} holds no network of pyinit's: its metadata lacks {KEY!r}")
+        raise ValueError(f"{path} holds no pyinit network: its metadata lacks {KEY!r}")
     try:
         architecture = json.loads(metadata[KEY])
         if architecture["version"] != 1:

@@ -154,7 +154,7 @@ def choose(optimizer: Optimizer | None, learning_rate: float | None) -> Optimize
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be an optimiser such as SGD(0.1) or Adam(); got {text_of(optimizer)}")
     if learning_rate is not None:
-        raise ValueError(f"learning_rate is the optimizer's own; got {learning_rate!r} beside {optimizer!r}")
+        raise ValueError(f"give learning_rate or optimizer, not both; got {learning_rate!r} and {optimizer!r}")
     return optimizer
 
 

@@ -89,7 +89,7 @@ def scale(axes: Axes, values: Sequence[float | None]) -> tuple[int, int]:
 
 
 def is_beside(value: float | None) -> bool:
-    """Return whether a value has no place on a logarithmic scale."""
+    """Whether a value has no place on a logarithmic scale."""
     return not value or not math.isfinite(value)
 
 

@@ -83,8 +83,8 @@ class FanInitializer(Initializer):
         for axis in (*self.in_axis, *self.out_axis, *self.batch_axis):
             if not -len(shape) <= axis < len(shape):
                 raise ValueError(
-                    "in_axis, out_axis and batch_axis must be axes of the array: of shape "
-                    f"{shape} there is no {_core.text_of(axis)}"
+                    "in_axis, out_axis and batch_axis must be axes of the array; got "
+                    f"{_core.text_of(axis)} for shape {shape}"
                 )
         if not (all_ := math.prod(shape)):
             return 1, 1

@@ -126,7 +126,7 @@ def shardings_of(tree: Any, shardings: Any) -> list[Any]:
     each = [place.sharding for place in jax.tree.leaves(jax.tree.broadcast(given, tree, is_place), is_leaf=is_place)]
     for sharding in each:
         if not is_sharding(sharding):
-            raise TypeError(f"shardings must be of jax.sharding.Sharding or None; got {type(sharding).__name__}")
+            raise TypeError(f"shardings must hold jax.sharding.Sharding or None; got {type(sharding).__name__}")
     return [own(leaf) if sharding is None else sharding for leaf, sharding in zip(jax.tree.leaves(tree), each)]
 
 

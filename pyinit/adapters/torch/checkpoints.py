@@ -150,11 +150,11 @@ def stored(folder: str | Path, trust_pickle: bool) -> list[Stored]:
 
     folder = Path(folder)
     if not (folder / ".metadata").is_file():
-        raise ValueError(f"{folder} must be a distributed checkpoint of PyTorch; it has no file .metadata")
+        raise ValueError(f"{folder} must be a PyTorch distributed checkpoint; it has no .metadata file")
     if not trust_pickle:
         raise ValueError(
             f"the metadata of {folder} is a pickle, which can run any code when it is read; pass trust_pickle=True, or "
-            "--trust-pickle, if you trust where it comes from"
+            "--trust-pickle, if you trust its source"
         )
     try:
         metadata = FileSystemReader(folder).read_metadata()

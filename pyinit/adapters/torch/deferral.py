@@ -108,8 +108,8 @@ def follow(recorder: Recorder, moved: Moved, entry: Entry | None) -> None:
     assert there is not None
     if there.contents is not moved.given:
         raise ValueError(
-            f"a parameter of shape {tuple(meta.shape)} was written through two tensors, the one that a module got and "
-            "the one on the meta device that it holds: write one of them, or build the model inside fast_init(seed)"
+            f"a parameter of shape {tuple(meta.shape)} was written through two tensors, the original and its "
+            "replacement on the meta device: write only one of them, or build the model inside fast_init(seed)"
         )
     if recorded and entry is not None:
         there.contents = placed(pruned(View(entry.contents, moved.geometry)), meta)
@@ -158,7 +158,7 @@ def moved_to_meta(recorder: Recorder, tensor: torch.Tensor) -> torch.Tensor:
         before = entry.contents
         there = recorder.enter(moved)
         if entry.is_pending and (entry.has_old or before.dtype != tensor.dtype):
-            recorder.make([tensor], "a parameter of another dtype than its memory has")
+            recorder.make([tensor], "a parameter whose dtype differs from its memory")
         if entry.has_old or before.dtype != tensor.dtype:
             recorder.edit(moved, known(tensor))
         else:

@@ -137,7 +137,7 @@ def fast_init(
     player = Player.of(seed, generator, num_threads, progress)
     report, recorder, found = Report(player.root, prefix=prefix), Recorder(player, recorders()), Modules(prefix=prefix)
     if any(outer.player is None for outer in recorder.outer):
-        raise RuntimeError("fast_init() cannot be used inside deferred(): it makes values, which that one puts off")
+        raise RuntimeError("fast_init() cannot be used inside deferred(): it makes values, which deferred() postpones")
     try:
         with found.registered(), recording(recorder):
             yield report
@@ -177,7 +177,7 @@ def warn_of_early(recorder: Recorder, named: list[tuple[torch.nn.Module, Place]]
     early = [name for name, tensor in tensors.items() if storage_of(tensor)._cdata in recorder.read]
     if early:
         warnings.warn(
-            f"{', '.join(early)}: read inside fast_init(), so made from streams of their own, not of their names; see "
+            f"{', '.join(early)}: read inside fast_init(), so made from other streams than those of their names; see "
             "report.early",
             UserWarning,
             stacklevel=4,

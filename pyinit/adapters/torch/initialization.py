@@ -163,7 +163,7 @@ def warn_of_norms(found: list[Place], recipes: Recipes) -> None:
     ]
     if drawn:
         warnings.warn(
-            f"the plan draws random weights for normalisation layers, which start as ones or zeros: "
+            f"the plan draws random weights for normalisation layers, which usually start as ones or zeros: "
             f"{', '.join(drawn)}; put a pattern for them before the one that matches, such as '*norm.weight': 'ones'",
             UserWarning,
             stacklevel=3,

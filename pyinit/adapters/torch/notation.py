@@ -136,7 +136,7 @@ class Reader:
         """Return an earlier node by its number."""
         found = self.made[number] if 0 <= number < len(self.made) else None
         if not isinstance(found, kind):
-            raise ValueError(f"no {kind.__name__} has number {number} before it")
+            raise ValueError(f"no earlier {kind.__name__} has number {number}")
         return found
 
     def what(self, values: Mapping[str, Any]) -> Any:
@@ -201,11 +201,11 @@ def function_of(text: str) -> Any:
     """Find an ATen operator by its name."""
     namespace, packet, overload = text.split(".")
     if namespace != "aten" or "file" in packet:  # from_file would write to any file
-        raise ValueError(f"{text!r} is none of torch's operators on tensors")
+        raise ValueError(f"{text!r} is not one of torch's operators on tensors")
     found = getattr(getattr(torch.ops.aten, packet), overload)
     of = operator(found)
     if of.reads_nothing or not of.is_recordable or RANDOM in found.tags:
-        raise ValueError(f"{text!r} is no operator that a recipe can have")
+        raise ValueError(f"{text!r} is not an operator that a recipe can have")
     return found
 
 
@@ -223,7 +223,7 @@ def number(text: str) -> Any:
     """Read a number."""
     found = ast.literal_eval(text.strip())
     if not isinstance(found, (bool, int, float, complex)):
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text!r} is not a number")
     return found
 
 
@@ -232,7 +232,7 @@ def geometry(values: Any, size: int | None = None) -> Geometry:
     shape, stride, offset = values
     found = Geometry(tuple(map(int, shape)), tuple(map(int, stride)), int(offset))
     if len(found.shape) != len(found.stride) or min((*found.shape, *found.stride, found.offset)) < 0:
-        raise ValueError(f"no tensor lies at {values}")
+        raise ValueError(f"{values} is not the geometry of a tensor")
     if size is not None and found.size and found.span.stop > size:
         raise ValueError(f"{values} is not inside a storage of {size} elements")
     return found

@@ -187,7 +187,7 @@ class Playing:
                 if id(inner) in self.flats:
                     continue
                 if not inner.edits:
-                    raise ValueError("a value was made from memory that nobody has written")
+                    raise ValueError("a value depends on uninitialised memory")
                 dtype = torch.float32 if is_narrow(inner.dtype) else inner.dtype
                 flat = self.flats[id(inner)] = torch.empty(inner.size, dtype=dtype, device=device)
                 self.write(inner, flat, inner.edits)
@@ -217,7 +217,7 @@ class Playing:
             with one_thread(torch.Tag.pointwise in call.function.tags and not is_stable(call.function)):
                 return call.function(*arguments, **keywords)
         except (IndexError, RuntimeError, TypeError) as error:  # a recipe written by hand may be wrong
-            raise ValueError(f"{call.function} cannot be run as the recipe says: {error}") from error
+            raise ValueError(f"{call.function} cannot run as in the recipe: {error}") from error
 
 
 @contextmanager
@@ -286,5 +286,5 @@ def rounded(tensor: torch.Tensor, dtype: torch.dtype, result: torch.dtype) -> to
 def given(value: Given) -> torch.Tensor:
     """Return the kept values."""
     if value.tensor is None:
-        raise ValueError("a value was computed from a tensor of unknown values")
+        raise ValueError("a value depends on a tensor whose values were not kept")
     return value.tensor

@@ -207,7 +207,7 @@ class Recipes(Mapping[str, Recipe]):
             made = {name: Recipe.from_dict(name, v) for name, v in found["recipes"].items() if not isinstance(v, str)}
             return cls({name: made[v if isinstance(v, str) else name] for name, v in found["recipes"].items()})
         except (*WRONG, RuntimeError) as error:
-            raise ValueError(f"this is no {FORMAT!r}: {error!r}") from error
+            raise ValueError(f"this is not {FORMAT!r}: {error!r}") from error
 
 
 def unwritten(contents: Contents, where: Geometry) -> bool:

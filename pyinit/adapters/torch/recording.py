@@ -93,7 +93,7 @@ class Recorder(TorchDispatchMode, Storages):
         if (
             self.player is None and known and function.namespace == "c10d"
         ):  # raise in all processes: otherwise some would wait for ever
-            raise RuntimeError(f"{function}{caller()} communicates what is not made yet: {UNSHARDED}")
+            raise RuntimeError(f"{function}{caller()} communicates values that are not made yet: {UNSHARDED}")
         if any(t.is_conj() or t.is_neg() for t in known):
             if of.writes and known[0] is args[0] and (known[0].is_conj() or known[0].is_neg()):
                 self.make(known, str(function))

@@ -97,8 +97,8 @@ def held(tensor: Any) -> Held:
     said = pieces_of(shape, cuts)
     if sizes(said) != tuple(local.shape) or is_ambiguous(shape, cuts, said):
         raise ValueError(
-            f"what this process holds has shape {tuple(local.shape)}, and its placements {tensor.placements} say "
-            f"{sizes(said)}, or leave open which part it is. They are wrong in PyTorch if fully_shard and tensor "
+            f"the local shard has shape {tuple(local.shape)}, but its placements {tensor.placements} say "
+            f"{sizes(said)}, or leave open which part it is. PyTorch's placements are wrong if fully_shard and tensor "
             "parallelism cut the same dimension unevenly: pad it"
         )
     return Held(local, blocks(shape, said))
@@ -155,7 +155,7 @@ def cuts_of(tensor: Any) -> Iterator[Cut]:
                 "Replicate first"
             )
         if not isinstance(getattr(placement, "dim", None), int):
-            raise ValueError(f"the placement {placement} is not known")
+            raise ValueError(f"pyinit does not know the placement {placement}")
         yield Cut(placement.dim, mesh.size(dim), coordinate[dim], int(getattr(placement, "split_factor", 1)))
 
 
