@@ -140,12 +140,12 @@ def test_a_command_that_is_stopped_says_so_and_can_be_taken_up_again(here):
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        ("checkpoint write out", 2, "Give --config, --plan or --like"),
-        ("checkpoint write --shapes shapes.json out", 2, "Give --config, --plan or --like"),
+        ("checkpoint write out", 2, "nothing to write: give --config, --plan or --like"),
+        ("checkpoint write --shapes shapes.json out", 2, "nothing to write: give --config, --plan or --like"),
         ("checkpoint write --shapes shapes.json --like there out", 2, "two sources"),
         ("checkpoint write --plan plan.json out", 2, "'*.bias' must have shape and scheme"),
         ("checkpoint write --plan both.json --shapes shapes.json out", 2, "fc.weight"),
-        ("checkpoint write --plan plan.json --shapes plan.json out", 2, "the shape of '*.bias' must be integers"),
+        ("checkpoint write --plan plan.json --shapes plan.json out", 2, "'*.bias' must be non-negative integers"),
         ("checkpoint write --plan nowhere.json out", 1, "nowhere.json: No such file"),
         ("checkpoint write --plan plan.txt out", 2, "must end in .json, .toml"),
         ("checkpoint write --plan both.json --shard-size 5XB out", 2, "must be a size"),
@@ -281,7 +281,7 @@ def test_verify_of_equal_checkpoints_against_each_other(written, capsys):
         ("verify out --against other --plan plan.json", 2, "--plan does not go with --against"),
         ("verify out --plan plan.json --scheme normal", 2, "two sources"),
         ("verify out --dtype bfloat16", 2, "--dtype needs --config"),
-        ("verify out --scheme normal", 2, "one scheme is for a file of one tensor"),
+        ("verify out --scheme normal", 2, "a single scheme is for a single tensor"),
         ("verify", 2, "PATH"),
     ],
 )

@@ -50,7 +50,7 @@ def test_it_says_verdicts(text):
         "big --- Activations: saturated: 90.5% of values have |a| > 0.99 in layer 1. Gradients: explodes",
         "xavier ------ healthy",
         "10 layers of 500 tanh units",
-        "Page's std: what the notebook page",
+        "Page's std: the value that the notebook page",
     ):
         assert words in unwrapped
 

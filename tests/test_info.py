@@ -94,7 +94,7 @@ def test_an_nvidia_driver_is_seen(tmp_path, monkeypatch, text):
     assert found["models"] == ["NVIDIA H200", "NVIDIA H200"]
     assert not found["used"]
     assert info.seen(found).startswith("NVIDIA H200, NVIDIA H200; NVIDIA driver 570.86.15")
-    assert info.seen(found).endswith("(pyinit needs a driver of NVIDIA and CuPy to fill on a GPU)")
+    assert info.seen(found).endswith("(to fill on a GPU, pyinit needs NVIDIA's driver and CuPy)")
     monkeypatch.setattr(info, "CUPY", ("numpy",))  # this one is installed
     found = info.gpu(tmp_path)
     assert found["used"]

@@ -185,7 +185,7 @@ def broken(**changed):
             "'z': std must be at most 65504",
         ),
         (broken(z=np.broadcast_to(9.0, 3)), GPT, {}, ValueError, "'z': out must be writable"),
-        (broken(), GPT, {"shards": {"q": ((1,), (0,))}}, ValueError, "shards must be of params; got 'q'"),
+        (broken(), GPT, {"shards": {"q": ((1,), (0,))}}, ValueError, "shards must have names from params; got 'q'"),
         (broken(), GPT, {"shards": {"ln_f.bias": 3}}, TypeError, "'ln_f.bias': a shard must be "),
         (broken(), GPT, {"shards": {"ln_f.bias": (None, None)}}, TypeError, "'ln_f.bias': a shard must be "),
         (broken(), GPT, {"shards": {"ln_f.bias": ((4,), (0,))}}, ValueError, "'ln_f.bias': out must lie inside"),
@@ -193,7 +193,7 @@ def broken(**changed):
         (broken(), GPT, {"num_threads": "2"}, TypeError, "num_threads must be an int or None"),
         (broken(), GPT, {"generator": "pcg"}, ValueError, "generator must be one of"),
         (broken(), [("*", "ones")], {}, TypeError, "plan must be a mapping; got list"),
-        (broken(), {1: "ones"}, {}, TypeError, "plan must have str for keys; got 1"),
+        (broken(), {1: "ones"}, {}, TypeError, "plan must have str keys; got 1"),
         (broken(), {"*": initializers.normal}, {}, TypeError, r"plan\['\*'\]: .*did you mean normal\(\)\?"),
         ({**model(), "\ud800": np.full(3, 9.0)}, GPT, {}, ValueError, "surrogates not allowed"),
     ],
@@ -208,7 +208,7 @@ def test_nothing_is_written_where_anything_is_wrong(params, rules, keywords, err
 def test_params_is_a_mapping():
     with pytest.raises(TypeError, match="params must be a mapping; got list"):
         initialize([np.empty(3)], 0, GPT)
-    with pytest.raises(TypeError, match="params must have str for keys; got 0"):
+    with pytest.raises(TypeError, match="params must have str keys; got 0"):
         initialize({0: np.empty(3)}, 0, GPT)
 
 

@@ -123,7 +123,7 @@ def test_other_windows_of_one_name_are_refused():
 @pytest.mark.parametrize(
     ("held", "error", "words"),
     [
-        ([Shard((8, 4), (0, 0), slice(0, 2))], ValueError, "'w': its shards must be all of it; they have 8"),
+        ([Shard((8, 4), (0, 0), slice(0, 2))], ValueError, "'w': its shards must cover the array; they have 8"),
         ([Shard((8, 4), (0, 0), slice(0, 2)), Shard((8, 4), (2, 0), slice(1, 3))], ValueError, "must not share memory"),
         (
             [Shard((8, 4), (0, 0), slice(0, 2)), Shard((9, 4), (2, 0), slice(2, 4))],

@@ -92,7 +92,7 @@ def test_a_model_is_diagnosed_from_the_command_line(folder):
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert "A batch of 20 x 6 standard normal values goes forward" in result.stdout.replace("\n", " ")
-    [header] = [line.split() for line in lines if line.startswith("layer")]
+    [header] = [line.split() for line in lines if line.startswith("layer  ")]
     assert header[:4] == ["layer", "activation", "mean", "std"]
     assert [line.split()[:2] for line in lines if line.startswith(("act ", "last "))] == [
         ["act", "tanh"],

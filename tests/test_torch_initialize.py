@@ -92,7 +92,7 @@ def test_wrong_plans_and_models_write_nothing():
 
 
 def test_a_plan_that_draws_norms_warns():
-    with pytest.warns(UserWarning, match="normalisation layers, which start as ones or zeros: 1.weight"):
+    with pytest.warns(UserWarning, match="normalisation layers, which usually start as ones or zeros: 1.weight"):
         pt.initialize_module(plain(), 0, {"*.bias": "zeros", "*": "normal(std=0.02)"})
 
 

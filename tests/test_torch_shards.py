@@ -135,7 +135,7 @@ def refuse_one():
     with pytest.raises(ValueError, match=r"Partial.*redistribute"):
         pt.init.normal_(partial, stream=stream)
     wrong = DTensor.from_local(torch.zeros(3, 4), mesh, [Shard(0)], shape=torch.Size((4, 4)), stride=(4, 1))
-    with pytest.raises(ValueError, match=r"has shape \(3, 4\), and its placements .* say \(2, 4\)"):
+    with pytest.raises(ValueError, match=r"has shape \(3, 4\), but its placements .* say \(2, 4\)"):
         pt.init.normal_(wrong, stream=stream)
     assert not partial.to_local().any()
     assert not wrong.to_local().any()

@@ -234,7 +234,7 @@ def sharded_inside_one():
             block(),
         ):
             _model = built_and_sharded(mesh, "fully_shard")
-        words = r"DTensor cannot be 'weight' of Linear: shard|communicates what is not made yet: shard a model after"
+        words = r"DTensor cannot be 'weight' of Linear: shard|communicates values that are not made yet: shard a model"
         with pytest.raises(RuntimeError, match=words), block():
             _model = built_and_sharded(mesh, "tensor parallel")
         for draw in (nn.init.normal_, nn.init.trunc_normal_, pt.init.normal_, pt.init.zeros_):

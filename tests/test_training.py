@@ -209,7 +209,7 @@ def test_epochs_make_no_arrays_of_a_batchs_size(monkeypatch, name, optimizer):
         (TypeError, "batch_size must be an integer; got 2.0", {"batch_size": 2.0}),
         (TypeError, r"optimizer must be an optimiser such as .*; got 'adam'", {"optimizer": "adam"}),
         (TypeError, "optimizer must be an optimiser such as .*; got <class", {"optimizer": Adam}),
-        (ValueError, "learning_rate is the optimizer's own; got 0.1", {"optimizer": Adam(), "learning_rate": 0.1}),
+        (ValueError, "give learning_rate or optimizer, not both; got 0.1", {"optimizer": Adam(), "learning_rate": 0.1}),
         (ValueError, "x must have shape", {"validation": ([[1.0]], [[1.0]])}),
         (TypeError, "seed must be an integer", {"seed": "0"}),
     ],

@@ -12,7 +12,7 @@ from torch_zoo import transformers_models
 from pyinit.adapters import torch as pt
 
 SEED = random.Random().randrange(2**64)
-UNTOLD = "not compared: its file does not tell its scheme; give a configuration"
+UNTOLD = "not compared: its scheme is not in the file; give a configuration"
 
 
 @contextlib.contextmanager

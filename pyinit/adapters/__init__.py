@@ -1,1 +1,1 @@
-"""Frameworks whose models and tensors pyinit fills: one folder each, imported when it is asked for."""
+"""Frameworks whose models and tensors pyinit fills: one folder each, imported on demand."""

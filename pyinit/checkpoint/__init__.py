@@ -1,7 +1,7 @@
-"""Checkpoints of initial weights: write them at the disk's speed, and compare any checkpoint with what a seed gives.
+"""Checkpoints of initial weights: write them at the disk's speed, and compare any checkpoint with a seed's weights.
 
-`write` makes a folder as Hugging Face lays it out, from a plan, a configuration, a model of PyTorch or another
-checkpoint. `verify` tells which tensors of a checkpoint have their initial values. `against` tells which tensors of two
+`write` makes a folder in Hugging Face's layout, from a plan, a configuration, a PyTorch model or another checkpoint.
+`verify` finds out which tensors of a checkpoint have their initial values. `against` finds out which tensors of two
 checkpoints differ, and by how much.
 """
 

@@ -1,4 +1,4 @@
-"""Folders of weights as Hugging Face lays them out: .safetensors files, and an index where there are several."""
+"""Folders of weights in Hugging Face's layout: .safetensors files, and an index if there are several."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["INDEX", "Checkpoint", "file_names", "index", "is_beside", "read", "s
 INDEX = "model.safetensors.index.json"
 WHOLE = "model.safetensors"
 OF_SEVERAL = re.compile(r"model-\d{5}-of-(\d{5})\.safetensors")
-MOST_INDEX = 1 << 26  # bytes; that of a model with 140,000 tensors has 12 million
-MOST_OBJECTS = 1000  # in an index: two are needed, and the metadata may have a few more
+MOST_INDEX = 1 << 26  # bytes; a model with 140,000 tensors needs 12 million
+MOST_OBJECTS = 1000  # in an index: it needs two, and its metadata may have a few more
 
 BESIDE = re.compile(
     r"""
@@ -29,19 +29,19 @@ BESIDE = re.compile(
     """,
     re.VERBOSE,
 )
-"""The small files of a checkpoint: its configuration, and what a tokenizer needs."""
+"""The small files of a checkpoint: its configuration and its tokenizer's files."""
 
 Sized = TypeVar("Sized", bound=Tensor)
 
 
 class Checkpoint(NamedTuple):
-    """The tensors of a checkpoint, and what its files say of themselves.
+    """The tensors of a checkpoint, and its files' metadata.
 
     Attributes
     ----------
     tensors : dict of str to Stored
     metadata : list of dict of str to str
-        Of each file.
+        One for each file.
     """
 
     tensors: dict[str, Stored]
@@ -49,9 +49,9 @@ class Checkpoint(NamedTuple):
 
 
 def split(tensors: Iterable[Sized], most: int) -> list[list[Sized]]:
-    """Share out tensors to files, in order, of at most so many bytes each; a larger tensor has a file of its own.
+    """Divide tensors among files, in order, with at most `most` bytes each; a larger tensor has its own file.
 
-    In a file those of larger elements come first, so that all are aligned.
+    In a file, tensors with larger elements come first, so that all are aligned.
     """
     files: list[list[Sized]] = [[]]
     size = head = 0
@@ -66,7 +66,7 @@ def split(tensors: Iterable[Sized], most: int) -> list[list[Sized]]:
 
 
 def is_beside(name: str) -> bool:
-    """Whether a file of a checkpoint is one of those beside the weights.
+    """Whether a file is one of the small files beside a checkpoint's weights.
 
     Examples
     --------
@@ -90,24 +90,24 @@ def file_names(count: int) -> list[str]:
 
 
 def index(files: Mapping[str, Sequence[Tensor]]) -> bytes:
-    """Write the index of a checkpoint: which tensor is where; raise ValueError if it is longer than `read` takes."""
+    """Make a checkpoint's index, the file of each tensor; raise ValueError if it is longer than `read` accepts."""
     where = {tensor.name: name for name, tensors in files.items() for tensor in tensors}
     size = sum(tensor.nbytes for tensors in files.values() for tensor in tensors)
     text = json.dumps({"metadata": {"total_size": size}, "weight_map": dict(sorted(where.items()))}, indent=2)
     if len(text) >= MOST_INDEX:
-        raise ValueError(f"the index of {len(where):,} tensors would be longer than readers take")
+        raise ValueError(f"the index of {len(where):,} tensors would be longer than readers accept")
     return (text + "\n").encode()
 
 
 def read(path: str | os.PathLike[str]) -> Checkpoint:
-    """Find the tensors of a .safetensors file, or of a folder of some.
+    """Find the tensors of a .safetensors file, or of a folder of such files.
 
     Raises
     ------
     DamagedError
-        If a file or the index is damaged, or tries to lead out of the folder.
+        If a file or the index is damaged, or leads out of the folder.
     OSError
-        If there is nothing, or it cannot be read.
+        If there is no file, or it cannot be read.
     """
     path = Path(path)
     if not path.is_dir():
@@ -133,17 +133,17 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
         found = safetensors_file(inside(path, name))
         metadata.append(found.metadata)
         told += sum(map(len, found.metadata.values()))
-        if told > MOST_HEADER:  # a thousand links to one file would take its memory a thousand times
+        if told > MOST_HEADER:  # a thousand links to one file would need a thousand times its memory
             raise wrong(path, f"the metadata of its files have more than {MOST_HEADER:,} characters")
         for tensor in found.tensors:
             if tensor.name in tensors:
                 raise wrong(path, f"{shown(tensor.name)} is in {tensors[tensor.name].path.name} and in {name}")
             if where is not None and where.get(tensor.name) != name:
-                raise wrong(path, f"{shown(tensor.name)} is in {name}, and {INDEX} does not say so")
+                raise wrong(path, f"{shown(tensor.name)} is in {name}, but {INDEX} does not say so")
             tensors[tensor.name] = tensor
     lost = [name for name in where or () if name not in tensors]
     if lost:
-        raise wrong(path, f"{INDEX} says that {shown(lost[0])} is in {(where or {})[lost[0]]}, and it is not")
+        raise wrong(path, f"{INDEX} says that {shown(lost[0])} is in {(where or {})[lost[0]]}, but it is not")
     return Checkpoint(tensors, metadata)
 
 
@@ -155,14 +155,14 @@ def weight_map(path: Path) -> dict[str, str]:
     index = json_of(data, path)
     found = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(found, dict) or not found or not all(isinstance(name, str) for name in found.values()):
-        raise wrong(path, "it is no index of a checkpoint, a JSON object with names and files in weight_map")
+        raise wrong(path, "it is not a checkpoint's index: a JSON object with names and files in weight_map")
     return found
 
 
 def inside(folder: Path, name: str) -> Path:
     """Return a file of a folder; raise DamagedError if the name, or a link, leads out of it.
 
-    In the cache of huggingface_hub the files of a snapshot are links to blobs of the same repository: these are taken.
+    In huggingface_hub's cache, a snapshot's files are links to the same repository's blobs: these are allowed.
     """
     if not name.isprintable() or name in ("", "..") or len(name) > 255 or "\\" in name or Path(name).name != name:
         raise wrong(folder, f"{shown(name)} is not the name of a file in it")

@@ -1,4 +1,4 @@
-"""Compare two checkpoints with each other: which tensors moved, and by how much?"""
+"""Compare two checkpoints: which tensors moved, and by how much?"""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Moved(NamedTuple):
     mean : float or None
         The mean absolute difference.
     relative : float or None
-        That, divided by the mean absolute value in the other checkpoint.
+        `mean` divided by the mean absolute value in the other checkpoint.
     share : float or None
         The fraction of elements that differ.
     largest : float or None
@@ -49,7 +49,7 @@ class Moved(NamedTuple):
 
     @property
     def equal(self) -> bool:
-        """Whether both have the same values."""
+        """Whether both checkpoints have the same values."""
         return self.verdict == "same"
 
 
@@ -60,19 +60,19 @@ def against(
     trust_pickle: bool = False,
     progress: bool = False,
 ) -> Table[Moved]:
-    """Compare a checkpoint with another, an earlier one say: did these layers train at all?
+    """Compare a checkpoint with another, such as an earlier one: did all layers train?
 
     Parameters
     ----------
     path, other : str or path-like
-        Of any kind that `verify` takes; the two may be of different kinds and dtypes.
+        Checkpoints of any kind that `verify` takes; their kinds and dtypes may differ.
     trust_pickle, progress
         As for `verify`.
 
     Returns
     -------
     list of (name, verdict, mean, relative, share, largest)
-        One row for each tensor of either. Prints as a table.
+        One row for each tensor of either checkpoint. Prints as a table.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def against(
     paths = Path(path_text("path", path)), Path(path_text("other", other))
     here, there = (dict(read(p, trust_pickle)[0]) for p in paths)
     if len(here) == len(there) == 1 and all(p.suffix == ".npy" for p in paths):
-        there = dict(zip(here, there.values()))  # whose names are only those of the files
+        there = dict(zip(here, there.values()))  # these names are just the files' names
     verdicts = {name: why_not(here.get(name), there.get(name)) for name in here | there}
 
     def work() -> Iterator[tuple[str, Block]]:
@@ -118,7 +118,7 @@ def against(
 
 
 def why_not(here: Whole | None, there: Whole | None) -> str | None:
-    """Say why a tensor of two checkpoints cannot be compared; None if it can."""
+    """Return why a tensor of two checkpoints cannot be compared; None if it can."""
     if here is None or there is None:
         return "only here" if there is None else "only there"
     if here.shape != there.shape:
@@ -127,7 +127,7 @@ def why_not(here: Whole | None, there: Whole | None) -> str | None:
 
 
 class Distance(NamedTuple):
-    """The differences of some elements: sums of absolute values, and the largest; joined in a fixed order."""
+    """Differences of some elements: sums of absolute values, and the largest; joined in a fixed order."""
 
     compared: int = 0
     different: int = 0
@@ -136,7 +136,7 @@ class Distance(NamedTuple):
     largest: float = 0.0
 
     def joined(self, other: Distance) -> Distance:
-        """Return that of these elements and others."""
+        """Return the differences of these elements and others together."""
         worst = math.nan if math.isnan(other.largest) else max(self.largest, other.largest)
         return Distance(
             self.compared + other.compared,
@@ -147,7 +147,7 @@ class Distance(NamedTuple):
         )
 
     def row(self, name: str) -> Moved:
-        """Return what a table says of it."""
+        """Return a tensor's row."""
         if not self.different:
             return Moved(name, "same")
         relative = self.sum / self.magnitude if self.magnitude else math.inf
@@ -155,15 +155,15 @@ class Distance(NamedTuple):
 
 
 def distance(a: NDArray[Any] | None, b: NDArray[Any]) -> Distance:
-    """Compare a block of two tensors."""
+    """Compare one block in two tensors."""
     assert a is not None
     is_same = a.dtype == b.dtype
-    with np.errstate(invalid="ignore", over="ignore"):  # even a cast complains of a signalling nan
+    with np.errstate(invalid="ignore", over="ignore"):  # even a cast warns of a signalling nan
         if is_same and np.array_equal(a.view(f"u{a.itemsize}"), b.view(f"u{b.itemsize}")):
             return Distance(a.size, magnitude=float(np.abs(wide(b)).sum(dtype=np.float64)))
-        unequal = a != b if is_same and a.dtype.kind in "iu" else None  # float64 cannot tell all integers apart
+        unequal = a != b if is_same and a.dtype.kind in "iu" else None  # some integers are equal as float64
         a, b = wide(a), wide(b)
         unequal = (a != b) & ~(np.isnan(a) & np.isnan(b)) if unequal is None else unequal
-        apart = np.where(unequal, np.abs(a - b), 0)  # of equal infinities the difference is nan
+        apart = np.where(unequal, np.abs(a - b), 0)  # the difference of equal infinities is nan
         total, magnitude = (float(x.sum(dtype=np.float64)) for x in (apart, np.abs(b)))
     return Distance(a.size, int(np.count_nonzero(unequal)), total, magnitude, float(apart.max()))

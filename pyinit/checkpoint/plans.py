@@ -15,11 +15,11 @@ from pyinit.untrusted import contents, json_of, shown, text_of, wrong
 __all__ = ["SUFFIXES", "load", "planned", "shapes"]
 
 MOST = {".json": 1 << 24, ".toml": 1 << 20, ".yaml": 1 << 20, ".yml": 1 << 20}
-"""Bytes; YAML takes a thousand times as much memory."""
+"""Largest files in bytes; YAML takes a thousand times its size in memory."""
 
 SUFFIXES = tuple(MOST)
 DEEPEST = 8
-MOST_DOTS = 100  # in a line of TOML, whose reader takes the square of a dotted name's length
+MOST_DOTS = 100  # in a line of TOML: reading a dotted name costs the square of its length
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -28,9 +28,9 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If its name ends in none of these; DamagedError if it does not hold a mapping of str.
+        If its name has another suffix; DamagedError if it does not hold a mapping with str keys.
     ImportError
-        If YAML is to be read without PyYAML, or TOML before Python 3.11.
+        If PyYAML is missing for YAML, or Python is older than 3.11 for TOML.
     OSError
         If it cannot be read.
     """
@@ -54,7 +54,7 @@ def toml(text: str, path: Path) -> Any:
     try:
         tomllib = importlib.import_module("tomllib")
     except ModuleNotFoundError:
-        raise ImportError("to read TOML pyinit needs Python 3.11 or newer; JSON can be read by all") from None
+        raise ImportError("to read TOML pyinit needs Python 3.11 or newer; JSON works with all versions") from None
     if any(line.count(".") > MOST_DOTS for line in text.splitlines()):
         raise wrong(path, f"a line has more than {MOST_DOTS} dots")
     try:
@@ -82,14 +82,14 @@ def yaml(text: str, path: Path) -> Any:
 
 
 def first_line(error: Exception) -> str:
-    """Say what a reader says, in one line."""
+    """Return a parser's message in one line."""
     return shown(" ".join(str(error).split()), 200)[1:-1]
 
 
 def check(found: Any, path: Path, most: int) -> None:
-    """Raise DamagedError unless all that was read is plain, and has no more values than the file has bytes.
+    """Raise DamagedError unless all values are plain, and there are no more of them than bytes in the file.
 
-    YAML can repeat a value by its name, and so make a list of 10**9 values in a few lines.
+    YAML can repeat a value by its name: a few lines can make a list of 10**9 values.
     """
     for count, (value, depth) in enumerate(values(found)):
         if count > most or depth > DEEPEST:
@@ -102,11 +102,11 @@ def check(found: Any, path: Path, most: int) -> None:
         elif isinstance(value, int) and abs(value) >= 2**64:
             raise wrong(path, "it holds an integer that has more than 64 bits")
         elif value is not None and not isinstance(value, (str, float, int, list)):
-            raise wrong(path, f"it holds a {type(value).__name__}, which no plan has")
+            raise wrong(path, f"it holds a {type(value).__name__}, which a plan cannot have")
 
 
 def values(found: Any, depth: int = 0) -> Iterator[tuple[Any, int]]:
-    """Yield a value, and all that are in it, each with how deep it lies."""
+    """Yield a value and all values in it, each with its depth."""
     yield found, depth
     if depth <= DEEPEST and isinstance(found, (dict, list)):
         for inner in found.values() if isinstance(found, dict) else found:
@@ -114,22 +114,22 @@ def values(found: Any, depth: int = 0) -> Iterator[tuple[Any, int]]:
 
 
 def is_text(text: str) -> bool:
-    """Whether a text can be encoded: half of a surrogate pair, which JSON can hold, cannot."""
+    """Whether a text can be encoded; half of a surrogate pair, which JSON can hold, cannot."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def planned(entries: Mapping[str, Any]) -> tuple[dict[str, tuple[int, ...]], dict[str, Any], dict[str, str]]:
-    """Take a plan with shapes apart: into shapes, schemes, and the dtypes of those that have one.
+    """Split a plan with shapes into shapes, schemes and dtypes.
 
     Parameters
     ----------
     entries : mapping of str to mapping
-        Name to ``{"shape": [...], "scheme": ..., "dtype": ...}``; the last may be left out.
+        Name to ``{"shape": [...], "scheme": ..., "dtype": ...}``; the dtype is optional.
 
     Raises
     ------
     TypeError, ValueError
-        If an entry is not like that; it is named.
+        If an entry is invalid; the message names it.
 
     Examples
     --------
@@ -142,7 +142,7 @@ def planned(entries: Mapping[str, Any]) -> tuple[dict[str, tuple[int, ...]], dic
     for name, given in entries.items():
         entry = read_mapping(name, given) if isinstance(given, Mapping) else {}
         if not {"shape", "scheme"} <= set(entry) <= {"shape", "scheme", "dtype"}:
-            hint = "; patterns need shapes of their own (--shapes)" if isinstance(given, str) else ""
+            hint = "; with patterns, give shapes separately (--shapes)" if isinstance(given, str) else ""
             raise ValueError(f"{shown(name)} must have shape and scheme, and may have dtype; got {shown(given)}{hint}")
         sizes[name], schemes[name] = entry["shape"], entry["scheme"]
         if "dtype" in entry:
@@ -151,13 +151,13 @@ def planned(entries: Mapping[str, Any]) -> tuple[dict[str, tuple[int, ...]], dic
 
 
 def shapes(entries: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Read a mapping of names to shapes, or raise ValueError that names the one that is none."""
+    """Read a mapping of names to shapes, or raise ValueError that names the invalid one."""
     found: dict[str, tuple[int, ...]] = {}
     for name, shape in entries.items():
         sizes = (shape,) if type(shape) is int else shape
-        if isinstance(sizes, (list, tuple)):  # read once, and to no end that a subclass does not have
+        if isinstance(sizes, (list, tuple)):  # read once; a subclass's iterator may never end
             sizes = tuple(itertools.islice(sizes, len(sizes)))
         if not isinstance(sizes, tuple) or not all(type(n) is int and n >= 0 for n in sizes):
-            raise ValueError(f"the shape of {shown(name)} must be integers that are not negative; got {shown(shape)}")
+            raise ValueError(f"the shape of {shown(name)} must be non-negative integers; got {shown(shape)}")
         found[name] = sizes
     return found

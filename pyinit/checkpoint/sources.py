@@ -1,4 +1,4 @@
-"""What a checkpoint is made from, or compared with: a plan with shapes, another checkpoint, or a model of PyTorch."""
+"""Sources of checkpoints, to write or compare: a plan with shapes, another checkpoint, or a PyTorch model."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DUMMY: Mapping[str, Any] = {
     "*.bias": "zeros",
     "*": "normal(std=0.02)",
 }
-"""The plan for a checkpoint whose values do not matter, such as one for a server that is to be tested."""
+"""The plan for a checkpoint whose values do not matter, such as one to test a server."""
 
 PACKED = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
 
@@ -46,11 +46,11 @@ class Source(NamedTuple):
     Attributes
     ----------
     tensors : list of Tensor
-        Those of their names on disk, each once.
+        With their names on disk, each tensor once.
     beside : dict of str to bytes or Path
-        Names of files to what is in them, or to the file to copy.
+        File names to contents, or to the file to copy.
     aliases : dict of str to set of str
-        The other names of tensors that are tied.
+        The other names of tied tensors.
     """
 
     tensors: list[Tensor]
@@ -65,7 +65,7 @@ def source_of(
     dtype: Any,
     names: str,
 ) -> Source:
-    """Read what `write` takes as its source, or raise TypeError or ValueError."""
+    """Read the source of `write`, or raise TypeError or ValueError."""
     kind = None if dtype is None else dtype_name(dtype)
     if names not in ("disk", "memory"):
         raise ValueError(f"names must be 'disk' or 'memory'; got {text_of(names)}")
@@ -94,8 +94,8 @@ def source_of(
         return Source(by_plan(shapes, plan, root, dict.fromkeys(shapes, kind or "float32")))
     if "model_type" in source:
         raise ValueError(
-            "source is the configuration of a model: build it by pyinit.adapters.torch.hugging_face.from_config, and "
-            "give that (--config)"
+            "source is a model's configuration: build the model with pyinit.adapters.torch.hugging_face.from_config "
+            "and pass that, or use --config"
         )
     shapes, schemes, dtypes = plans.planned(source)
     kinds = {name: kind or dtype_name(dtypes.get(name, "float32")) for name in shapes}
@@ -103,7 +103,7 @@ def source_of(
 
 
 def adapter_of(source: Any) -> Any:
-    """Return the adapter that a model, its recipes or its report belong to; None for another source."""
+    """Return the adapter for a model, its recipes or its report; None for another source."""
     adapter = sys.modules.get("pyinit.adapters.torch")
     return adapter if adapter is not None and adapter.is_model(source) else None
 
@@ -114,17 +114,17 @@ def by_plan(
     root: Stream,
     dtypes: Mapping[str, str],
 ) -> list[Tensor]:
-    """Return tensors, each with the scheme of the first pattern that its name matches."""
+    """Return tensors, each with the scheme of the first pattern that matches its name."""
     schemes = matched(shapes, plan, is_part=plan is DUMMY)
     return [tensor(name, shape, dtypes[name], scheme, root) for (name, shape), scheme in zip(shapes.items(), schemes)]
 
 
 def tensor(name: str, shape: Sequence[int], dtype: str, scheme: Any, root: Stream) -> Tensor:
-    """Return a tensor that a scheme draws from the stream of its name; an error tells the name."""
+    """Return a tensor that a scheme draws from the stream of its name; an error mentions the name."""
     try:
         return drawn(name, shape, DTYPES[dtype], scheme, root.child(name))
     except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError  # that of a name without UTF-8 takes no text
+        kind = TypeError if isinstance(error, TypeError) else ValueError  # UnicodeEncodeError takes no text
         raise kind(f"{name!r}: {error}") from None
 
 
@@ -149,12 +149,12 @@ def of_checkpoint(path: Path, root: Stream, plan: Mapping[str, Any], dtype: str 
 
 
 def is_packed(stored: Stored) -> bool:
-    """Whether a tensor has the shape and dtype of weights that a quantiser has packed."""
+    """Whether a tensor has the shape and dtype of packed, quantised weights."""
     return stored.dtype in PACKED and len(stored.shape) > 1
 
 
 def packed(stored: Stored, stream: Stream) -> Tensor:
-    """Return a tensor of random bits, as many as a tensor of integers has."""
+    """Return a tensor of random bits, with the shape and dtype of a stored tensor of integers."""
     kind = dtype_of(stored.dtype)
     words = (-(-stored.nbytes // 4),)
 
@@ -164,26 +164,26 @@ def packed(stored: Stored, stream: Stream) -> Tensor:
         bits = np.empty(end - first, np.uint32)
         stream.copy().fill_bits(bits, global_shape=words, offset=(first,), num_threads=num_threads)
         part = bits.astype("<u4", copy=False).view(np.uint8)[start - 4 * first :][: out.nbytes]
-        out[...] = part.view(kind.newbyteorder("<")).reshape(out.shape)  # a run: such are the blocks that are asked for
+        out[...] = part.view(kind.newbyteorder("<")).reshape(out.shape)  # blocks are always contiguous runs
 
     return Tensor(stored.name, stored.shape, kind, make, native=kind)
 
 
 def copied(stored: Stored) -> Tensor:
-    """Return a tensor whose values are those in a file, read when they are needed."""
+    """Return a tensor with the values in a file, read when needed."""
     if stored.dtype not in SAFETENSORS:
         raise ValueError(f"{stored.path}: {stored.name!r} has dtype {stored.dtype}, which cannot be written")
 
     def make(out: NDArray[Any], offset: tuple[int, ...], num_threads: int | None) -> None:
         start = int(np.ravel_multi_index(offset, stored.shape)) if offset else 0
-        raw_bits(out)[...] = raw_bits(stored.read(start, out.shape))  # a run: such are the blocks that are asked for
+        raw_bits(out)[...] = raw_bits(stored.read(start, out.shape))  # blocks are always contiguous runs
 
     kind = dtype_of(stored.dtype)
     return Tensor(stored.name, stored.shape, kind, make, native=kind)
 
 
 def with_dtype(files: dict[str, bytes | Path], dtype: str | None) -> dict[str, bytes | Path]:
-    """Return files of which the configuration has another dtype, if a model can compute in it."""
+    """Return the files with another dtype in the configuration, if a model can compute in it."""
     file = files.get("config.json")
     if dtype is None or dtype.startswith("float8") or not isinstance(file, Path):
         return files
@@ -196,7 +196,7 @@ def with_dtype(files: dict[str, bytes | Path], dtype: str | None) -> dict[str, b
 
 
 def beside(path: Path) -> dict[str, bytes | Path]:
-    """Find what is to be copied from the folder of a checkpoint."""
+    """Find the small files to copy from a checkpoint's folder."""
     if not path.is_dir():
         return {}
     found: dict[str, bytes | Path] = {}

@@ -1,4 +1,4 @@
-"""Compare checkpoints with the initial weights that a seed gives: `verify`."""
+"""Compare checkpoints with a seed's initial weights: `verify`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from pyinit.untrusted import shown, wrong
 
 __all__ = ["read", "verify"]
 
-UNTOLD = "not compared: its file does not tell its scheme; give a configuration"
-MOST_SCHEME = 1000  # characters of the text of one, which a file may tell
-MOST_WHOLE = 1 << 28  # bytes of a tensor that must be made as a whole, where only its file says so
+UNTOLD = "not compared: its scheme is not in the file; give a configuration"
+MOST_SCHEME = 1000  # characters of a scheme's text in a file
+MOST_WHOLE = 1 << 28  # bytes of a tensor that must be made as a whole, if only its file says so
 
 
 def verify(
@@ -40,24 +40,24 @@ def verify(
     trust_pickle: bool = False,
     progress: bool = False,
 ) -> Verification:
-    """Compare a checkpoint with its initial values, which are made again in small blocks on all processors.
+    """Compare a checkpoint with its initial values; these are made again in small blocks on all processors.
 
     Parameters
     ----------
     path : str or path-like
-        A folder of .safetensors files, one such file, a .npy file, or the folder of a distributed checkpoint of PyTorch
+        A folder of .safetensors files, one such file, a .npy file, or the folder of a PyTorch distributed checkpoint
         (DCP).
     source : mapping, path, scheme, Module, Recipes or Report, optional
-        What the weights were made from: a plan (patterns of names to schemes) or its file; what `write` took; or one
-        scheme for a file of one tensor. None: what the files say of themselves, as those that pyinit writes do.
+        The source of the weights: a plan (name patterns to schemes) or its file; the source given to `write`; or one
+        scheme for a file with one tensor. None: the files' metadata, which pyinit writes.
     seed : int, optional
-        None: that which the files tell.
+        None: the seed in the files.
     generator : {"philox", "ars5", "ars7"}, optional
-        None: that which the files tell, otherwise "philox".
+        None: the generator in the files, otherwise "philox".
     child : str, optional
-        The name of the stream of a file of one tensor. None: that which the file tells, otherwise the root stream.
+        The name of the child stream, for a file with one tensor. None: the name in the file, otherwise the root stream.
     trust_pickle : bool
-        Whether to read the metadata of a distributed checkpoint, a pickle, which can run any code.
+        Whether to read a distributed checkpoint's metadata. It is a pickle, which can run any code.
     progress : bool
         Show a bar on standard error, if that is a terminal.
 
@@ -66,8 +66,8 @@ def verify(
     list of (name, verdict, first, share, largest)
         One row for each tensor. Prints as a table; its property `equal` is True if all have their initial values.
         Verdicts are "equal"; "equal in bfloat16" (rounded to another dtype); "scaled by 0.5"; "differs", with the index
-        of the first element that does, the share of those that do, and the largest difference; "missing" from the
-        checkpoint; "unexpected" in it; or why a tensor was not compared.
+        of the first different element, the share of different elements, and the largest difference; "missing" from
+        the checkpoint; "unexpected" in it; or the reason why a tensor was not compared.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def verify(
     child = told.child if child is None else child
     seed = told.seed if seed is None else seed
     if seed is None:
-        raise TypeError(f"seed must be given: {path} does not tell it")
+        raise TypeError(f"seed must be given: it is not in {path}")
     root = Stream(seed, generator or told.generator or "philox")
     expected, missing = expected_of(told if source is None else source, root, child, held)
     size = sum(nbytes(stored) for name, stored in held.items() if isinstance(expected.get(name), Tensor))
@@ -100,14 +100,14 @@ def verify(
 
 
 def read(path: Path, trust_pickle: bool = False) -> tuple[Mapping[str, Whole], list[dict[str, str]]]:
-    """Find the tensors of a checkpoint of any kind, and what its files say of themselves.
+    """Find the tensors of a checkpoint of any kind, and its files' metadata.
 
     Raises
     ------
     ValueError
         If a file is damaged or must not be read.
     OSError
-        If there is none.
+        If there is no file.
     """
     if (path / ".metadata").is_file():
         return distributed(path, trust_pickle), []
@@ -118,31 +118,31 @@ def read(path: Path, trust_pickle: bool = False) -> tuple[Mapping[str, Whole], l
 
 
 def distributed(path: Path, trust_pickle: bool) -> Mapping[str, Whole]:
-    """Find the tensors of a distributed checkpoint of PyTorch."""
+    """Find the tensors of a PyTorch distributed checkpoint."""
     from pyinit.adapters.torch import checkpoints
 
     return {stored.name: stored for stored in checkpoints.stored(path, trust_pickle)}
 
 
 def nbytes(stored: Held) -> int:
-    """Return how many bytes a tensor's values take."""
+    """Return the number of bytes of a tensor's values."""
     return 0 if stored.kind is None else math.prod(stored.shape) * stored.kind.itemsize
 
 
 class Told(NamedTuple):
-    """What the files of a checkpoint that pyinit has written tell of it.
+    """The metadata in the files of a checkpoint that pyinit has written.
 
     Attributes
     ----------
     schemes : dict of str to str
     shapes : dict of str to str
-        Numbers with commas between them.
+        Numbers separated by commas.
     seed : int or None
     generator : str or None
     child : str or None
-        Of a file of one tensor.
+        The stream of a file with one tensor.
     single : str or None
-        The scheme of a file of one tensor.
+        The scheme of a file with one tensor.
     """
 
     schemes: dict[str, str]
@@ -154,7 +154,7 @@ class Told(NamedTuple):
 
     @classmethod
     def of(cls, path: Path, metadata: Sequence[Mapping[str, str]]) -> Told:
-        """Read it, or raise DamagedError."""
+        """Read the metadata, or raise DamagedError."""
         schemes: dict[str, str] = {}
         shapes: dict[str, str] = {}
         for each in metadata:
@@ -162,31 +162,31 @@ class Told(NamedTuple):
             shapes |= flat(each.get("shapes", "{}"), path)
         seed, generator = (one_of(key, path, metadata) for key in ("seed", "generator"))
         if seed is not None and not (seed.isascii() and seed.isdigit() and len(seed) <= 20 and int(seed) < 2**64):
-            raise wrong(path, f"its metadata have a seed that is none: {shown(seed)}")
+            raise wrong(path, f"its metadata has an invalid seed: {shown(seed)}")
         if generator is not None and generator not in _core.GENERATORS:
-            raise wrong(path, f"its metadata name a generator that there is not: {shown(generator)}")
+            raise wrong(path, f"its metadata has an unknown generator: {shown(generator)}")
         first = metadata[0] if len(metadata) == 1 else {}
         number = None if seed is None else int(seed)
         return cls(schemes, shapes, number, generator, first.get("child"), first.get("scheme"))
 
 
 def one_of(key: str, path: Path, metadata: Sequence[Mapping[str, str]]) -> str | None:
-    """Return what all files that have an entry in their metadata say there; raise DamagedError if they differ."""
+    """Return the value of a metadata entry in all files that have it; raise DamagedError if they differ."""
     found = {each[key] for each in metadata if key in each}
     if len(found) > 1:
-        raise wrong(path, f"its files tell several {key}s")
+        raise wrong(path, f"its files have different {key}s")
     return next(iter(found), None)
 
 
 def expected_of(
     source: Any, root: Stream, child: str | None, held: Mapping[str, Held]
 ) -> tuple[dict[str, Tensor | str], list[str]]:
-    """Return what each tensor of a checkpoint should be, and the names that it lacks.
+    """Return the expected tensors of a checkpoint, and the names that it lacks.
 
     Raises
     ------
     TypeError, ValueError
-        If the source is none.
+        If the source is invalid.
     """
     if isinstance(source, Told):
         told = (
@@ -209,9 +209,9 @@ def expected_of(
 
 
 def of_told(told: Told, root: Stream, held: Mapping[str, Held]) -> dict[str, Tensor | str]:
-    """Return what the files of a checkpoint say that its tensors are; raise ValueError if they do not."""
+    """Return the expected tensors by the files' metadata; raise ValueError if there is none."""
     if not told.schemes and not told.shapes:
-        raise ValueError("the files do not tell what made them: give a plan, a scheme or a configuration")
+        raise ValueError("the files do not say how they were made: give a plan, a scheme or a configuration")
     expected: dict[str, Tensor | str] = {}
     for name, stored in held.items():
         text, shape = told.schemes.get(name), told.shapes.get(name)
@@ -222,7 +222,7 @@ def of_told(told: Told, root: Stream, held: Mapping[str, Held]) -> dict[str, Ten
 
 
 def is_plan(source: Mapping[str, Any]) -> bool:
-    """Whether a mapping has patterns and schemes, not names and shapes, nor recipes."""
+    """Whether a mapping has patterns and schemes, rather than names and shapes, or recipes."""
     values = list(source.values())
     return not any(isinstance(v, Mapping) and "shape" in v for v in values) and all(
         isinstance(v, (str, Mapping, Scheme)) or callable(v) for v in values
@@ -230,32 +230,32 @@ def is_plan(source: Mapping[str, Any]) -> bool:
 
 
 def one(scheme: Any, root: Stream, child: str | None, held: Mapping[str, Held]) -> dict[str, Tensor | str]:
-    """Return what the tensor of a file of one should be: a scheme's, from the root stream or a child of it."""
+    """Return the expected tensor of a file with one tensor: a scheme's, from the root stream or its child."""
     if len(held) != 1:
-        raise ValueError(f"one scheme is for a file of one tensor; this checkpoint has {len(held)}: give a plan")
+        raise ValueError(f"a single scheme is for a single tensor; this checkpoint has {len(held)}: give a plan")
     [(name, stored)] = held.items()
     stream = root if child is None else root.child(child)
     return {name: drawn_as(name, stored, scheme, stream)}
 
 
 def if_small(tensor: Tensor | str) -> Tensor | str:
-    """Return a tensor that only a file says is to be made, or why it is not: it would take much memory."""
+    """Return a tensor that only a file asks for, or the reason why not, if it would take much memory."""
     if isinstance(tensor, str) or tensor.splittable or tensor.nbytes <= MOST_WHOLE:
         return tensor
     return f"not compared: its {tensor.nbytes:,} bytes must be made at once, and only its file says so; give a plan"
 
 
 def drawn_as(name: str, stored: Held, scheme: Any, stream: Stream) -> Tensor | str:
-    """Return a tensor of the shape and dtype of a stored one, or why there is none."""
+    """Return a tensor with a stored tensor's shape and dtype, or the reason why there is none."""
     if isinstance(scheme, str) and len(scheme) > MOST_SCHEME:
         return f"not compared: its scheme has more than {MOST_SCHEME:,} characters"
     return drawn_like(name, stored.shape, stored.kind, scheme, stream)
 
 
 def of_source(source: Any, root: Stream, held: Mapping[str, Held]) -> tuple[dict[str, Tensor | str], list[str]]:
-    """Return what a checkpoint should hold that was written from a source, under whichever names it has.
+    """Return the expected tensors of a checkpoint written from a source, whichever names it uses.
 
-    They may have a prefix: those of a distributed checkpoint of ``{"model": model.state_dict()}`` begin with "model.".
+    Names may have a prefix: in a distributed checkpoint of ``{"model": model.state_dict()}`` they begin with "model.".
     """
     best: tuple[dict[str, Tensor | str], list[str]] | None = None
     for names in ("disk", "memory"):
@@ -275,7 +275,7 @@ def of_source(source: Any, root: Stream, held: Mapping[str, Held]) -> tuple[dict
 
 
 def prefix_of(names: Collection[str], held: Mapping[str, Held]) -> str:
-    """Return what most names of a source begin with in a checkpoint: "" or text that ends with a dot.
+    """Return the prefix of most of a source's names in a checkpoint: "" or a text that ends with a dot.
 
     Examples
     --------

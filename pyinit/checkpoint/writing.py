@@ -30,15 +30,15 @@ OURS = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?|\.pyinit-\w
 
 @dataclass(frozen=True)
 class Written:
-    """What was written, as plain values.
+    """A summary of a written checkpoint, as plain values.
 
     Attributes
     ----------
     path : str
     files, tensors, bytes : int
-        How many; the bytes are those of the .safetensors files.
+        Their numbers; the bytes count the .safetensors files.
     kept : int
-        How many files an earlier call that was stopped had left behind, whole.
+        The number of complete files that an earlier, stopped call had left.
     seed : int
     generator : str
     """
@@ -66,38 +66,38 @@ def write(
     num_threads: SupportsIndex | None = None,
     progress: bool = False,
 ) -> Written:
-    """Write a checkpoint of initial weights, of any size in little memory: the same bytes on every machine.
+    """Write a checkpoint of initial weights; it may be larger than memory, and has the same bytes on every machine.
 
     Parameters
     ----------
     source : mapping, path, Module, Recipes or Report
-        What to make:
+        The tensors to write:
 
         - names to ``{"shape": [...], "scheme": ..., "dtype": ...}``, or a .json, .toml or .yaml file of these. With
           `plan`, names to shapes.
-        - another checkpoint, a folder or a .safetensors file: its names, shapes and dtypes are taken, and its
-          configuration is copied. Floats are drawn by `plan`. Matrices of integers of at most 32 bits, in which
-          quantisers pack weights, get random bits; other tensors, such as tables of positions, are copied.
-        - a model that `pyinit.adapters.torch.deferred` built, its recipes, or the report of `fast_init`. Of a Hugging
-          Face model the configuration is written too.
+        - another checkpoint, a folder or a .safetensors file: the new one has its names, shapes, dtypes and
+          configuration. Floats are drawn by `plan`. Matrices of integers of at most 32 bits, in which quantisers pack
+          weights, get random bits; other tensors, such as tables of positions, are copied.
+        - a model that `pyinit.adapters.torch.deferred` built, its recipes, or the report of `fast_init`. For a Hugging
+          Face model, its configuration is written too.
     folder : str or path-like
-        Appears when it is whole, with Hugging Face's names: ``model.safetensors``, or several such files and their
-        index. Or the name of one .safetensors file.
+        A folder, with Hugging Face's file names: ``model.safetensors``, or several such files and their index. Or the
+        name of one .safetensors file. It appears only when it is complete.
     seed : int, optional
-        In [0, 2**64). None: the operating system draws one, and what is returned tells it.
+        In [0, 2**64). Without a seed the operating system picks one; the result has it.
     plan : mapping of str to scheme, or path, optional
-        Patterns of names and their schemes, as for `pyinit.initialize`, or a file of these. Default for another
-        checkpoint: ones for norms, zeros for biases, ``normal(std=0.02)``.
+        Name patterns to schemes, as for `pyinit.initialize`, or a file of these. Default for another checkpoint: ones
+        for norms, zeros for biases, otherwise ``normal(std=0.02)``.
     dtype : dtype, optional
-        Of all floats: float64, float32, float16, bfloat16, float8_e4m3fn or float8_e5m2. None: that of the source.
+        The dtype of all floats: float64, float32, float16, bfloat16, float8_e4m3fn or float8_e5m2. None: the source's.
     shard_bytes : int
-        The most that one file's tensors take, unless one alone takes more.
+        The largest size of one file's tensors, unless a single tensor is larger.
     names : {"disk", "memory"}
-        Of the tensors of a Hugging Face model: those of its checkpoints, which may be parts of a parameter (each
-        expert's, say), or those of its parameters.
+        Tensor names for a Hugging Face model: "disk" for those of its checkpoints, which may be parts of a parameter
+        (such as single experts), or "memory" for those of its parameters.
     generator : {"philox", "ars5", "ars7"}
     overwrite : bool
-        Whether a checkpoint that is there may be replaced. A folder that holds anything else stays.
+        Whether to replace an existing checkpoint. A folder that holds anything else is never replaced.
     num_threads, progress
         As for `pyinit.files.fill`.
 
@@ -108,18 +108,18 @@ def write(
     Raises
     ------
     TypeError, ValueError
-        If an argument is none of these, a scheme does not suit its tensor, or the plan does not match the names.
+        If an argument is invalid, a scheme does not suit its tensor, or the plan does not match the names.
     OSError
-        If the folder exists, or the disk has no room; FileExistsError and FileNotFoundError among them.
+        If the folder exists, or the disk has no room; this includes FileExistsError and FileNotFoundError.
     KeyboardInterrupt
         On Ctrl-C.
 
     Notes
     -----
-    While it is written, the checkpoint is called ``FOLDER.partial``. After an error, Ctrl-C or a power cut it stays
-    there. The next call compares what it finds with what should be there, and writes only what is missing.
+    An unfinished checkpoint is called ``FOLDER.partial``. It remains after an error, Ctrl-C or a power cut. The next
+    call checks its files, and writes only what is missing.
 
-    A tensor of a scheme that needs the whole of it, such as an orthogonal one, is made in memory.
+    If a scheme needs the whole tensor, such as an orthogonal one, the tensor is made in memory.
 
     Examples
     --------
@@ -157,10 +157,10 @@ def write(
 
 
 def head(tensors: Sequence[Tensor], stream: Stream) -> bytes:
-    """Write the head of a file: beside the tensors, all that is needed to make them again."""
+    """Make a file's header, with the metadata needed to make the tensors again."""
     schemes = {tensor.name: tensor.scheme for tensor in tensors if tensor.scheme is not None}
     metadata = {
-        "format": "pt",  # what transformers asks for
+        "format": "pt",  # transformers requires it
         "pyinit": f"contract {_core.CONTRACT_VERSION}",
         "seed": str(stream.seed),
         "generator": stream.generator,
@@ -172,7 +172,7 @@ def head(tensors: Sequence[Tensor], stream: Stream) -> bytes:
 
 
 def dtype_text(dtype: np.dtype[Any]) -> str:
-    """Give the name of a dtype."""
+    """Return a dtype's name."""
     row = _core.dtype_row(dtype)
     return str(dtype) if row is None else str(row.name)
 
@@ -184,7 +184,7 @@ def write_folder(
     overwrite: bool,
     advance: Callable[[int], object],
 ) -> int:
-    """Write the files of a checkpoint to a folder that then gets its name; return how many were there already."""
+    """Write a checkpoint's files to a partial folder, then rename it; return how many files were there already."""
     check_folder(folder, overwrite, lambda file: file.is_file() and is_part(file.name, beside))
     partial = folder.with_name(folder.name + ".partial")
     files = dict(zip(folders.file_names(len(images)), images))
@@ -208,32 +208,32 @@ def write_folder(
 
 
 def is_part(name: str, beside: Mapping[str, object]) -> bool:
-    """Whether a file's name is that of a part of a checkpoint."""
+    """Whether a file's name belongs to a checkpoint."""
     return bool(OURS.fullmatch(name)) or name in beside or folders.is_beside(name)
 
 
 def clean(partial: Path, names: set[str]) -> None:
-    """Remove what an earlier call has left and this one does not need; raise FileExistsError if it is not ours."""
+    """Remove an earlier call's files that this one does not need; raise FileExistsError if a file is not ours."""
     there = list(partial.iterdir())
     for file in there:
         if file.is_symlink() or not file.is_file() or not (file.name in names or OURS.fullmatch(file.name)):
-            raise FileExistsError(f"{partial} is where the checkpoint is written, and it holds {file.name}: remove it")
+            raise FileExistsError(f"remove {file.name} from {partial}, where the checkpoint is written")
     for file in there:
         if file.name not in names:
             file.unlink()
 
 
 def is_written(image: Image, file: Path, advance: Callable[[int], object]) -> bool:
-    """Whether a file holds all of an image, byte for byte; if so, it is on the disk."""
+    """Whether a file holds the whole image, byte for byte; if so, sync it to the disk."""
     if not file.exists() or not disk.matches(file, image.size, Image(image.head, image.tensors, 1).fill):
         return False
-    with file.open("r+b") as whole:  # Windows syncs no file that is open to read
+    with file.open("r+b") as whole:  # Windows cannot sync a file opened for reading
         os.fsync(whole.fileno())  # a user may have copied it here
     advance(image.size)
     return True
 
 
 def write_image(image: Image, file: Path, overwrite: bool, advance: Callable[[int], object]) -> None:
-    """Write one file; it has its name when it is whole and on the disk."""
+    """Write one file; it gets its name when it is complete and on the disk."""
     with replacement(file, overwrite) as out:
         disk.write(out, image.size, image.fill, advance)

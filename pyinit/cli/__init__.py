@@ -1,4 +1,4 @@
-"""The command `pyinit`: one file a subcommand, each with `add`, which says its arguments and what it runs."""
+"""The command `pyinit`: one file for each subcommand; its `add` adds the arguments and the function to run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMMANDS = (demo, schemes, diagnose, fill, checkpoint, verify, bench, info)
 
 
 def parser() -> argparse.ArgumentParser:
-    """Make the parser of the command line, whose defaults hold the `command` to run.
+    """Make the command line's parser; the parsed arguments hold the `command` to run.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         "--print-completion",
         action=PrintCompletion,
         choices=("bash", "zsh", "tcsh"),
-        help="print the shell's completion of this program (needs shtab)",
+        help="print this program's completion script for a shell (needs shtab)",
     )
     commands = made.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
@@ -63,13 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0; 1 where it cannot be done, for want of a whole file, of memory or of a package; 130 after
+        The exit code: 0; 1 if the command failed (a damaged or missing file, no memory, a missing package); 130 after
         Ctrl-C.
 
     Raises
     ------
     SystemExit
-        After --help or --version; with code 2 for arguments that are not understood.
+        After --help or --version; with code 2 for wrong arguments.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may hold what the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("pyinit: stopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `pyinit demo | head`: whoever read has seen enough
+    except BrokenPipeError:  # as in `pyinit demo | head`
         return 0
     except (DamagedError, ImportError, MemoryError, OSError) as error:
         print(f"pyinit: {printable(sentence(error), 1000)}", file=sys.stderr)
@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(argv: Sequence[str] | None) -> int:
-    """Run the command that the arguments name, and see to it that what it printed has been taken."""
+    """Run the command that the arguments name, and flush its output, so that a write error shows here."""
     made = parser()
     arguments = made.parse_args(argv)
     if "command" in arguments:
@@ -102,14 +102,14 @@ def run(argv: Sequence[str] | None) -> int:
 
 
 def sentence(error: Exception) -> str:
-    """Say what could not be done, without the number that an operating system has for it."""
+    """Describe an error in one line, without its errno."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return " ".join(str(error).split("\n")) or "out of memory"
 
 
 def settle(stream: TextIO | None) -> None:
-    """Flush a standard stream; what a closed pipe or a full disk does not take must not fail again at the exit."""
+    """Flush a standard stream; after a closed pipe or a full disk, the flush at exit must not fail again."""
     if not stream:
         return
     try:

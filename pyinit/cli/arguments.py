@@ -1,4 +1,4 @@
-"""How arguments are read, and what commands and the scripts in benchmarks/ have in common."""
+"""Argument types, and the options that commands and the scripts in benchmarks/ share."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def add_command(
     summary : str
         One line on what the command does.
     examples : str
-        Lines that can be typed as they stand.
+        Command lines to type as they are.
     exit_codes : str
-        What each means.
+        What each exit code means.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def add_command(
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add `--json` to a command that has something to tell to a program."""
+    """Add `--json`, for output that a program reads."""
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
 
@@ -77,23 +77,26 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=integer(1),
         metavar="N",
-        help="number of threads, at most (default: PYINIT_NUM_THREADS, or one for each processor)",
+        help="largest number of threads (default: PYINIT_NUM_THREADS, or one for each processor)",
     )
 
 
 def add_bench_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `pyinit bench` and the scripts in benchmarks/ have in common."""
+    """Add the options that `pyinit bench` and the scripts in benchmarks/ share."""
     parser.add_argument(
         "--elements", type=integer(2), default=55_010_000, help="number of float32 in the buffer (default: %(default)s)"
     )
     parser.add_argument(
-        "--repetitions", type=integer(1), default=9, help="how often each case is timed, at most (default: %(default)s)"
+        "--repetitions",
+        type=integer(1),
+        default=9,
+        help="largest number of times to time a case (default: %(default)s)",
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the time of every repetition to a JSON file")
 
 
 def integer(low: int, high: int | None = None) -> Callable[[str], int]:
-    """Make a reader of integers of at least `low`, and below `high` if there is one."""
+    """Make an argument type: integers of at least `low`, and below `high` if it is given."""
 
     def read(text: str) -> int:
         try:
@@ -118,7 +121,7 @@ def picture(text: str) -> Path:
 
 
 def check_writable(file: Path | None) -> None:
-    """Fail now, if a file cannot be written, rather than after the measurement."""
+    """Raise OSError if a file cannot be written: now, rather than after the work."""
     if file:
         check_parent(file)
         new = not file.exists()
@@ -129,7 +132,7 @@ def check_writable(file: Path | None) -> None:
 
 @contextmanager
 def refusing(arguments: argparse.Namespace) -> Iterator[None]:
-    """Exit with code 2 if an argument turns out to be wrong; a file that is damaged is no argument."""
+    """Exit with code 2 if an argument is wrong; a damaged file is not a wrong argument."""
     try:
         yield
     except DamagedError:
@@ -141,13 +144,13 @@ def refusing(arguments: argparse.Namespace) -> Iterator[None]:
 
 @contextmanager
 def unwinding() -> Iterator[None]:
-    """Leave by an exception on SIGTERM and SIGHUP, with the shell's exit code for them, so that files are removed."""
+    """Turn SIGTERM and SIGHUP into SystemExit with the shell's exit code, so that unfinished files are removed."""
 
     def leave(number: int, frame: object) -> None:
         signal.signal(number, signal.SIG_IGN)  # the first is enough
         raise SystemExit(128 + number)
 
-    names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP; nohup ignores it, and so do we then
+    names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP; under nohup it stays ignored
     numbers = [number for name in names if (number := getattr(signal, name, None))]
     ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     for number in ours:

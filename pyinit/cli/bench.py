@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Time all cases, show them, and write them to the files that are named."""
+    """Time all cases, show the results, and write the requested files."""
     if arguments.plot:
         plots.require_matplotlib()
     for file in (arguments.output, arguments.plot):
@@ -65,12 +65,12 @@ def run(arguments: argparse.Namespace) -> None:
 def show(
     out: Output, arguments: argparse.Namespace, fills: Sequence[bench.Timing], small: Sequence[bench.Timing]
 ) -> None:
-    """Show what was timed, as tables."""
+    """Show the times as tables."""
     out.section(
         f"Fills of one buffer of {arguments.elements * 4:,} bytes",
         "Times are medians; million/s counts samples. memset is the C library's function that sets bytes to one value; "
-        "the ratio to memset is the time divided by that of memset on the same buffer and as many threads. "
-        "Extrapolated: a part of the samples was timed, and the time multiplied.",
+        "the ratio to memset is the time divided by memset's on the same buffer and number of threads. "
+        "Extrapolated: only part of the samples was timed, and the time was scaled up.",
     )
     out.table(("", "tier", "threads", "ms", "million/s", "to memset"), [fill_row(t, fills) for t in fills])
     out.section("Calls on small arrays", "Medians of normal float32 on one thread; below 1 is faster than NumPy.")

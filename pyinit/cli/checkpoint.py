@@ -33,12 +33,14 @@ def add(commands: Any) -> None:
     parser.set_defaults(command=lambda arguments: parser.print_help())
     inner = parser.add_subparsers(title="commands", metavar="COMMAND")
     writer = add_command(
-        inner, "write", "write a checkpoint of initial weights, of any size in little memory", EXAMPLES
+        inner, "write", "write a checkpoint of initial weights, which may be larger than memory", EXAMPLES
     )
-    writer.add_argument("folder", metavar="OUT", help="a folder or a .safetensors file; created only when complete")
+    writer.add_argument("folder", metavar="OUT", help="a folder or a .safetensors file; appears only when complete")
     add_source(writer)
     writer.add_argument(
-        "--shapes", metavar="FILE", help="a shape for each name; without it or --like, --plan has both for each name"
+        "--shapes",
+        metavar="FILE",
+        help="a shape for each name; without it or --like, --plan has a shape and a scheme for each name",
     )
     writer.add_argument("--like", metavar="CHECKPOINT", help="take names, shapes and dtypes from a folder or a file")
     writer.add_argument("--seed", type=integer(0, 2**64), help="in [0, 2**64) (default: random; printed)")
@@ -55,7 +57,7 @@ def add(commands: Any) -> None:
         "--names",
         choices=("disk", "memory"),
         default="disk",
-        help="names of a Hugging Face model's tensors: as in checkpoints, or as in the model (default: %(default)s)",
+        help="tensor names for a Hugging Face model: as in its checkpoints, or as in memory (default: %(default)s)",
     )
     add_threads(writer)
     writer.add_argument("--force", action="store_true", help="replace an existing folder or file")
@@ -64,10 +66,10 @@ def add(commands: Any) -> None:
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what weights are made from."""
+    """Add the options that name the source of the weights."""
     parser.add_argument("--config", metavar="FILE", help="the config.json of a Hugging Face model; needs transformers")
     parser.add_argument(
-        "--arch", default="auto", metavar="CLASS", help="the model's class (default: what the configuration says)"
+        "--arch", default="auto", metavar="CLASS", help="the model's class (default: the configuration's)"
     )
     parser.add_argument(
         "--plan", metavar="FILE", help=f"a scheme for each pattern of names ({', '.join(plans.SUFFIXES)})"
@@ -75,7 +77,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the checkpoint, and tell what it is."""
+    """Write the checkpoint, and print a summary."""
     with refusing(arguments):
         check_parent(Path(arguments.folder))  # before PyTorch is imported
         source, plan = source_of(arguments)
@@ -83,11 +85,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def write(arguments: argparse.Namespace, path: str, source: Any, plan: Any, **options: Any) -> None:
-    """Write a checkpoint with the options that `pyinit checkpoint write` and `pyinit fill` have in common."""
+    """Write a checkpoint with the options that `pyinit checkpoint write` and `pyinit fill` share."""
     with unwinding():
         if arguments.seed is None:
             arguments.seed = Stream(None).seed
-            print(f"seed {arguments.seed}", file=sys.stderr, flush=True)  # a call that is stopped needs it to go on
+            print(f"seed {arguments.seed}", file=sys.stderr, flush=True)  # a stopped call can go on with it
         written = checkpoint.write(
             source,
             path,
@@ -120,19 +122,19 @@ def source_of(arguments: argparse.Namespace) -> tuple[Any, Any]:
         raise ValueError("--arch needs --config")
     if arguments.config:
         if arguments.plan:
-            raise ValueError("--plan does not go with --config, whose model initialises itself")
+            raise ValueError("--plan does not go with --config: the model initialises itself")
         return model_of(arguments.config, arguments.arch, arguments.dtype), None
     if arguments.like:
         return arguments.like, arguments.plan
     if not arguments.plan:
-        raise ValueError("what is to be written? Give --config, --plan or --like")
+        raise ValueError("nothing to write: give --config, --plan or --like")
     if arguments.shapes:
         return plans.load(arguments.shapes), arguments.plan
     return plans.load(arguments.plan), None
 
 
 def model_of(config: str, arch: str, dtype: str | None) -> Any:
-    """Build a Hugging Face model without memory."""
+    """Build a Hugging Face model without allocating its weights."""
     from pyinit.adapters.torch.hugging_face import from_config
 
     return from_config(config, arch, dtype)

@@ -1,4 +1,4 @@
-"""`pyinit --print-completion SHELL`: the one place that imports shtab."""
+"""`pyinit --print-completion SHELL`; only this file imports shtab."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PrintCompletion(argparse.Action):
 
 
 def actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Give the arguments of a parser and of its commands."""
+    """Yield the arguments of a parser and of its commands."""
     for action in parser._actions:
         yield action
         if isinstance(action, argparse._SubParsersAction):

@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
 
 
 def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
-    """Run the demonstration of the article, or that of training."""
+    """Run the article's demonstration, or the training one."""
     if arguments.save and not arguments.train:
         parser.error("--save needs --train")
     if arguments.train:

@@ -38,16 +38,16 @@ pyinit diagnose --save layers.png --html report.html
 pyinit diagnose --scheme xavier --json
     numbers for a program to read
 pyinit diagnose --model resnet:small --input 64,3,32,32
-    the model of PyTorch that small() in resnet.py gives
+    the PyTorch model that small() in resnet.py returns
 pyinit diagnose --model nets/gpt.py:GPT --input 8,128 --tokens 50257
-    a model of a file anywhere, that takes token ids
+    a model in any file, with token ids as input
 """
 
 DEFAULTS = {"layers": 10, "width": 500, "scheme": "small,big,xavier", "activation": "tanh", "batch": 1000}
-"""What makes the network, and does not go together with a model."""
+"""The options that describe the network; none of them goes with --model."""
 
 FILE = "__model__"
-"""The name of the module that a model's file becomes."""
+"""The module name of an imported model file."""
 
 
 def add(commands: Any) -> None:
@@ -87,17 +87,17 @@ def add(commands: Any) -> None:
         "--model",
         type=place,
         metavar="FILE.py:NAME",
-        help="a PyTorch model instead: a function or class, called without arguments, in a file or in a module "
+        help="a PyTorch model instead: a function or class to call without arguments, in a file or a module "
         "(MODULE:NAME)",
     )
     parser.add_argument(
         "--input",
         type=shape,
         metavar="N,N...",
-        help="the shape of the model's input, the batch first; its values are standard normal",
+        help="shape of the model's input, batch first; its values are standard normal",
     )
     parser.add_argument(
-        "--tokens", type=integer(1, 2**53), metavar="N", help="the input holds integers in [0, N) instead"
+        "--tokens", type=integer(1, 2**53), metavar="N", help="use integers in [0, N) as the input instead"
     )
     parser.add_argument("--seed", type=integer(0, 2**64), default=0, help="in [0, 2**64) (default: %(default)s)")
     parser.add_argument("--save", type=picture, metavar="FILE", help="write a picture: .png, .svg or .pdf")
@@ -107,12 +107,12 @@ def add(commands: Any) -> None:
 
 
 def default(option: str) -> str:
-    """Say what an option is if it is not given."""
+    """Describe an option's default, for the help."""
     return f"(default: {DEFAULTS[option]})"
 
 
 def place(text: str) -> tuple[str, str]:
-    """Read where a model is: a file or a module, and a name in it.
+    """Read a model's place: a file or a module, and a name in it.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def shape(text: str) -> tuple[int, ...]:
 
 
 def schemes(text: str) -> dict[str, Any]:
-    """Read schemes separated by commas, as a mapping of each one's text to it."""
+    """Read schemes separated by commas, as a dict from each text to its scheme."""
     found = {}
     for part in split(text):
         try:
@@ -147,7 +147,7 @@ def schemes(text: str) -> dict[str, Any]:
 
 
 def split(text: str) -> list[str]:
-    """Split at the commas that stand outside of all brackets.
+    """Split at the commas outside all brackets.
 
     Examples
     --------
@@ -173,7 +173,7 @@ def activation(text: str) -> str:
 
 
 def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
-    """Diagnose every scheme, or a model, show what was found, and write what is asked for."""
+    """Diagnose every scheme, or a model, show the results, and write the requested files."""
     check(parser, arguments)
     files = [file for file in (arguments.save, arguments.html) if file]
     if files:
@@ -215,7 +215,7 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Non
     of_models = [name for name in ("input", "tokens") if getattr(arguments, name) is not None]
     if arguments.model:
         if of_networks:
-            parser.error(f"--{of_networks[0]} does not go with --model, which says all of the network")
+            parser.error(f"--{of_networks[0]} does not go with --model, which describes the whole network")
         if arguments.input is None:
             parser.error("--model needs --input, the shape of a batch: --input 64,3,32,32")
     elif of_models:
@@ -226,7 +226,7 @@ def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Non
 
 
 def of_model(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Diagnosis:
-    """Make a model and diagnose it; whatever its code raises is told in one line."""
+    """Make a model and diagnose it; an exception in its code becomes a message of one line."""
     from pyinit.adapters.torch.layers import build
 
     stream = Stream(arguments.seed)
@@ -253,7 +253,7 @@ def of_model(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
 
 @contextmanager
 def imported(where: str) -> Iterator[Any]:
-    """Import a file, or a module of the folder that we are in; its neighbours can be imported meanwhile."""
+    """Import a file, or a module in the current folder; until the end it can import its neighbours."""
     is_file = where.endswith(".py")
     folder = os.path.abspath(os.path.dirname(where)) if is_file else os.getcwd()
     sys.path.insert(0, folder)
@@ -265,7 +265,7 @@ def imported(where: str) -> Iterator[Any]:
 
 
 def import_file(path: str) -> ModuleType:
-    """Import a file as a module of a name that no other has, whatever the file's own name is."""
+    """Import a file under a module name of its own, so that a file named like a package cannot clash."""
     spec = importlib.util.spec_from_file_location(FILE, path)
     assert spec is not None
     assert spec.loader is not None
@@ -275,22 +275,22 @@ def import_file(path: str) -> ModuleType:
 
 
 def describe_model(shape: tuple[int, ...], tokens: int | None) -> str:
-    """Say what was done to a model."""
+    """Describe the experiment on a model."""
     values = f"integers in [0, {tokens})" if tokens else "standard normal values"
     return (
         f"A batch of {' x '.join(map(str, shape))} {values} goes forward, and a standard normal gradient goes back "
         "from the output. A layer is a module with weights, with the activation right behind it. A dead unit is a "
-        "channel or a feature that is 0 at every place."
+        "channel or a feature that is 0 everywhere."
     )
 
 
 def describe(settings: dict[str, Any]) -> str:
-    """Say what was done."""
+    """Describe the experiment on a network."""
     layers, width = settings["layers"], settings["width"]
     return (
-        f"{layers} layer{'s' * (layers > 1)} of {width} {settings['activation']} unit{'s' * (width > 1)} and as many "
-        f"inputs; {settings['batch']} rows of standard normal input go forward, and a standard normal gradient goes "
-        "back from the output. Biases are 0."
+        f"{layers} layer{'s' * (layers > 1)} of {width} {settings['activation']} unit{'s' * (width > 1)}, with {width} "
+        f"input{'s' * (width > 1)}; {settings['batch']} rows of standard normal input go forward, and a standard "
+        "normal gradient goes back from the output. Biases are 0."
     )
 
 
@@ -306,7 +306,7 @@ def show(diagnoses: dict[str, Diagnosis], text: str) -> None:
 
 
 def numbers(diagnosis: Diagnosis) -> dict[str, Any]:
-    """Give a diagnosis as JSON has it: lists with one entry a layer, and null for what is undefined or not finite."""
+    """Give a diagnosis as JSON: lists with one entry for each layer; null if a value is undefined or not finite."""
     parts = (("activations", diagnosis.activations), ("gradients", diagnosis.gradients))
     found = {
         key: {**{name: plain(value) for name, value in vars(part).items()}, "verdict": part.verdict}
@@ -316,7 +316,7 @@ def numbers(diagnosis: Diagnosis) -> dict[str, Any]:
 
 
 def plain(values: Any) -> Any:
-    """Make lists of an array or a tuple, with None for NaN."""
+    """Turn an array or a tuple into lists, with None for NaN."""
     if isinstance(values, np.ndarray | tuple):
         return [plain(value) for value in values]
     return values if isinstance(values, str) else None if np.isnan(values) else values.item()

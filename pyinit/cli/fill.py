@@ -29,11 +29,11 @@ ONE = ("shape", "scheme", "child", "name", "part", "chunks", "shards")  # the op
 
 def add(commands: Any) -> None:
     """Add `pyinit fill`."""
-    parser = add_command(commands, "fill", "write initial weights to a file, larger than memory if need be", EXAMPLES)
+    parser = add_command(commands, "fill", "write initial weights to a file, which may be larger than memory", EXAMPLES)
     parser.add_argument(
         "file",
         metavar="FILE",
-        help=".npy, .npz, .safetensors or .zarr; with --plan a folder or .safetensors; created when complete",
+        help=".npy, .npz, .safetensors or .zarr; with --plan a folder or .safetensors; appears only when complete",
     )
     parser.add_argument("--shape", type=shape, metavar="N,N,...", help="such as 5000,10000 (outputs, inputs)")
     parser.add_argument("--scheme", help='such as xavier_normal or "normal(std=0.02)"')
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
         "--plan", metavar="FILE", help=f"many tensors: a scheme for each pattern of names ({', '.join(plans.SUFFIXES)})"
     )
     parser.add_argument(
-        "--shapes", metavar="FILE", help="a shape for each name; without it, --plan has both for each name"
+        "--shapes", metavar="FILE", help="a shape for each name; without it, --plan has a shape and a scheme for each"
     )
     parser.add_argument("--seed", type=integer(0, 2**64), help="in [0, 2**64) (default: random; printed)")
     parser.add_argument(
@@ -53,12 +53,10 @@ def add(commands: Any) -> None:
     parser.add_argument("--child", metavar="NAME", help="use the stream's child of this name")
     parser.add_argument("--name", help="name of the tensor in .safetensors and .npz (default: weights)")
     parser.add_argument(
-        "--chunks", type=shape, metavar="N,N,...", help="shape of a chunk of a .zarr array, which is read at once"
+        "--chunks", type=shape, metavar="N,N,...", help="shape of a .zarr array's chunk, the unit of reading"
     )
-    parser.add_argument(
-        "--shards", type=shape, metavar="N,N,...", help="shape of a shard of a .zarr array, which is one file"
-    )
-    parser.add_argument("--part", type=part, metavar="I/N", help="write part I of N of a .zarr array, I from 0")
+    parser.add_argument("--shards", type=shape, metavar="N,N,...", help="shape of a .zarr array's shard, one file each")
+    parser.add_argument("--part", type=part, metavar="I/N", help="write part I of N of a .zarr array, counted from 0")
     add_threads(parser)
     parser.add_argument("--force", action="store_true", help="replace an existing file")
     add_json(parser)
@@ -66,7 +64,7 @@ def add(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Fill the file, and tell what is in it."""
+    """Fill the file, and print a summary."""
     with refusing(arguments):
         if arguments.plan:
             many(arguments)
@@ -119,7 +117,7 @@ def one(arguments: argparse.Namespace) -> None:
 
 
 def part(text: str) -> tuple[int, int]:
-    """Read which of how many parts, as in 3/16."""
+    """Read a part's number and the number of parts, as in 3/16."""
     number, slash, count = text.partition("/")
     if not (slash and number.isdigit() and count.isdigit() and int(number) < int(count)):
         raise argparse.ArgumentTypeError(f"must be I/N, as in 3/16, with I from 0 to N - 1; got {text!r}")
@@ -133,5 +131,5 @@ def shape(text: str) -> tuple[int, ...]:
     except ValueError:
         sizes = ()
     if not sizes or min(sizes) < 1:
-        raise argparse.ArgumentTypeError(f"must be numbers of at least 1 with commas between them; got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be positive integers separated by commas; got {text!r}")
     return sizes

@@ -22,17 +22,17 @@ EXAMPLES = """
     pyinit info --json | jq -r .tier
 """
 
-# The optional packages, and what each is good for.
+# The optional packages, and their use.
 PACKAGES = {
     "rich": "colours and progress bars",
     "shtab": "completion in shells",
     "matplotlib": "pictures",
     "safetensors": "networks in files",
     "scikit-learn": "real data to learn from",
-    "torch": "tensors to fill in place; compared with in the tests",
+    "torch": "the PyTorch adapter; comparisons in the tests",
     "ml_dtypes": "bfloat16 in NumPy",
-    "jax": "compared with in the tests",
-    "keras": "compared with in the tests",
+    "jax": "the JAX adapter; comparisons in the tests",
+    "keras": "the Keras adapter; comparisons in the tests",
 }
 CUPY = ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")
 DRIVER = Path("/proc/driver/nvidia")
@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print what there is, for a person or as JSON."""
+    """Print the facts, as tables or as JSON."""
     found = facts()
     if arguments.json:
         print(json.dumps(found, indent=1))
@@ -78,8 +78,8 @@ def facts() -> dict[str, Any]:
     Returns
     -------
     dict
-        `pyinit.machine.describe()`, with ``threads``, those of a fill by default, ``packages``, each optional
-        package's version or None, ``gpu``, and ``cache``, the folder of compiled kernels or None.
+        `pyinit.machine.describe()`, with ``threads``, the default number for a fill; ``packages``, each optional
+        package's version or None; ``gpu``; and ``cache``, the folder of compiled kernels or None.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def facts() -> dict[str, Any]:
 
 
 def threads(found: dict[str, Any]) -> str:
-    """Say how many threads a fill takes, and why if it is not one for each processor."""
+    """Give the default number of threads, with the reason if it is not one for each processor."""
     if found["threads"] == found["processors"]:
         return str(found["threads"])
     return f"{found['threads']} (PYINIT_NUM_THREADS; the processors that may be used: {found['processors']})"
@@ -111,18 +111,18 @@ def installed(package: str) -> str | None:
 
 
 def gpu(driver: Path = DRIVER) -> dict[str, Any]:
-    """Look for an NVIDIA GPU and for what could use it, without loading either.
+    """Look for an NVIDIA GPU, its driver and CuPy, without loading any of them.
 
     Parameters
     ----------
     driver : Path
-        Where the driver tells about itself.
+        The folder in which the driver describes itself.
 
     Returns
     -------
     dict
-        ``driver``, its version or None; ``models``, the names of the GPUs; ``nvidia_smi``, where that program is or
-        None; ``cupy``, its version or None; and ``used``: whether pyinit can fill on a GPU, with both.
+        ``driver``, its version or None; ``models``, the names of the GPUs; ``nvidia_smi``, the path of that program
+        or None; ``cupy``, its version or None; and ``used``: whether both are there, so that pyinit can fill on a GPU.
     """
     about = driver / "version"
     loaded = re.search(r"Module.*?\s(\d+\.[\d.]+)", about.read_text()) if about.is_file() else None
@@ -149,4 +149,4 @@ def seen(gpu: dict[str, Any]) -> str:
         gpu["cupy"] and f"CuPy {gpu['cupy']}",
     ]
     there = "; ".join(filter(None, parts))
-    return there if gpu["used"] else f"{there} (pyinit needs a driver of NVIDIA and CuPy to fill on a GPU)"
+    return there if gpu["used"] else f"{there} (to fill on a GPU, pyinit needs NVIDIA's driver and CuPy)"

@@ -29,9 +29,9 @@ EXAMPLES = """
     pyinit schemes --json | jq -r '.schemes[] | [.name, .std] | @tsv'
 """
 
-MATRIX = (256, 128)  # out and in, of what is drawn
+MATRIX = (256, 128)  # outputs and inputs of the samples' matrix
 KERNEL = (256, 128, 3)  # for schemes of convolutions alone
-# Those that the schemes without a default are shown with.
+# Example arguments, for the schemes with required ones.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "constant": {"value": 0.5},
     "gpt2_residual": {"layers": 12},
@@ -43,7 +43,7 @@ SECTION = re.compile(r"^(\w+)\n-+\n", re.MULTILINE)  # of a docstring
 
 @dataclass(frozen=True)
 class Description:
-    """A scheme: its names, what its docstring says, and the values that it gives."""
+    """A scheme's names, docstring and sample values."""
 
     name: str
     aliases: list[str]
@@ -62,17 +62,17 @@ class Description:
 
 def add(commands: Any) -> None:
     """Add `pyinit schemes`."""
-    parser = add_command(commands, "schemes", "list the schemes, explain them, and draw their spreads", EXAMPLES)
-    parser.add_argument("name", nargs="*", type=scheme_name, help="explain only these schemes, at length")
+    parser = add_command(commands, "schemes", "list the schemes, explain them, and draw their values", EXAMPLES)
+    parser.add_argument("name", nargs="*", type=scheme_name, help="explain only these schemes, in full")
     parser.add_argument(
-        "--save", type=picture, metavar="FILE", help="draw the values of each as a histogram: .png, .svg or .pdf"
+        "--save", type=picture, metavar="FILE", help="draw a histogram of each scheme's values: .png, .svg or .pdf"
     )
     add_json(parser)
     parser.set_defaults(command=run)
 
 
 def scheme_name(text: str) -> str:
-    """Read the name of a scheme, or another name of it."""
+    """Read a scheme's name or alias."""
     try:
         check_name(text, [name for name in NAMES if name.islower()])
     except ValueError as error:
@@ -81,7 +81,7 @@ def scheme_name(text: str) -> str:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Show the schemes, and draw them where a file is named."""
+    """Show the schemes, and draw them if a file is named."""
     if arguments.save:
         plots.require_matplotlib()
     check_writable(arguments.save)
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         out.text(
             f"std is the standard deviation of a matrix of {MATRIX[0]} outputs and {MATRIX[1]} inputs. "
-            "`pyinit schemes NAME` explains a scheme, `--scheme` of other commands takes it."
+            "`pyinit schemes NAME` explains a scheme; other commands take it as `--scheme`."
         )
         print()
         for d in found:
@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def explain(d: Description) -> None:
-    """Show all of a scheme."""
+    """Show the full description of a scheme."""
     out = output()
     out.section(d.call, d.summary)
     for paragraph in d.text:
@@ -156,7 +156,7 @@ def catalogue() -> list[Description]:
 
 
 def samples(name: str) -> NDArray[np.float32]:
-    """Fill a matrix, or a kernel where the scheme is of convolutions, with the scheme of a name, from seed 0.
+    """Fill a matrix with a named scheme from seed 0, or a kernel if the scheme is for convolutions alone.
 
     Examples
     --------
@@ -172,12 +172,12 @@ def samples(name: str) -> NDArray[np.float32]:
 
 
 def shown(name: str) -> Scheme:
-    """Make the scheme that a name is shown with."""
+    """Make the example scheme of a name."""
     return NAMES[name](**ARGUMENTS.get(name, {}))
 
 
 def describe(name: str, values: NDArray[np.float32]) -> Description:
-    """Describe a scheme and the values that it gave."""
+    """Describe a scheme and its values."""
     function = NAMES[name]
     head, *parts = SECTION.split(inspect.getdoc(function) or "")
     sections = dict(zip(parts[::2], parts[1::2]))
@@ -206,12 +206,12 @@ def parameter(given: inspect.Parameter) -> str:
 
 
 def meanings(section: str) -> dict[str, str]:
-    """Read the section of parameters: each with its type, and what it means."""
+    """Read a docstring's section of parameters: a dict from each name and type to its meaning."""
     entries = re.split(r"^(?=\S)", section.strip(), flags=re.MULTILINE)
     lines = [entry.partition("\n") for entry in entries if entry]
     return {plain(head): plain(rest) for head, _, rest in lines}
 
 
 def plain(text: str) -> str:
-    """Give text of a docstring as one line, without the marks of reStructuredText."""
+    """Give a docstring's text as one line, without reStructuredText's marks."""
     return " ".join(text.replace("`", "").split())

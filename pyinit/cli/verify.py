@@ -23,18 +23,18 @@ __all__ = ["add"]
 
 EXAMPLES = """
     pyinit verify OUT
-        a checkpoint that pyinit wrote, against what its files say of themselves
+        a checkpoint that pyinit wrote, against the seed and schemes in its files
     pyinit verify CHECKPOINT --seed 0 --plan plan.toml
     pyinit verify CHECKPOINT --seed 0 --config config.json
     pyinit verify weights.npy --seed 7 --scheme xavier_normal
     pyinit verify CHECKPOINT --against EARLIER
-        which tensors moved, and by how much: did all layers train?
+        which tensors changed, and by how much: did all layers train?
     pyinit verify CHECKPOINT --against EARLIER --plot moved.png
         the same as a picture, a row for each layer
 """
 
 UNEQUAL = 3
-MOST = 16  # lines that are shown of all kinds of verdicts together; but two of each
+MOST = 16  # lines shown for all kinds of verdicts together, but at least two for each
 
 
 def add(commands: Any) -> None:
@@ -47,28 +47,32 @@ def add(commands: Any) -> None:
         EXIT_CODES.replace("  130", f"  {UNEQUAL}    done; not all tensors are equal\n  130"),
     )
     parser.add_argument(
-        "path", metavar="PATH", help="a folder of .safetensors files, one of them, a .npy file, or PyTorch's DCP"
+        "path",
+        metavar="PATH",
+        help="a folder of .safetensors files, a single one, a .npy file, or a PyTorch DCP folder",
     )
     parser.add_argument("--seed", type=integer(0, 2**64), help="(default: read from the files)")
     add_source(parser)
     parser.add_argument(
-        "--dtype", choices=DTYPES, help="dtype of the model that --config describes (default: as there)"
+        "--dtype", choices=DTYPES, help="dtype of the model that --config describes (default: the configuration's)"
     )
-    parser.add_argument("--scheme", help="scheme of a file of one tensor, such as xavier_normal")
-    parser.add_argument("--child", metavar="NAME", help="the name of the stream, for a file of one tensor")
+    parser.add_argument("--scheme", help="scheme of a file with one tensor, such as xavier_normal")
+    parser.add_argument("--child", metavar="NAME", help="name of the child stream, for a file with one tensor")
     parser.add_argument("--generator", choices=_core.GENERATORS, help="(default: read from the files, or philox)")
     parser.add_argument("--against", metavar="OTHER", help="another checkpoint to compare with; needs no seed")
-    parser.add_argument("--trust-pickle", action="store_true", help="read DCP's metadata, which can run any code")
+    parser.add_argument(
+        "--trust-pickle", action="store_true", help="read DCP's metadata, a pickle, which can run any code"
+    )
     parser.add_argument("--all", action="store_true", help="show every tensor")
     parser.add_argument(
-        "--plot", type=picture, metavar="FILE", help="draw by how much each layer changed: .png, .svg or .pdf"
+        "--plot", type=picture, metavar="FILE", help="draw how much each layer changed: .png, .svg or .pdf"
     )
     add_json(parser)
     parser.set_defaults(command=run, refuse=parser.error)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Compare, say and draw what was found, and exit with 3 if not all is equal."""
+    """Compare, show and draw the result, and exit with 3 if not all tensors are equal."""
     rows: Sequence[Any]
     if arguments.plot:
         plots.require_matplotlib()
@@ -103,7 +107,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def draw(arguments: argparse.Namespace, rows: Sequence[Any]) -> None:
-    """Draw by how much each tensor changed."""
+    """Draw how much each tensor changed."""
     path = Path(arguments.path).name
     if arguments.against:
         values = {row.name: 0.0 if row.equal else row.relative for row in rows}
@@ -118,14 +122,14 @@ def draw(arguments: argparse.Namespace, rows: Sequence[Any]) -> None:
 
 
 def check_alone(arguments: argparse.Namespace) -> None:
-    """Raise ValueError if --against stands beside an option that it does not go with."""
+    """Raise ValueError if --against is combined with an option that it does not go with."""
     for name in ("seed", "config", "plan", "scheme", "child", "generator"):
         if getattr(arguments, name) is not None:
             raise ValueError(f"--{name} does not go with --against, which compares two checkpoints")
 
 
 def source_of(arguments: argparse.Namespace) -> Any:
-    """Return what the options say that the weights were made from; None if they do not."""
+    """Return the weights' source that the options name, or None."""
     given = [name for name in ("config", "plan", "scheme") if getattr(arguments, name)]
     if len(given) > 1:
         raise ValueError(f"--{given[0]} and --{given[1]} are two sources: give one")
@@ -138,7 +142,7 @@ def source_of(arguments: argparse.Namespace) -> Any:
 
 
 def plain(row: Any) -> dict[str, Any]:
-    """Return a row as JSON has it; what is not finite is null."""
+    """Return a row for JSON; a number that is not finite is null."""
     return {
         key: value if not isinstance(value, float) or abs(value) < float("inf") else None
         for key, value in row._asdict().items()
@@ -146,7 +150,7 @@ def plain(row: Any) -> dict[str, Any]:
 
 
 def summary(rows: Sequence[Verified | Moved]) -> list[str]:
-    """Say in one screen what was found: how many tensors of each verdict, and the numbers of some that differ."""
+    """Summarise the result in one screen: how many tensors have each verdict, and numbers of some that differ."""
     if not rows:
         return ["There are no tensors."]
     count = sum(row.equal for row in rows)
@@ -170,7 +174,7 @@ def summary(rows: Sequence[Verified | Moved]) -> list[str]:
 
 
 def span(values: Sequence[Any]) -> str:
-    """Return what a column says of several tensors: the value that all have, or the smallest and the largest.
+    """Summarise a column for several tensors: the value that all share, or the smallest and the largest.
 
     Examples
     --------
@@ -191,7 +195,7 @@ def kind_of(verdict: str) -> str:
 
 
 def grouped(rows: Iterable[Verified | Moved]) -> list[tuple[str, str, list[Any]]]:
-    """Group rows of one kind whose names differ in numbers only; give each its kind, and a name that says how many."""
+    """Group rows of one kind whose names differ in numbers only: (kind, name with the count, rows) for each group."""
     groups: dict[tuple[str, str], list[Any]] = {}
     for row in rows:
         groups.setdefault((kind_of(row.verdict), re.sub(r"\d+", "*", row.name)), []).append(row)

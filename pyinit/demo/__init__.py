@@ -1,1 +1,1 @@
-"""What `pyinit demo` shows: the article's experiments, and a deep network that learns or does not."""
+"""The parts of `pyinit demo`: the article's experiments, and a deep network that learns or does not."""

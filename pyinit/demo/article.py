@@ -1,4 +1,4 @@
-"""`pyinit demo`: the experiments of the article, and its large network initialised several times over.
+"""`pyinit demo`: the article's experiments, and its large network, initialised in several ways.
 
 The article is Dragan Djuric, "Deep Learning from Scratch to GPU, 13, Initializing Weights", 2019.
 """
@@ -36,7 +36,7 @@ def run(output: Output, seed: int = 1, quick: bool = False) -> None:
     ----------
     output : Output
     seed : int
-        In [0, 2**64). All random numbers of pyinit follow from it.
+        In [0, 2**64). It determines all of pyinit's random numbers.
     quick : bool
         A network of 551,000 weights instead of 55,010,000.
     """
@@ -56,12 +56,12 @@ def run(output: Output, seed: int = 1, quick: bool = False) -> None:
         "What next",
         "`pyinit demo --train` shows what such weights do to learning, `pyinit diagnose` what they do to ten layers, "
         "and `pyinit bench` times every fill on this machine. `pyinit schemes` lists all schemes; "
-        "`pyinit.Stream(seed).fill_normal(weights, std=0.02)` fills an array of yours.",
+        "`pyinit.Stream(seed).fill_normal(weights, std=0.02)` fills your own array.",
     )
 
 
 def toy_networks(seed: int) -> Iterator[tuple[str, Network]]:
-    """Make the article's network of 2 inputs, 4 tanh units and 1 sigmoid unit, with each of its initial weights."""
+    """Yield the article's network of 2 inputs, 4 tanh units and 1 sigmoid unit, with each kind of initial weights."""
 
     def network() -> Network:
         return Network(2, [Dense(4, "tanh"), Dense(1, "sigmoid")])
@@ -98,8 +98,8 @@ def show_toy(output: Output, seed: int) -> None:
     output.section(
         "1. A small network learns or does not: its initial weights decide",
         "2 inputs, 4 tanh units, 1 sigmoid unit; 2000 epochs at rate 0.05 on two rows (0.3, 0.9) with the target 0.5. "
-        "A unit learns in proportion to the slope of its activation function, and where large weights push a sigmoid "
-        "to its end (saturation) that slope is 0.",
+        "A unit learns in proportion to the slope of its activation function. Large weights push a sigmoid to its end "
+        "(saturation), where that slope is 0.",
     )
     x, y = np.array([[0.3, 0.9]] * 2), np.array([[0.5]] * 2)
     rows = []
@@ -120,7 +120,7 @@ def initialize(net: Network, fill: Fill) -> None:
 
 
 def with_pyinit(net: Network, seed: int, generator: str, threads: int) -> None:
-    """Initialise from a stream, on so many threads."""
+    """Initialise from a stream, on a given number of threads."""
     stream, scheme = Stream(seed, generator), initializers.xavier_normal()
 
     def fill(name: str, w: NDArray[Any]) -> None:
@@ -141,7 +141,7 @@ def with_numpy(net: Network, seed: int) -> None:
 
 
 def network_cases(net: Network, seed: int) -> list[bench.Case]:
-    """List the ways to initialise the network that are timed."""
+    """List the timed ways to initialise the network."""
     arrays = [a for layer in net.layers for a in (layer.weights, layer.bias)]
     samples, size = sum(layer.weights.size for layer in net.layers), sum(a.nbytes for a in arrays)
     cases = [
@@ -163,8 +163,8 @@ def show_speed(output: Output, net: Network, seed: int) -> None:
     sizes = " -> ".join(str(n) for n in (net.inputs, *(len(layer.bias) for layer in net.layers)))
     output.section(
         f"2. A network of {weights:,} weights: {sizes}",
-        f"One network in memory: its {weights:,} weights (float32, Xavier) and {biases:,} biases are written anew in "
-        "each of these ways, in turn, pyinit with its three generators. Times are medians, and "
+        f"One network in memory: each of these ways, in turn, writes its {weights:,} weights (float32, Xavier) and "
+        f"{biases:,} biases again; pyinit uses each of its three generators. Times are medians, and "
         "million/s counts samples.",
     )
     cases, repetitions = network_cases(net, seed), 7
@@ -177,13 +177,13 @@ def show_speed(output: Output, net: Network, seed: int) -> None:
     for note in (
         f"The fastest here: {best.case.name} on {plural(best.case.threads)}, {weights:,} weights in "
         f"{best.median * 1e3:,.1f} ms.",
-        "To memset: a time divided by that of memset, the C library's function that sets bytes to one value and "
-        "computes nothing, for the same memory on as many threads. It can be below 1, because large fills write past "
-        "the caches and memset may not.",
+        "To memset: the time divided by memset's, for the same memory and number of threads. memset is the C "
+        "library's function that sets bytes to one value and computes nothing. The ratio can be below 1, because "
+        "large fills write past the caches and memset may not.",
         "Vs NumPy: how many times as fast as NumPy, both on one thread.",
-        f"Extrapolated: {cases[0].samples:,} samples of the article's scalar Box-Muller were timed, and the time "
-        "multiplied.",
-        "Not measured: the article's own figures for 55,010,000 samples, on its author's machine of 2019: scalar "
+        f"Extrapolated: {cases[0].samples:,} samples of the article's scalar Box-Muller were timed, and the time was "
+        "scaled up.",
+        "Not measured: the article's own figures for 55,010,000 samples, on its author's machine in 2019: scalar "
         "Box-Muller on the JVM, and MKL's ARS5 with the copy to a GPU.",
     ):
         output.text(note)
@@ -204,21 +204,21 @@ def speed_row(timing: bench.Timing, timings: Sequence[bench.Timing]) -> tuple[st
 
 
 def plural(threads: int) -> str:
-    """Say how many threads."""
+    """Format a number of threads."""
     return f"{threads} thread{'s' * (threads > 1)}"
 
 
 def times(factor: float) -> str:
-    """Format how many times as fast something is."""
+    """Format a speed ratio."""
     return f"{factor:,.1f}x" if factor >= 1 else f"{factor:.2g}x"
 
 
 def show_bits(output: Output, net: Network, seed: int) -> None:
-    """Show that instruction set and number of threads do not change a bit."""
+    """Show that neither the instruction set nor the number of threads changes a bit."""
     output.section(
         "3. One seed, one network",
-        "The same network by each instruction set that this machine has, on one thread and on all: the SHA-256 of "
-        "all parameters tells whether a single bit differs.",
+        "The same network with each instruction set of this machine, on one thread and on all: the SHA-256 of "
+        "all parameters shows whether a single bit differs.",
     )
     rows, ways = [], [(tier, threads) for tier in isa.available() for threads in bench.thread_counts()]
     with steps(len(ways) + 1) as tell:

@@ -1,4 +1,4 @@
-"""`pyinit demo --train`: a deep network on scikit-learn's digits, from each of the initial weights."""
+"""`pyinit demo --train`: a deep network on scikit-learn's digits, from several kinds of initial weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAYERS, WIDTH, EPOCHS = 10, 64, 20
 QUICK_EPOCHS = 8
 CHANCE = 0.1  # the accuracy of guessing: there are ten digits
 BLOCKS = "▁▂▃▄▅▆▇█"
-# The name of the weights, their scheme, and the activation that it is for.
+# The name of the weights, their scheme, and its activation.
 STARTS = (
     ("zeros", initializers.zeros(), "tanh"),
     ("small, std 0.01", initializers.small(), "tanh"),
@@ -40,11 +40,11 @@ def run(output: Output, seed: int = 1, quick: bool = False, save: Path | None = 
     ----------
     output : Output
     seed : int
-        In [0, 2**64). The split of the data, the weights and the order of the batches follow from it.
+        In [0, 2**64). It determines the split of the data, the weights and the order of the batches.
     quick : bool
         Fewer epochs.
     save : Path, optional
-        Where a picture of the curves goes; its suffix says which kind.
+        The file for a picture of the curves; the suffix chooses the format.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def learn(digits: Dataset, scheme: Scheme, activation: str, epochs: int, seed: i
     net = Network(64, [Dense(WIDTH, activation)] * LAYERS + [Dense(10, "softmax")])
     net.initialize(seed, weights=scheme)
     with warnings.catch_warnings():
-        # What diverges is seen in the curve.
+        # The curve shows that a network diverges.
         warnings.simplefilter("ignore", RuntimeWarning)
         history = train(
             net,
@@ -100,14 +100,14 @@ def show(output: Output, curves: dict[str, Curve]) -> None:
     if levels != BLOCKS:
         output.text("By epoch: the tenths of the test accuracy, so that 0 is below 10% and 9 is 90% or more.")
     output.text(
-        "Zeros keep all units of a layer alike, and small weights let the signal die out on its way, so both answer "
-        "one class to everything. Big weights saturate nearly every tanh, and what gradient is left says little. "
+        "Zeros keep all units of a layer alike, and with small weights the signal dies out on its way, so both give "
+        "one class for every image. Big weights saturate nearly every tanh, and hardly any gradient is left. "
         "Xavier for tanh and Kaiming for relu keep the signal's spread from layer to layer, and the network learns."
     )
 
 
 def draws_blocks() -> bool:
-    """Tell whether the blocks of a sparkline can be shown: not in a pipe, nor where the encoding lacks them."""
+    """Whether a sparkline's blocks can be shown: not in a pipe, nor if the encoding lacks them."""
     try:
         BLOCKS.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
@@ -116,7 +116,7 @@ def draws_blocks() -> bool:
 
 
 def sparkline(curve: Curve, levels: str) -> str:
-    """Draw accuracies in [0, 1], a character each; what is not a number is a minus.
+    """Draw accuracies in [0, 1], one character each; NaN is a minus.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def sparkline(curve: Curve, levels: str) -> str:
 
 
 def verdict(curve: Curve) -> str:
-    """Say what the last accuracy means, where guessing is right in one case of ten."""
+    """Describe the last accuracy; guessing would be right in one case of ten."""
     if np.isnan(curve[-1]):
         return "diverged"
     return "learned" if curve[-1] > 0.9 else "poor" if curve[-1] > 0.2 else "stuck"

@@ -1,8 +1,8 @@
-"""Numbers about what initial weights do: the activations going forward, the gradients flowing back, and a verdict.
+"""Measure what initial weights do: the activations going forward, the gradients flowing back, and a verdict.
 
-`activations` and `gradients` look at any network, pyinit's own or a `torch.nn.Module`; `diagnose` builds a deep one of
-equal layers and looks at it. What they return holds NumPy arrays with one entry a layer, gives a table, and says in
-words what is wrong.
+`activations` and `gradients` measure any network, pyinit's own or a `torch.nn.Module`; `diagnose` builds a deep network
+of equal layers and measures it. The results hold NumPy arrays with one entry per layer, a table, and a verdict in
+words.
 """
 
 from pyinit.diagnostics.backward import Gradients, gradients

@@ -1,4 +1,4 @@
-"""The gradients that flow back through every layer, measured."""
+"""Measures the gradients that flow back through every layer."""
 
 from __future__ import annotations
 
@@ -19,18 +19,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Gradients(Measured):
-    """What the gradient with respect to each layer's output looks like: arrays with one entry a layer.
+    """Statistics of the gradient with respect to each layer's output: arrays with one entry per layer.
 
     Attributes
     ----------
     activation : tuple of str
         The name of each layer's activation function; see `Activations`.
     std : float64 array of shape (layers,)
-        Over all values of the batch; NaN where a value is not finite. The last entry is of the gradient that was
-        given.
+        Over all values of the batch; NaN if a value is not finite. The last entry is for the given gradient.
     zero : float64 array of shape (layers,), in [0, 1]
-        The share of values that are exactly 0. NaN where dropout or max pooling is right behind a layer of a PyTorch
-        model, which by themselves let few gradients through.
+        The share of values that are exactly 0. NaN if dropout or max pooling directly follows the layer, in a PyTorch
+        model: these alone set many gradients to 0.
     non_finite : float64 array of shape (layers,), in [0, 1]
         The share of values that are infinite or NaN.
     name : tuple of str
@@ -52,22 +51,22 @@ class Gradients(Measured):
         """What is wrong, in words; "healthy" if nothing is.
 
         - "overflows": a value is not finite.
-        - "explodes", "vanishes": on the way back the std grows or falls by more than 1.375 times a layer, in the
-          geometric mean from each layer to the next of the same activation (and, in a PyTorch model, of the same
+        - "explodes", "vanishes": on the way back, the std grows or falls by more than 1.375 times per layer. This is
+          the geometric mean from each layer to the next with the same activation (and, in a PyTorch model, the same
           place in its block).
-        - "blocked": at least a quarter of what comes through is exactly 0, at the layer with the most. For "linear"
-          and "block" it is nine tenths: an activation further on may by itself let half through.
+        - "blocked": in some layer, at least a quarter of the gradient is exactly 0; the layer with the most is named.
+          The limit is nine tenths for "linear" and "block", because a later activation alone may set half to 0.
         """
         return verdicts.of_gradients(self.activation, self.std, self.zero, self.non_finite, self.name)
 
     def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
-        """Give columns and rows of text, one row a layer, without the columns in which nothing stands.
+        """Return the table's columns and rows as text, one row per layer, without empty columns.
 
         Returns
         -------
         columns : list of str
         rows : list of tuple of str
-            What `pyinit.terminal.Output.table` takes.
+            The arguments of `pyinit.terminal.Output.table`.
         """
         return present(
             [
@@ -80,30 +79,30 @@ class Gradients(Measured):
 
 
 def gradients(net: Any, x: Any, gradient: Any = None, *, layers: Any = None) -> Gradients:
-    """Measure the gradient with respect to every layer's output, as it flows back from the last.
+    """Measure the gradient with respect to every layer's output, as it flows back from the last layer.
 
     Parameters
     ----------
     net : Network or torch.nn.Module
-        With its weights set. It is left as it is, as by `activations`.
+        With its weights set. It stays unchanged, as with `activations`.
     x : array_like of shape (batch, inputs)
-        At least 1 row of real numbers; for a module as for `activations`.
+        At least 1 row of real numbers; for a module see `activations`.
     gradient : array_like of shape (batch, outputs), Stream, or None
-        With respect to the network's output, of a module's several the first. A stream gives standard normal samples,
-        of std 1, so that the results read as factors; None is the stream ``Stream(0).child("gradient")``.
+        The gradient with respect to the network's output, or to a module's first output. A stream gives standard
+        normal samples: with a std of 1, the results read as factors. None means ``Stream(0).child("gradient")``.
     layers : str, type, callable, iterable of str or tuple of types, optional
-        Which modules of a `torch.nn.Module` are measured; see `activations`.
+        The modules of a `torch.nn.Module` to measure; see `activations`.
 
     Returns
     -------
     Gradients
-        Numbers in float64, whatever the network's dtype. What overflows is told there, without a warning.
+        Numbers in float64, whatever the network's dtype. They show an overflow; there is no warning.
 
     Raises
     ------
     TypeError, ValueError
-        If `x` or `gradient` is no such array, a weight is NaN or has no values, `layers` names no layer, or a
-        module's output lets no gradient through.
+        If `x` or `gradient` is not such an array, a weight is NaN or has no values, `layers` names no layer, or a
+        module's output has no gradient.
 
     Source
     ------

@@ -1,4 +1,4 @@
-"""The page's experiment: a deep network of equal layers, initialised by a scheme and looked at."""
+"""The notebook page's experiment: initialise a deep network of equal layers by a scheme, and measure it."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ PAGE_STDS = (
     (initializers.small(), (0.213, 0.0476, 0.0106, 0.00239, 0.00054)),
     (initializers.big(), (0.982,) * 10),
     (initializers.lecun_normal(), (0.627, 0.486, 0.409, 0.357, 0.320, 0.293, 0.271, 0.256, 0.243, 0.231)),
-    # With as many outputs as inputs, both variances of Xavier are 1 / fan_in, which is the page's.
+    # If fan_in equals fan_out, both of Xavier's variances are 1 / fan_in, the page's variance.
     (initializers.xavier_normal(), (0.627, 0.486, 0.409, 0.357, 0.320, 0.293, 0.271, 0.256, 0.243, 0.231)),
 )
-"""The std of each tanh layer of 500 units that the notebook page prints, from the first layer on, by scheme."""
+"""The stds that the notebook page prints for its tanh layers of 500 units, from the first layer on, by scheme."""
 
 MEANINGS = {
-    "activation": "the function at the end of the layer; linear where it has none, block for the end of a block of "
+    "activation": "the function at the end of the layer; linear if it has none, block for the end of a block of "
     "layers, such as a residual sum",
-    "mean": "the average of all values that the layer gives for the batch",
-    "std": "the standard deviation of these values: how far they typically lie from their mean. It should stay of one "
-    "size from layer to layer",
-    "page's std": "what the notebook page on weight initialisation prints for this experiment, to compare",
+    "mean": "the average of all the layer's outputs for the batch",
+    "std": "the standard deviation of these values: their typical distance from the mean. It should stay about the "
+    "same from layer to layer",
+    "page's std": "the value that the notebook page on weight initialisation prints for this experiment, to compare",
     "std of rows": "how much a unit's value differs between the rows of the batch (std, root mean square over units): "
-    "what is left of the input. At 0 nothing is left",
-    "saturated": "the share of values near an end of the activation's range, where a unit hardly learns: |a| > 0.99 of "
-    "tanh, a < 0.01 or a > 0.99 of sigmoid. Of softmax, the share of rows that have an a > 0.99",
+    "how much of the input is left. At 0 nothing is left",
+    "saturated": "the share of values near an end of the activation's range, where a unit hardly learns: |a| > 0.99 "
+    "for tanh, a < 0.01 or a > 0.99 for sigmoid. For softmax, the share of rows with an a > 0.99",
     "dead": "the share of units that are 0 for every row of the batch. They learn nothing from it",
-    "gradient": "the std of the gradient with respect to the layer's output. It begins at the last layer with std 1, "
+    "gradient": "the std of the gradient with respect to the layer's output. It starts at the last layer with std 1, "
     "and should keep that size on its way back",
     "zero": "the share of that gradient that is exactly 0",
     "not finite": "the share of values that are infinite or NaN, of activations and gradients together",
@@ -47,18 +47,19 @@ MEANINGS = {
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Diagnosis(Measured):
-    """What initial weights do to a network: what `diagnose` makes, or put together from what was measured.
+    """The activations and gradients of a network, with a verdict.
 
-    ``Diagnosis(activations(net, x), gradients(net, x))`` is what `pyinit.plots.overview` and `pyinit.report.html` take.
+    `diagnose` returns one. Or make one for a network of your own, for `pyinit.plots.overview` and
+    `pyinit.report.html`: ``Diagnosis(activations(net, x), gradients(net, x))``.
 
     Attributes
     ----------
     activations : Activations
     gradients : Gradients
     page : tuple of float
-        The page's own stds of the activations, from the first layer on; empty where it has none.
+        The stds of the activations on the notebook page, from the first layer on; empty if it has none.
     network : str
-        What was diagnosed, as a title says it: "10 tanh layers of 500 units, seed 0".
+        The network, for titles: "10 tanh layers of 500 units, seed 0".
     """
 
     activations: Activations
@@ -73,13 +74,13 @@ class Diagnosis(Measured):
         return "healthy" if forward == backward == "healthy" else f"Activations: {forward}. Gradients: {backward}."
 
     def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
-        """Give columns and rows of text, one row a layer, without the columns in which nothing stands.
+        """Return the table's columns and rows as text, one row per layer, without empty columns.
 
         Returns
         -------
         columns : list of str
         rows : list of tuple of str
-            What `pyinit.terminal.Output.table` takes.
+            The arguments of `pyinit.terminal.Output.table`.
         """
         a, g = self.activations, self.gradients
         layers = len(a.std)
@@ -121,16 +122,16 @@ def diagnose(
     width : int, at least 1
         The number of inputs, and of units in every layer.
     scheme : str, dict or scheme
-        How the weights are filled; what `pyinit.initializers.scheme` understands.
+        The weights' scheme, in any form that `pyinit.initializers.scheme` takes.
     activation : str
-        Of every layer; see `pyinit.network.Dense`.
+        The activation of every layer; see `pyinit.network.Dense`.
     batch : int, at least 2
         The number of rows.
     seed : int or None
-        In [0, 2**64); None has the operating system choose.
+        In [0, 2**64). With None, the operating system chooses.
     generator : {"philox", "ars5", "ars7"}
     device : {"cpu", "cuda"}
-        Where the network is, as for `pyinit.network.Network`.
+        The network's device, as for `pyinit.network.Network`.
 
     Returns
     -------
@@ -139,9 +140,9 @@ def diagnose(
     Raises
     ------
     TypeError, ValueError
-        If an argument is none of these.
+        If an argument is invalid.
     ImportError, RuntimeError
-        If the device is "cuda" and CuPy is missing, or a driver or a GPU.
+        If the device is "cuda" and CuPy, the driver or a GPU is missing.
 
     Source
     ------
@@ -183,14 +184,14 @@ def plural(count: int, what: str) -> str:
 
 
 def page_stds(layers: int, width: int, scheme: Any, activation: str) -> tuple[float, ...]:
-    """Give the page's stds for its own experiment, from the first layer on, and nothing for another."""
+    """Return the page's stds if this is its experiment, from the first layer on; otherwise ()."""
     if layers > 10 or width != 500 or activation != "tanh":
         return ()
     return next((stds[:layers] for known, stds in PAGE_STDS if known == scheme), ())
 
 
 def meanings(diagnoses: Iterable[Diagnosis]) -> dict[str, str]:
-    """Say what the columns are that stand in the tables of some diagnoses.
+    """Explain the columns in the tables of some diagnoses.
 
     Examples
     --------

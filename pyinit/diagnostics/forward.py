@@ -1,4 +1,4 @@
-"""The activations of every layer, measured."""
+"""Measures the activations of every layer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pyinit.network.devices import on_host
 
 __all__ = ["Activations", "activations"]
 
-BINS = 41  # odd, so that 0 lies in the middle of a bin
+BINS = 41  # odd, so that 0 is in the middle of a bin
 RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0)}
 
 Array = NDArray[Any]
@@ -25,33 +25,33 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Activations(Measured):
-    """What each layer's output looks like: arrays with one entry a layer, from the first to the last.
+    """Statistics of each layer's output: arrays with one entry per layer, from the first to the last.
 
     Attributes
     ----------
     activation : tuple of str
-        The name of each layer's activation function. In a PyTorch model it is "linear" where there is none, and
-        "block" for the end of a block of layers.
+        The name of each layer's activation function. In a PyTorch model it is "linear" if there is none, and "block"
+        for the end of a block of layers.
     mean, std : float64 array of shape (layers,)
-        Over all values of the batch; NaN where a value is not finite.
+        Over all values of the batch; NaN if a value is not finite.
     row_std : float64 array of shape (layers,)
-        The std of a unit over the rows of the batch, root mean square over units: what is left of the input. NaN
-        for a layer that gives no rows of the batch, as an embedding of positions does.
+        The std of a unit over the rows of the batch, as the root mean square over units: how much of the input is
+        left. NaN for a layer whose output has no batch axis, such as an embedding of positions.
     saturated : float64 array of shape (layers,), in [0, 1]
-        Of tanh, the share of values beyond ±0.99; of sigmoid, of those below 0.01 or above 0.99; of softmax, of rows
-        whose largest output is above 0.99. NaN for other activations, which have no such ends.
+        For tanh, the share of values beyond ±0.99; for sigmoid, of values below 0.01 or above 0.99; for softmax, of
+        rows whose largest output is above 0.99. NaN for other activations, which do not saturate like this.
     dead : float64 array of shape (layers,), in [0, 1]
-        The share of units that are 0 for every row of the batch, channels of a convolution at every place too. NaN
-        for tanh, sigmoid and softmax, which die otherwise.
+        The share of units that are 0 for every row of the batch; a convolution's channel must also be 0 at every
+        place. NaN for tanh, sigmoid and softmax.
     non_finite : float64 array of shape (layers,), in [0, 1]
         The share of values that are infinite or NaN.
     counts : int64 array of shape (layers, 41)
         Histograms of the finite values.
     edges : float64 array of shape (layers, 42)
-        Their edges: from -1 to 1 for tanh, 0 to 1 for sigmoid and softmax, and for all other layers together from
-        the least to the largest value.
+        The edges of their bins: from -1 to 1 for tanh, from 0 to 1 for sigmoid and softmax. All other layers share
+        one range, from their smallest to their largest value.
     name : tuple of str
-        The name of each layer: its number, counted from 1, or in a PyTorch model the module's name.
+        The name of each layer: its number from 1, or the module's name in a PyTorch model.
     """
 
     activation: tuple[str, ...]
@@ -74,26 +74,26 @@ class Activations(Measured):
         """What is wrong, in words; "healthy" if nothing is.
 
         - "overflows": a value is not finite.
-        - "explodes", "vanishes": the std grows, or the std over the rows falls, by more than 1.375 times a layer, in
-          the geometric mean from each layer to the next of the same activation (and, in a PyTorch model, of the same
-          place in its block).
-        - "silent": a layer gives the same for every row.
-        - "saturated": at least a quarter of values, in the layer with the most.
-        - "dead": at least a tenth of units, in the layer with the most. Of a batch of two or three rows, as many may be
-          0 for every row by chance.
+        - "explodes", "vanishes": the std grows, or the std over the rows falls, by more than 1.375 times per layer.
+          This is the geometric mean from each layer to the next with the same activation (and, in a PyTorch model,
+          the same place in its block).
+        - "silent": a layer gives the same output for every row.
+        - "saturated": in some layer, at least a quarter of the values; the layer with the most is named.
+        - "dead": in some layer, at least a tenth of the units; the layer with the most is named. With only two or
+          three rows, this can happen by chance.
         """
         return verdicts.of_activations(
             self.activation, self.std, self.row_std, self.saturated, self.dead, self.non_finite, self.name
         )
 
     def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
-        """Give columns and rows of text, one row a layer, without the columns in which nothing stands.
+        """Return the table's columns and rows as text, one row per layer, without empty columns.
 
         Returns
         -------
         columns : list of str
         rows : list of tuple of str
-            What `pyinit.terminal.Output.table` takes.
+            The arguments of `pyinit.terminal.Output.table`.
         """
         return present(
             [
@@ -115,20 +115,20 @@ def activations(net: Any, x: Any, *, layers: Any = None) -> Activations:
     Parameters
     ----------
     net : Network or torch.nn.Module
-        With its weights set. It is left as it is: a module runs in its own mode, and its buffers, gradients and hooks,
-        and torch's random state, are afterwards what they were.
+        With its weights set. It stays unchanged: a module runs in its current mode, and its buffers, gradients and
+        hooks, and torch's random state, are restored.
     x : array_like of shape (batch, inputs)
-        At least 2 rows of real numbers. For a module a tensor, or an array of any shape whose first axis is the
-        batch's; a tuple for one that takes several, a mapping for keywords. Arrays of floats are converted to the
-        module's dtype and brought to its device; tensors and integers, token ids for one, are taken as they are.
+        At least 2 rows of real numbers. For a module: a tensor, or an array of any shape whose first axis is the
+        batch; a tuple of several inputs; a mapping of keyword arguments. Float arrays are converted to the module's
+        dtype and moved to its device; tensors and integers, such as token ids, are passed unchanged.
     layers : str, type, callable, iterable of str or tuple of types, optional
-        Which modules of a `torch.nn.Module` are measured, instead of those below: names, with ``*`` for any part of
-        one ("encoder.layers.*"), classes, or a function of name and module that says whether.
+        The modules of a `torch.nn.Module` to measure, instead of the default below: names, in which ``*`` stands for
+        any text ("encoder.layers.*"); classes; or a function of name and module that returns whether to measure it.
 
     Returns
     -------
     Activations
-        Numbers in float64, whatever the network's dtype. What overflows is told there, without a warning.
+        Numbers in float64, whatever the network's dtype. They show an overflow; there is no warning.
 
     Raises
     ------
@@ -137,19 +137,19 @@ def activations(net: Any, x: Any, *, layers: Any = None) -> Activations:
 
     Notes
     -----
-    The layers of a module are, in the order in which they are computed:
+    A module's layers, in the order of computation, are:
 
-    - each module with weights (linear, convolution, embedding, attention, recurrent, your own) together with the
-      normalization and the activation right behind it. With an activation, a module or a function like ``F.relu``,
-      the layer's output is that of the activation; without, the module's own, and its activation is "linear";
-    - each activation module that is not right behind such a module, but behind a sum, say;
-    - each module of a class that the model has more than once, which has layers inside and ends in something other
-      than the last one's output, as a residual block does: a "block".
+    - each module with weights (linear, convolution, embedding, attention, recurrent, your own), with the
+      normalization and the activation right behind it. If there is an activation, a module or a function like
+      ``F.relu``, its output is measured; otherwise the module's own output, and the activation is "linear";
+    - each activation module elsewhere, for example behind a sum;
+    - each "block": a module with layers inside, of a class that the model has more than once, whose output is not
+      its last layer's output. A residual block is one.
 
-    The name is that of the module whose output is measured; at its second call it is "block.relu:2". Of several
-    outputs the first is measured. A unit is one value of a row, but for what is dead: then it is a channel of a
-    convolution at all places, or a feature at all tokens. Modules that do not run as such are not seen: a
-    projection within `torch.nn.MultiheadAttention`, the inside of a scripted model.
+    A layer has the name of the module whose output is measured; a second call has the name "block.relu:2". If a module
+    has several outputs, the first is measured. A unit is one value of a row; for `dead` alone, it is a
+    convolution's channel at all places, or a feature at all tokens. A module that does not run as a module is not
+    measured, such as a projection within `torch.nn.MultiheadAttention`, or the inside of a scripted model.
 
     Source
     ------
@@ -164,7 +164,7 @@ def activations(net: Any, x: Any, *, layers: Any = None) -> Activations:
     >>> activations(net, pyinit.Stream(0).child("x").normal((50, 100))).verdict
     'vanishes: std falls by 9.9 times a layer'
 
-    A model of PyTorch:
+    A PyTorch model:
 
     >>> from torch import nn
     >>> model = nn.Sequential(nn.Linear(100, 30), nn.ReLU(), nn.Linear(30, 10))
@@ -184,7 +184,7 @@ def activations(net: Any, x: Any, *, layers: Any = None) -> Activations:
 
 
 def saturated_share(layer: Layer) -> float:
-    """Give the share of a layer's output that is saturated, as `Activations` defines it."""
+    """Return the saturated share of a layer's output, as `Activations` defines it."""
     name, a = layer.activation, layer.values
     if name == "tanh":
         return float(np.mean(np.abs(a) > 0.99))
@@ -196,7 +196,7 @@ def saturated_share(layer: Layer) -> float:
 
 
 def dead_share(layer: Layer) -> float:
-    """Give the share of a layer's units that are dead, as `Activations` defines it."""
+    """Return the share of a layer's dead units, as `Activations` defines it."""
     if layer.activation in RANGES:
         return np.nan
     others = tuple(axis for axis in range(layer.values.ndim) if axis != layer.axis)
@@ -204,8 +204,8 @@ def dead_share(layer: Layer) -> float:
 
 
 def histograms(names: Sequence[str], outputs: Sequence[Array]) -> tuple[NDArray[np.int64], Floats]:
-    """Count the finite values of each layer in equal bins; layers without a range of their own share one."""
-    # The difference of two float64 beyond 1e300 may be infinite; such values count in the outermost bin.
+    """Count each layer's finite values in equal bins; layers without a fixed range share one."""
+    # The difference of two float64 beyond 1e300 may overflow; such values count in the outermost bin.
     values = [a[np.isfinite(a)].astype(np.float64).clip(-1e300, 1e300) for a in outputs]
     unbounded = [v for name, v in zip(names, values) if name not in RANGES and v.size]
     shared = (
@@ -221,7 +221,7 @@ def histograms(names: Sequence[str], outputs: Sequence[Array]) -> tuple[NDArray[
 
 
 def span(low: float, high: float) -> tuple[float, float]:
-    """Give a range for a histogram that holds two values, wide enough to be divided.
+    """Return a histogram's range that holds two values and is wide enough to divide into bins.
 
     Examples
     --------

@@ -101,7 +101,7 @@ def is_torch(net: Any) -> bool:
 
 
 def check_network(net: Any, layers: Any) -> None:
-    """Raise TypeError if `net` is no pyinit network, or if `layers` is given for one, whose layers have no names."""
+    """Raise TypeError if `net` is not a pyinit network, or if `layers` is given, because its layers have no names."""
     if not isinstance(net, Network):
         raise TypeError(f"net must be a pyinit.network.Network or a torch.nn.Module; got {text_of(net)}")
     if layers is not None:

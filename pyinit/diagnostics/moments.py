@@ -1,4 +1,4 @@
-"""Means and spreads that neither lose digits nor overflow, and how numbers are written in tables."""
+"""Means and stds that neither lose digits nor overflow, and the format of numbers in tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Measured", "Moments", "cell", "moments", "percent"]
 
 
 class Measured(ABC):
-    """Something measured, layer by layer: it prints as its table, with its verdict below."""
+    """A measurement of every layer; it prints as its table, with its verdict below."""
 
     @property
     @abstractmethod
@@ -24,14 +24,14 @@ class Measured(ABC):
 
     @abstractmethod
     def table(self) -> tuple[list[str], list[tuple[str, ...]]]:
-        """Give columns and rows of text, one row a layer."""
+        """Return the table's columns and rows as text, one row per layer."""
 
     def __repr__(self) -> str:
         return "\n".join([*lines(*self.table()), "", self.verdict])
 
 
 class Moments(NamedTuple):
-    """What `moments` returns."""
+    """The result of `moments`."""
 
     mean: float
     std: float
@@ -49,10 +49,10 @@ def moments(values: NDArray[Any]) -> Moments:
     Returns
     -------
     mean, std : float
-        Over all values; NaN where one of them is not finite. The std divides by their number.
+        Over all values; NaN if one of them is not finite. The std divides by their number.
     row_std : float
-        The std of a unit over the rows of the batch, as the root mean square over units. It is 0 where every row
-        gives the same, whatever the units' own values: nothing of the input is left.
+        The std of a unit over the rows of the batch, as the root mean square over units. It is 0 if all rows are
+        equal, whatever their values: nothing of the input is left.
     non_finite : float in [0, 1]
         The share of values that are infinite or NaN.
 
@@ -64,7 +64,7 @@ def moments(values: NDArray[Any]) -> Moments:
     non_finite = float(np.mean(~np.isfinite(values)))
     if non_finite:
         return Moments(np.nan, np.nan, np.nan, non_finite)
-    # In units of the largest, no square overflows or vanishes, and equal values are 1, with a std of exactly 0.
+    # Divided by the largest, no square overflows or vanishes, and equal values become 1, with a std of exactly 0.
     scale = float(np.abs(values).max()) or 1.0
     scaled = values.astype(np.float64) / scale
     mean, std = scaled.mean(), scaled.std()
@@ -73,7 +73,7 @@ def moments(values: NDArray[Any]) -> Moments:
 
 
 def cell(value: float) -> str:
-    """Write a number in three digits, and nothing for one that is undefined.
+    """Format a number with three digits; an undefined one is empty.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def cell(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Write a share in per cent; one that is neither none nor all never looks as if it were.
+    """Format a share in per cent; only an exact 0 or 1 becomes 0% or 100%.
 
     Examples
     --------
@@ -97,6 +97,6 @@ def percent(share: float) -> str:
 
 
 def present(columns: Iterable[tuple[str, list[str]]]) -> tuple[list[str], list[tuple[str, ...]]]:
-    """Make columns and rows of a table, leaving out the columns in which nothing stands."""
+    """Make a table's columns and rows, without the empty columns."""
     kept = [(name, cells) for name, cells in columns if any(cells)]
     return [name for name, _ in kept], list(zip(*(cells for _, cells in kept), strict=True))

@@ -1,7 +1,7 @@
-"""What the numbers mean, in words: each rule has a threshold, which stands here.
+"""Verdicts in words, and the threshold of each rule.
 
-The trend of a spread is its geometric mean change from each layer to the next of the same kind, since a layer of
-another (a softmax at the end, say) has a scale of its own.
+The trend of a std is its geometric mean change from each layer to the next of the same kind. A layer of another kind,
+such as a softmax at the end, has another scale.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from pyinit.diagnostics.moments import percent
 __all__ = ["DEAD", "SATURATED", "SHARE", "TREND", "of_activations", "of_gradients"]
 
 TREND = 1.375
-"""Times a layer: a std that grows or falls by more explodes or vanishes.
+"""A std that grows or falls by a larger factor per layer explodes or vanishes.
 
-Nine steps then change it by more than 17 times. It lies between two cases: well scaled tanh layers fall by 1.29 times
-at first (two layers of 50 units by as much as 1.35, by chance) and by less later; relu layers without Kaiming's factor
-of 2 fall by sqrt(2) = 1.41 times.
+Nine steps then change it by more than 17 times. The threshold separates two cases: in well scaled tanh layers the std
+falls by 1.29 times at first (up to 1.35 by chance, in two layers of 50 units) and by less later; in relu layers without
+Kaiming's factor of 2 it falls by sqrt(2) = 1.41 times.
 """
 
 SHARE = 0.25
-"""Of values saturated or of gradients exactly 0: as much in any layer is told."""
+"""The share of saturated values, or of gradients exactly 0, from which a layer is named."""
 
 DEAD = 0.1
-"""Of units dead: as much in any layer is told. A dead unit learns nothing from the batch, and gives the next layer
-nothing; a saturated value still does a little of both. Ten relu layers of 500 units with Kaiming's weights have up to
-9% of them."""
+"""The share of dead units from which a layer is named. It is below `SHARE`, because a dead unit learns nothing from the
+batch and passes nothing on, while a saturated value still does a little of both. Ten relu layers of 500 units with
+Kaiming's weights have up to 9% dead units."""
 
 UNSEEN = 0.9
-"""The same share of gradients, for layers that are linear or the end of a block: a relu that follows, after a sum for
-one, lets half of the values through, and is no fault."""
+"""The share of gradients exactly 0 from which a linear layer or the end of a block is named. A relu that follows, after
+a sum for example, lets half of the values through, and this is no fault."""
 
 Floats = NDArray[np.float64]
 
@@ -74,7 +74,7 @@ def of_gradients(activation: Sequence[str], std: Floats, zero: Floats, non_finit
     growth = trend(activation[::-1], std[::-1], name[::-1])
     if growth > TREND:
         found.append(f"explodes: std grows by {times(growth)} times a layer on the way back")
-    # What arrives at the output was given, and is not the weights' doing.
+    # The gradient at the output was given; the weights did not make it.
     told = np.array([UNSEEN if kind in ("linear", "block") else SHARE for kind in activation])
     if (worst := most(np.where(zero >= told, zero, 0)[:-1][::-1])) is not None:
         layer = len(zero) - 2 - worst
@@ -89,14 +89,14 @@ SATURATED = {
     "sigmoid": ("values", "a < 0.01 or a > 0.99"),
     "softmax": ("rows", "an a > 0.99"),
 }
-"""Of what a share is saturated, and what they have then, by activation."""
+"""What is counted as saturated, and its condition, by activation."""
 
 
 def trend(activation: Sequence[str], std: Floats, name: Sequence[str] = ()) -> float:
-    """Give by how much a std is multiplied from one layer to the next: 1 if there is nothing to tell it by.
+    """Return the mean factor of a std from one layer to the next; 1 if no two layers can be compared.
 
-    Layers are compared that have the same activation and, but for numbers, the same name, as those of equal blocks; if
-    no two are so alike, those of the same activation.
+    It compares layers with the same activation and the same name but for numbers, as in equal blocks. If there are no
+    two of these, it compares layers with the same activation.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def trend(activation: Sequence[str], std: Floats, name: Sequence[str] = ()) -> f
 
 
 def mean_change(kind: Sequence[Hashable], std: Floats) -> float | None:
-    """Give the mean change of a logarithm a layer, from each layer to the next of its kind; None if there is none."""
+    """Return the mean change of log(std) per layer, from each layer to the next of its kind; None if there is none."""
     steps, distance, latest = [], 0, dict[Hashable, int]()
     for here, (now, value) in enumerate(zip(kind, std)):
         before = latest.pop(now, None)
@@ -127,16 +127,16 @@ def mean_change(kind: Sequence[Hashable], std: Floats) -> float | None:
 
 
 def first(condition: NDArray[np.bool_]) -> int:
-    """Give the index of the first layer for which something holds."""
+    """Return the index of the first layer for which a condition holds."""
     return int(np.argmax(condition))
 
 
 def most(share: Floats, told: float = SHARE) -> int | None:
-    """Give the index of the first layer with the largest share, if that is as large as is told."""
-    share = np.nan_to_num(share)  # NaN: the layer's activation has no such thing
+    """Return the index of the first layer with the largest share, if it is at least `told`."""
+    share = np.nan_to_num(share)  # NaN: the share is undefined for the layer's activation
     return int(np.argmax(share)) if len(share) and share.max() >= told else None
 
 
 def times(factor: float) -> str:
-    """Write a factor with one decimal, and a very large one by its power of ten."""
+    """Format a factor with one decimal, or a very large one in scientific notation."""
     return f"{factor:,.1f}" if factor < 1000 else f"{factor:.1e}"

@@ -1,7 +1,7 @@
-"""Whole models: many parameters, each from a stream of its own, by its name.
+"""Whole models: many parameters, each filled from its own stream, which its name selects.
 
-`initialize` matches names with patterns; `fill` takes parameters whose schemes are known; `shards` says which blocks of
-a tensor a process holds.
+`initialize` matches names with patterns. `fill` takes parameters with their schemes. `shards` computes the blocks of a
+tensor that a process holds.
 """
 
 from pyinit.models.filling import Parameter, fill

@@ -32,17 +32,17 @@ __all__ = [
     "expected_by",
 ]
 
-BLOCK_BYTES = 1 << 21  # what one processor compares at a time: what it reads and what it makes fit the cache
+BLOCK_BYTES = 1 << 21  # one processor compares this much at a time: the read and the made values fit the cache
 MOST_BYTES = 1 << 62
 
 
-Empty = Callable[[tuple[int, ...], "np.dtype[Any]"], NDArray[Any]]  # numpy.empty, or what reuses memory
+Empty = Callable[[tuple[int, ...], "np.dtype[Any]"], NDArray[Any]]  # numpy.empty, or a function that reuses memory
 
 
 class Block(NamedTuple):
-    """A block of a stored tensor: where it begins, its shape, and what reads it, to memory that it asks for if need be.
+    """A block of a stored tensor: its offset, its shape, and a function that reads it.
 
-    `read` may return None for a block that is known to be equal.
+    `read` gets a function that allocates memory, if needed. It may return None for a block that is known to be equal.
     """
 
     offset: tuple[int, ...]
@@ -51,11 +51,11 @@ class Block(NamedTuple):
 
 
 class Held(Protocol):
-    """A stored tensor, wherever it is."""
+    """A stored tensor, on disk or in memory."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the whole tensor."""
+        """The whole tensor's shape."""
 
     @property
     def kind(self) -> np.dtype[Any] | None:
@@ -63,14 +63,14 @@ class Held(Protocol):
 
     @property
     def problem(self) -> str | None:
-        """Why its values cannot be had; None if they can."""
+        """Why its values cannot be read; None if they can."""
 
     def blocks(self, nbytes: int) -> Iterator[Block]:
-        """Yield blocks of about so many bytes, those that are here."""
+        """Yield the local blocks, of about `nbytes` bytes each."""
 
 
 class Whole(Held, Protocol):
-    """A stored tensor of which any block can be read."""
+    """A stored tensor that can read any block."""
 
     def box(self, offset: tuple[int, ...], shape: tuple[int, ...], empty: Empty = np.empty) -> NDArray[Any]:
         """Return any block."""
@@ -101,7 +101,7 @@ class Verified(NamedTuple):
 
     @property
     def equal(self) -> bool:
-        """Whether the values are the initial ones, though perhaps rounded to another dtype."""
+        """Whether the values are the initial ones, perhaps rounded to another dtype."""
         return self.verdict == "equal" or self.verdict.startswith("equal in ")
 
 
@@ -110,7 +110,7 @@ class Verification(Table[Verified]):
 
     @property
     def equal(self) -> bool:
-        """Whether every tensor has its initial values, though perhaps rounded to another dtype."""
+        """Whether every tensor has its initial values, perhaps rounded to another dtype."""
         return all(row.equal for row in self)
 
 
@@ -120,17 +120,17 @@ def compare(
     advance: Callable[[int], object] = lambda n: None,
     num_threads: int | None = None,
 ) -> Iterator[Verified]:
-    """Compare stored tensors with initial ones on all processors; yield one row for each stored one, in order.
+    """Compare stored tensors with initial ones on all processors; yield one row for each stored tensor, in order.
 
     Parameters
     ----------
     held : mapping of str to Held
     expected : mapping of str to Tensor, or str
-        A str is why there is no tensor.
+        A str says why there is no tensor.
     advance : callable
-        Told how many more bytes have been compared.
+        Called with the number of bytes compared since the last call.
     num_threads : int, optional
-        How many blocks are compared at a time; None: what suits the machine.
+        The number of blocks to compare at a time; None: a number that suits the machine.
     """
     comparisons: dict[str, Comparison] = {}
     verdicts: dict[str, str] = {}
@@ -166,16 +166,16 @@ def compare(
         if name in verdicts:
             yield Verified(name, verdicts[name])
             continue
-        if found[name].dtypes:  # what the blocks that are equal say of that has not been asked yet
+        if found[name].dtypes:  # equal blocks have not been checked in these dtypes yet
             found[name].dtypes = common_dtypes(comparisons[name], held[name], found[name].dtypes or set(), there)
         yield row_of(name, found[name], comparisons[name].verdict)
 
 
 def common_dtypes(comparison: Comparison, held: Held, dtypes: set[str], empty: Empty) -> set[str]:
-    """Return those of some dtypes in which all blocks of a tensor have the initial values."""
+    """Return the given dtypes in which all blocks of a tensor have the initial values."""
     for block in held.blocks(BLOCK_BYTES if comparison.tensor.splittable else MOST_BYTES):
         values = block.read(empty)
-        if values is None:  # it is equal on a device, whose values need not fit another dtype
+        if values is None:  # equal, but still on a device: its values may not fit another dtype
             return set()
         dtypes = {dtype for dtype in dtypes if comparison.is_equal_in(dtype, values, block.offset)}
         if not dtypes:
@@ -184,7 +184,7 @@ def common_dtypes(comparison: Comparison, held: Held, dtypes: set[str], empty: E
 
 
 def row_of(name: str, found: Difference, equal: str) -> Verified:
-    """Return what is said of a tensor; `equal` is what equal values are called."""
+    """Return a tensor's row; `equal` is the verdict for equal values."""
     if not found.different:
         return Verified(name, equal)
     return Verified(name, found.verdict, found.first, found.different / found.compared, found.largest)
@@ -193,7 +193,7 @@ def row_of(name: str, found: Difference, equal: str) -> Verified:
 def expected_by(
     plan: Mapping[str, Any], held: Mapping[str, Held], root: Stream
 ) -> tuple[dict[str, Tensor | str], list[str]]:
-    """Return what stored tensors should be by a plan, or why there is nothing; and the patterns that match none."""
+    """Return a plan's tensor for each stored one, or the reason why there is none; and the unused patterns."""
     rules, idle = first_matches(held, plan)
     expected: dict[str, Tensor | str] = {}
     for (name, stored), rule in zip(held.items(), rules):
@@ -216,13 +216,13 @@ def why_not(stored: Held, tensor: Tensor) -> str | None:
 
 
 class Comparison:
-    """The comparison of a tensor with stored values of some dtype.
+    """The comparison of a tensor with stored values.
 
     Parameters
     ----------
     tensor : Tensor
     dtype : dtype
-        Of the stored values.
+        The dtype of the stored values.
     """
 
     def __init__(self, tensor: Tensor, dtype: np.dtype[Any]) -> None:
@@ -233,7 +233,7 @@ class Comparison:
         self.others = [d for d in FLOATS if name and d != name]
 
     def block(self, values: NDArray[Any], offset: tuple[int, ...], empty: Empty = np.empty) -> Difference:
-        """Compare the block that begins at `offset`."""
+        """Compare the block at `offset`."""
         made = empty(values.shape, self.dtype)
         self.tensor.make_block(made, offset)
         found = difference(values, made)
@@ -243,7 +243,7 @@ class Comparison:
         return found
 
     def is_equal_in(self, dtype: str, values: NDArray[Any], offset: tuple[int, ...]) -> bool:
-        """Whether the block that begins at `offset` has the initial values in another dtype."""
+        """Whether the block at `offset` has the initial values in another dtype."""
         few = values[tuple(slice(0, SAMPLE if i == values.ndim - 1 else 1) for i in range(values.ndim))]
         for part in (few, values) if self.tensor.splittable else (values,):
             other, made = np.empty(part.shape, dtype_of(dtype)), np.empty(part.shape, self.dtype)

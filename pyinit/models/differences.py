@@ -1,4 +1,4 @@
-"""What two arrays of numbers have in common: bits, a factor, or nothing."""
+"""Compare two arrays of numbers: are they equal, scaled by a factor, or different?"""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pyinit.initializers.windows import decode
 
 __all__ = ["FLOATS", "SAMPLE", "Difference", "difference", "integers", "is_float", "wide"]
 
-SAMPLE = 4096  # elements that tell already that most tensors are not scaled, or not equal in another dtype
+SAMPLE = 4096  # so few elements already show that most tensors are not scaled, or not equal in another dtype
 
-# Bits of the mantissa, and the least number that has them all.
+# Bits of the mantissa, and the smallest normal number.
 PRECISION = {
     "float64": (52, 2.0**-1022),
     "float32": (23, 2.0**-126),
@@ -30,20 +30,20 @@ FLOATS = tuple(PRECISION)  # the widest first
 
 @dataclass
 class Difference:
-    """What is known of a tensor, or of some elements of it, after comparison; `add` joins what several elements say.
+    """The result of comparing a tensor, or some of its elements; `add` joins results.
 
     Attributes
     ----------
     compared, different : int
-        How many elements.
+        The number of elements.
     first : tuple of int or None
-        The index of the first that differs.
+        The index of the first element that differs.
     largest : float
-        The largest absolute difference; nan if one is.
+        The largest absolute difference; nan if one is nan.
     low, high : float
-        By which factors all initial values could have been multiplied, then rounded; none if low > high.
+        The range of factors by which all initial values could have been multiplied, then rounded; empty if low > high.
     dtypes : set of str or None
-        In which other dtypes all values can be the initial ones; None: nothing rules any of them out.
+        The other dtypes in which all values equal the initial ones; None: all are possible.
     """
 
     compared: int = 0
@@ -55,7 +55,7 @@ class Difference:
     dtypes: set[str] | None = None
 
     def add(self, other: Difference) -> None:
-        """Add what other elements of the same tensor say."""
+        """Add the result for other elements of the same tensor."""
         self.compared += other.compared
         self.different += other.different
         if other.first is not None:
@@ -67,7 +67,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """What is said of values of which some differ."""
+        """The verdict if some values differ."""
         if self.dtypes:
             return f"equal in {min(self.dtypes, key=FLOATS.index)}"
         if self.compared > 1 and -math.inf < self.low <= self.high < math.inf and not self.low <= 1 <= self.high:
@@ -102,31 +102,31 @@ def difference(values: NDArray[Any], made: NDArray[Any]) -> Difference:
         near = 1.0 if integers(made).any() else math.nan
         return Difference(values.size, low=near, high=near) if near == 1.0 else Difference(values.size)
     first = np.unravel_index(int(unequal.argmax()), unequal.shape)
-    with np.errstate(invalid="ignore", over="ignore"):  # even a cast complains of a signalling nan
+    with np.errstate(invalid="ignore", over="ignore"):  # even a cast warns of a signalling nan
         there, expected = wide(values), wide(made)
         apart = there - expected
         largest = float(np.abs(apart).max())
     low, high = -math.inf, math.inf
-    for part in (slice(SAMPLE), slice(None)):  # a few elements tell already that most tensors are not scaled
+    for part in (slice(SAMPLE), slice(None)):  # a few elements already show that most tensors are not scaled
         if low <= high:
             low, high = factors(there.reshape(-1)[part], expected.reshape(-1)[part], values.dtype)
     return Difference(values.size, count, tuple(map(int, first)), largest, low, high)
 
 
 def is_float(dtype: np.dtype[Any] | None) -> bool:
-    """Whether a dtype is one of the floats that can be filled."""
+    """Whether a dtype is a float dtype that pyinit fills."""
     row = None if dtype is None else _core.dtype_row(dtype)
     return row is not None and row.name in PRECISION
 
 
 def wide(values: NDArray[Any]) -> NDArray[Any]:
-    """Give floats as float64 or float32, which has those of all narrower dtypes; other numbers as float64."""
+    """Convert floats to float64 or float32, which hold all narrower ones exactly; other numbers to float64."""
     found = decode(values) if is_float(values.dtype) else values
     return found.astype(np.float64 if found.dtype.itemsize > 4 or found.dtype.kind != "f" else np.float32, copy=False)
 
 
 def factors(there: NDArray[Any], expected: NDArray[Any], dtype: np.dtype[Any]) -> tuple[float, float]:
-    """Return the bounds between which a factor lies that makes one of two arrays of the other, apart from rounding."""
+    """Return bounds on the factor between two arrays, apart from rounding; low > high if there is none."""
     if not is_float(dtype) or not (np.isfinite(there).all() and np.isfinite(expected).all()):
         return math.inf, -math.inf
     bits, least = PRECISION[_core.dtype_row(dtype).name]

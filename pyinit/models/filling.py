@@ -1,4 +1,4 @@
-"""Many parameters filled at once: checked together, then filled in one call of the core."""
+"""Fill many parameters: check them together, then fill them in one call of the core."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ __all__ = ["Parameter", "fill"]
 
 
 class Parameter(NamedTuple):
-    """A parameter and what fills it.
+    """A parameter and its scheme.
 
     Parameters
     ----------
     name : str or None
-        Its stream is the root's ``child(name)``. None: the root itself, from where it stands on, which nothing else
-        should use then. Several parameters may have the same name if they are windows of one tensor.
+        The parameter uses the root's ``child(name)``. With None it uses the root itself, from its position on; then
+        nothing else should use the root. Several parameters may have the same name if they are windows of one tensor.
     out : array
-        As a scheme takes it.
+        Any array that a scheme can fill.
     scheme : scheme, str, dict or callable
-        What `pyinit.initializers.scheme` takes; a function, of an array and a stream, is called for a shard with the
-        keywords global_shape and offset as well.
+        Anything that `pyinit.initializers.scheme` takes. For a shard, a function of an array and a stream also gets the
+        keywords global_shape and offset.
     global_shape, offset : sequence of int, optional
-        Of a shard: the shape of the tensor that `out` is a window of, and where in it `out` begins.
+        For a shard: the shape of the whole tensor, and the offset of `out` in it.
     """
 
     name: str | None
@@ -55,34 +55,34 @@ def fill(
 ) -> None:
     """Fill parameters in place.
 
-    A parameter's values depend on the seed, its name, its whole shape and its dtype alone; not on where it is, on the
-    other parameters, on their order or on the number of threads. The host does not wait for a GPU, unless it makes the
-    values itself.
+    A parameter's values depend only on the seed, its name, its whole shape and its dtype. They do not depend on its
+    device, the other parameters, their order or the number of threads. The host does not wait for a GPU, unless the
+    host makes the values.
 
     Parameters
     ----------
     parameters : iterable of Parameter
     seed : int, Stream or None
-        Of the root stream, or that stream; None: the operating system picks one.
+        The root stream, or its seed. Without a seed the operating system picks one.
     generator : {"philox", "ars5", "ars7"}
-        Of the root stream where `seed` is none.
+        The root stream's generator, if `seed` is not a Stream.
     num_threads : int, optional
         As for `Stream.fill`.
     progress : bool
-        True: show how much is done, where that is a terminal and rich is installed.
+        Show a progress bar, on a terminal with rich installed.
 
     Raises
     ------
     TypeError
-        If a parameter is not a fillable array, or an argument of another type.
+        If a parameter is not a fillable array, or an argument has the wrong type.
     ValueError
-        If two parameters share memory, or a name or an id and are not windows of one tensor, or one does not suit its
-        scheme. Whatever is raised for the arguments, no parameter has been touched.
+        If two parameters share memory; if two share a name or an id but are not windows of one tensor; or if a
+        scheme does not suit its parameter. If an argument is wrong, no parameter has been touched.
     ImportError, RuntimeError, MemoryError
-        If an array on a GPU needs a package, a driver or memory that is missing; no array of the host has been
+        If an array on a GPU needs a package, a driver or memory that is missing; no array on the host has been
         touched.
     KeyboardInterrupt
-        On Ctrl-C: some parameters have been filled.
+        On Ctrl-C, after some parameters may have been filled.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def fill(
 
 
 class Filler(NamedTuple):
-    """What fills arrays of a shape and dtype: a scheme, or a function of the user's; and what the scheme draws."""
+    """A scheme or a user's function for arrays of one shape and dtype, and the distribution that the scheme draws."""
 
     scheme: Scheme | None
     function: Any
@@ -108,7 +108,7 @@ class Filler(NamedTuple):
 
 
 class Other(NamedTuple):
-    """A parameter that has been checked, and which no distribution alone fills."""
+    """A checked parameter that needs more than one fill from a distribution."""
 
     out: Any
     window: Window
@@ -125,14 +125,14 @@ class Other(NamedTuple):
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What it has in common with windows of the same tensor that are best made together."""
+        """A key that is equal for windows of one tensor that should be made together."""
         scheme, array = self.filler.scheme, self.window.array
         shared = self.window.offset is not None and scheme is not None and not scheme.splittable
         return (self.stream.id, self.window.shape, scheme, array.dtype) if shared else (id(self),)
 
 
 def fill_together(windows: list[Other], num_threads: int | None) -> None:
-    """Fill windows of one tensor of which a part costs as much as the whole: make the block around them once."""
+    """Fill windows of one tensor whose parts cost as much as the whole: make the block around them once."""
     if len(windows) == 1:
         windows[0].fill(num_threads)
         return
@@ -149,17 +149,17 @@ def fill_together(windows: list[Other], num_threads: int | None) -> None:
 
 
 class Work:
-    """Parameters, checked as they are added; nothing is written until all are.
+    """Parameters, checked as they are added; nothing is written until all are added.
 
     Attributes
     ----------
     host : Batch
-        Arrays of the host that a distribution fills; and the memory of its other arrays, to be checked with them.
+        The host's arrays that a distribution fills, and the memory of its other arrays, to check them together.
     devices : dict of hashable to (Batch, list of DeviceArray)
         The same for each memory of a device.
     others : list of Other
     changed : list of array
-        Those that a scheme fills and that are not NumPy's, as they were given.
+        The user's arrays that a scheme fills, apart from NumPy's.
     """
 
     def __init__(self, root: Stream) -> None:
@@ -172,7 +172,7 @@ class Work:
         self.fillers: dict[Any, tuple[Filler, Any]] = {}
 
     def add(self, parameters: Iterable[tuple[Any, Any, Any, Any, Any]]) -> None:
-        """Add parameters, or raise what is wrong with one."""
+        """Add parameters, or raise if one is wrong."""
         self.changed += self.host.add_all(parameters, self.distribution, view, self.batch_of, self.add_one)
 
     def add_one(self, name: str | None, out: Any, specification: Any, global_shape: Any, offset: Any) -> None:
@@ -184,7 +184,7 @@ class Work:
             check_takes_shards(filler.function)
         if isinstance(array, np.ndarray):
             self.host.add(name, array, filler.distribution, *window.place)
-        elif not array.size:  # which may have neither memory nor a queue
+        elif not array.size:  # it may have neither memory nor a queue
             self.host.add(name, array.geometry, None, *window.place)
         else:
             batch = self.batch_of(array)
@@ -195,7 +195,7 @@ class Work:
             self.changed.append(out)
 
     def batch_of(self, array: DeviceArray) -> _core.Batch:
-        """Give the batch that an array on a device is then added to."""
+        """Return the batch for an array on a device, and remember the array."""
         memory = array.memory
         if memory not in self.devices:
             self.devices[memory] = _core.Batch(self.root, self.ids), []
@@ -204,7 +204,7 @@ class Work:
         return batch
 
     def filler(self, specification: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Filler:
-        """Give what a specification is for a tensor of a shape and a dtype, or raise what is wrong with it."""
+        """Return a specification's filler for a tensor of a shape and a dtype, or raise if it is wrong."""
         key = id(specification), shape, dtype
         if key not in self.fillers or is_changeable(specification):
             made = scheme(specification)
@@ -213,13 +213,13 @@ class Work:
                 found = made.resolve(shape)
                 found.check(dtype, shape)
                 filler = Filler(found, None, found.distribution_in(dtype))
-            self.fillers[key] = filler, specification  # kept, so that its id is its own
+            self.fillers[key] = filler, specification  # a reference, so that no other object gets its id
         return self.fillers[key][0]
 
     def distribution(
         self, specification: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
     ) -> tuple[_core.Distribution | None, bool]:
-        """Give what is drawn for such a tensor, if a distribution is all; and whether that may change."""
+        """Return the distribution for such a tensor, if that is all it needs; and whether it may change."""
         return self.filler(specification, shape, dtype).distribution, is_changeable(specification)
 
     def fill(self, num_threads: int | None, progress: bool) -> None:
@@ -231,7 +231,7 @@ class Work:
         elements += sum(other.window.array.size for other in self.others)
         try:
             with progress_bar(elements, "initialising", progress) as advance:
-                for batch, arrays in self.devices.values():  # which work while the host does
+                for batch, arrays in self.devices.values():  # they work while the host does
                     fill_batch(batch, arrays)
                     advance(batch.size)
                 together: dict[Any, list[Other]] = {}
@@ -241,20 +241,20 @@ class Work:
                     fill_together(windows, num_threads)
                     advance(sum(other.window.array.size for other in windows))
                 self.host.fill(num_threads, advance if progress else None)
-        finally:  # after Ctrl-C too, some have changed
+        finally:  # some have changed, even after Ctrl-C
             mark_modified(*self.changed)
 
 
 def is_changeable(specification: Any) -> bool:
-    """Whether a specification, a dict say, may say something else the next time."""
+    """Whether a specification, such as a dict, may change between two uses."""
     return type(specification).__hash__ is None
 
 
 def check_takes_shards(function: Any) -> None:
-    """Raise TypeError if a function of the user's cannot be told where in its tensor a shard is."""
+    """Raise TypeError if a user's function does not take the keywords of a shard."""
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # which some functions of C lack
+    except (TypeError, ValueError):  # some C functions have no signature
         return
     try:
         signature.bind(None, None, global_shape=None, offset=None)

@@ -1,4 +1,4 @@
-"""A model's parameters by a plan: names to arrays, patterns of names to schemes."""
+"""Fill a model by a plan: a dict of name patterns to schemes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pyinit.streams import Stream
 
 __all__ = ["first_matches", "initialize", "matched"]
 
-SPECIAL = re.compile(r"[*?\[\]]")  # what a pattern has that is not text
+SPECIAL = re.compile(r"[*?\[\]]")  # a pattern's special characters
 
 Params = TypeVar("Params", bound=Mapping[str, Any])
 Shards = Mapping[str, tuple[Sequence[int], Sequence[int]] | Shard | list[Shard]]
@@ -33,21 +33,21 @@ def initialize(
     num_threads: int | None = None,
     progress: bool = False,
 ) -> Params:
-    """Fill a model's parameters in place, each by the first pattern that its name matches.
+    """Fill a model's parameters in place, each by the first pattern that matches its name.
 
     Parameters
     ----------
     params : mapping of str to array
     plan : mapping of str to scheme
-        Patterns of names, tried from the first to the last, to schemes or what `initializers.scheme` makes them of:
-        ``*`` stands for any text, dots as well, ``?`` for a character, ``[ab]`` for one of these, ``[[]`` for a
-        bracket; case counts.
+        Name patterns to schemes, or to anything that `initializers.scheme` takes; the first match wins. ``*`` stands
+        for any text, dots included, ``?`` for one character, ``[ab]`` for one of these characters, ``[[]`` for a
+        bracket; case matters.
     shards : mapping of str to (global_shape, offset), Shard, or list of Shard, optional
-        For each parameter that is a block of a larger tensor: that tensor's shape, and where the block begins. A list
-        if it holds several blocks, of which each `models.Shard` names a part of the array and together all of it;
-        `models.shards` makes such lists.
+        For each parameter that is a block of a larger tensor: the tensor's shape, and the block's offset in it. For an
+        array of several blocks, a list of `models.Shard`, which together cover the array; `models.shards` makes such
+        lists.
     seed, generator, num_threads, progress
-        As for `models.fill`, which says on what the values depend.
+        As for `models.fill`; the values depend on the same things, too.
 
     Returns
     -------
@@ -57,17 +57,17 @@ def initialize(
     Raises
     ------
     TypeError
-        If a parameter is not a fillable array, or an argument of another type.
+        If a parameter is not a fillable array, or an argument has the wrong type.
     ValueError
-        If names match no pattern, or patterns take no name: all of them are listed, but for a last "*". If two
-        parameters share memory or an id, or one does not suit its scheme. Whatever is raised for the arguments, no
+        If a name matches no pattern, or a pattern other than "*" is used for no name: the message lists all of them.
+        If two parameters share memory or an id, or a scheme does not suit its parameter. If an argument is wrong, no
         parameter has been touched.
 
     Notes
     -----
-    The first pattern decides, whatever the array is for: give the scales of normalisation layers, and the integers that
-    a PyTorch `state_dict` holds beside them, patterns of their own before a last "*". Of a PyTorch model,
-    `pyinit.adapters.torch.initialize_module` knows the layers.
+    A plan knows names, not layers: give the scales of normalisation layers, and the integers beside them in a PyTorch
+    `state_dict`, their own patterns before a last "*". For a PyTorch model, `pyinit.adapters.torch.initialize_module`
+    knows the layers.
 
     Examples
     --------
@@ -81,13 +81,13 @@ def initialize(
     arrays, given = named("params", params), {} if shards is None else named("shards", shards)
     strangers = [name for name in given if name not in arrays]
     if strangers:
-        raise ValueError(f"shards must be of params; got {listed(strangers)}")
+        raise ValueError(f"shards must have names from params; got {listed(strangers)}")
     schemes = matched(arrays, plan)
     held = {name: read(name, shard) for name, shard in given.items()}
     work = Work(seed if isinstance(seed, Stream) else Stream(seed, generator))
     num_threads = _core.check_threads(num_threads) or None
     rows: Iterable[tuple[Any, Any, Any, Any, Any]]
-    rows = zip(arrays, arrays.values(), schemes, repeat(None), repeat(None))  # a loop here would cost as much as a fill
+    rows = zip(arrays, arrays.values(), schemes, repeat(None), repeat(None))  # a loop would cost as much as a fill
     if held:
         rows = (
             (name, part, scheme, global_shape, offset)
@@ -100,22 +100,22 @@ def initialize(
 
 
 def named(what: str, value: Any) -> dict[str, Any]:
-    """Read a mapping of str; raise TypeError or ValueError if it is none."""
+    """Read a mapping with str keys; raise TypeError or ValueError if it is not one."""
     if not isinstance(value, Mapping):
-        hint = "; of a PyTorch model, dict(model.named_parameters())" if what == "params" else ""
+        hint = "; for a PyTorch model, pass dict(model.named_parameters())" if what == "params" else ""
         raise TypeError(f"{what} must be a mapping; got {type(value).__name__}{hint}")
     found = read_mapping(what, value)
     for key in found:
         if not isinstance(key, str):
-            raise TypeError(f"{what} must have str for keys; got {_core.text_of(key)}")
+            raise TypeError(f"{what} must have str keys; got {_core.text_of(key)}")
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A pattern, the number of those before it, and its scheme.
+    """A pattern, its index in the plan, and its scheme.
 
-    `is_text` tells that a name matches by the text that it begins or ends with alone.
+    `is_text` is True if the pattern is only a prefix or a suffix, such as "*.bias".
     """
 
     number: int
@@ -126,7 +126,7 @@ class Rule:
 
 
 def rules_of(plan: Mapping[str, Any]) -> list[Rule]:
-    """Read a plan; TypeError or ValueError names the pattern whose scheme is none."""
+    """Read a plan; TypeError or ValueError names the pattern with an invalid scheme."""
     rules: list[Rule] = []
     known: dict[str, Any] = {}
     for number, (pattern, specification) in enumerate(named("plan", plan).items()):
@@ -137,13 +137,13 @@ def rules_of(plan: Mapping[str, Any]) -> list[Rule]:
             rules.append(Rule(number, pattern, matcher(pattern), is_text, made))
         except (TypeError, ValueError) as error:
             raise type(error)(f"plan[{pattern!r}]: {error}") from None
-        if isinstance(specification, str):  # many patterns have one of a few
+        if isinstance(specification, str):  # many patterns share a few schemes
             known[specification] = made
     return rules
 
 
 def matcher(pattern: str) -> Callable[[str], Any]:
-    """Give what tells whether a name matches, a regular expression where it has to be: to compile one takes 0.1 ms."""
+    """Return a function that matches names. It is a regular expression only if needed: compiling one takes 0.1 ms."""
     head, star, tail = pattern.partition("*")
     if SPECIAL.search(head + tail):
         return re.compile(fnmatch.translate(pattern)).match
@@ -154,10 +154,9 @@ def matcher(pattern: str) -> Callable[[str], Any]:
 
 
 def index(rules: Iterable[Rule]) -> Callable[[str], Rule | None]:
-    """Give what finds the first rule that a name matches.
+    """Return a function that finds the first rule for a name.
 
-    Rules are found by the longer of the texts that their names begin and end with, so a name meets only those that it
-    may match.
+    Rules are indexed by the longer of their prefix and suffix, so a name is tested only against rules that may match.
     """
     groups: dict[tuple[int | None, int | None], dict[str, list[Rule]]] = {}
     for rule in rules:
@@ -183,9 +182,9 @@ def index(rules: Iterable[Rule]) -> Callable[[str], Rule | None]:
 
 
 def matched(names: Iterable[str], plan: Mapping[str, Any], is_part: bool = False) -> list[Any]:
-    """Give the scheme of each name, or raise ValueError that lists the names and patterns left over.
+    """Return the scheme of each name, or raise ValueError that lists the names and patterns left over.
 
-    If the names are part of a larger model's, patterns may be left over.
+    With `is_part`, the names are a part of a model, and patterns may be left over.
     """
     names = list(names)
     found, idle = first_matches(names, plan)
@@ -204,7 +203,7 @@ def matched(names: Iterable[str], plan: Mapping[str, Any], is_part: bool = False
 
 
 def first_matches(names: Iterable[str], plan: Mapping[str, Any]) -> tuple[list[Rule | None], list[Rule]]:
-    """Give the first rule that each name matches, and the rules, but for a last "*", that take no name."""
+    """Return the first rule that matches each name, and the unused rules other than "*"."""
     rules = rules_of(plan)
     first = index(rules)
     found = [first(name) for name in names]
@@ -213,5 +212,5 @@ def first_matches(names: Iterable[str], plan: Mapping[str, Any]) -> tuple[list[R
 
 
 def listed(names: Sequence[str]) -> str:
-    """Give all names in one line."""
+    """Return all names in one line."""
     return ", ".join(map(repr, names))

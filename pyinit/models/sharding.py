@@ -1,4 +1,4 @@
-"""The blocks of a tensor that one process holds, however many pieces the tensor is cut into."""
+"""The blocks of a tensor that one process holds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Shard(NamedTuple):
     global_shape : sequence of int
         The shape of the tensor.
     offset : sequence of int
-        Where in the tensor the block begins.
+        The block's offset in the tensor.
     where : slice or tuple of slice
         The part of the array that holds the block. Default: the whole array.
     """
@@ -32,18 +32,18 @@ class Shard(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """One piece of a dimension that is cut into equal ones; of those that do not divide it, the last are smaller.
+    """One piece of a dimension that is cut into equal pieces; if the size is not divisible, the last ones are smaller.
 
     Parameters
     ----------
     dim : int
-        The dimension that is cut.
+        The dimension to cut.
     pieces : int
-        Into how many, at least 1.
+        The number of pieces, at least 1.
     piece : int
-        Which of them is held, in [0, pieces).
+        The index of the held piece, in [0, pieces).
     stride : int
-        The dimension is first split into `stride` parts, and a piece of each part is held: Megatron's
+        The dimension is first split into `stride` parts, and a piece of each part is held. This is Megatron's
         ``partition_stride``, and the ``split_factor`` of PyTorch's ``_StridedShard``.
     """
 
@@ -54,20 +54,20 @@ class Cut(NamedTuple):
 
 
 def shards(global_shape: Sequence[int], cuts: Iterable[Cut | tuple[int, ...]]) -> list[Shard]:
-    """Return the blocks of a tensor that one process holds after some cuts.
+    """Return the blocks of a tensor that one process holds after a series of cuts.
 
     Parameters
     ----------
     global_shape : sequence of int
         The shape of the tensor.
     cuts : iterable of Cut, or of tuple of int
-        Made one after the other, each of what the one before has left.
+        Made one after another; each cuts the piece that the previous one left.
 
     Returns
     -------
     list of Shard
-        Their parts make up an array that holds the blocks side by side, in the tensor's order. Empty if the process
-        holds nothing.
+        The blocks of an array that holds them side by side, in the tensor's order. Empty if the process holds
+        nothing.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def shards(global_shape: Sequence[int], cuts: Iterable[Cut | tuple[int, ...]]) -
 
     Examples
     --------
-    The second of four ranks, of a layer that keeps gate and up projection in one weight:
+    The second of four ranks, for a layer with gate and up projection in one weight:
 
     >>> for shard in shards((16, 5), [Cut(dim=0, pieces=4, piece=1, stride=2)]):
     ...     print(shard.offset, shard.where)
@@ -88,7 +88,7 @@ def shards(global_shape: Sequence[int], cuts: Iterable[Cut | tuple[int, ...]]) -
 
 
 def pieces_of(shape: tuple[int, ...], cuts: Iterable[Cut | tuple[int, ...]]) -> list[list[range]]:
-    """Return what is held of each dimension after some cuts: ranges of indices, in order."""
+    """Return the held ranges of indices of each dimension after some cuts, in order."""
     held = [[range(n)] if n else [] for n in shape]
     for cut in cuts:
         dim, pieces, piece, stride = checked(Cut(*itertools.islice(cut, 5)), len(shape))
@@ -108,7 +108,7 @@ def checked(cut: Cut, ndim: int) -> Cut:
 
 
 def taken(runs: list[range], pieces: int, piece: int) -> list[range]:
-    """Return a piece of some ranges, taken as one; all pieces but the last have the same size."""
+    """Return a piece of some ranges as if they were joined; all pieces but the last have the same size."""
     size = -(-sum(map(len, runs)) // pieces)
     low, high = piece * size, (piece + 1) * size
     found, begin = [], 0
@@ -129,7 +129,7 @@ def joined(runs: Iterable[range]) -> list[range]:
 
 
 def blocks(shape: tuple[int, ...], held: list[list[range]]) -> list[Shard]:
-    """Return the blocks that some ranges of each dimension make together."""
+    """Return the blocks that the ranges of all dimensions make together."""
     axes: list[list[tuple[int, slice]]] = []
     for runs in held:
         ends = itertools.accumulate(map(len, runs))
@@ -141,7 +141,7 @@ def blocks(shape: tuple[int, ...], held: list[list[range]]) -> list[Shard]:
 
 
 def read(name: str, given: Any) -> list[Shard]:
-    """Return what a user says that an array holds as a list of shards, or raise TypeError."""
+    """Return a user's description of an array's shards as a list, or raise TypeError."""
     listed = given if isinstance(given, list) else [given]
     for shard in listed:
         if not isinstance(shard, tuple) or len(shard) not in (2, 3) or shard[0] is None or shard[1] is None:
@@ -150,23 +150,25 @@ def read(name: str, given: Any) -> list[Shard]:
                 f"these; got {_core.text_of(shard)}"
             )
     found = [Shard(*shard) for shard in listed]
-    for shard in found:  # an index of another kind may be a copy
+    for shard in found:  # other indices may copy
         if not all(isinstance(s, slice) for s in (shard.where if isinstance(shard.where, tuple) else (shard.where,))):
             raise TypeError(f"{name!r}: where must be a slice or a tuple of slices; got {_core.text_of(shard.where)}")
     return found
 
 
 def windows(name: str, array: Any, given: list[Shard]) -> list[tuple[Any, Any, Any]]:
-    """Return the part of an array that each shard is, with its global_shape and offset.
+    """Return each shard's part of an array, with its global_shape and offset.
 
     Raises
     ------
     ValueError
-        If the parts are not all of the array.
+        If the parts do not make up the whole array.
     """
     parts = [array if shard.where == () else array[shard.where] for shard in given]
-    if [shard.where for shard in given] != [()]:  # an array that is one shard may have an interface alone, and no shape
+    if [shard.where for shard in given] != [()]:  # a single shard may be an array with only an interface, and no shape
         size, whole = sum(math.prod(part.shape) for part in parts), math.prod(array.shape)
         if size != whole:
-            raise ValueError(f"{name!r}: its shards must be all of it; they have {size} elements, and it has {whole}")
+            raise ValueError(
+                f"{name!r}: its shards must cover the array; they have {size} elements, and it has {whole}"
+            )
     return [(part, shard.global_shape, shard.offset) for part, shard in zip(parts, given)]

@@ -1,4 +1,4 @@
-"""Tensors whose values are made block by block, wherever they go: into a file, or beside those that are checked."""
+"""Tensors whose values are made block by block, to write them to a file or to compare them with stored ones."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ Make = Callable[[NDArray[Any], tuple[int, ...], "int | None"], object]
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """A tensor, and how a block of it is made.
+    """A tensor, and a function that makes a block of it.
 
     Parameters
     ----------
     name : str
     shape : tuple of int
     dtype : dtype
-        Of the values as they should be stored.
+        The dtype of the stored values.
     make : callable
-        ``make(out, offset, num_threads)`` writes the block of the shape of `out` that begins at `offset`. A float dtype
-        of `out` may be another than `dtype`. Several threads may call it at the same time.
+        ``make(out, offset, num_threads)`` writes the block at `offset` with the shape of `out`. A float dtype of `out`
+        may differ from `dtype`. Several threads may call it at the same time.
     splittable : bool
-        Whether a block costs no more than its share of the whole. Otherwise only the whole is asked for.
+        Whether a block costs no more than its share of the whole. Otherwise only the whole is made.
     scheme : str or None
-        What makes it, as `pyinit.initializers.scheme` reads it, if that and the child stream of its name are all.
+        The scheme as text for `pyinit.initializers.scheme`, if it and the child stream of the name make the tensor.
     native : dtype or None
-        The dtype in which its values are made before they are rounded to that of `out`; None: they are drawn in that.
+        The dtype in which the values are made before rounding to `out`'s dtype; None: drawn in `out`'s dtype.
     """
 
     name: str
@@ -58,11 +58,11 @@ class Tensor:
 
     @property
     def nbytes(self) -> int:
-        """The number of bytes that they take in `dtype`."""
+        """The number of bytes in `dtype`."""
         return self.size * self.dtype.itemsize
 
     def fill(self, out: NDArray[Any], start: int, num_threads: int | None = None) -> None:
-        """Write the elements that begin at `start`, in row-major order.
+        """Write the elements from `start` on, in row-major order.
 
         Parameters
         ----------
@@ -76,7 +76,7 @@ class Tensor:
             done += size
 
     def make_block(self, out: NDArray[Any], offset: tuple[int, ...], num_threads: int | None = 1) -> None:
-        """Write the block that begins at `offset`."""
+        """Write the block at `offset`."""
         if self.splittable or out.shape == self.shape:
             self.make(out, offset, num_threads)
         else:
@@ -100,9 +100,9 @@ def drawn(
     name, shape, dtype, native
         As for `Tensor`.
     specification : scheme, str or dict
-        What `pyinit.initializers.scheme` takes.
+        Anything that `pyinit.initializers.scheme` takes.
     stream : Stream
-        The child of the root stream that `name` names, for `Tensor.scheme` to be all that is to be told.
+        The root's ``child(name)``; `Tensor.scheme` assumes it.
 
     Raises
     ------
@@ -121,13 +121,13 @@ def drawn(
     splittable, text, rounds = True, None, False
     if isinstance(made, Scheme):
         text = repr(made)
-        made = made.resolve(sizes)  # with the fans of the whole
+        made = made.resolve(sizes)  # with the whole tensor's fans
         made.check(dtype if native is None else native, sizes)
         splittable = made.splittable
-        # Their narrow samples are those of float32, rounded; of others only nearly: none may reach a bound.
+        # Their narrow samples are the float32 ones, rounded. Bounded schemes differ: no sample may reach a bound.
         rounds = native == np.float32 and isinstance(made, (Normal, Constant))
         if not (native in (None, dtype) or (rounds and dtype.itemsize < 4)):
-            text = None  # would give other values in the dtype of the file
+            text = None  # it would give other values in the file's dtype
 
     def make(out: NDArray[Any], offset: tuple[int, ...], num_threads: int | None) -> None:
         direct = native is None or out.dtype == native or (rounds and out.itemsize < 4)
@@ -142,7 +142,7 @@ def drawn(
 def drawn_like(
     name: str, shape: Sequence[int], dtype: np.dtype[Any] | None, specification: Any, stream: Stream
 ) -> Tensor | str:
-    """Return a tensor that a scheme draws, of the shape and dtype of a stored one; or why it cannot."""
+    """Return a tensor that a scheme draws, with a stored tensor's shape and dtype; or the reason why not."""
     if dtype is None or not is_float(dtype):
         return f"not compared: its dtype is {dtype or 'unknown'}"
     try:
@@ -152,7 +152,7 @@ def drawn_like(
 
 
 def kept(name: str, values: NDArray[Any], dtype: np.dtype[Any] | None = None) -> Tensor:
-    """Return a tensor whose values are known; only floats take another dtype.
+    """Return a tensor with known values; only floats may get another dtype.
 
     Examples
     --------
@@ -173,7 +173,7 @@ def kept(name: str, values: NDArray[Any], dtype: np.dtype[Any] | None = None) ->
 
 
 def in_memory(tensor: Tensor, num_threads: int | None = None) -> Tensor:
-    """Return a tensor with all its values made, for one of which any block would cost as much as the whole."""
+    """Return a tensor with all values made, if any block would cost as much as the whole."""
     values = np.empty(tensor.shape, tensor.dtype)
     tensor.make_block(values, (0,) * values.ndim, num_threads)
     return kept(tensor.name, values)
@@ -185,18 +185,18 @@ def convert(values: NDArray[Any], out: NDArray[Any]) -> None:
 
 
 def boxes(shape: Sequence[int], start: int, stop: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Cut a run of a tensor's elements, in row-major order, into blocks that follow each other.
+    """Cut a run of a tensor's elements, in row-major order, into consecutive blocks.
 
     Parameters
     ----------
     shape : sequence of int
     start, stop : int
-        The first element and the one behind the last, in [0, the number of elements].
+        The run [start, stop), within [0, the number of elements].
 
     Yields
     ------
     offset, shape : tuple of int
-        Where a block begins, and its shape.
+        A block's offset and shape.
 
     Examples
     --------
@@ -225,6 +225,6 @@ def boxes(shape: Sequence[int], start: int, stop: int) -> Iterator[tuple[tuple[i
 def within(
     index: int, shape: tuple[int, ...], start: int, stop: int
 ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Give the blocks of a run that lies in one index of the first dimension."""
+    """Yield the blocks of a run within one index of the first dimension."""
     for offset, extent in boxes(shape, start, stop):
         yield (index, *offset), (1, *extent)

@@ -1,8 +1,8 @@
-"""Activation functions: each a small class with its forward and its backward pass.
+"""Activation functions: each is a small class with a forward and a backward pass.
 
-Everything here is a NumPy universal function, an array function or an operator: an array of another library
-(CuPy's, say) answers those itself, and stays on its own device. With `out`, no array is made: a training
-then works in the same memory from batch to batch.
+All of them use only NumPy's universal functions, array functions and operators. Another library's array, such as
+CuPy's, implements these itself, and stays on its device. With `out`, no array is allocated, so a training reuses the
+same memory from batch to batch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 
 class Activation:
-    """A function ``a = f(z)`` of the pre-activations of a layer, and how a gradient passes back through it."""
+    """A function ``a = f(z)`` of a layer's pre-activations, and its backward pass."""
 
     name: ClassVar[str]
 
@@ -36,7 +36,7 @@ class Activation:
         z : array of shape (batch, units)
             The pre-activations; only read.
         out : array of shape (batch, units), optional
-            Where the result goes; not `z`.
+            The array for the result; not `z`.
 
         Returns
         -------
@@ -50,16 +50,16 @@ class Activation:
         Parameters
         ----------
         z, a : array of shape (batch, units)
-            What `forward` was given, and what it returned.
+            The input and the result of `forward`.
         gradient : array of shape (batch, units)
-            With respect to `a`; only read.
+            The gradient with respect to `a`; only read.
         out : array of shape (batch, units), optional
-            Where the result goes. `z` is then scratch space, and lost.
+            The array for the result. With it, `z` is scratch space and is overwritten.
 
         Returns
         -------
         array of shape (batch, units)
-            With respect to `z`.
+            The gradient with respect to `z`.
         """
         raise NotImplementedError
 
@@ -96,7 +96,7 @@ class Sigmoid(Activation):
     name = "sigmoid"
 
     def forward(self, z: Array, out: Array | None = None) -> Array:
-        # Where exp(-z) overflows, a is 0 all the same. The twin (1 + tanh z/2) / 2 would round every small a away.
+        # If exp(-z) overflows, a is 0, as it should be. (1 + tanh z/2) / 2 is equal, but rounds every small a to 0.
         out = np.negative(z, out=out)
         with np.errstate(over="ignore"):
             np.exp(out, out=out)
@@ -118,12 +118,12 @@ class ReLU(Activation):
         return np.maximum(z, 0, out=out)
 
     def backward(self, z: Array, a: Array, gradient: Array, out: Array | None = None) -> Array:
-        # The sign of a is 1 or 0, and NaN for NaN: what has overflowed does not look as if it were dead.
+        # The sign of a is 1 or 0, and NaN for NaN: an overflowed unit does not look dead.
         return np.multiply(gradient, np.sign(a, out=out), out=out)
 
 
 class LeakyReLU(Activation):
-    """``a = max(z, z / 100)``: as relu, with the derivative 0.01 below 0, so that no unit dies.
+    """``a = max(z, z / 100)``: like relu, but with the derivative 0.01 below 0, so that no unit dies.
 
     Source
     ------
@@ -144,7 +144,7 @@ class LeakyReLU(Activation):
 
 
 class GELU(Activation):
-    """``a = z/2 (1 + tanh(√(2/π) (z + 0.044715 z³)))``: the form with tanh, for NumPy has no erf.
+    """``a = z/2 (1 + tanh(√(2/π) (z + 0.044715 z³)))``: the form with tanh, because NumPy has no erf.
 
     It is within 5e-4 of z Φ(z). PyTorch calls it ``GELU(approximate="tanh")``.
 
@@ -167,7 +167,7 @@ class GELU(Activation):
 
     def backward(self, z: Array, a: Array, gradient: Array, out: Array | None = None) -> Array:
         # With u the argument of tanh and t = tanh u: da/dz = (1 + t)/2 (1 + (1 - t) z u'), and z u' = 3 u - 2 √(2/π) z.
-        # Beyond 10 it is 0 or 1 to the last bit, and within, nothing overflows.
+        # Beyond ±10 it is exactly 0 or 1; within, nothing overflows.
         z = np.clip(z, -10, 10, out=None if out is None else z)
         out = self.argument(z, out)
         z *= -2 / 3 * self.factor
@@ -193,7 +193,7 @@ class GELU(Activation):
 
 
 class Softmax(Activation):
-    """``a_i = exp z_i / Σ_j exp z_j``: each row becomes probabilities, so a unit's output depends on all of its row."""
+    """``a_i = exp z_i / Σ_j exp z_j``: each row becomes probabilities, so a unit's output depends on its whole row."""
 
     name = "softmax"
 
@@ -218,7 +218,7 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def activation(name: str) -> Activation:
-    """Look an activation up by its name.
+    """Look up an activation by its name.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ def activation(name: str) -> Activation:
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If the name is unknown.
 
     Examples
     --------

@@ -41,7 +41,7 @@ def gradients(net: Network, x: Any, y: Any, loss: str = "quadratic") -> tuple[An
     TypeError
         If `x` or `y` does not hold real numbers.
     ValueError
-        If a shape is another, the loss is unknown or does not go with the last layer, or a weight is NaN.
+        If a shape is wrong, the loss is unknown or does not go with the last layer, or a weight is NaN.
 
     Source
     ------
@@ -64,7 +64,7 @@ def gradients(net: Network, x: Any, y: Any, loss: str = "quadratic") -> tuple[An
 
 
 def examples(net: Network, x: Any, y: Any, loss: Loss) -> tuple[Array, Array]:
-    """Give inputs and targets as arrays of the network's kind, or raise."""
+    """Convert inputs and targets to the network's kind of arrays, or raise."""
     x, y = net.batch(x), loss.targets(y, net.outputs, net.dtype, net.xp)
     if len(x) != len(y) or len(x) == 0:
         raise ValueError(f"x and y must have the same number of rows, at least 1; got {len(x)} and {len(y)}")
@@ -74,7 +74,7 @@ def examples(net: Network, x: Any, y: Any, loss: Loss) -> tuple[Array, Array]:
 def backpropagate(
     net: Network, x: Array, y: Array, loss: Loss, buffers: Sequence[Buffers]
 ) -> tuple[Any, Array, Gradients]:
-    """Pass a batch forward, and its loss's gradient back, trusting all arguments.
+    """Pass a batch forward, and its loss's gradient back, without checking the arguments.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def backpropagate(
     y : array of shape (batch, outputs)
     loss : Loss
     buffers : sequence of Buffers
-        Where each layer writes.
+        The memory for each layer's results.
 
     Returns
     -------

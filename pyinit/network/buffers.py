@@ -1,4 +1,4 @@
-"""The arrays in which a layer computes, made once and used for every batch."""
+"""A layer's working arrays, made once and used for every batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Buffers:
-    """Where one layer's forward and backward pass write; what is None is made anew each time.
+    """Arrays for the results of one layer's forward and backward pass; None means a new array each time.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Buffers:
     bias: Array | None = None
 
     def rows(self, count: int) -> Buffers:
-        """Give the same memory for a smaller batch."""
+        """Return the same memory for a smaller batch."""
 
         def part(array: Array | None) -> Array | None:
             return None if array is None else array[:count]

@@ -1,4 +1,4 @@
-"""The checks of what a person hands to a network."""
+"""Checks of a network's arguments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Scheme = Callable[[Any, Any], Any]
 
 
 def count(value: Any, least: int, name: str) -> int:
-    """Give `value` as an int in [`least`, 2**63); raise TypeError or ValueError if it is none.
+    """Return `value` as an int in [`least`, 2**63), or raise TypeError or ValueError.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def count(value: Any, least: int, name: str) -> int:
 
 
 def scheme(value: Any, name: str) -> Scheme:
-    """Give `value` as a scheme, if it is one or describes one; raise TypeError or ValueError else.
+    """Return `value`, a scheme or its description, as a scheme; otherwise raise TypeError or ValueError.
 
     Examples
     --------
@@ -56,20 +56,20 @@ def scheme(value: Any, name: str) -> Scheme:
 
 
 def rows(values: Any, length: int, name: str, dtype: Any, xp: Any) -> Array:
-    """Give `values` as an array of shape (batch, length), copied only where that is needed, to a GPU for one.
+    """Convert `values` to an array of shape (batch, length); copy them only if needed, for example to a GPU.
 
     Parameters
     ----------
     values : array_like of shape (batch, length)
         Real numbers.
     length : int
-        Of one row.
+        The length of a row.
     name : str
-        What an error calls the values.
+        The name of the values in errors.
     dtype : dtype
-        Of the result.
+        The result's dtype.
     xp : module
-        The array namespace of the result.
+        The result's array namespace.
 
     Returns
     -------
@@ -78,9 +78,9 @@ def rows(values: Any, length: int, name: str, dtype: Any, xp: Any) -> Array:
     Raises
     ------
     TypeError
-        If the values are not real numbers, or on a GPU where the result would not be.
+        If the values are not real numbers, or are on a GPU and the result would not be.
     ValueError
-        If they have another shape.
+        If they have the wrong shape.
 
     Examples
     --------

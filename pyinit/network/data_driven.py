@@ -1,4 +1,4 @@
-"""Initialisation by data. LSUV: weights that are orthogonal at first and then scaled, layer by layer."""
+"""Data-driven initialisation. LSUV: orthogonal weights, then scaled layer by layer."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ Array = NDArray[Any]
 def lsuv(net: Network, x: Any, seed: int | Stream | None, tolerance: float = 0.01, max_iterations: int = 10) -> Array:
     """Initialise a network in place so that every layer's pre-activations have unit variance on a batch.
 
-    Weights are orthogonal at first, from the streams that `Network.initialize` uses, and biases 0. Then, from the
-    first layer to the last, a layer's weights are divided by the standard deviation of its pre-activations
-    ``x @ weights.T + bias``, over all rows and units, until their variance is 1 within the tolerance.
+    Weights start orthogonal, from the same streams as in `Network.initialize`, and biases are 0. Then, from the first
+    layer to the last, each layer's weights are divided by the standard deviation of its pre-activations
+    ``x @ weights.T + bias``, over all rows and units, until the variance is 1 within the tolerance.
 
     Parameters
     ----------
     net : Network
     x : array_like of shape (batch, inputs)
-        Of the kind that the network will see; a few hundred rows are enough.
+        Inputs like those that the network will see; a few hundred rows are enough.
     seed : int, Stream or None
         As for `Network.initialize`.
     tolerance : float, above 0
         The largest distance of a variance from 1.
     max_iterations : int, at least 1
-        The scalings of a layer, at most. In exact arithmetic one is enough, for the biases are 0.
+        The largest number of scalings per layer. In exact arithmetic one is enough, because the biases are 0.
 
     Returns
     -------
     array of shape (layers,)
-        The standard deviation of each layer's pre-activations that was reached; of NumPy on every device.
+        The final standard deviation of each layer's pre-activations; a NumPy array on every device.
 
     Raises
     ------
     TypeError
-        If `x` does not hold real numbers, or a number is not an integer where it has to be.
+        If `x` does not hold real numbers, or `max_iterations` is not an integer.
     ValueError
-        If `x` has another shape or no rows, a number is out of range, or a layer's pre-activations have no spread
-        (all its inputs are 0, say) or one that is not finite.
+        If `x` has the wrong shape or no rows, a number is out of range, or the standard deviation of a layer's
+        pre-activations is 0 (for example, if all its inputs are 0) or not finite.
 
     Source
     ------

@@ -1,4 +1,4 @@
-"""Small real data: the sets that scikit-learn brings along."""
+"""Small real data sets, which scikit-learn includes."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ TARGETS = ("diabetes", "linnerud")
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Examples to learn from, and examples to test with.
+    """Examples for training, and examples for testing.
 
     Attributes
     ----------
     x_train, x_test : float32 array of shape (rows, features)
-        Every feature less its mean and divided by its standard deviation, both of the training rows. The pixels of
-        digits are one quantity, and are divided by one standard deviation.
+        Each feature minus its mean, divided by its standard deviation, both over the training rows. All pixels of
+        digits are divided by one standard deviation.
     y_train, y_test : int64 array of shape (rows,), or float32 array of shape (rows, targets)
-        Class labels; or targets, made as the features are.
+        Class labels, or targets scaled like the features.
     names : tuple of str
-        Of the classes, or of the targets.
+        The names of the classes, or of the targets.
     """
 
     x_train: Array
@@ -46,11 +46,11 @@ def load(name: str, seed: int | Stream | None = 0, test_fraction: float = 0.2) -
     Parameters
     ----------
     name : {"digits", "iris", "wine", "breast_cancer", "diabetes", "linnerud"}
-        The first four have classes, the last two targets.
+        The first four have classes, the last two have targets.
     seed : int, Stream or None
-        The split follows from its child "split": the same on every machine.
+        Its child "split" determines the split, which is the same on every machine.
     test_fraction : float, above 0 and below 1
-        The part of the rows that is for testing, at least one row and at most all but one.
+        The share of rows for testing: at least one row, at most all but one.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def load(name: str, seed: int | Stream | None = 0, test_fraction: float = 0.2) -
     ImportError
         If scikit-learn is missing.
     ValueError
-        If there is no such set, or the fraction is out of range.
+        If the name is unknown, or the fraction is out of range.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def load(name: str, seed: int | Stream | None = 0, test_fraction: float = 0.2) -
 
 
 def standardised(values: Array, train: Array, test: Array, alike: bool = False) -> tuple[Array, Array]:
-    """Give both parts of columns of values, with mean 0 and standard deviation 1 over the first part.
+    """Return both parts of some columns, with mean 0 and standard deviation 1 over the first part.
 
     Examples
     --------
@@ -102,6 +102,6 @@ def standardised(values: Array, train: Array, test: Array, alike: bool = False) 
     """
     variance = values[train].var(axis=0)
     std = np.sqrt(np.broadcast_to(variance.mean(), variance.shape) if alike else variance)
-    # A column of one value holds nothing to scale.
+    # A constant column has no spread to scale.
     scaled = (values - values[train].mean(axis=0)) / np.where(std > 0, std, 1)
     return scaled[train].astype(np.float32), scaled[test].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Where a network's arrays live: what makes them there, and how values come and go."""
+"""A network's device: the namespace that makes its arrays, and copies to and from it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ __all__ = ["as_array", "namespace", "on_host"]
 
 Array = NDArray[Any]
 
-# What gives the module that makes arrays, or raises; all else is asked of the arrays themselves.
+# Each returns the module that makes arrays, or raises; the arrays do everything else.
 NAMESPACES: dict[str, Callable[[], Any]] = {"cpu": lambda: np, "cuda": check_device}
 
 
 def namespace(device: str) -> Any:
-    """Give the module that makes a device's arrays: NumPy, or CuPy, which is looked for only here.
+    """Return the module that makes a device's arrays: NumPy, or CuPy, which is imported only now.
 
     Raises
     ------
     ValueError
-        If there is no such device.
+        If the device is unknown.
     ImportError, RuntimeError
-        If CuPy is missing, or a driver or a device.
+        If CuPy, the driver or the device is missing.
 
     Examples
     --------
@@ -41,12 +41,12 @@ def namespace(device: str) -> Any:
 
 
 def as_array(values: Any, name: str, xp: Any) -> Array:
-    """Give values as an array where they are: on a GPU, which `xp` has to be of, or on the host.
+    """Return values as an array on their own device: the host, or a GPU if `xp` is CuPy.
 
     Raises
     ------
     TypeError
-        If they are on a GPU and `xp` is NumPy: no array goes to the host unasked.
+        If they are on a GPU and `xp` is NumPy: pyinit never copies an array to the host silently.
 
     Examples
     --------
@@ -58,14 +58,14 @@ def as_array(values: Any, name: str, xp: Any) -> Array:
     if xp is np:
         raise TypeError(
             f"{name} must be on the host, where the network is; got {type(values).__module__}.{type(values).__name__} "
-            'on a GPU: copy it, by its get() or cpu(), or make the network with device="cuda"'
+            'on a GPU: copy it with get() or cpu(), or make the network with device="cuda"'
         )
     found: Array = xp.asarray(values)
     return found
 
 
 def on_host(array: Any) -> Array:
-    """Give an array of any device as one of NumPy, which waits until it has been computed.
+    """Return any device's array as a NumPy array; this waits until it has been computed.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Dense layers: the description that a person writes, and the layer with arrays that a network makes of it."""
+"""Dense layers: the description that a user writes, and the layer with arrays that a network makes from it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pyinit.network.checks import Scheme, count, scheme
 __all__ = ["Dense", "DenseLayer"]
 
 Array = NDArray[Any]
-NEW = Buffers()  # every result in an array of its own
+NEW = Buffers()  # every result in a new array
 
 
 @dataclass(frozen=True)
 class Dense:
-    """Describe a layer whose every unit sees every input.
+    """Describe a layer in which every unit is connected to every input.
 
-    A description holds no arrays, so one may stand in a list several times, and in several networks.
+    A description holds no arrays, so you can use it several times, even in several networks.
 
     Parameters
     ----------
@@ -31,14 +31,14 @@ class Dense:
         The number of outputs.
     activation : {"identity", "tanh", "sigmoid", "relu", "leaky_relu", "gelu", "softmax"}
     weights, bias : scheme or str
-        How `Network.initialize` fills the layer's arrays; a text is read by `pyinit.initializers.scheme`.
+        The schemes with which `Network.initialize` fills the arrays; `pyinit.initializers.scheme` reads a str.
 
     Raises
     ------
     TypeError
         If `units` is not an integer, or a scheme cannot be called.
     ValueError
-        If `units` is below 1, or there is no such activation or scheme.
+        If `units` is below 1, or the activation or scheme is unknown.
 
     Examples
     --------
@@ -63,8 +63,8 @@ class Dense:
     def connect(self, inputs: int, dtype: Any, xp: Any = np) -> DenseLayer:
         """Make the layer for a number of inputs, with arrays from the namespace `xp`.
 
-        The weights start as NaN: an untouched network is then seen to be one. Zeros would not do, since a
-        network of zeros runs, and answers a sigmoid's 0.5 to everything.
+        The weights start as NaN, so an uninitialised network shows. A network of zeros would run, and a sigmoid would
+        give 0.5 for every input.
         """
         weights = xp.full((self.units, inputs), xp.nan, dtype=dtype)
         return DenseLayer(weights, xp.zeros(self.units, dtype=dtype), self)
@@ -79,7 +79,7 @@ class DenseLayer:
     weights : array of shape (out, in)
     bias : array of shape (out,)
     description : Dense
-        What the layer was made from, with the schemes that fill it.
+        The layer's description, with its schemes.
     """
 
     weights: Array
@@ -88,7 +88,7 @@ class DenseLayer:
 
     @property
     def activation(self) -> Activation:
-        """What the layer's description names."""
+        """The activation function that the description names."""
         return activation(self.description.activation)
 
     def __repr__(self) -> str:
@@ -96,7 +96,7 @@ class DenseLayer:
         return f"DenseLayer({inputs} -> {out}, {self.activation.name!r})"
 
     def buffers(self, batch: int, xp: Any = np) -> Buffers:
-        """Make what the passes of batches of up to so many rows write into."""
+        """Make the buffers for passes of batches of up to `batch` rows."""
         z, a, gradient, delta = (xp.empty((batch, len(self.bias)), dtype=self.weights.dtype) for _ in range(4))
         weights, bias = (xp.empty(array.shape, dtype=array.dtype) for array in (self.weights, self.bias))
         return Buffers(z, a, gradient, delta, weights, bias)
@@ -108,12 +108,12 @@ class DenseLayer:
         ----------
         x : array of shape (batch, in)
         to : Buffers, optional
-            Where the results go, in `z` and `a`.
+            The results are written to its `z` and `a`.
 
         Returns
         -------
         z, a : array of shape (batch, out)
-            The pre-activations ``x @ weights.T + bias``, and the activation function of them.
+            The pre-activations ``x @ weights.T + bias``, and the activation function's values.
         """
         z = np.matmul(x, self.weights.T, out=to.z)
         z += self.bias
@@ -125,11 +125,11 @@ class DenseLayer:
         Parameters
         ----------
         x : array of shape (batch, in)
-            What `forward` was given.
+            The input of `forward`.
         delta : array of shape (batch, out)
-            The gradient with respect to `z`: that with respect to `a`, after `Activation.backward`.
+            The gradient with respect to `z`, from `Activation.backward`.
         to : Buffers, optional
-            Where the results go, in `weights` and `bias`.
+            The results are written to its `weights` and `bias`.
 
         Returns
         -------
@@ -145,7 +145,7 @@ class DenseLayer:
         ----------
         delta : array of shape (batch, out)
         out : array of shape (batch, in), optional
-            Where the result goes.
+            The array for the result.
 
         Returns
         -------

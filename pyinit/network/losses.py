@@ -1,4 +1,4 @@
-"""Loss functions: each a small class with its value and its gradient."""
+"""Loss functions: each is a small class with its value and its gradient."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Loss:
     Parameters
     ----------
     activation : Activation
-        Of the last layer. A loss carries its gradient through that activation by itself, for together they
-        may be simpler than apart.
+        The last layer's activation. The loss carries its gradient back through it too, because the two together may be
+        simpler.
     """
 
     name: ClassVar[str]
@@ -34,7 +34,7 @@ class Loss:
         self.activation = activation
 
     def targets(self, y: Any, outputs: int, dtype: Any, xp: Any) -> Array:
-        """Give targets as an array of shape (batch, outputs), or raise TypeError or ValueError."""
+        """Convert targets to an array of shape (batch, outputs), or raise TypeError or ValueError."""
         return rows(y, outputs, "y", dtype, xp)
 
     def forward(self, z: Array, a: Array, y: Array, out: Array | None = None) -> Any:
@@ -66,7 +66,7 @@ class Quadratic(Loss):
     Source
     ------
     `quadratic-cost!` in Djuric, "Deep Learning from Scratch to GPU, 12, A Simple Neural Network Training API",
-    2019. What it *reports* is divided by the number of elements, which is the same for one output.
+    2019. The cost that it *reports* is divided by the number of elements, which is the same for one output.
     """
 
     name = "quadratic"
@@ -83,19 +83,19 @@ class Quadratic(Loss):
 
 
 class CrossEntropy(Loss):
-    """What the cross-entropies of softmax and of sigmoid have in common: the gradient by `z` is ``(a - y) / n``.
+    """The common part of the cross-entropies of softmax and sigmoid: the gradient by `z` is ``(a - y) / n``.
 
-    The slope of the activation has cancelled, so a saturated output that is wrong still learns.
+    The activation's slope cancels, so a saturated, wrong output still learns.
     """
 
     name = "cross_entropy"
 
     def targets(self, y: Any, outputs: int, dtype: Any, xp: Any) -> Array:
-        """Give targets as probabilities of shape (batch, outputs): class labels of shape (batch,) are converted."""
+        """Convert targets, or class labels of shape (batch,), to probabilities of shape (batch, outputs)."""
         y = as_array(y, "y", xp)
         labels = y.ndim == 1 and y.dtype.kind in "iub"
         targets = one_hot(xp.asarray(y), outputs, dtype, xp) if labels else rows(y, outputs, "y", dtype, xp)
-        # In this form a NaN does not pass either.
+        # In this form a NaN fails too.
         if not (np.all(targets >= 0) and np.all(targets <= 1)):
             raise ValueError("y must hold probabilities, in [0, 1], or be integer class labels of shape (batch,)")
         return targets
@@ -107,7 +107,7 @@ class CrossEntropy(Loss):
 
 
 class SoftmaxCrossEntropy(CrossEntropy):
-    """``-1/n Σ y ln a`` for a last layer of softmax, whose rows are probabilities of classes.
+    """``-1/n Σ y ln a`` for a softmax as the last layer, whose rows are class probabilities.
 
     Source
     ------
@@ -125,11 +125,11 @@ class SoftmaxCrossEntropy(CrossEntropy):
         out = np.subtract(z, np.max(z, axis=-1, keepdims=True), out=out)
         out += np.log(np.max(a, axis=-1, keepdims=True))
         out *= y
-        return (0 - out.sum()) / len(a)  # which is 0, and not -0, where every answer is right
+        return (0 - out.sum()) / len(a)  # 0, and not -0, if every answer is right
 
 
 class SigmoidCrossEntropy(CrossEntropy):
-    """``-1/n Σ (y ln a + (1 - y) ln(1 - a))`` for a last layer of sigmoids, each the probability of a yes."""
+    """``-1/n Σ (y ln a + (1 - y) ln(1 - a))`` for a last layer of sigmoids, each the probability of class 1."""
 
     def forward(self, z: Array, a: Array, y: Array, out: Array | None = None) -> Any:
         # It is ln(1 + exp -|z|) + max(z, 0) - y z, in which no term overflows and no two large ones cancel.
@@ -142,7 +142,7 @@ class SigmoidCrossEntropy(CrossEntropy):
 
 
 def one_hot(labels: Array, outputs: int, dtype: Any, xp: Any) -> Array:
-    """Give class labels as rows with a 1 at the label; for one output, as rows of the label, 0 or 1.
+    """Convert class labels to rows with a 1 at the label; for one output, to rows with the label, 0 or 1.
 
     Examples
     --------
@@ -165,14 +165,14 @@ LOSSES: dict[str, dict[str, type[Loss]] | type[Loss]] = {
 
 
 def loss_function(name: str, activation: Activation) -> Loss:
-    """Make the loss of that name for a last layer.
+    """Make a loss by its name, for a last layer.
 
     Parameters
     ----------
     name : {"quadratic", "cross_entropy"}
-        ``1/(2n) Σ |a - y|²``, or ``-1/n Σ y ln a``, which for a sigmoid counts the other answer too.
+        ``1/(2n) Σ |a - y|²``, or ``-1/n Σ y ln a``; for a sigmoid, the latter counts the other answer too.
     activation : Activation
-        Of the last layer. For the cross-entropy softmax or sigmoid, whose outputs are probabilities.
+        The last layer's activation. The cross-entropy needs softmax or sigmoid, whose outputs are probabilities.
 
     Returns
     -------
@@ -181,7 +181,7 @@ def loss_function(name: str, activation: Activation) -> Loss:
     Raises
     ------
     ValueError
-        If there is none of that name, or it does not go with that activation.
+        If the name is unknown, or the loss does not go with the activation.
 
     Examples
     --------

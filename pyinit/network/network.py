@@ -25,8 +25,8 @@ Array = NDArray[Any]
 class Network:
     """A chain of dense layers, for inference and training.
 
-    The weights of a new network are NaN, and its biases are 0. It runs once `initialize` has filled it or
-    ``layers[i].weights[...] = w`` has set every weight, and refuses to run before.
+    The weights of a new network are NaN, and its biases are 0. Before it can run, fill it with `initialize`, or set
+    every weight by ``layers[i].weights[...] = w``.
 
     Parameters
     ----------
@@ -35,10 +35,10 @@ class Network:
     layers : iterable of Dense
         From the input to the output, at least one.
     dtype : {float32, float64}
-        Of the parameters, and of all that is computed; inputs are converted to it.
+        The dtype of the parameters and of all computation; inputs are converted to it.
     device : {"cpu", "cuda"}
-        Where the arrays live and all is computed: on the host, as NumPy's, or on the GPU that is current, as CuPy's.
-        The same seed gives the same initial weights on both; sums and functions may differ in the last digits.
+        Where the network computes: on the host with NumPy arrays, or on the current GPU with CuPy arrays. The same
+        seed gives the same initial weights on both; sums and functions may differ in the last digits.
 
     Attributes
     ----------
@@ -50,21 +50,21 @@ class Network:
     TypeError
         If `inputs` is not an integer, or a layer is not a `Dense`.
     ValueError
-        If `inputs` is below 1, there are no layers, or the dtype or the device is another.
+        If `inputs` is below 1, there are no layers, or the dtype or the device is unknown.
     ImportError, RuntimeError
-        If the device is "cuda" and CuPy is missing, or a driver or a GPU.
+        If the device is "cuda" and CuPy, the driver or a GPU is missing.
 
     Notes
     -----
-    On a GPU inputs may be of the host or of the GPU, outputs are of the GPU, and the host waits only for what is told
-    to it: whether an output is NaN, and the losses of a training at the end of each epoch. Products of float32 are
-    computed in float32; CuPy rounds their factors to TF32 only if CUPY_TF32=1 is in the environment.
+    On a GPU, inputs may be on the host or on the GPU, and outputs are on the GPU. The host waits only to check whether
+    an output is NaN, and for a training's losses at the end of each epoch. Products of float32 are computed in float32;
+    CuPy rounds their factors to TF32 only if CUPY_TF32=1 is in the environment.
 
     Source
     ------
     `inference-network` in Djuric, "Deep Learning from Scratch to GPU, 11, A Simple Neural Network Inference
-    API", 2019. His matrices hold an example in each column, these in each row; his layers subtract the bias,
-    these add it.
+    API", 2019. The article's matrices hold an example in each column, pyinit's in each row. The article's layers
+    subtract the bias, pyinit's add it.
 
     Examples
     --------
@@ -97,14 +97,14 @@ class Network:
 
     @property
     def xp(self) -> Any:
-        """The namespace of the arrays, NumPy or CuPy: its ``asarray`` brings an array to where the network is."""
+        """The namespace of the arrays, NumPy or CuPy; its ``asarray`` copies an array to the network's device."""
         return namespace(self.device)
 
     def __repr__(self) -> str:
         return f"Network({self.inputs}, {self.layers}, dtype={self.dtype}, device={self.device!r})"
 
     def parameters(self) -> Iterator[tuple[str, Array]]:
-        """Give every parameter with its name: "layers.0.weights", "layers.0.bias", "layers.1.weights" and so on."""
+        """Yield every parameter with its name: "layers.0.weights", "layers.0.bias", "layers.1.weights" and so on."""
         for i, layer in enumerate(self.layers):
             yield f"layers.{i}.weights", layer.weights
             yield f"layers.{i}.bias", layer.bias
@@ -117,21 +117,21 @@ class Network:
     ) -> None:
         """Fill every parameter from its own stream.
 
-        The streams are the children "layers.0.weights", "layers.0.bias", "layers.1.weights" and so on, so
-        the values depend on the seed and the parameter's place, and not on what was filled before.
+        The streams are the children "layers.0.weights", "layers.0.bias", "layers.1.weights" and so on. So a
+        parameter's values depend on the seed and its place, and not on earlier fills.
 
         Parameters
         ----------
         seed : int, Stream or None
-            A seed for a new stream (None: the operating system chooses), or the stream whose children to use.
+            The root stream, or its seed. Without a seed the operating system picks one.
         weights, bias : scheme or str, optional
-            For all weights, and for all biases, instead of what the layers say.
+            Schemes for all weights and for all biases, instead of the layers' own.
 
         Raises
         ------
         TypeError, ValueError
-            If the seed is not one, or a scheme does not suit an array; no array has been touched.
-            ValueError too if two arrays share memory.
+            If the seed is invalid, a scheme does not suit an array, or two arrays share memory; no array has been
+            touched.
 
         Examples
         --------
@@ -173,7 +173,7 @@ class Network:
         TypeError
             If `x` does not hold real numbers.
         ValueError
-            If `x` has another shape, or a weight is NaN, as all are before they are set.
+            If `x` has the wrong shape, or a weight is NaN, as all are before they are set.
 
         Examples
         --------
@@ -184,19 +184,19 @@ class Network:
         [array([[2.]], dtype=float32), array([[-4.]], dtype=float32)]
         """
         outputs = [a for _, a in self.forward(self.batch(x))]
-        # A NaN weight makes NaN of every later layer: looking there spares a pass over all weights.
+        # A NaN weight makes every later layer NaN: checking the output saves a pass over all weights.
         if np.isnan(outputs[-1]).any():
             self.require_weights()
         return outputs
 
     def forward(self, x: Array, buffers: Sequence[Buffers] | None = None) -> list[tuple[Array, Array]]:
-        """Compute what every layer makes of a batch, trusting `x` to be a `batch` and the weights to be set.
+        """Compute every layer for a batch, without checking `x` and the weights.
 
         Parameters
         ----------
         x : array of shape (batch, inputs)
         buffers : sequence of Buffers, optional
-            Where each layer writes; new arrays if None.
+            The memory for each layer's results; new arrays if None.
 
         Returns
         -------
@@ -216,19 +216,19 @@ class Network:
         ----------
         x : array_like of shape (batch, inputs)
         gradient : array_like of shape (batch, outputs)
-            With respect to the network's output.
+            The gradient with respect to the network's output.
 
         Returns
         -------
         list of array
-            With respect to the output of each layer, from the first to the last, each of shape (batch, units).
+            The gradients with respect to each layer's output, from the first to the last, each of shape (batch, units).
 
         Raises
         ------
         TypeError
             If `x` or `gradient` does not hold real numbers.
         ValueError
-            If `x` or `gradient` has another shape, or a weight is NaN.
+            If `x` or `gradient` has the wrong shape, or a weight is NaN.
         """
         self.require_weights()
         x, flow = self.batch(x), [rows(gradient, self.outputs, "gradient", self.dtype, self.xp)]
@@ -240,7 +240,7 @@ class Network:
         return flow
 
     def batch(self, x: Any) -> Array:
-        """Give `x` as an array of this network's kind, of shape (batch, inputs), or raise."""
+        """Convert `x` to this network's kind of array, of shape (batch, inputs), or raise."""
         return rows(x, self.inputs, "x", self.dtype, self.xp)
 
     def require_weights(self) -> None:

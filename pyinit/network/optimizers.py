@@ -1,4 +1,4 @@
-"""Optimisers: each a small frozen value that says how a gradient changes its parameter."""
+"""Optimisers: each is a small frozen dataclass that changes a parameter by its gradient."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ State = tuple[Array, ...]
 
 
 class Optimizer:
-    """What `train` asks of an optimiser."""
+    """The interface of an optimiser for `train`."""
 
     def __post_init__(self) -> None:
-        """Read the numbers of a dataclass once; TypeError names what is none."""
+        """Convert a dataclass's numbers once; TypeError names one that is not a number."""
         for field in fields(self):  # type: ignore[arg-type]
             if field.type == "float":
                 object.__setattr__(self, field.name, real(field.name, getattr(self, field.name)))
 
     def state(self, parameter: Array) -> State:
-        """Make what is remembered of one parameter from step to step: arrays of its shape."""
+        """Make the state of one parameter, kept from step to step: arrays with its shape."""
         raise NotImplementedError
 
     def step(self, parameter: Array, gradient: Array, state: State, number: int) -> None:
@@ -37,18 +37,18 @@ class Optimizer:
         ----------
         parameter : array
         gradient : array of the same shape
-            Of the loss; scratch space afterwards.
+            The loss's gradient; afterwards scratch space.
         state : tuple of array
-            What `state` made for this parameter; changed in place.
+            The result of `state` for this parameter; changed in place.
         number : int
-            Of the step, from 1.
+            The step's number, from 1.
         """
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Gradient descent: stochastic if the batches are parts of the data.
+    """Gradient descent; stochastic if the batches are parts of the data.
 
     A velocity ``v = momentum * v + gradient`` starts from 0, and each step subtracts ``learning_rate * v``.
 
@@ -66,7 +66,7 @@ class SGD(Optimizer):
     Source
     ------
     Polyak, "Some methods of speeding up the convergence of iteration methods", 1964, in the form of PyTorch's
-    SGD, whose velocity does not hold the learning rate.
+    SGD, whose velocity does not include the learning rate.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class SGD(Optimizer):
             velocity *= self.momentum
             velocity += gradient
             change = velocity
-        # A Python float never widens float32, where a NumPy float64 would.
+        # A Python float keeps float32; a NumPy float64 would widen it.
         parameter -= np.multiply(change, self.learning_rate, out=gradient)
 
 
@@ -107,9 +107,9 @@ class Adam(Optimizer):
     ----------
     learning_rate : float, finite and at least 0
     beta1, beta2 : float in [0, 1)
-        How much of the running means of the gradient and of its square is kept at each step.
+        The share that the running means of the gradient and of its square keep at each step.
     epsilon : float, finite and above 0
-        Added to the root.
+        Added to the square root.
 
     Raises
     ------
@@ -153,7 +153,7 @@ class Adam(Optimizer):
         gradient *= 1 - beta2
         square *= beta2
         square += gradient
-        # Both means start from 0, which the divisions by 1 - beta**number make up for.
+        # Both means start from 0; the divisions by 1 - beta**number correct this bias.
         root = np.divide(square, 1 - beta2**number, out=gradient)
         np.sqrt(root, out=root)
         root += self.epsilon

@@ -1,4 +1,4 @@
-"""Networks in files: the parameters as safetensors, with the architecture beside them."""
+"""Networks in safetensors files: the parameters, with the architecture in the metadata."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ KEY = "pyinit.network"
 
 
 def save(net: Network, path: str | os.PathLike[str]) -> None:
-    """Write a network to a file, which appears whole or not at all.
+    """Write a network to a file, completely or not at all.
 
-    It is of safetensors: "layers.0.weights", "layers.0.bias" and so on, with the architecture in its metadata.
+    The format is safetensors: "layers.0.weights", "layers.0.bias" and so on, with the architecture in the metadata.
 
     Parameters
     ----------
     net : Network
     path : path-like
-        A file that is there is replaced.
+        An existing file is replaced.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     Warns
     -----
     UserWarning
-        If a scheme is a function of yours, which has no text: the loaded layer has the default scheme.
+        If a scheme is your own function, which cannot be saved as text: the loaded layer has the default scheme.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
         for i, layer in enumerate(net.layers)
     ]
     architecture = {"version": 1, "inputs": net.inputs, "dtype": net.dtype.name, "layers": layers}
-    # safetensors writes the memory as it lies, also that of a transpose.
+    # safetensors writes memory in its own order, even a transpose's.
     tensors = {name: np.ascontiguousarray(on_host(array)) for name, array in net.parameters()}
     content = safetensors.save(tensors, metadata={KEY: json.dumps(architecture)})
     with replacement(path) as file:
@@ -76,7 +76,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
 
 
 def text(scheme: Any, name: str) -> str | None:
-    """Give the text from which `initializers.scheme` makes a scheme, or warn that there is none."""
+    """Return a scheme as text for `initializers.scheme`, or warn that it has none."""
     try:
         if initializers.scheme(repr(scheme)) == scheme:
             return repr(scheme)
@@ -87,18 +87,18 @@ def text(scheme: Any, name: str) -> str | None:
 
 
 def load(path: str | os.PathLike[str], device: str = "cpu") -> Network:
-    """Read a network that `save` wrote, wherever that network was.
+    """Read a network that `save` wrote, from any device.
 
     Parameters
     ----------
     path : path-like
     device : {"cpu", "cuda"}
-        Where its arrays shall live, as for `Network`.
+        The device of its arrays, as for `Network`.
 
     Returns
     -------
     Network
-        With the same parameters to the bit, and the same layers and schemes.
+        With bit-identical parameters, and the same layers and schemes.
 
     Raises
     ------
@@ -107,21 +107,21 @@ def load(path: str | os.PathLike[str], device: str = "cpu") -> Network:
     OSError
         If the file cannot be read.
     ValueError
-        If it is not such a file, or there is no such device.
+        If it is not such a file, or the device is unknown.
     RuntimeError
         If the device is "cuda" and there is no driver or GPU.
     """
     xp, path = namespace(device), path_text("path", path)
     metadata, tensors = content(path)
     if KEY not in metadata:
-        raise ValueError(f"{path} holds no network of pyinit's: its metadata lacks {KEY!r}")
+        raise ValueError(f"{path} holds no pyinit network: its metadata lacks {KEY!r}")
     try:
         architecture = json.loads(metadata[KEY])
         if architecture["version"] != 1:
             raise ValueError(f"version {architecture['version']} is not 1")
         layers = [Dense(**{k: v for k, v in layer.items() if v is not None}) for layer in architecture["layers"]]
         inputs, dtype = count(architecture["inputs"], 1, "inputs"), np.dtype(architecture["dtype"])
-        Network(1, [Dense(1) for _ in layers[:1]], dtype, device)  # raises what is wrong with these
+        Network(1, [Dense(1) for _ in layers[:1]], dtype, device)  # raises if these are wrong
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{path} has an architecture that cannot be read: {error!r}") from error
     shapes = shapes_of(inputs, layers)
@@ -134,14 +134,14 @@ def load(path: str | os.PathLike[str], device: str = "cpu") -> Network:
             raise ValueError(
                 f"{path}: {name} must be {dtype} of shape {shape}; got {tensor.dtype} of shape {tensor.shape}"
             )
-    net = Network(inputs, layers, dtype, device)  # now that its size is known to be that of the file
+    net = Network(inputs, layers, dtype, device)  # only now: its size is known to match the file
     for name, array in net.parameters():
         array[...] = xp.asarray(tensors[name])
     return net
 
 
 def shapes_of(inputs: int, layers: list[Dense]) -> dict[str, tuple[int, ...]]:
-    """Give the shape of each parameter of a network, by name."""
+    """Return the shape of each parameter of a network, by name."""
     shapes: dict[str, tuple[int, ...]] = {}
     for i, layer in enumerate(layers):
         shapes[f"layers.{i}.weights"], shapes[f"layers.{i}.bias"] = (layer.units, inputs), (layer.units,)
@@ -159,7 +159,7 @@ def content(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Arr
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
-    except (AttributeError, TypeError) as error:  # of a dtype that NumPy lacks
+    except (AttributeError, TypeError) as error:  # a dtype that NumPy lacks
         raise ValueError(f"{path} holds tensors that NumPy cannot: {error}") from error
 
 

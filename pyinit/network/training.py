@@ -1,4 +1,4 @@
-"""Training: steps of an optimiser along the gradients of batches, and the history of it."""
+"""Training: an optimiser's steps along the gradients of batches, and their history."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ Batches = Iterator[tuple[Array, Array]]
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What a training was like, epoch by epoch: NumPy arrays of shape (epochs,) in the network's dtype.
+    """The results of a training, epoch by epoch: NumPy arrays of shape (epochs,) in the network's dtype.
 
     Attributes
     ----------
     loss : array
-        The mean over the epoch's batches, each before its step.
+        The mean over the epoch's batches, each measured before its step.
     accuracy : array or None
-        The share of right answers, in the same way; with the cross-entropy alone. An answer is the largest of several
-        outputs, or whether a single one is above one half.
+        The share of right answers, measured in the same way; only for the cross-entropy. An answer is the largest of
+        several outputs, or whether a single output is above one half.
     validation_loss, validation_accuracy : array or None
-        Of the validation examples after the epoch's last step.
+        The same for the validation examples, after the epoch's last step.
     """
 
     loss: Array
@@ -65,7 +65,7 @@ def train(
 ) -> History:
     """Train a network in place.
 
-    A training that diverges, to a loss that is infinite or NaN, stops there with a RuntimeWarning; the rest of its
+    If the training diverges, so that the loss is infinite or NaN, it stops with a RuntimeWarning; the rest of its
     history is NaN.
 
     Parameters
@@ -78,19 +78,19 @@ def train(
     loss : {"quadratic", "cross_entropy"}
         The cross-entropy needs a last layer of softmax or sigmoid.
     epochs : int, at least 0
-        How often every row is seen.
+        The number of passes over all rows.
     learning_rate : float, finite and at least 0
-        For plain gradient descent, which multiplies a gradient by it and subtracts that from the parameter; 0.05 if
-        neither it nor `optimizer` is given.
+        For plain gradient descent, which subtracts ``learning_rate * gradient`` from each parameter; 0.05 if neither
+        it nor `optimizer` is given.
     batch_size : int, at least 1, optional
-        The rows of a step, the last of an epoch excepted; all if None or more than there are. The rows of smaller
-        batches are drawn in a new order in every epoch.
+        The rows of a step; the last step of an epoch may have fewer. All rows if None or larger than their number;
+        otherwise the rows have a new random order in every epoch.
     optimizer : Optimizer, optional
-        `SGD` or `Adam`, with a learning rate of its own.
+        `SGD` or `Adam`, with its own learning rate.
     validation : (x, y), optional
-        Examples that are measured after every epoch and not learned from.
+        Examples to measure after every epoch, but not to learn from.
     seed : int, Stream or None
-        The order of the rows follows from its child "order".
+        Its child "order" determines the order of the rows.
     progress : bool
         Show a progress bar on a terminal.
 
@@ -101,10 +101,10 @@ def train(
     Raises
     ------
     TypeError
-        If `x` or `y` does not hold real numbers, or a number is not an integer where it has to be.
+        If `x` or `y` does not hold real numbers, or `epochs` or `batch_size` is not an integer.
     ValueError
-        If a shape is another, the loss is unknown or does not go with the last layer, a number is out of range, or
-        a weight is NaN.
+        If a shape is wrong, the loss is unknown or does not go with the last layer, a number is out of range, or a
+        weight is NaN.
 
     Source
     ------
@@ -128,7 +128,7 @@ def train(
     order = (seed if isinstance(seed, Stream) else Stream(seed)).child("order")
     net.require_weights()
     measured: Array = np.full((4, epochs), np.nan, dtype=net.dtype)
-    # What overflows is told once, and not by every operation that it passes.
+    # An overflow gives one warning, not one from every later operation.
     with (
         terminal.progress(epochs * -(-len(x) // size), "training", progress) as advance,
         np.errstate(over="ignore", invalid="ignore"),
@@ -148,18 +148,18 @@ def train(
 
 
 def choose(optimizer: Optimizer | None, learning_rate: float | None) -> Optimizer:
-    """Give the optimiser, or plain gradient descent at the learning rate, or raise."""
+    """Return the optimiser, or plain gradient descent with the learning rate, or raise."""
     if optimizer is None:
         return SGD(0.05 if learning_rate is None else learning_rate)
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be an optimiser such as SGD(0.1) or Adam(); got {text_of(optimizer)}")
     if learning_rate is not None:
-        raise ValueError(f"learning_rate is the optimizer's own; got {learning_rate!r} beside {optimizer!r}")
+        raise ValueError(f"give learning_rate or optimizer, not both; got {learning_rate!r} and {optimizer!r}")
     return optimizer
 
 
 def history(measured: Array, accuracies: bool, validation: bool) -> History:
-    """Make a history of its four rows, without those that mean nothing."""
+    """Make a history from its four rows, without those that have no meaning."""
     loss, accuracy, validation_loss, validation_accuracy = measured
     return History(
         loss,
@@ -170,13 +170,13 @@ def history(measured: Array, accuracies: bool, validation: bool) -> History:
 
 
 def in_order(x: Array, y: Array, size: int) -> Batches:
-    """Give the examples in batches of so many rows, as views."""
+    """Yield the examples in batches of `size` rows, as views."""
     for start in range(0, len(x), size):
         yield x[start : start + size], y[start : start + size]
 
 
 class Steps:
-    """The steps of one training, all in the same memory.
+    """The steps of one training, which reuse the same memory.
 
     Parameters
     ----------
@@ -195,12 +195,12 @@ class Steps:
 
     @cached_property
     def batch(self) -> tuple[Array, Array]:
-        """Where the rows of a batch are copied to, if they do not lie together."""
+        """Memory for the rows of a batch, if they are not adjacent."""
         x, y = (self.net.xp.empty((self.size, n), dtype=self.net.dtype) for n in (self.net.inputs, self.net.outputs))
         return x, y
 
     def shuffled(self, x: Array, y: Array, order: Stream) -> Batches:
-        """Give the examples in batches, in a new order: that of so many words of the stream."""
+        """Yield the examples in batches, in a new order: that of the stream's next words, one for each row."""
         rows = self.net.xp.asarray(np.argsort(order.bits(len(x)), kind="stable"))
         for start in range(0, len(x), self.size):
             chosen = rows[start : start + self.size]
@@ -208,12 +208,12 @@ class Steps:
 
     def take(self, whole: Array, rows: Array, out: Array) -> Array:
         """Copy some rows of an array to the first rows of another."""
-        # NumPy's take copies `out` unless it may clip; CuPy's has no modes, and needs none.
+        # NumPy's take copies `out` unless mode is "clip"; CuPy's has no modes, and needs none.
         mode: dict[str, Any] = {"mode": "clip"} if self.net.xp is np else {}
         return np.take(whole, rows, axis=0, out=out[: len(rows)], **mode)
 
     def learn(self, x: Array, y: Array) -> tuple[Any, Array]:
-        """Make one step; give the loss and the outputs before it."""
+        """Make one step; return the loss and the outputs before it."""
         value, a, by_layer = backpropagate(self.net, x, y, self.loss, self.rows(len(x)))
         self.number += 1
         gradients = chain.from_iterable(by_layer)
@@ -222,13 +222,13 @@ class Steps:
         return value, a
 
     def look(self, x: Array, y: Array) -> tuple[Any, Array]:
-        """Give the loss and the outputs, and change nothing."""
+        """Return the loss and the outputs, without a step."""
         buffers = self.rows(len(x))
         z, a = self.net.forward(x, buffers)[-1]
         return self.loss.forward(z, a, y, out=buffers[-1].gradient), a
 
     def rows(self, count: int) -> list[Buffers]:
-        """Give the buffers for a batch of so many rows."""
+        """Return the buffers for a batch of `count` rows."""
         return self.buffers if count == self.size else [buffers.rows(count) for buffers in self.buffers]
 
     def mean(
@@ -238,14 +238,14 @@ class Steps:
         rows: int,
         advance: Callable[[int], object] = lambda n: None,
     ) -> tuple[float, float]:
-        """Do the same with every batch, of so many rows in all; give the mean loss and the share of right answers.
+        """Call `do` for every batch, with `rows` rows in all; return the mean loss and the share of right answers.
 
-        A GPU is waited for at the end alone.
+        It waits for a GPU only at the end.
         """
         loss = correct = 0
         for x, y in batches:
             value, a = do(x, y)
-            # Not value * len(x) / rows, which may not be `value` where the batch is all there is.
+            # Not value * len(x) / rows, which may differ from `value` if there is only one batch.
             loss += value * (len(x) / rows)
             correct += answers_alike(a, y)
             advance(1)

@@ -1,6 +1,6 @@
-"""Pictures of what pyinit measures, and of learning: matplotlib figures, made without pyplot's state.
+"""Pictures of pyinit's measurements, and of learning: matplotlib figures, made without pyplot's state.
 
-The colours are Okabe and Ito's, which the colour-blind can tell apart; markers and dashes tell the lines apart in grey.
+The colours are Okabe and Ito's, for the colour-blind; markers and dashes distinguish the lines in grey.
 """
 
 from pyinit.plots.bars import throughput

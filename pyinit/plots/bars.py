@@ -1,4 +1,4 @@
-"""How fast this machine fills memory."""
+"""Bars for the throughput of fills."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 
 __all__ = ["throughput"]
 
-Rates = dict[str, dict[str, float]]  # what is filled, then by which generator: GB/s
+Rates = dict[str, dict[str, float]]  # GB/s, by kind of fill, then by generator
 
 
 @style()
 def throughput(results: Mapping[str, Any]) -> Figure:
-    """Draw a bar for every fill: the gigabytes that it writes in a second.
+    """Draw a bar for every fill: its throughput in GB/s.
 
     Parameters
     ----------
     results : mapping
-        What `pyinit bench --json` prints: its ``fills``, and the ``cpu`` and ``tier`` of its ``machine``.
+        The output of `pyinit bench --json`: its ``fills``, and the ``cpu`` and ``tier`` of its ``machine``.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A panel for each number of threads, with one colour a generator, NumPy's among them. A dashed line is memset,
-        which only writes. Fills by other instruction sets than the best are left out, and so is what was extrapolated.
+        A panel for each number of threads, with one colour per generator, NumPy's included. A dashed line is memset,
+        which only writes. Extrapolated fills, and fills with any instruction set but the best, are left out.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def throughput(results: Mapping[str, Any]) -> Figure:
 
 
 def split(name: str) -> tuple[str, str]:
-    """Split the name of a fill into its generator and what is filled.
+    """Split a fill's name into its generator and its kind.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def split(name: str) -> tuple[str, str]:
 
 
 def draw(axes: Axes, rates: Rates, rows: Mapping[str, list[str]], colours: Mapping[str, str]) -> None:
-    """Draw the bars of one number of threads, those of one row together."""
+    """Draw the bars for one number of threads, grouped by row."""
     place, middles, seen = 0, [], set()
     for what, generators in rows.items():
         middles.append(place + (len(generators) - 1) / 2)

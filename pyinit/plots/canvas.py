@@ -1,4 +1,4 @@
-"""Figures and files: the one place that imports matplotlib."""
+"""Figures and files; only this file imports matplotlib."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import SubFigure as SubFigure
 
 WIDTH = 6.0
-"""Of a figure, in inches: scaled to a phone's screen, which is a third as wide as a desktop's, the text is readable."""
+"""A figure's width in inches: the text is readable even on a phone's screen, a third as wide as a desktop's."""
 INK = "#262626"
 ENDS = "#D55E00"
-"""The colour of what lies at the ends of an activation's range."""
+"""The colour for the ends of an activation's range."""
 
 # Okabe and Ito, "Color Universal Design", 2008, without the yellow, which is too light on white, and the black.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":")
 
-# What each format is told so that the file names no date and no version.
+# Metadata that keeps dates and versions out of the file, by format.
 UNDATED: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
     ".svg": {"Date": None, "Creator": None},
@@ -62,25 +62,25 @@ STYLE = {
     "xtick.color": INK,
     "ytick.color": INK,
     "lines.linewidth": 1.6,
-    "svg.hashsalt": "pyinit",  # without it, each run names its clip paths anew
+    "svg.hashsalt": "pyinit",  # otherwise each run gives its clip paths new names
 }
 
 
 def require_matplotlib() -> None:
-    """Raise ImportError, with how to install it, where there is no matplotlib."""
+    """Raise ImportError, which says how to install matplotlib, if it is missing."""
     try:
         import matplotlib.style  # noqa: F401
     except ImportError:
         raise ImportError("pictures need matplotlib: pip install matplotlib") from None
 
 
-# matplotlib has one set of settings for all threads: two that borrowed it at once would give back each other's.
+# All threads share matplotlib's settings: two that change them at once would restore each other's.
 LOCK = threading.RLock()
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Have matplotlib draw in this package's style, whatever the settings of the person, and put them back.
+    """Draw in this package's style, whatever the user's settings, and restore them.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def style() -> Iterator[None]:
 
 
 def figure(width: float, height: float, title: str = "") -> Figure:
-    """Make a figure of a size in inches, empty but for its title."""
+    """Make an empty figure with a size in inches, and a title."""
     from matplotlib.figure import Figure
 
     made = Figure(figsize=(width, height), layout="constrained")
@@ -111,7 +111,7 @@ def require(measured: Mapping[str, object]) -> None:
 
 
 def line(i: int) -> dict[str, Any]:
-    """Give the looks of line number i: no two of the first 84 are the same."""
+    """Return the style of line number i; the first 84 all differ."""
     return {
         "color": COLOURS[i % len(COLOURS)],
         "marker": MARKERS[i % len(MARKERS)],
@@ -121,7 +121,7 @@ def line(i: int) -> dict[str, Any]:
 
 
 def shortened(name: str, room: int) -> str:
-    """Give the end of a layer's name, where the layer's own part is, in so many letters.
+    """Shorten a layer's name to at most `room` letters; keep its end, which tells layers apart.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def shortened(name: str, room: int) -> str:
 
 
 def legend(drawing: Figure | SubFigure, axes: Axes) -> None:
-    """Say below the axes which line is which, in names as they stand: a $ begins no formula."""
+    """Draw a legend below the axes, with names as plain text: a $ starts no formula."""
     room = int(10 * drawing.bbox.width / drawing.dpi)  # in letters of the legend's size, which are a tenth of an inch
     names = [textwrap.fill(str(line.get_label()), room - 10, max_lines=2, placeholder=" …") for line in axes.lines]
     longest = max(len(part) for name in names for part in name.splitlines() or [""])
@@ -143,7 +143,7 @@ def legend(drawing: Figure | SubFigure, axes: Axes) -> None:
 
 @style()
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure, as a whole or not at all.
+    """Write a figure, completely or not at all.
 
     The same figure gives the same bytes: no date or version is written.
 
@@ -151,7 +151,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     ----------
     figure : matplotlib.figure.Figure
     path : path-like
-        Ends in .png (at 200 dots an inch), .svg or .pdf, which says the format.
+        Ends in .png (at 200 dots per inch), .svg or .pdf, which chooses the format.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def data_uri(figure: Figure) -> str:
     Returns
     -------
     str
-        The same for the same figure.
+        Equal for equal figures.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""By how much the tensors of a checkpoint changed."""
+"""A picture of how much a checkpoint's tensors changed."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ MOST_KINDS = 6
 
 @style()
 def changes(values: Mapping[str, float | None], *, xlabel: str = "change", title: str = "What changed") -> Figure:
-    """Draw by how much each tensor changed: a row for each layer, a marker for each of its tensors.
+    """Draw how much each tensor changed: a row for each layer, a marker for each of its tensors.
 
     Parameters
     ----------
     values : mapping of str to float or None
-        By the tensor's name: its change, at least 0. None if it could not be compared.
+        Each tensor's change by its name, at least 0. None if it could not be compared.
     xlabel : str
-        What the values are, with their unit.
+        The label of the values, with their unit.
     title : str
 
     Returns
     -------
     matplotlib.figure.Figure
-        On a logarithmic scale. Beside it stand tensors that did not change (0), whose change is infinite or NaN (∞),
-        and that were not compared (n/a). Of more than a hundred layers, those that changed most.
+        On a logarithmic scale. Beside it are tensors that did not change (0), that changed by infinity or NaN (∞),
+        and that were not compared (n/a). If there are more than a hundred layers, those that changed most are shown.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def changes(values: Mapping[str, float | None], *, xlabel: str = "change", title
 
 
 def scale(axes: Axes, values: Sequence[float | None]) -> tuple[int, int]:
-    """Set the scale of powers of ten, with the places beside it that are needed; give its least and its largest."""
+    """Set the scale of powers of ten, with the places needed beside it; return its smallest and largest power."""
     powers = [math.log10(value) for value in values if value and math.isfinite(value)] or [0.0]
     low, high = math.floor(min(powers)), max(math.ceil(max(powers)), math.floor(min(powers)) + 1)
     ticks = {float(p): f"$10^{{{p}}}$" for p in range(low, high + 1, 1 + (high - low) // 6)}
@@ -94,7 +94,7 @@ def is_beside(value: float | None) -> bool:
 
 
 def place(value: float | None, low: int, high: int) -> float:
-    """Give where a value stands, in powers of ten; beside the scale those that have no logarithm.
+    """Return a value's place in powers of ten; one without a logarithm is placed beside the scale.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def place(value: float | None, low: int, high: int) -> float:
 
 
 def layer_of(name: str) -> str:
-    """Give the layer of a tensor: its name up to the first number, or without its last part.
+    """Return a tensor's layer: its name up to the first number, or without its last part.
 
     Examples
     --------
@@ -122,12 +122,12 @@ def layer_of(name: str) -> str:
 
 
 def kind_of(name: str) -> str:
-    """Give what a tensor is in its layer: the last part of its name."""
+    """Return a tensor's kind: the last part of its name."""
     return name.rpartition(".")[2] if "." in name else "tensor"
 
 
 def in_order(layers: Mapping[str, object]) -> list[str]:
-    """Sort layers: names that differ in numbers only stand together, by their numbers.
+    """Sort layers: names that differ in numbers only are grouped, and sorted by their numbers.
 
     Examples
     --------
@@ -141,5 +141,5 @@ def in_order(layers: Mapping[str, object]) -> list[str]:
 
 
 def weight(value: float | None) -> float:
-    """Give how much a change counts beside others; what was not compared counts least."""
+    """Return a change's rank; a tensor that was not compared ranks lowest."""
     return -1.0 if value is None else math.inf if math.isnan(value) else value

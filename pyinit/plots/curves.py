@@ -1,4 +1,4 @@
-"""How well networks do as they learn."""
+"""Learning curves."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def learning_curves(
     title: str = "Learning from different initial weights",
     chance: float | None = None,
 ) -> Figure:
-    """Draw one line a scheme, over the epochs.
+    """Draw one line per scheme, over the epochs.
 
     Parameters
     ----------
     curves : mapping of str to sequence of float
-        By name, a value after each epoch, from the first on. NaN leaves a gap.
+        By name: a value after each epoch, from the first on. NaN leaves a gap.
     ylabel : str
-        What the values are, with their unit.
+        The label of the values, with their unit.
     title : str
     chance : float, optional
-        The value that guessing has, 0.1 for ten classes, say. A dotted line marks it.
+        The value of guessing, such as 0.1 for ten classes. A dotted line marks it.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def learning_curves(
     drawing = figure(WIDTH, 4.5, title)
     axes = drawing.subplots()
     for i, (name, values) in enumerate(curves.items()):
-        # Twenty markers at most, shifted from line to line so that equal lines are both seen.
+        # Twenty markers at most, shifted from line to line, so that equal lines are both visible.
         every = max(1, len(values) // 20)
         axes.plot(range(1, len(values) + 1), values, label=name, markevery=(i % every, every), **line(i))
     if chance is not None:

@@ -23,27 +23,27 @@ __all__ = ["draw_histograms", "height", "histograms"]
 
 PANELS = 5
 ROWS = len(COLOURS)
-"""Of more schemes than there are colours, each is a strip."""
+"""With more schemes than colours, each becomes a strip."""
 
 
 @style()
 def histograms(activations: Mapping[str, Activations], *, title: str = "") -> Figure:
-    """Draw the histogram of every layer: one row a scheme, or one strip a scheme where there are more than six.
+    """Draw the histogram of every layer: one row per scheme, or one strip per scheme if there are more than six.
 
     Parameters
     ----------
     activations : mapping of str to Activations
-        By the name that stands above the row or the strip.
+        The keys are the names above the rows or strips.
     title : str
-        What network it is: `Diagnosis.network`, say.
+        The network, for example `Diagnosis.network`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Five panels a row at most: of more layers, five evenly spaced, the first and the last among them. Heights are
-        shares of the values on a square-root scale, the same in all panels of a row. The outermost bins of tanh,
-        sigmoid and softmax are orange. Above them stands the share that is saturated, and above others the share of
-        units that are dead. A strip has a column for every layer; the darker a value, the more often the layer has it.
+        At most five panels in a row: if there are more layers, five evenly spaced ones from the first to the last.
+        Heights are shares of the values on a square-root scale, the same in all panels of a row. The outermost bins of
+        tanh, sigmoid and softmax are orange. Above them is the saturated share; above other activations, the share of
+        dead units. A strip has a column for every layer; the more frequent a value, the darker.
 
     Raises
     ------
@@ -67,12 +67,12 @@ def histograms(activations: Mapping[str, Activations], *, title: str = "") -> Fi
 
 
 def height(schemes: Sized) -> float:
-    """Give the height in inches that the histograms of so many schemes need."""
+    """Return the height in inches of these schemes' histograms."""
     return 0.7 + (1.8 * len(schemes) if len(schemes) <= ROWS else strips.height(schemes))
 
 
 def draw_histograms(drawing: Figure | SubFigure, activations: Mapping[str, Activations]) -> None:
-    """Draw one row of panels a scheme, or one strip."""
+    """Draw one row of panels per scheme, or one strip."""
     if len(activations) > ROWS:
         strips.draw(drawing, activations)
         return
@@ -91,7 +91,7 @@ def draw_histograms(drawing: Figure | SubFigure, activations: Mapping[str, Activ
 
 
 def notes(activations: Iterable[Activations]) -> list[str]:
-    """Say what the shares in the panels are: those of saturated values, or of dead units.
+    """Explain the shares in the panels: saturated values, or dead units.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def notes(activations: Iterable[Activations]) -> list[str]:
 
 
 def panels(layers: int) -> list[int]:
-    """Choose the layers that are shown: all, or five evenly spaced.
+    """Choose the layers to show: all, or five evenly spaced.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def panels(layers: int) -> list[int]:
 
 
 def scale_heights(axes: Axes, highest: float) -> None:
-    """Set a row's common scale of heights: the root shows low bins beside high ones. Above them is room for a text."""
+    """Set a row's common scale of heights: the root shows low bins beside high ones. Leave room for a text above."""
     axes.set_yscale("function", functions=(lambda y: np.sqrt(np.maximum(y, 0)), np.square))
     ticks = [y for y in (0.01, 0.1, 0.5, 1.0) if y <= highest * 1.01] if highest > 0.1 else [0.01, 0.05]
     axes.set(ylim=(0, 1.6 * max(highest, 0.05)), yticks=ticks, yticklabels=[f"{y:g}" for y in ticks])
@@ -146,5 +146,5 @@ def draw_panel(axes: Axes, a: Activations, layer: int, share: NDArray[np.float64
 
 
 def write(axes: Axes, y: float, text: str, colour: str) -> None:
-    """Write in the middle of a panel, from a height downwards."""
+    """Write a text in the middle of a panel, with its top at a height."""
     axes.text(0.5, y, text, transform=axes.transAxes, ha="center", va="top", color=colour, fontsize=10)

@@ -1,4 +1,4 @@
-"""What initial weights do, layer by layer."""
+"""Pictures of activations and gradients, layer by layer."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ Floats = NDArray[np.float64]
 
 @style()
 def spread(activations: Mapping[str, Activations], *, title: str = "") -> Figure:
-    """Draw the means and the stds of the activations over the layers, one line a scheme.
+    """Draw the means and the stds of the activations over the layers, one line per scheme.
 
     Parameters
     ----------
     activations : mapping of str to Activations
-        By the name that the legend shows.
+        The keys are the names in the legend.
     title : str
-        What network it is: `Diagnosis.network`, say.
+        The network, for example `Diagnosis.network`.
 
     Returns
     -------
     matplotlib.figure.Figure
         Made without pyplot: no window, no state. Its axes show means and, on a logarithmic scale, stds. A std of
-        exactly 0 is marked on a line below the scale, and a layer that is not finite above it.
+        exactly 0 is marked below the scale, and a value that is not finite above it.
 
     Raises
     ------
@@ -65,14 +65,14 @@ def spread(activations: Mapping[str, Activations], *, title: str = "") -> Figure
 
 @style()
 def gradient_flow(gradients: Mapping[str, Gradients], *, title: str = "") -> Figure:
-    """Draw the std of the gradient with respect to each layer's output, one line a scheme.
+    """Draw the std of the gradient with respect to each layer's output, one line per scheme.
 
     Parameters
     ----------
     gradients : mapping of str to Gradients
-        By the name that the legend shows.
+        The keys are the names in the legend.
     title : str
-        What network it is: `Diagnosis.network`, say.
+        The network, for example `Diagnosis.network`.
 
     Returns
     -------
@@ -109,12 +109,12 @@ def overview(diagnoses: Mapping[str, Diagnosis]) -> Figure:
     Parameters
     ----------
     diagnoses : mapping of str to Diagnosis
-        By the name that the legend shows.
+        The keys are the names in the legend.
 
     Returns
     -------
     matplotlib.figure.Figure
-        See `spread`, `gradient_flow` and `histograms`. Its title is the network, where all diagnoses are of the same.
+        See `spread`, `gradient_flow` and `histograms`. Its title is the network, if all diagnoses have the same.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def overview(diagnoses: Mapping[str, Diagnosis]) -> Figure:
 
 
 def network_of(diagnoses: Mapping[str, Diagnosis]) -> str:
-    """Give the network that all diagnoses are of; nothing where they are of several.
+    """Return the network of the diagnoses; an empty text if they have several.
 
     Examples
     --------
@@ -162,12 +162,12 @@ def network_of(diagnoses: Mapping[str, Diagnosis]) -> str:
 
 
 def legend_height(names: Sized) -> float:
-    """Give the height in inches that a legend of so many names adds."""
+    """Return the height in inches that the legend of these names adds."""
     return 0.12 * len(names)
 
 
 def draw_lines(axes: Axes, values: Mapping[str, Floats], ylabel: str) -> None:
-    """Draw values over the number of the layer."""
+    """Draw values over the layer's number."""
     deepest = max(map(len, values.values()))
     for i, (name, y) in enumerate(values.items()):
         axes.plot(np.arange(1, len(y) + 1), y, label=name, markevery=spacing(deepest), **line(i))
@@ -179,7 +179,7 @@ def draw_lines(axes: Axes, values: Mapping[str, Floats], ylabel: str) -> None:
 
 
 def name_layers(axes: Axes, measured: Iterable[Activations | Gradients]) -> None:
-    """Write the names of layers that have some below the axes, twenty at most, where all lines have the same."""
+    """Write the layers' names below the axes, twenty at most, if all lines have the same and not just numbers."""
     names, *others = {m.name for m in measured}
     if others or names == numbers(len(names)):
         return
@@ -189,7 +189,7 @@ def name_layers(axes: Axes, measured: Iterable[Activations | Gradients]) -> None
 
 
 def spacing(layers: int) -> int:
-    """Give every how many layers there is a marker."""
+    """Return the number of layers from one marker to the next."""
     return 1 + layers // 20
 
 
@@ -200,7 +200,7 @@ def draw_means(axes: Axes, activations: Mapping[str, Activations]) -> None:
     every = finite(values.values())
     largest = np.abs(every).max(initial=0.0)
     if largest > 10:
-        # Exploding: powers of ten on either side of 0, without those that would crowd there.
+        # Exploding: powers of ten on either side of 0, without those that would crowd near 0.
         least, most = np.arcsinh([every.min(), every.max()])
         margin = max(0.05 * (most - least), 0.1)
         low, high = np.sinh([least - margin, most + margin])
@@ -208,7 +208,7 @@ def draw_means(axes: Axes, activations: Mapping[str, Activations]) -> None:
         axes.set_ylim(low, high)
         axes.set_yticks([y for y in axes.get_yticks() if low <= y <= high and (y == 0 or abs(y) > largest**0.1)])
     elif largest < (room := finite(a.std for a in activations.values()).max(initial=0.0) / 4):
-        axes.set_ylim(-room, room)  # beside the stds, a mean of some thousandths is 0
+        axes.set_ylim(-room, room)  # compared with the stds, such small means are 0
     mark_not_finite(axes, values)
     name_layers(axes, activations.values())
 
@@ -277,7 +277,7 @@ def ticks(low: float, high: float) -> dict[float, str]:
 
 
 def mark_not_finite(axes: Axes, values: Mapping[str, Floats]) -> None:
-    """Mark above the axes the layers whose value is not finite."""
+    """Mark layers with a value that is not finite, above the axes."""
     for i, y in enumerate(values.values()):
         hollow(axes, np.flatnonzero(~np.isfinite(y)), 1.04, i, spacing(len(y)), transform=axes.get_xaxis_transform())
     if any(not np.isfinite(y).all() for y in values.values()):
@@ -285,7 +285,7 @@ def mark_not_finite(axes: Axes, values: Mapping[str, Floats]) -> None:
 
 
 def hollow(axes: Axes, layers: NDArray[np.intp], y: float, i: int, every: int, **keywords: Any) -> None:
-    """Draw markers of line number i that are not filled: they stand where its value is not."""
+    """Draw unfilled markers of line number i, at a place that is not its value."""
     looks = line(i)
     if not layers.size:
         return
@@ -304,6 +304,6 @@ def hollow(axes: Axes, layers: NDArray[np.intp], y: float, i: int, every: int, *
 
 
 def finite(values: Iterable[Floats]) -> Floats:
-    """Put all finite values together."""
+    """Return all finite values in one array."""
     every: Floats = np.concatenate(list(values))
     return every[np.isfinite(every)]

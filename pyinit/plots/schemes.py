@@ -1,4 +1,4 @@
-"""The values that schemes give."""
+"""Histograms of schemes' values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["scheme_spreads"]
 
 COLUMNS = 4
-BINS = 41  # odd, so that 0 is in the middle of one
+BINS = 41  # odd, so that 0 is in the middle of a bin
 
 
 @style()
@@ -26,14 +26,14 @@ def scheme_spreads(values: Mapping[str, NDArray[Any]], *, title: str = "Values o
     Parameters
     ----------
     values : mapping of str to array
-        What a scheme wrote, by its name.
+        Each scheme's values, by its name.
     title : str
 
     Returns
     -------
     matplotlib.figure.Figure
-        Four panels a row. The horizontal axis is symmetric about 0 and ends at the largest value; heights are shares
-        of the values on a square-root scale.
+        Four panels in each row. The horizontal axis is symmetric about 0 and ends at the largest absolute value;
+        heights are shares of the values on a square-root scale.
 
     Raises
     ------

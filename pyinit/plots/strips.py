@@ -1,4 +1,4 @@
-"""The distribution of the activations of many schemes: one heat strip each, of layers and values."""
+"""The distribution of many schemes' activations: one heat map of layers and values for each scheme."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ COLUMNS = 2
 
 
 def height(schemes: Sized) -> float:
-    """Give the height in inches that the strips of so many schemes need."""
+    """Return the height in inches of these schemes' strips."""
     return 1.7 * -(-len(schemes) // COLUMNS)
 
 
 def draw(drawing: Figure | SubFigure, activations: Mapping[str, Activations]) -> None:
-    """Draw one strip a scheme."""
+    """Draw one strip per scheme."""
     grid = drawing.subplots(-(-len(activations) // COLUMNS), COLUMNS, squeeze=False).ravel()
     for axes, (name, a) in zip(grid, activations.items()):
         draw_strip(axes, a)
@@ -40,7 +40,7 @@ def draw(drawing: Figure | SubFigure, activations: Mapping[str, Activations]) ->
 
 
 def draw_strip(axes: Axes, a: Activations) -> None:
-    """Draw a column for every layer, whose most frequent value is the darkest."""
+    """Draw a column for every layer; its most frequent value is the darkest."""
     layers = len(a.std)
     for first, last in runs(a.edges):
         counts = a.counts[first:last]
@@ -56,7 +56,7 @@ def draw_strip(axes: Axes, a: Activations) -> None:
 
 
 def runs(edges: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
-    """Give the first layer and the one behind the last of each run of layers whose bins are the same."""
+    """Yield [first, last) for each run of layers with the same bins."""
     first = 0
     for _, run in itertools.groupby(edges.tolist()):
         last = first + len(list(run))

@@ -1,7 +1,7 @@
 """Dask: lazy random arrays, far larger than memory, with the same bits for every chunking and scheduler.
 
-`normal`, `uniform` and `truncated_normal` make arrays of one distribution; `from_scheme` makes an array by a scheme of
-`pyinit.initializers`. Each task computes one block from its place in the array alone, so tasks share nothing.
+`normal`, `uniform` and `truncated_normal` make arrays with one distribution; `from_scheme` makes an array by a scheme
+of `pyinit.initializers`. Each task computes one block from its place in the array alone, so tasks share nothing.
 """
 
 try:

@@ -1,4 +1,4 @@
-"""Dask arrays of random samples, one task a block: `from_scheme`, `normal`, `uniform` and `truncated_normal`."""
+"""Dask arrays of random samples, one task per block: `from_scheme`, `normal`, `uniform` and `truncated_normal`."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ def from_scheme(
     Parameters
     ----------
     scheme : scheme, str or mapping
-        A scheme of `pyinit.initializers`, or what `initializers.scheme` makes one of. Fans follow from the shape of
-        the whole array. A scheme that needs the whole array for each block (`orthogonal`, `delta_orthogonal`,
-        `sparse`) takes only arrays of one chunk.
+        A scheme of `pyinit.initializers`, or anything that `initializers.scheme` takes. Fans depend on the whole
+        array's shape. If each block needs the whole array (`orthogonal`, `delta_orthogonal`, `sparse`), the array must
+        have one chunk.
     shape : int or sequence of int
     seed : int or Stream
-        In [0, 2**64). A Stream, unless `name` is given, is drawn from: it moves past the array now, as in a fill.
+        A seed in [0, 2**64), or a Stream. Without `name`, a Stream moves past the array now, as in a fill.
     name : str, optional
-        Draw from ``Stream(seed).child(name)``, as `pyinit.initialize` does for a parameter of this name. (The name of
-        the array in Dask's graph follows from the arguments: equal ones give equal names.)
+        Draw from ``Stream(seed).child(name)``, as `pyinit.initialize` does for a parameter of this name. (The array's
+        name in Dask's graph depends only on the arguments: equal arguments give equal names.)
     dtype : dtype or str
-        Of `Stream.fill`. "bfloat16" and the float8 types are records of one field; ``ml_dtypes.bfloat16`` gives an
-        array that computes.
+        A dtype of `Stream.fill`. "bfloat16" and the float8 types are records of one field; with
+        ``ml_dtypes.bfloat16`` you can compute.
     chunks : int, tuple, or str
         As for `dask.array.ones`. It does not change the samples.
     num_threads : int, optional
-        Threads of each task. The default is 1, for Dask runs a task on each processor already. None: as
+        Threads per task. The default is 1, because Dask already runs a task on each processor. None: as for
         `Stream.fill`.
 
     Returns
@@ -62,8 +62,8 @@ def from_scheme(
     Raises
     ------
     TypeError, ValueError
-        If an argument has a wrong type or value, the scheme does not suit the shape or dtype, or it cannot be split.
-        The stream has not moved.
+        If an argument has a wrong type or value, or the scheme does not suit the shape, the dtype or the chunks. The
+        stream has not moved.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def from_scheme(
     stream = seed if isinstance(seed, Stream) else Stream(seed)
     stream = stream if name is None else stream.child(name)
     begin, nothing = stream.copy(), np.empty((0,) * len(size), number)
-    # A window without elements: checks all arguments, and moves the stream past the whole array.
+    # An empty window checks all arguments, and moves the stream past the whole array.
     resolved(nothing, stream, global_shape=size, offset=(0,) * len(size), num_threads=num_threads)
     return dask.array.map_blocks(
         partial(block, resolved, begin, size, number, num_threads),
@@ -118,7 +118,7 @@ def block(
     place = block_info[None]["array-location"]
     out = np.empty([stop - start for start, stop in place], dtype)
     offset = [start for start, _ in place]
-    # Tasks of one process share the stream, so each draws from a copy.
+    # Tasks in one process share the stream, so each draws from a copy.
     return scheme(out, stream.copy(), global_shape=shape, offset=offset, num_threads=num_threads)
 
 

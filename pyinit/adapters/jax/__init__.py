@@ -1,6 +1,6 @@
 """JAX: random arrays and initial weights with the same bits under every sharding, and in NumPy and PyTorch.
 
-`initializers` has the functions of `jax.nn.initializers`, for Flax, Haiku and code of your own. `normal`, `uniform` and
+`initializers` has the functions of `jax.nn.initializers`, for Flax, Haiku and your own code. `normal`, `uniform` and
 `truncated_normal` make arrays. `initialize` makes all arrays of a model, each from the stream of its path.
 """
 

@@ -1,4 +1,4 @@
-"""New memory that pyinit fills and JAX then owns: one buffer for each distinct shard."""
+"""New memory that pyinit fills and then hands over to JAX: one buffer for each distinct shard."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["NewArray", "aligned"]
 
 ALIGNMENT = 64  # bytes; XLA copies host memory that is less aligned
 
-Box = tuple[tuple[int, int], ...]  # where a shard begins and ends on each axis
+Box = tuple[tuple[int, int], ...]  # a shard's start and stop on each axis
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Allocate an array that JAX takes without a copy.
+    """Allocate an array that JAX accepts without a copy.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 class OnGPU:
-    """An array on a GPU of a type that NumPy lacks: integers of its size, under its name."""
+    """An array on a GPU with a dtype that NumPy lacks: integers of the same size, with the dtype's name."""
 
     def __init__(self, memory: Any, dtype: np.dtype[Any]) -> None:
         self.memory, self.dtype, self.shape = memory, dtype.name, memory.shape
@@ -64,7 +64,7 @@ def allocate(shape: tuple[int, ...], dtype: np.dtype[Any], device: Any) -> Any:
 
 
 def handed_over(buffer: Any, device: Any) -> jax.Array:
-    """Return a filled buffer as JAX's array on a device; None is the default one."""
+    """Return a filled buffer as a JAX array on a device; None means the default device."""
     if isinstance(buffer, np.ndarray):
         return jax.device_put(buffer, device)
     if isinstance(buffer, OnGPU):
@@ -81,7 +81,7 @@ def default_device() -> Any:
 
 
 def placed(sharding: Any) -> Any:
-    """Return a sharding over devices for a Sharding or a PartitionSpec, which is one of the mesh in use."""
+    """Return a sharding over devices for a Sharding, or for a PartitionSpec on the current mesh."""
     if isinstance(sharding, jax.sharding.PartitionSpec):
         return jax.sharding.NamedSharding(jax.sharding.get_mesh(), sharding)
     if isinstance(getattr(sharding, "mesh", None), jax.sharding.AbstractMesh):
@@ -90,14 +90,14 @@ def placed(sharding: Any) -> Any:
 
 
 class NewArray:
-    """Memory for an array of JAX's, to be filled block by block and then handed over.
+    """Memory for a JAX array, to fill block by block and then hand over.
 
     Parameters
     ----------
     shape : tuple of int
     dtype : dtype
     sharding : Sharding or PartitionSpec, optional
-        Where the array will lie. This process allocates only the shards of its own devices; replicas share one buffer.
+        The array's sharding. This process allocates only the shards on its own devices; replicas share one buffer.
         None: the default device.
     """
 
@@ -119,7 +119,7 @@ class NewArray:
     def parameters(
         self, name: str | None, scheme: Any, whole: tuple[int, ...] | None = None, offset: tuple[int, ...] | None = None
     ) -> Iterator[Parameter]:
-        """Yield what is to be filled. The array may itself be a block, at `offset`, of a tensor of shape `whole`."""
+        """Yield the parameters to fill. The array may itself be a block of a tensor: `whole` is its shape."""
         tensor = whole or self.shape
         for (_, box), buffer in self.buffers.items():
             start = tuple(begin + first for (begin, _), first in zip(box, offset or (0,) * len(box)))

@@ -1,4 +1,4 @@
-"""One array of one key: made at once, or by the program that is being traced."""
+"""Make one array from one key: now, or in the program that is being traced."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def draw(
     generator : {"philox", "ars5", "ars7"}
     out_sharding : Sharding or PartitionSpec, optional
     global_shape : sequence of int, optional
-        Of the tensor that the array is a block of. None: the array is the whole.
+        The shape of the tensor that contains the block. None: the array is the whole.
     offset : sequence of int or array of integers, optional
-        Where in the tensor the block begins; may be traced. None: at its first element.
+        The block's offset in the tensor; may be traced. None: zeros.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def draw(
 
 
 def canonical(dtype: Any) -> np.dtype[Any]:
-    """Give JAX's dtype of a dtype or a name; of None, JAX's default."""
+    """Return JAX's dtype for a dtype or a name; for None, JAX's default."""
     if dtype is not None:
         dtype = dtype_of(dtype)
         row = _core.dtype_row(dtype)
@@ -100,13 +100,13 @@ def traced(fill: Fill, words: jax.Array, offset: Any) -> jax.Array:
 
 
 def check_offset(lengths: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    """Raise ValueError if an offset of that shape does not have a number for each dimension."""
+    """Raise ValueError if an offset does not have one number for each dimension of a shape."""
     if lengths != (len(shape),):
         raise ValueError(f"offset must have one number for each dimension of {shape}; got shape {lengths}")
 
 
 def constrained(array: jax.Array, out_sharding: Any) -> jax.Array:
-    """Ask for a sharding of an array in the program that is being traced."""
+    """Give an array a sharding in the program that is being traced."""
     if out_sharding is None:
         return array
     mesh = out_sharding.mesh if hasattr(out_sharding, "mesh") else jax.sharding.get_abstract_mesh()

@@ -1,9 +1,9 @@
 """The functions of `jax.nn.initializers`, with the same names and arguments, drawing pyinit's random numbers.
 
-Each returns an initializer, which is called with ``(key, shape, dtype=None, out_sharding=None)``: for Flax's modules,
-Haiku's, and code of your own, with or without `jax.jit`, `jax.vmap` and shardings. Typed and raw keys are accepted, and
-the key's words are the seed: an initializer's array for ``jax.random.key(7)`` is the one of ``pyinit.Stream(7)``.
-Distributions are those of JAX. `constant`, `ones` and `zeros` are JAX's own functions.
+Each returns an initializer, a function of ``(key, shape, dtype=None, out_sharding=None)``. Use it in Flax's modules,
+Haiku's, and your own code, with or without `jax.jit`, `jax.vmap` and shardings. Keys may be typed or raw, and the key's
+words are the seed: with ``jax.random.key(7)``, an initializer gives the array of ``pyinit.Stream(7)``. Distributions
+are JAX's. `constant`, `ones` and `zeros` are JAX's own functions.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ def normal(stddev: float = 1e-2, dtype: Any = None) -> Initializer:
     stddev : float
         At least 0.
     dtype : dtype, optional
-        Unless a call says another; None: JAX's default.
+        The default dtype of a call; None: JAX's default.
 
     Returns
     -------
     callable
-        Of ``(key, shape, dtype=None, out_sharding=None)``.
+        A function of ``(key, shape, dtype=None, out_sharding=None)``.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def normal(stddev: float = 1e-2, dtype: Any = None) -> Initializer:
 
 
 def uniform(scale: float = 1e-2, dtype: Any = None) -> Initializer:
-    """Return an initializer of uniform samples of [0, scale); the rest is as for `normal`.
+    """Return an initializer of uniform samples in [0, scale); the rest is as for `normal`.
 
     Examples
     --------
@@ -95,10 +95,10 @@ def truncated_normal(stddev: float = 1e-2, dtype: Any = None, lower: float = -2.
     Parameters
     ----------
     stddev : float
-        Of the distribution before it is truncated; that of the samples is smaller.
+        The standard deviation before truncation; that of the samples is smaller.
     dtype : dtype, optional
     lower, upper : float
-        In standard deviations.
+        The bounds, in standard deviations.
 
     Examples
     --------
@@ -118,30 +118,30 @@ def variance_scaling(
     batch_axis: Axes = (),
     dtype: Any = None,
 ) -> Initializer:
-    """Return an initializer of a variance of `scale` divided by a fan.
+    """Return an initializer of samples with variance ``scale / fan``.
 
     Parameters
     ----------
     scale : float
         At least 0.
     mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}
-        What divides: the inputs of a unit, the outputs that an input reaches, or one of their means.
+        The fan: the inputs of a unit, the outputs that an input reaches, or one of their means.
     distribution : {"truncated_normal", "normal", "uniform"}
-        The truncated one is cut at two standard deviations and made wider, so that its samples have that variance.
+        "truncated_normal" is truncated at two standard deviations, and widened to keep the variance.
     in_axis, out_axis, batch_axis : int or sequence of int
-        The axes of inputs and outputs, and of arrays that stand side by side. All others are of a kernel.
+        The axes of inputs, of outputs, and of independent arrays side by side. All others belong to a kernel.
     dtype : dtype, optional
 
     Returns
     -------
     callable
-        As of `normal`.
+        As for `normal`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong type or out of range. The initializer raises ValueError for a shape that lacks
-        one of the axes.
+        If an argument has the wrong type or is out of range. The initializer raises ValueError if a shape lacks one of
+        the axes.
 
     Examples
     --------
@@ -193,13 +193,13 @@ def orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: Any = None) -> 
     scale : float
         A factor on the matrix.
     column_axis : int
-        The axis along which the columns lie, the last or the first; all others together are the rows.
+        The axis of the columns, the last or the first; all others together are the rows.
     dtype : dtype, optional
 
     Returns
     -------
     callable
-        As of `normal`. The decomposition is NumPy's; inside `jax.jit` it runs in a callback on the host.
+        As for `normal`. NumPy computes the decomposition; inside `jax.jit` it runs in a callback on the host.
 
     Examples
     --------
@@ -212,20 +212,20 @@ def orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: Any = None) -> 
 
 
 def delta_orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
-    """Return an initializer of convolutions' kernels: zeros, and an orthogonal matrix in the middle.
+    """Return an initializer for convolution kernels: zeros, with an orthogonal matrix at the centre.
 
     Parameters
     ----------
     scale : float
         A factor on the matrix.
     column_axis : int
-        Either axis of the matrix, whose distribution does not depend on it.
+        Either axis of the matrix; the distribution does not depend on it.
     dtype : dtype, optional
 
     Returns
     -------
     callable
-        As of `normal`, for shapes ``(*kernel, in, out)`` with 1 to 3 axes of the kernel and `in` at most `out`.
+        As for `normal`, for shapes ``(*kernel, in, out)`` with 1 to 3 kernel axes and `in` at most `out`.
 
     Examples
     --------

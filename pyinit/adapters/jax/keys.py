@@ -1,4 +1,4 @@
-"""The stream of a PRNG key: its words are the seed."""
+"""Turns a PRNG key into a stream: the key's words are the seed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pyinit.streams import Stream
 
 __all__ = ["key_words", "stream_of"]
 
-IMPLEMENTATIONS = {2: "threefry2x32", 4: "rbg"}  # of a raw key of so many words
+IMPLEMENTATIONS = {2: "threefry2x32", 4: "rbg"}  # of a raw key, by its number of words
 
 
 def key_words(key: Any) -> jax.Array:
-    """Return the words of one key, 2 or 4 of uint32: a traced array inside `jax.jit`, whatever the key is.
+    """Return one key's words, 2 or 4 uint32; inside `jax.jit` they are always a traced array.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def key_words(key: Any) -> jax.Array:
 
 
 def stream_of(words: NDArray[np.uint32], generator: str = "philox") -> Stream:
-    """Return the stream of a key's words, at its beginning.
+    """Return the stream of a key's words, at position 0.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Initializers as values: what a call needs beside the key and the shape."""
+"""Initializers as values: frozen dataclasses, to call with a key and a shape."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Initializer:
     ----------
     scheme : Scheme
     dtype : dtype, optional
-        That of the arrays, unless a call says another; None: JAX's default.
+        The default dtype of a call; None: JAX's default.
     """
 
     scheme: Scheme
@@ -41,13 +41,13 @@ class Initializer:
         Parameters
         ----------
         key : key
-            Typed, such as ``jax.random.key(0)``, or raw.
+            A typed key, such as ``jax.random.key(0)``, or a raw one.
         shape : sequence of int
         dtype : dtype, optional
-            float32, bfloat16, float16, float8_e4m3fn, float8_e5m2, float64 with JAX's 64-bit types, and for normal
-            samples complex.
+            float32, bfloat16, float16, float8_e4m3fn or float8_e5m2; float64 if JAX's 64-bit types are enabled; complex
+            for normal samples.
         out_sharding : Sharding or PartitionSpec, optional
-            Each device makes its own part, of the same bits.
+            Each device makes its own part, with the same bits.
 
         Returns
         -------
@@ -68,14 +68,14 @@ class Initializer:
 
 @dataclass(frozen=True)
 class FanInitializer(Initializer):
-    """One whose variance depends on the fans, which `in_axis`, `out_axis` and `batch_axis` tell."""
+    """An initializer whose variance depends on the fans; `in_axis`, `out_axis` and `batch_axis` determine these."""
 
     in_axis: tuple[int, ...] = (-2,)
     out_axis: tuple[int, ...] = (-1,)
     batch_axis: tuple[int, ...] = ()
 
     def of(self, shape: tuple[int, ...]) -> Scheme:
-        # A matrix of as many inputs and outputs has the same fans.
+        # A matrix of this shape has the same fans.
         return self.scheme.resolve(self.fans(shape))
 
     def fans(self, shape: tuple[int, ...]) -> tuple[int, int]:
@@ -83,8 +83,8 @@ class FanInitializer(Initializer):
         for axis in (*self.in_axis, *self.out_axis, *self.batch_axis):
             if not -len(shape) <= axis < len(shape):
                 raise ValueError(
-                    "in_axis, out_axis and batch_axis must be axes of the array: of shape "
-                    f"{shape} there is no {_core.text_of(axis)}"
+                    "in_axis, out_axis and batch_axis must be axes of the array; got "
+                    f"{_core.text_of(axis)} for shape {shape}"
                 )
         if not (all_ := math.prod(shape)):
             return 1, 1
@@ -98,7 +98,7 @@ class FanInitializer(Initializer):
 
 @dataclass(frozen=True)
 class ColumnInitializer(Initializer):
-    """An orthogonal one, whose columns lie along the last axis or the first."""
+    """An orthogonal initializer, whose columns are along the last axis or the first."""
 
     scheme: Orthogonal
     column_axis: int = -1
@@ -114,5 +114,5 @@ class ColumnInitializer(Initializer):
 
 
 def axes(name: str, value: Axes) -> tuple[int, ...]:
-    """Return axes as a tuple; of a sequence no more than an array can have, for it may have no end."""
+    """Return axes as a tuple, at most as many as an array can have, because an iterable may never end."""
     return tuple(integer(name, n) for n in (islice(value, MOST) if isinstance(value, Iterable) else (value,)))

@@ -1,7 +1,7 @@
 """Fills inside programs that JAX compiles.
 
 On the CPU the program calls the C core through XLA's foreign function interface, with the key and the offset as
-operands; on several devices each makes its own part. On other platforms the host makes the values in a callback.
+operands; each of several devices makes its own part. On other platforms the host makes the values in a callback.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from pyinit.initializers import Scheme
 __all__ = ["Fill", "program"]
 
 TARGET = "pyinit_fill"
-VERSIONS = (1, 2, 3)  # minor ones of XLA's interface, whose layout is known to be that of src_c/xla.h
+VERSIONS = (1, 2, 3)  # minor versions of XLA's interface that have the layout of src_c/xla.h
 AXIS = "device"
 
 
 @dataclass(frozen=True)
 class Fill:
-    """What is known of a fill when the program is traced.
+    """The static part of a fill, known when the program is traced.
 
     Parameters
     ----------
     scheme : Scheme
-        For the tensor's shape.
+        The scheme, resolved for the tensor's shape.
     generator : {"philox", "ars5", "ars7"}
     dtype : dtype
     shape, global_shape : tuple of int
-        Of the block that is made, and of the tensor.
+        The shapes of the block and of the tensor.
     batch : tuple of int
-        How many blocks, each of a key of its own; the result's first axes.
+        The numbers of blocks, each with its own key, along the result's first axes.
     """
 
     scheme: Scheme
@@ -56,15 +56,15 @@ class Fill:
 
     @property
     def result(self) -> jax.ShapeDtypeStruct:
-        """Shape and dtype of the result."""
+        """The result's shape and dtype."""
         return jax.ShapeDtypeStruct((*self.batch, *self.shape), self.dtype)
 
 
 @lru_cache(maxsize=1024)
 def program(fill: Fill) -> Callable[..., jax.Array]:
-    """Return the compiled function of a fill: of a key's words, and of the offset in the tensor, uint32.
+    """Return a fill's compiled function of a key's words and of the offset in the tensor, both uint32.
 
-    Under `jax.vmap` each key gets the array that it would get alone.
+    Under `jax.vmap` each key gets the same array as alone.
     """
 
     @custom_vmap
@@ -87,9 +87,9 @@ def program(fill: Fill) -> Callable[..., jax.Array]:
 
 @cache
 def is_registered() -> bool:
-    """Make the C core known to XLA; False if there is no CPU, or XLA takes no version that the core knows."""
+    """Register the C core with XLA; return False if there is no CPU, or XLA accepts none of its versions."""
     try:
-        jax.local_devices(backend="cpu")  # before which XLA would not yet say what it thinks of a version
+        jax.local_devices(backend="cpu")  # only afterwards does XLA check a version
     except RuntimeError:
         return False
     for version in VERSIONS:
@@ -136,7 +136,7 @@ def on_host(fill: Fill, words: Any, offset: Any) -> NDArray[Any]:
 
 
 def on_all_devices(fill: Fill, words: jax.Array, offset: jax.Array) -> jax.Array:
-    """Call the C core for the part of each device, if the compiler splits the result."""
+    """Call the C core for each device's part, if the compiler splits the result."""
 
     @custom_partitioning
     def run(words: jax.Array, offset: jax.Array) -> jax.Array:
@@ -153,7 +153,7 @@ def on_all_devices(fill: Fill, words: jax.Array, offset: jax.Array) -> jax.Array
     axes = " ".join(f"axis{i}" for i in range(len(fill.shape)))
     run.def_partition(
         partition=partition,
-        infer_sharding_from_operands=inferred,  # which older versions of JAX ask for
+        infer_sharding_from_operands=inferred,  # older versions of JAX need it
         decode_shardings=False,
         sharding_rule=f"{keys} word, {keys} number -> {keys} {axes}",
     )
@@ -169,14 +169,14 @@ class Shards:
     mesh : Mesh
         All its devices, along one axis.
     shape : tuple of int
-        Of a shard. Where the number of shards does not divide an axis, the last ones are shorter or empty, and padded.
+        The shape of a shard. If the number of shards does not divide an axis, the last shards are padded.
     starts : numpy.ndarray of uint32, shape (devices, dimensions)
-        Where each device's shard begins.
+        The offset of each device's shard.
     """
 
     def __init__(self, sharding: Any, shape: tuple[int, ...]) -> None:
         size = sharding.num_devices
-        # What is divisible by the number of devices can be split, so that JAX tells how.
+        # JAX describes the split only of a shape that is divisible by the number of devices.
         divisible = tuple(size * n for n in shape)
         places = sharding.devices_indices_map(divisible)
         block = sharding.shard_shape(divisible)
@@ -192,12 +192,12 @@ class Shards:
 
     @property
     def replicated(self) -> NamedSharding:
-        """The sharding of an array that each device has a copy of."""
+        """The sharding of an array with a copy on each device."""
         return NamedSharding(self.mesh, PartitionSpec())
 
 
 def call_part(fill: Fill, shards: Shards, words: jax.Array, offset: jax.Array) -> jax.Array:
-    """Call the C core for the part of one device, with the words and the offset of all."""
+    """Call the C core for one device's part, with the words and the offset of all."""
     n = len(fill.batch)
     start = jnp.asarray(shards.starts)[jax.lax.axis_index(AXIS)]
     if n:

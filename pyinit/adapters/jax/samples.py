@@ -22,21 +22,21 @@ def normal(
     Parameters
     ----------
     key : key
-        Typed, such as ``jax.random.key(0)``, or raw. Its words are the seed.
+        A typed key, such as ``jax.random.key(0)``, or a raw one. Its words are the seed.
     shape : int or sequence of int
     dtype : dtype, optional
-        float32, bfloat16, float16, float8_e4m3fn, float8_e5m2, or float64 with JAX's 64-bit types. Complex ones too, if
-        the mean is 0: the real and imaginary parts then have half the variance each. None: JAX's default.
+        float32, bfloat16, float16, float8_e4m3fn, float8_e5m2, or float64 if JAX's 64-bit types are enabled. Complex
+        too, if the mean is 0: the real and imaginary parts then have half the variance each. None: JAX's default.
     mean, std : float
         `std` must be at least 0.
     out_sharding : Sharding or PartitionSpec, optional
-        Where the array lies; a PartitionSpec is one of the mesh that `jax.set_mesh` set.
+        The array's sharding; a PartitionSpec refers to the mesh that `jax.set_mesh` set.
     global_shape : sequence of int, optional
-        The array is a block of a tensor of this shape, and has the bits of that part of it. None: it is the whole.
+        Make a block of a tensor with this shape, with the same bits as that part of it. None: the array is the whole.
     offset : sequence of int, or array of integers, optional
-        Where in the tensor the block begins, in `jax.shard_map` say; it may be traced. None: at its first element.
+        The block's offset in the tensor, for example in `jax.shard_map`; it may be traced. None: zeros.
     generator : {"philox", "ars5", "ars7"}
-        Of `pyinit.Stream`.
+        As for `pyinit.Stream`.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def normal(
 def uniform(
     key: Any, shape: Any = (), dtype: Any = None, low: float = 0.0, high: float = 1.0, **placement: Any
 ) -> jax.Array:
-    """Return an array of uniform samples of [low, high); the other arguments are those of `normal`.
+    """Return an array of uniform samples in [low, high); the other arguments are those of `normal`.
 
     Examples
     --------
@@ -88,9 +88,9 @@ def truncated_normal(
     Parameters
     ----------
     mean, std : float
-        Of the distribution before it is truncated.
+        The mean and std before truncation.
     lower, upper : float
-        In standard deviations from the mean.
+        The bounds, in standard deviations from the mean.
 
     Examples
     --------

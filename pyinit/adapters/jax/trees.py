@@ -28,26 +28,26 @@ def initialize(
     num_threads: int | None = None,
     progress: bool = False,
 ) -> Tree:
-    """Return a tree of new arrays, each filled by the first pattern that its path matches.
+    """Return a tree of new arrays, each filled by the first pattern that matches its path.
 
-    An array's values depend on the seed, its path, shape and dtype alone: not on the devices and not on the shardings.
-    All are filled in one call, and each process makes only its own shards.
+    An array's values depend only on the seed, its path, shape and dtype, not on devices or shardings. One call fills
+    all arrays, and each process makes only its own shards.
 
     Parameters
     ----------
     tree : pytree
-        Of ``jax.ShapeDtypeStruct``, as `jax.eval_shape`, ``flax.nnx.eval_shape`` and ``equinox.filter_eval_shape`` give
-        it, or of arrays, whose values are not read. Other leaves are returned as they are. A path's keys, joined by
-        dots, are the name: ``layers.0.weight``. A ``.value`` at its end, which Flax's variables have, is left out.
-        Types of 64 bits become those of 32 bits, unless JAX has them enabled.
+        A tree of ``jax.ShapeDtypeStruct``, from `jax.eval_shape`, ``flax.nnx.eval_shape`` or
+        ``equinox.filter_eval_shape``; or a tree of arrays, whose values are not read. Other leaves are returned
+        unchanged. A leaf's name is its path's keys, joined by dots: ``layers.0.weight``. A ``.value`` at the end, as in
+        Flax's variables, is left out. 64-bit types become 32-bit types, unless they are enabled in JAX.
     seed : int, Stream or None
         As for `pyinit.models.fill`.
     plan : mapping of str to scheme
-        As for `pyinit.initialize`. Schemes for JAX's layout of kernels, ``(*kernel, in, out)``, need
-        ``layout="in_out"``; Equinox has ``(out, in, *kernel)``, as PyTorch.
+        As for `pyinit.initialize`. Schemes for JAX's kernel layout, ``(*kernel, in, out)``, need ``layout="in_out"``;
+        Equinox has PyTorch's layout, ``(out, in, *kernel)``.
     shardings : Sharding, or pytree of Sharding or None, optional
-        One for all arrays, or one for each: a tree that begins as `tree` does. None: the leaf's own if it has one, or
-        else the default device.
+        One for all arrays, or a prefix of `tree` with one for each. None: the leaf's own sharding, otherwise the
+        default device.
     generator, num_threads, progress
         As for `pyinit.models.fill`.
 
@@ -59,7 +59,7 @@ def initialize(
     Raises
     ------
     TypeError, ValueError
-        If the plan does not match the names, a scheme does not suit an array, or a sharding its shape.
+        If the plan does not match the names, a scheme does not suit an array, or a sharding does not suit its shape.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def initialize(
 
 
 def name_of(path: Any) -> str:
-    """Return the keys of a path, joined by dots; without the attribute in which Flax's variables hold their array."""
+    """Return a path's keys, joined by dots, without the final ``value`` of Flax's variables."""
     if len(path) > 1 and path[-1] == jax.tree_util.GetAttrKey("value"):
         path = path[:-1]
     name: str = jax.tree_util.keystr(path, simple=True, separator=".")
@@ -93,7 +93,7 @@ def name_of(path: Any) -> str:
 
 
 def is_array(leaf: Any) -> bool:
-    """Whether a leaf stands for an array to be made."""
+    """Whether a leaf describes an array to make."""
     return isinstance(leaf, jax.ShapeDtypeStruct | jax.Array | np.ndarray)
 
 
@@ -108,13 +108,13 @@ def new_array(name: str, leaf: Any, sharding: Any) -> NewArray:
 
 
 class Place(NamedTuple):
-    """The sharding of a leaf, in a tree in which None would be no leaf."""
+    """The sharding of a leaf; a bare None would not be a leaf of a tree."""
 
     sharding: Any
 
 
 def shardings_of(tree: Any, shardings: Any) -> list[Any]:
-    """Return the sharding of each leaf; None is the default device."""
+    """Return the sharding of each leaf; None means the default device."""
 
     def is_sharding(x: Any) -> bool:
         return x is None or isinstance(x, jax.sharding.Sharding | jax.sharding.PartitionSpec)
@@ -126,12 +126,12 @@ def shardings_of(tree: Any, shardings: Any) -> list[Any]:
     each = [place.sharding for place in jax.tree.leaves(jax.tree.broadcast(given, tree, is_place), is_leaf=is_place)]
     for sharding in each:
         if not is_sharding(sharding):
-            raise TypeError(f"shardings must be of jax.sharding.Sharding or None; got {type(sharding).__name__}")
+            raise TypeError(f"shardings must hold jax.sharding.Sharding or None; got {type(sharding).__name__}")
     return [own(leaf) if sharding is None else sharding for leaf, sharding in zip(jax.tree.leaves(tree), each)]
 
 
 def own(leaf: Any) -> Any:
-    """Return the sharding that a leaf asks for; None if it would be the default device."""
+    """Return a leaf's own sharding; None means the default device."""
     return (
         None
         if isinstance(leaf, jax.Array) and not getattr(leaf, "committed", False)

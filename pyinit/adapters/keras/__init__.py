@@ -1,8 +1,8 @@
-"""Keras 3: its initializers, under its own names, drawing pyinit's random numbers.
+"""Keras 3: its initializers, with the same names, drawing pyinit's random numbers.
 
-Use them wherever Keras takes an initializer. `FromScheme` makes one of any scheme of `pyinit.initializers`. They work
-with every backend; on PyTorch they fill the tensor where it lies, on JAX each device's part is made by itself if there
-is a layout. Import this module before you load a model that was saved with them.
+Use them wherever Keras takes an initializer. `FromScheme` makes one from any scheme of `pyinit.initializers`. They work
+with every backend. With PyTorch they fill the tensor in place; with JAX and a layout, each device makes its own part.
+Import this module before you load a model that was saved with them.
 """
 
 try:

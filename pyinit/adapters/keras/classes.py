@@ -1,4 +1,4 @@
-"""Keras's initializers: for each a function with Keras's name, arguments and law, which returns the scheme."""
+"""Keras's initializers: each is a function with Keras's name, arguments and distribution, which returns the scheme."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
     "Zeros",
 ]
 
-# What Keras calls the distributions of VarianceScaling, and what they are called here.
+# Keras's names for the distributions of VarianceScaling, and pyinit's.
 DISTRIBUTIONS = {
     "normal": "truncated_normal",
     "truncated_normal": "truncated_normal",
@@ -41,10 +41,10 @@ DISTRIBUTIONS = {
 
 @random
 def FromScheme(scheme: Any) -> Scheme:
-    """Any scheme of `pyinit.initializers`, or a string or mapping that `pyinit.initializers.scheme` makes one of.
+    """Any scheme of `pyinit.initializers`, or a string or mapping that `pyinit.initializers.scheme` takes.
 
-    Fans are counted for Keras's kernels, ``(*kernel, in, out)``, whatever the scheme's layout. A saved model keeps the
-    text that the scheme prints, so one with a scheme class of your own cannot be loaded.
+    Fans are those of Keras's kernels, ``(*kernel, in, out)``, whatever the scheme's layout. A saved model keeps the
+    scheme as text, so a model with your own scheme class cannot be loaded.
 
     Examples
     --------
@@ -60,28 +60,28 @@ def FromScheme(scheme: Any) -> Scheme:
 
 @random
 def RandomNormal(mean: float = 0.0, stddev: float = 0.05) -> Scheme:
-    """Samples of the normal distribution."""
+    """Normal samples."""
     return initializers.normal(mean, stddev)
 
 
 @random
 def RandomUniform(minval: float = -0.05, maxval: float = 0.05) -> Scheme:
-    """Samples of the uniform distribution on [minval, maxval)."""
+    """Uniform samples in [minval, maxval)."""
     return initializers.uniform(minval, maxval)
 
 
 @random
 def TruncatedNormal(mean: float = 0.0, stddev: float = 0.05) -> Scheme:
-    """Samples of the normal distribution, cut at two standard deviations from the mean."""
+    """Normal samples, truncated at two standard deviations from the mean."""
     return initializers.truncated_normal(mean, stddev)
 
 
 @random
 def VarianceScaling(scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal") -> Scheme:
-    """Samples of variance ``scale / fan``.
+    """Samples with variance ``scale / fan``.
 
-    `mode` is "fan_in", "fan_out", "fan_avg" or "fan_geo_avg". `distribution` is "truncated_normal", cut at two standard
-    deviations and made wider to keep the variance, "untruncated_normal" or "uniform".
+    `mode` is "fan_in", "fan_out", "fan_avg" or "fan_geo_avg". `distribution` is "truncated_normal", which is truncated
+    at two standard deviations and widened to keep the variance, "untruncated_normal" or "uniform".
     """
     name = distribution.lower() if isinstance(distribution, str) else distribution
     if not isinstance(name, str) or name not in DISTRIBUTIONS:
@@ -95,7 +95,7 @@ def VarianceScaling(scale: float = 1.0, mode: str = "fan_in", distribution: str 
 
 @random
 def GlorotNormal() -> Scheme:
-    """Truncated normal samples of variance 2 / (fan_in + fan_out)."""
+    """Truncated normal samples with variance 2 / (fan_in + fan_out)."""
     return initializers.glorot_truncated_normal()
 
 
@@ -107,7 +107,7 @@ def GlorotUniform() -> Scheme:
 
 @random
 def HeNormal() -> Scheme:
-    """Truncated normal samples of variance 2 / fan_in."""
+    """Truncated normal samples with variance 2 / fan_in."""
     return initializers.he_truncated_normal()
 
 
@@ -119,7 +119,7 @@ def HeUniform() -> Scheme:
 
 @random
 def LecunNormal() -> Scheme:
-    """Truncated normal samples of variance 1 / fan_in."""
+    """Truncated normal samples with variance 1 / fan_in."""
     return initializers.lecun_truncated_normal()
 
 
@@ -131,7 +131,7 @@ def LecunUniform() -> Scheme:
 
 @random
 def Orthogonal(gain: float = 1.0) -> Scheme:
-    """A matrix of orthonormal rows or columns, whichever are fewer, times a gain; a kernel's inputs are rows."""
+    """A matrix with orthonormal rows or columns, whichever are fewer, times a gain; a kernel's inputs are rows."""
     return initializers.orthogonal(gain)
 
 

@@ -1,4 +1,4 @@
-"""What an initializer is here: a scheme, a seed and a name. `random` and `constant` make classes of functions."""
+"""The base class of the initializers: a scheme, a seed and a name. `random` and `constant` turn functions into them."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ LARGEST_DRAWN = 10**9  # as Keras draws seeds
 class SchemeInitializer(keras.initializers.Initializer):
     """The base class of the initializers; its subclasses differ in their arguments and scheme.
 
-    The random ones take two more arguments:
+    Random initializers take two more arguments:
 
     Parameters
     ----------
     seed : int, keras.random.SeedGenerator or None
-        As in Keras, an int gives the same values at every call, and a SeedGenerator others at each. None draws an int
-        now, which `keras.utils.set_random_seed` makes reproducible. An int is in [0, 2**64).
+        As in Keras, an int, in [0, 2**64), gives the same values at every call, and a SeedGenerator gives new ones.
+        None draws an int now; `keras.utils.set_random_seed` makes it reproducible.
     name : str, optional
         Keyword only. Draw from ``pyinit.Stream(seed).child(name)``, as `pyinit.initialize` does for a parameter of
-        this name, so that initializers can share a seed. None: draw from ``pyinit.Stream(seed)``.
+        this name. So initializers can share a seed. None: draw from ``pyinit.Stream(seed)``.
 
     Notes
     -----
-    Fans are Keras's: the last two dimensions of a kernel are inputs and outputs, those before them places, and both
-    fans of a vector are its length. The attribute ``scheme`` is the scheme that fills a tensor.
+    Fans are Keras's: a kernel's last two dimensions are inputs and outputs, and those before them are places. Both fans
+    of a vector are its length. The attribute ``scheme`` is the scheme that fills a tensor.
     """
 
     make: ClassVar[Callable[..., Scheme]]
@@ -51,12 +51,12 @@ class SchemeInitializer(keras.initializers.Initializer):
         bound.apply_defaults()
         self.arguments: dict[str, Any] = bound.arguments
         scheme: Any = self.make(**{key: value for key, value in self.arguments.items() if key not in ("seed", "name")})
-        # Kernels of Keras are (*kernel, in, out), whatever the scheme was made for.
+        # Keras's kernels are (*kernel, in, out), whatever the scheme's layout.
         self.scheme = replace(scheme, layout="in_out") if hasattr(scheme, "layout") else scheme
         self.seed = checked_seed(self.arguments["seed"]) if "seed" in self.arguments else None
         self.name = self.arguments.get("name")
         if self.name is not None:
-            Stream(0).child(self.name)  # raises what is wrong with it
+            Stream(0).child(self.name)  # raises if it is wrong
 
     def __call__(self, shape: Sequence[int], dtype: Any = None, layout: Any = None) -> Any:
         """Return a new tensor of Keras's backend.
@@ -67,8 +67,7 @@ class SchemeInitializer(keras.initializers.Initializer):
         dtype : dtype or str, optional
             None: `keras.config.floatx`. Samples in float16, bfloat16 and float8 are the float32 ones, rounded.
         layout : keras.distribution.TensorLayout or sharding of JAX, optional
-            How the tensor is distributed, which does not change its values. With the JAX backend each device's part
-            is made by itself.
+            How the tensor is distributed; this does not change its values. With JAX, each device makes its own part.
 
         Returns
         -------
@@ -90,14 +89,14 @@ class SchemeInitializer(keras.initializers.Initializer):
         return tensor(self.scheme.resolve(fan_shape), self.stream, size, keras.backend.standardize_dtype(dtype), layout)
 
     def stream(self) -> Stream | None:
-        """Return the stream that the next tensor is drawn from, if any; of a SeedGenerator it takes the next seed."""
+        """Return the stream for the next tensor, if it needs one; a SeedGenerator gives its next seed."""
         if self.seed is None:
             return None
         root = Stream(next_seed(self.seed) if isinstance(self.seed, keras.random.SeedGenerator) else self.seed)
         return root if self.name is None else root.child(self.name)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments as plain values: the seed as it was given, so None stays None."""
+        """Return the arguments as plain values. The seed is the given one, so None stays None."""
         return {
             key: repr(self.scheme) if key == "scheme" else keras.saving.serialize_keras_object(value)
             for key, value in self.arguments.items()
@@ -112,7 +111,7 @@ class SchemeInitializer(keras.initializers.Initializer):
 
 
 def checked_seed(seed: Any) -> Any:
-    """Return a seed that can be used, drawn where none is given, or raise TypeError or ValueError."""
+    """Return a valid seed, drawn if it is None, or raise TypeError or ValueError."""
     if seed is None:
         return randint(1, LARGEST_DRAWN)
     if isinstance(seed, keras.random.SeedGenerator):
@@ -124,13 +123,13 @@ def checked_seed(seed: Any) -> Any:
 
 
 def next_seed(generator: keras.random.SeedGenerator) -> int:
-    """Return the seed that a SeedGenerator stands at, and move it on.
+    """Return a SeedGenerator's current seed, and advance it.
 
-    Its two numbers are the low and the high half of the seed, so the first one is that of an int.
+    Its two numbers are the low and the high half of the seed, so the first seed equals the generator's int.
     """
     if getattr(generator.state, "_value", generator) is None:
-        return 0  # Keras made the generator while it infers shapes on JAX, and keeps nothing of what is drawn there
-    # NumPy's numbers, since tensors that `generator.next()` computes then would be tracers.
+        return 0  # Keras made the generator while it infers shapes on JAX, and discards the values
+    # With NumPy, because tensors from `generator.next()` would be tracers then.
     state = keras.ops.convert_to_numpy(generator.state.value)
     generator.state.assign(state + np.array([0, 1], state.dtype))
     low, high = (int(number) & 0xFFFFFFFF for number in state)
@@ -138,21 +137,21 @@ def next_seed(generator: keras.random.SeedGenerator) -> int:
 
 
 def random(make: Callable[..., Scheme]) -> type[SchemeInitializer]:
-    """Make an initializer that also takes `seed` and `name` of a function that returns its scheme."""
+    """Turn a function that returns a scheme into an initializer that also takes `seed` and `name`."""
     return generated(make, SEED, NAME)
 
 
 def constant(make: Callable[..., Scheme]) -> type[SchemeInitializer]:
-    """Make an initializer of a function that returns its scheme, which needs no random numbers."""
+    """Turn a function that returns a scheme without random numbers into an initializer."""
     return generated(make)
 
 
 def generated(make: Callable[..., Scheme], *more: Parameter) -> type[SchemeInitializer]:
-    """Make and register a class with the name, the documentation and the parameters of a function."""
+    """Make and register a class with a function's name, documentation and parameters."""
     signature = Signature([*inspect.signature(make, eval_str=True).parameters.values(), *more])
     contents = {
         "__doc__": make.__doc__,
-        "__module__": "pyinit.adapters.keras",  # where it is public
+        "__module__": "pyinit.adapters.keras",  # the public module
         "__signature__": signature,
         "make": staticmethod(make),
     }

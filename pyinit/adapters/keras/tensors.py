@@ -15,16 +15,16 @@ __all__ = ["tensor"]
 
 
 def tensor(scheme: Scheme, draw: Callable[[], Any], shape: tuple[int, ...], dtype: str, layout: Any) -> Any:
-    """Return a new tensor that a scheme fills from the stream that `draw` gives."""
+    """Return a new tensor, which a scheme fills from the stream that `draw` returns."""
     backend = keras.config.backend()
     if backend == "torch":
         out = keras.ops.empty(shape, dtype=dtype)
-        return out if out.is_meta else scheme(out, draw())  # meta: Keras asks for the shape alone
+        return out if out.is_meta else scheme(out, draw())  # meta: Keras wants only the shape
     if backend == "jax":  # 0.9 or newer
         from pyinit.adapters.jax.arrays import NewArray
 
         new = NewArray(shape, np.dtype(dtype), getattr(layout, "backend_layout", layout))
-        fill(new.parameters(None, scheme), draw() or 0)  # 0: of a scheme that draws nothing
+        fill(new.parameters(None, scheme), draw() or 0)  # 0 if the scheme draws nothing
         return new.array()
     made = keras.ops.convert_to_tensor(scheme(np.empty(shape, dtype), draw()), dtype)
     return made if layout is None else keras.distribution.distribute_tensor(made, layout)

@@ -1,4 +1,4 @@
-"""Read the tensors of a distributed checkpoint of PyTorch (DCP) one stored chunk at a time, without a process group."""
+"""Read the tensors of a PyTorch distributed checkpoint (DCP), one stored chunk at a time, without a process group."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = ["Stored", "numpy_dtype", "stored"]
 
 INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 
-KEPT = 2  # chunks; blocks are read in order, though some by other threads
+KEPT = 2  # chunks; blocks are read in order, but by several threads
 
 
 class Chunk(NamedTuple):
-    """A block of a tensor that is stored in one piece: where it begins, its shape, and where in the folder it lies."""
+    """A block of a tensor that is stored in one piece: its offset, its shape, and its place in the folder."""
 
     offset: tuple[int, ...]
     shape: tuple[int, ...]
@@ -35,7 +35,7 @@ class Chunk(NamedTuple):
 
 
 class Chunks:
-    """Reads the chunks of a folder; the last ones are kept, as their blocks are read one by one.
+    """Reads the chunks of a folder; it keeps the last ones, because their blocks are read one by one.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class Stored(NamedTuple):
         return None if found == size else f"not compared: {found} of its {size} elements are in the checkpoint"
 
     def blocks(self, nbytes: int) -> Iterator[Block]:
-        """Yield blocks of at most so many bytes, chunk by chunk."""
+        """Yield blocks of at most `nbytes` bytes, chunk by chunk."""
         for chunk in self.chunks:
             for region in regions(chunk.shape, max(1, nbytes // self.dtype.itemsize)):
                 offset = tuple(o + s.start for o, s in zip(chunk.offset, region))
@@ -107,7 +107,7 @@ class Stored(NamedTuple):
                 yield Block(offset, shape, functools.partial(self.read, chunk, region))
 
     def box(self, offset: tuple[int, ...], shape: tuple[int, ...], empty: Empty = np.empty) -> NDArray[Any]:
-        """Return any block, of the chunks that it meets."""
+        """Return any block, assembled from the chunks that it overlaps."""
         assert self.kind is not None
         out = empty(shape, self.kind)
         for chunk in self.chunks:
@@ -120,7 +120,7 @@ class Stored(NamedTuple):
         return out
 
     def read(self, chunk: Chunk, region: tuple[slice, ...], empty: Empty = np.empty) -> NDArray[Any]:
-        """Return a part of a chunk, which has memory of its own; raise ValueError if it cannot be read."""
+        """Return a part of a chunk; raise ValueError if it cannot be read. A chunk has its own memory."""
         values = self.folder.values(chunk)
         if (tuple(values.shape), values.dtype) != (chunk.shape, self.dtype):
             raise wrong(
@@ -132,7 +132,7 @@ class Stored(NamedTuple):
 
 
 def numpy_dtype(dtype: torch.dtype) -> np.dtype[Any] | None:
-    """Return NumPy's dtype, or the record of pyinit, for a real dtype of torch; None if there is none."""
+    """Return NumPy's dtype, or pyinit's record, for a real torch dtype; None if there is none."""
     name = str(dtype).removeprefix("torch.")
     return dtype_of(name) if name in INTEGERS else dtype_of_torch(dtype)
 
@@ -143,22 +143,22 @@ def stored(folder: str | Path, trust_pickle: bool) -> list[Stored]:
     Raises
     ------
     ValueError
-        If the folder holds no checkpoint, or the pickle in it is not to be trusted.
+        If the folder holds no checkpoint, it cannot be read, or `trust_pickle` is False.
     """
     from torch.distributed.checkpoint import FileSystemReader
     from torch.distributed.checkpoint.metadata import MetadataIndex, TensorStorageMetadata
 
     folder = Path(folder)
     if not (folder / ".metadata").is_file():
-        raise ValueError(f"{folder} must be a distributed checkpoint of PyTorch; it has no file .metadata")
+        raise ValueError(f"{folder} must be a PyTorch distributed checkpoint; it has no .metadata file")
     if not trust_pickle:
         raise ValueError(
             f"the metadata of {folder} is a pickle, which can run any code when it is read; pass trust_pickle=True, or "
-            "--trust-pickle, if you trust where it comes from"
+            "--trust-pickle, if you trust its source"
         )
     try:
         metadata = FileSystemReader(folder).read_metadata()
-    except Exception as error:  # of many kinds: what a pickle does not say
+    except Exception as error:  # a pickle can raise anything
         raise wrong(folder / ".metadata", f"it cannot be read: {shown(repr(error))}") from None
     places = metadata.storage_data
 

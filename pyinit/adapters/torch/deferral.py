@@ -25,7 +25,7 @@ from pyinit.streams import Stream
 
 __all__ = ["BUILT", "check", "check_model_and_seed", "check_seed", "deferred", "like", "materialize", "whole"]
 
-# The models that `deferred` has built and that are alive: their recipes, and the prefix of their names there.
+# The live models that `deferred` has built: their recipes, and the prefix of the recipes' names.
 BUILT: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
@@ -39,7 +39,7 @@ def deferred(*, prefix: Prefix = "") -> Iterator[Recipes]:
     Parameters
     ----------
     prefix : str or callable
-        As for `fast_init`: the recipes have the names of the larger model.
+        As for `fast_init`: the recipes have the larger model's names.
 
     Yields
     ------
@@ -99,7 +99,7 @@ def deferred(*, prefix: Prefix = "") -> Iterator[Recipes]:
 
 
 def follow(recorder: Recorder, moved: Moved, entry: Entry | None) -> None:
-    """Record for a tensor on the meta device what was written to the real one after it had taken its place."""
+    """Record for a meta tensor the writes to the real tensor after the replacement."""
     meta = moved.meta()
     recorded = entry is not None and entry.contents is not moved.before and bool(entry.contents.edits)
     if meta is None or not (recorded or moved.is_written):
@@ -108,8 +108,8 @@ def follow(recorder: Recorder, moved: Moved, entry: Entry | None) -> None:
     assert there is not None
     if there.contents is not moved.given:
         raise ValueError(
-            f"a parameter of shape {tuple(meta.shape)} was written through two tensors, the one that a module got and "
-            "the one on the meta device that it holds: write one of them, or build the model inside fast_init(seed)"
+            f"a parameter of shape {tuple(meta.shape)} was written through two tensors, the original and its "
+            "replacement on the meta device: write only one of them, or build the model inside fast_init(seed)"
         )
     if recorded and entry is not None:
         there.contents = placed(pruned(View(entry.contents, moved.geometry)), meta)
@@ -158,7 +158,7 @@ def moved_to_meta(recorder: Recorder, tensor: torch.Tensor) -> torch.Tensor:
         before = entry.contents
         there = recorder.enter(moved)
         if entry.is_pending and (entry.has_old or before.dtype != tensor.dtype):
-            recorder.make([tensor], "a parameter of another dtype than its memory has")
+            recorder.make([tensor], "a parameter whose dtype differs from its memory")
         if entry.has_old or before.dtype != tensor.dtype:
             recorder.edit(moved, known(tensor))
         else:
@@ -191,7 +191,7 @@ def materialize(
 ) -> torch.nn.Module:
     """Allocate the meta tensors of a model, and initialise them by their recipes.
 
-    Of a sharded parameter (a DTensor) only the local shard is allocated and made; nothing is communicated. Tied
+    For a sharded parameter (a DTensor), only the local shard is allocated and made; nothing is communicated. Tied
     parameters stay tied. Parameters and buffers that already have memory keep their values and move to `device`.
 
     Parameters
@@ -199,9 +199,9 @@ def materialize(
     model : Module
         Changed in place.
     recipes : Recipes
-        Yielded by `deferred`.
+        The recipes from `deferred`.
     seed, generator, prefix, num_threads, progress
-        As for `fast_init`. With `prefix` the recipes may be those of the larger model.
+        As for `fast_init`. With `prefix`, you can pass the larger model's recipes.
     device : torch.device or str, optional
         Default: "cpu". None: torch's default device.
 
@@ -213,9 +213,9 @@ def materialize(
     Raises
     ------
     ValueError
-        If a parameter or buffer on the meta device has no recipe, a recipe of another shape, or one that cannot be
-        carried out, or is a DTensor whose placements do not say what this process holds. The message lists all of
-        these, and nothing has been allocated.
+        If a parameter or buffer on the meta device has no recipe, a recipe with another shape, or one that cannot be
+        carried out; or if a DTensor's placements do not determine the part that this process holds. The message lists
+        all of these, and nothing has been allocated.
     """
     check_model_and_seed(model, seed)
     if not isinstance(recipes, Recipes):
@@ -246,20 +246,20 @@ def materialize(
             moved = has_no_memory(tensor) or values.device != tensor.device
             made[id(tensor)] = like(tensor, values) if moved else tensor
     player.play(jobs)
-    for place in found:  # only now: a model whose memory is short, or that Ctrl-C ends, is as it was
+    for place in found:  # only now: after Ctrl-C, or if memory is short, the model is unchanged
         place.put(made[id(place.tensor)])
     return model
 
 
 def check_model_and_seed(model: Any, seed: Any) -> None:
-    """Raise TypeError for what is not a model, and for no seed."""
+    """Raise TypeError if `model` is not a Module, or `seed` is None."""
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}")
     check_seed(seed)
 
 
 def check_seed(seed: Any) -> None:
-    """Raise TypeError for no seed."""
+    """Raise TypeError if `seed` is None."""
     if seed is None:
         raise TypeError("seed must be an int or a Stream, so that the weights can be made again; got None")
 

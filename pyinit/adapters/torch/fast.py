@@ -34,15 +34,14 @@ class Report:
     recipes : Recipes
         How each parameter and each random buffer was made. `verify` and `materialize` take these.
     early : list of (key, shape, reader)
-        Random tensors made early, that is before the block ended, because an operation read their values or only torch
-        can draw them. `key` names the tensor's stream (such as "#0", never a parameter's name); `reader` says which
-        operation it was.
+        Random tensors made early, before the end of the block, because an operation read their values or only torch can
+        draw them. `key` names the tensor's stream (such as "#0", never a parameter's name); `reader` is the operation.
     drawn : int
-        The number of draws recorded.
+        The number of recorded draws.
     replaced : int
-        The number of these that were never made, because a later draw or write replaced them.
+        The number of draws that were never made, because a later draw or write replaced them.
     prefix : str or callable
-        What `fast_init` was given.
+        The `prefix` of `fast_init`.
     """
 
     stream: Stream
@@ -70,7 +69,7 @@ class Report:
 
 
 def counted(number: int, what: str) -> str:
-    """Return a number of things in words."""
+    """Format a number of things."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
@@ -85,25 +84,25 @@ def fast_init(
 ) -> Iterator[Report]:
     """Build a model inside the block; pyinit fills its random weights when the block ends.
 
-    Inside the block random operations are recorded, not executed. An operation that overwrites a tensor replaces its
+    Inside the block, random operations are recorded, not executed. An operation that overwrites a tensor replaces its
     record; one that edits it (zeroing a padding row, scaling) is added to the record. When the block ends, one call
-    fills all parameters, each from the child stream of its name. A weight therefore depends only on the seed and its
-    name, not on the order of layers or on earlier draws. In bfloat16 and float16 it is the float32 weight, rounded.
+    fills all parameters, each from the child stream of its name. So a weight depends only on the seed and its name,
+    not on the order of layers or on earlier draws. In bfloat16 and float16 it is the float32 weight, rounded.
 
     Parameters
     ----------
     seed : int, Stream or None
-        The seed of the root stream, or the root stream itself. None: the operating system picks a seed; see
-        `Report.seed`.
+        The root stream, or its seed. Without a seed the operating system picks one; see `Report.seed`.
     generator : {"philox", "ars5", "ars7"}
-        The generator of the root stream. Unused if `seed` is a Stream.
+        The root stream's generator, if `seed` is not a Stream.
     prefix : str or callable
-        Of a part of a larger model, such as a pipeline stage: what its names begin with there, or a function from the
-        names here to the names there. Its weights are then those of the larger model. The report has these names too.
+        For a part of a larger model, such as a pipeline stage: the prefix of its names in the larger model, or a
+        function from its names to those of the larger model. The part then gets the larger model's weights, and the
+        report has the larger model's names.
     num_threads : int, optional
         As for `Stream.fill`.
     progress : bool
-        True: show a progress bar, if the output is a terminal and rich is installed.
+        Show a progress bar, on a terminal with rich installed.
 
     Yields
     ------
@@ -111,17 +110,17 @@ def fast_init(
 
     Notes
     -----
-    If code inside the block reads a random value (prints it, for example), pyinit makes that value early, from a stream
-    of its own, and lists it in `Report.early`. A warning tells which parameters are concerned. Keep a reference to the
-    model until the block ends.
+    If code inside the block reads a random value (prints it, for example), pyinit makes that value early, from its own
+    stream, and lists it in `Report.early`. A warning names the parameters concerned. Keep a reference to the model
+    until the block ends.
 
-    Streams have the names that `named_parameters` of the outermost module returns, without the prefixes that
-    torch.compile and DistributedDataParallel add. A tied parameter has the first of its names. If the block builds
-    several models, the largest has these names, and the names of the others begin with their class:
-    ``Discriminator:0.weight``. Two blocks with the same seed give the same weights to the same names: for different
-    ones give each block a stream of its own, ``fast_init(pyinit.Stream(0).child("generator"))``.
+    Streams have the names from the outermost module's `named_parameters`, without the prefixes that torch.compile and
+    DistributedDataParallel add. A tied parameter has its first name. If the block builds several models, the largest
+    has these names, and the others' names begin with their class: ``Discriminator:0.weight``. Two blocks with the same
+    seed give the same weights to the same names. For different weights, give each block its own stream:
+    ``fast_init(pyinit.Stream(0).child("generator"))``.
 
-    The states of torch's generators do not change. A draw with an explicit ``generator=`` is left to torch. Other
+    The states of torch's generators do not change. Torch itself makes a draw with an explicit ``generator=``. Other
     threads are not affected, but must not read the block's random tensors before it ends.
 
     Examples
@@ -138,7 +137,7 @@ def fast_init(
     player = Player.of(seed, generator, num_threads, progress)
     report, recorder, found = Report(player.root, prefix=prefix), Recorder(player, recorders()), Modules(prefix=prefix)
     if any(outer.player is None for outer in recorder.outer):
-        raise RuntimeError("fast_init() cannot be used inside deferred(): it makes values, which that one puts off")
+        raise RuntimeError("fast_init() cannot be used inside deferred(): it makes values, which deferred() postpones")
     try:
         with found.registered(), recording(recorder):
             yield report
@@ -157,7 +156,7 @@ def fast_init(
 
 
 def make_pending(recorder: Recorder, player: Player) -> None:
-    """Make all that is not made yet: the tensors of modules in one call, then those that only other code holds."""
+    """Make all pending tensors: the modules' tensors in one call, then those that only other code holds."""
     named: list[tuple[Contents, torch.Tensor]] = []
     others: list[Entry] = []
     for entry in recorder.entries.values():
@@ -173,12 +172,12 @@ def make_pending(recorder: Recorder, player: Player) -> None:
 
 
 def warn_of_early(recorder: Recorder, named: list[tuple[torch.nn.Module, Place]]) -> None:
-    """Warn of the parameters that do not have the values of their names, because something read them in the block."""
+    """Warn of the parameters that did not come from their names' streams, because something read them in the block."""
     tensors = {place.name: place.tensor for _, place in named if place.tensor.numel()}
     early = [name for name, tensor in tensors.items() if storage_of(tensor)._cdata in recorder.read]
     if early:
         warnings.warn(
-            f"{', '.join(early)}: read inside fast_init(), so made from streams of their own, not of their names; see "
+            f"{', '.join(early)}: read inside fast_init(), so made from other streams than those of their names; see "
             "report.early",
             UserWarning,
             stacklevel=4,

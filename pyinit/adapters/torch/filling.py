@@ -1,4 +1,4 @@
-"""Fill one tensor by a scheme, or record the fill: what the functions of `init` have in common."""
+"""Fill one tensor by a scheme, or record the fill: the common part of the functions of `init`."""
 
 from __future__ import annotations
 

@@ -98,9 +98,9 @@ class Watch(TorchFunctionMode):
     ----------
     model : torch.nn.Module
     layers
-        Which modules count as layers; None: pyinit finds them.
+        The modules to record; None: pyinit finds them.
     keep : callable
-        Maps an output to what its row keeps.
+        A function from an output to the value that its row keeps.
     """
 
     def __init__(self, model: nn.Module, layers: Any, keep: Callable[[torch.Tensor], Any]) -> None:
@@ -168,7 +168,7 @@ class Watch(TorchFunctionMode):
     def leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         """Record the output of a module if it is a layer."""
         while (frame := self.frames.pop()).module is not module:
-            pass  # a module that raised an exception, which the model caught
+            pass  # this module raised an exception, and the model caught it
         self.calls[module] += 1
         tensor = first_tensor(output)
         if tensor is None:
@@ -235,7 +235,7 @@ class Watch(TorchFunctionMode):
     def write(
         self, tensor: torch.Tensor, name: str, activation: str, axis: int, into: Row | None = None, open: bool = True
     ) -> torch.Tensor:
-        """Record a layer as a new row, or into the row of the layer before; return the tensor to go on with."""
+        """Record a layer as a new row, or in the previous layer's row; return the tensor to go on with."""
         if self.keep is not on_host and torch.is_grad_enabled():
             if not tensor.requires_grad:  # frozen weights: add a zero that requires a gradient
                 tensor = tensor + torch.zeros((), dtype=tensor.dtype, device=tensor.device, requires_grad=True)

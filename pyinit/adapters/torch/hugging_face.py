@@ -1,4 +1,4 @@
-"""Models of Hugging Face's transformers: build one from its configuration, and name its tensors as on disk."""
+"""Hugging Face models: build one from its configuration, and name its tensors as on disk."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from pyinit.adapters.torch.watching import recording
 
 __all__ = ["beside", "from_config", "on_disk"]
 
-STORED = ("float8_e4m3fn", "float8_e5m2")  # dtypes that weights can be stored in, and that no model computes in
+STORED = ("float8_e4m3fn", "float8_e5m2")  # dtypes for stored weights, in which no model computes
 
-# What suits a configuration that does not say: the first of these that has a class for it.
+# If a configuration names no class, the first of these with a class for it is used.
 HEADS = (
     "MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING",
     "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING",
@@ -42,23 +42,24 @@ def from_config(path: str | os.PathLike[str], arch: str = "auto", dtype: str | N
     Parameters
     ----------
     path : str or path-like
-        A config.json, or the folder of one. Nothing is downloaded, and no code but that of transformers runs.
+        A config.json, or its folder. Nothing is downloaded, and no code but transformers' own runs.
     arch : str
-        The name of a class of transformers. "auto": that which the configuration names, otherwise one that suits it.
+        The name of a class in transformers. "auto": the class that the configuration names, otherwise one that suits
+        it.
     dtype : str, optional
-        Of the model: "float32", "bfloat16", ... None, or one of float8: that of the configuration.
+        The model's dtype: "float32", "bfloat16", ... With None or a float8 dtype, the configuration's.
 
     Returns
     -------
     PreTrainedModel
-        As `deferred` builds it; `pyinit.checkpoint.write` takes it.
+        Built inside `deferred`; pass it to `pyinit.checkpoint.write`.
 
     Raises
     ------
     ValueError
-        If the configuration is none that transformers knows, or there is no such class or dtype.
+        If transformers does not know the configuration, the class or the dtype.
     OSError
-        If there is no such file.
+        If the file does not exist.
     """
     path = Path(path)
     file = path / "config.json" if path.is_dir() else path
@@ -71,13 +72,13 @@ def from_config(path: str | os.PathLike[str], arch: str = "auto", dtype: str | N
             raise ValueError(f"{dtype!r} is not a dtype of PyTorch")
     try:
         config = transformers.AutoConfig.from_pretrained(file, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # of many kinds, by what is wrong with the file
+    except Exception as error:  # its kind depends on what is wrong with the file
         raise ValueError(f"{file}: transformers cannot read it: {' '.join(str(error).split())[:300]}") from error
     kind = class_of(config, arch, file)
     try:
         with deferred():
             return kind._from_config(config, **options)
-    except ImportError as error:  # of a package that only some models need
+    except ImportError as error:  # only some models need this package
         raise ImportError(f"{kind.__name__} cannot be built: {' '.join(str(error).split())}") from error
 
 
@@ -104,8 +105,8 @@ def class_of(config: Any, arch: str, file: Path) -> Any:
 def on_disk(model: Any, held: Mapping[str, View | torch.Tensor]) -> dict[str, View | torch.Tensor]:
     """Turn the tensors of a model into those of its checkpoints, as `save_pretrained` does.
 
-    Its own conversions run on tensors without memory, of which the recorder knows how they are made; so the result
-    tells of which parameter each tensor on disk is a part.
+    The model's own conversions run on recorded meta tensors. So the recorder knows of which parameter each tensor on
+    disk is a part.
     """
     recorder = Recorder(None)
     found: dict[str, Any] = {}
@@ -122,7 +123,7 @@ def on_disk(model: Any, held: Mapping[str, View | torch.Tensor]) -> dict[str, Vi
 
 
 def viewed(recorder: Recorder, tensor: torch.Tensor) -> View | torch.Tensor:
-    """Return how a tensor is made; itself if it has values."""
+    """Return the view that makes a tensor, or the tensor itself if it has values."""
     entry = recorder.entry(tensor)
     return tensor if entry is None else View(entry.contents, Geometry.of(tensor))
 

@@ -4,8 +4,8 @@ The random ones also take ``stream=``, a `pyinit.Stream`, and advance it. Withou
 torch's default generator, so `torch.manual_seed` makes them reproducible; inside `fast_init` and `deferred` they are
 recorded instead, like the functions of `torch.nn.init`.
 
-Of a DTensor each process fills its local shard with the values of that part of the whole tensor. Nothing is
-communicated: the streams of all processes must be the same, so a DTensor needs ``stream=``.
+For a DTensor, each process fills its local shard with that part of the whole tensor. Nothing is communicated: all
+processes need the same stream, so a DTensor requires ``stream=``.
 
 Each function fills a tensor in place and returns it. The tensor may be float32, float64, float16, bfloat16 or float8,
 have any strides, be on the CPU or on CUDA, and require gradients. Meta tensors are left unchanged. Wrong types raise
@@ -90,9 +90,9 @@ def trunc_normal_(
 ) -> Tensor:
     """Fill with samples of the normal distribution truncated to [a, b].
 
-    The bounds are values, not multiples of std. No sample lies outside them and none pile up on them, in any dtype with
-    a number between them. The time does not depend on the bounds. A mean outside the bounds must be within 35 std of
-    the nearer one. With std=0 all elements are the mean, clipped to the bounds.
+    The bounds are values, not multiples of std. No sample is outside them and none pile up on them, if the dtype has a
+    number between them. The time does not depend on the bounds. A mean outside the bounds must be within 35 std of the
+    nearer one. With std=0 all elements are the mean, clipped to the bounds.
 
     Examples
     --------
@@ -175,9 +175,9 @@ def xavier_uniform_(
     Parameters
     ----------
     groups, transposed
-        `groups` and `transposed`, as for `pyinit.initializers.fans`; the other Xavier and Kaiming functions take them
-        too. Without them the fans follow from the shape alone, as in torch: the fan_out of a grouped convolution is
-        `groups` times too large, and fan_in and fan_out of a transposed convolution are swapped.
+        As for `pyinit.initializers.fans`; the other Xavier and Kaiming functions take them too. Without them the fans
+        depend on the shape alone, as in torch: a grouped convolution's fan_out is `groups` times too large, and a
+        transposed convolution's fan_in and fan_out are swapped.
 
     Examples
     --------
@@ -195,7 +195,7 @@ def xavier_normal_(
     groups: int = 1,
     transposed: bool = False,
 ) -> Tensor:
-    """Fill with samples of the normal distribution of variance 2 gain² / (fan_in + fan_out); see `xavier_uniform_`.
+    """Fill with normal samples with variance 2 gain² / (fan_in + fan_out); see `xavier_uniform_`.
 
     Examples
     --------
@@ -241,7 +241,7 @@ def kaiming_normal_(
     groups: int = 1,
     transposed: bool = False,
 ) -> Tensor:
-    """Fill with normal samples of variance gain² / fan; `nonlinearity` sets the gain. See `xavier_uniform_`.
+    """Fill with normal samples with variance gain² / fan; `nonlinearity` sets the gain. See `xavier_uniform_`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Fill an existing model by a plan, or as its modules initialise themselves: `initialize_module`."""
+"""Fill an existing model by a plan, or by its modules' own initialisation: `initialize_module`."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ def initialize_module(
     Parameters
     ----------
     model : Module
-        A model on any device but meta, sharded (with DTensors for parameters) or not.
+        A model on any device but meta, sharded (with DTensors as parameters) or not.
     seed : int or Stream
         As for `fast_init`.
     plan : mapping of str to scheme, or Recipes, optional
-        Name patterns and their schemes, as for `pyinit.initialize`; the first match wins. Or recipes, by name. None:
-        each module's own ``reset_parameters`` runs, and the model's ``init_weights`` (as in Hugging Face models). A
-        parameter that only a constructor sets is an error then.
+        Name patterns to schemes, as for `pyinit.initialize`; the first match wins. Or recipes, by name. None: use each
+        module's own ``reset_parameters``, and the model's ``init_weights`` (as in Hugging Face models); a parameter
+        that only a constructor sets is then an error.
     generator, prefix, num_threads, progress
-        As for `fast_init`. With `prefix` a plan may be that of the larger model: it may have patterns that match
-        nothing here.
+        As for `fast_init`. With `prefix`, you can pass the larger model's plan: patterns that match nothing here are
+        allowed.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def warn_of_norms(found: list[Place], recipes: Recipes) -> None:
     ]
     if drawn:
         warnings.warn(
-            f"the plan draws random weights for normalisation layers, which start as ones or zeros: "
+            f"the plan draws random weights for normalisation layers, which usually start as ones or zeros: "
             f"{', '.join(drawn)}; put a pattern for them before the one that matches, such as '*norm.weight': 'ones'",
             UserWarning,
             stacklevel=3,
@@ -194,7 +194,7 @@ def stand_ins(model: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
     others: dict[tuple[int, str], torch.Tensor] = {}
     try:
         for place in held:
-            # Tied parameters get one tensor each, as when the model was built: the scheme of the first counts.
+            # Tied parameters get one tensor each, as when the model was built: the first one's scheme counts.
             tensor, key = place.tensor, (id(place.module), place.key)
             if key not in others and place.is_parameter:
                 meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")

@@ -1,4 +1,4 @@
-"""Which kind of layer a module is: an activation, a norm, one with weights of its own."""
+"""Find a module's kind of layer: an activation, a norm, or a module with its own weights."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def is_leaf(module: nn.Module) -> bool:
 
 
 def has_weights(module: nn.Module) -> bool:
-    """Whether a module has parameters of its own, parametrized ones included."""
+    """Whether a module has its own parameters, parametrized ones included."""
     own = any(parameter is not None for parameter in module._parameters.values())
     return own or nn.utils.parametrize.is_parametrized(module)
 
 
 def is_channels_first(module: nn.Module, norm: re.Match[str] | None) -> bool:
-    """Whether the units of a layer's output lie along axis 1."""
+    """Whether the units of a layer's output are along axis 1."""
     if norm is not None:
         return norm[1] is not None or isinstance(module, nn.GroupNorm)
     return isinstance(module, nn.modules.conv._ConvNd)

@@ -27,7 +27,7 @@ def outputs(model: nn.Module, x: Any, layers: Any = None, least: int = 1) -> lis
     x : Tensor, array_like, tuple or mapping
         The input. A tuple holds several positional arguments, a mapping keyword arguments.
     layers : str, type, callable, or iterable of str or tuple of types, optional
-        Which modules count as layers; see `pyinit.diagnostics.activations`.
+        The modules to measure; see `pyinit.diagnostics.activations`.
     least : int
         The smallest number of rows allowed.
 
@@ -91,7 +91,7 @@ def gradient_flow(model: nn.Module, x: Any, gradient: Any, layers: Any = None) -
         output = first_tensor(watch.run(inputs.args, inputs.keywords))
         rows = watch.found()
         if output is None:
-            raise TypeError("model must return a float tensor with at least 1 axis, for a gradient to flow back from")
+            raise TypeError("model must return a float tensor with at least 1 axis, so that a gradient can flow back")
         given = as_gradient(gradient, output)
         edges = [row.kept for row in rows if row.kept is not None]
         if not output.requires_grad or not edges:

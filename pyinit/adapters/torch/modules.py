@@ -21,7 +21,7 @@ from pyinit.adapters.torch.tape import draws
 
 __all__ = ["Modules", "Place", "Prefix", "parameters", "places"]
 
-Prefix = str | Callable[[str], str | None]  # what names begin with in a larger model, or what turns them into its names
+Prefix = str | Callable[[str], str | None]  # the prefix of names in a larger model, or a function to its names
 
 # The names that wrappers give to the wrapped model: torch.compile, activation checkpointing, FSDP.
 WRAPPED = {"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"}
@@ -69,7 +69,7 @@ def places(root: torch.nn.Module, prefix: Prefix = "") -> Iterator[Place]:
 
 
 def renamed(name: str, prefix: Prefix) -> str:
-    """Return the name in the larger model of a tensor; raise TypeError if there is none."""
+    """Return a tensor's name in the larger model; raise TypeError if there is none."""
     if isinstance(prefix, str):
         return prefix + name
     found = prefix(name) if callable(prefix) else None
@@ -110,12 +110,12 @@ class Modules:
     replace : callable, optional
         Maps a parameter to the one to register in its place.
     prefix : str or callable
-        Gives the names of the largest model's tensors in a model that it is a part of.
+        The prefix of the largest model's names in the model that it is a part of, or a function to its names.
 
     Attributes
     ----------
     prefixes : mapping of Module to str
-        What the names of each root's tensors begin with; set by `named`.
+        The prefix of each root's tensor names; set by `named`.
     """
 
     def __init__(self, replace: Callable[[torch.Tensor], torch.Tensor] | None = None, prefix: Prefix = "") -> None:
@@ -161,7 +161,7 @@ class Modules:
         inner = {id(child) for module in alive for child in module._modules.values()}
         roots = [module for module in alive if id(module) not in inner]
         reached = {id(module) for root in roots for module in root.modules()}
-        for module in reversed(alive):  # the last one of those that are in one another
+        for module in reversed(alive):  # of modules that contain each other, the last one
             if id(module) not in reached:
                 roots.append(module)
                 reached |= {id(inside) for inside in module.modules()}
@@ -170,12 +170,12 @@ class Modules:
     def named(self, recorder: Recorder) -> list[tuple[torch.nn.Module, Place]]:
         """Return the tensors of all roots with their stream names.
 
-        The largest root's names have no prefix, those of the others begin with their class: a layer that was built on
-        the side does not change the names of the model. Roots without draws come after those, and after them roots
-        whose draws are all another's too, such as the layer that nn.TransformerEncoder copies.
+        The largest root's names have no prefix; the others' names begin with their class. So a layer built on the side
+        does not change the model's names. Roots without draws come next, and last those whose draws another root has
+        too, such as the layer that nn.TransformerEncoder copies.
         """
         roots = self.roots()
-        if len(roots) > 1:  # of which some may wait for the garbage collector, and would take the others' names
+        if len(roots) > 1:  # some may just wait for the garbage collector, and would take the others' names
             del roots
             gc.collect()
             roots = ordered(self.roots(), recorder)
@@ -199,6 +199,6 @@ def ordered(roots: list[torch.nn.Module], recorder: Recorder) -> list[torch.nn.M
 
 
 def numbers_of(recorder: Recorder, root: torch.nn.Module) -> set[Any]:
-    """Return the numbers of the draws that a model's tensors depend on."""
+    """Return the numbers of all draws that a model's tensors depend on."""
     entries = [entry for place in places(root) if (entry := recorder.entry(place.tensor)) is not None]
     return {draw.key for entry in entries for draw, _ in draws(entry.contents)}

@@ -29,7 +29,7 @@ def randn(
     device_mesh: Any = None,
     placements: Sequence[Any] | None = None,
 ) -> torch.Tensor:
-    """Return a tensor of standard normal samples, bit-identical on every device and for every way to shard it.
+    """Return a tensor of standard normal samples, bit-identical on every device and for every sharding.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ def randn(
     stream : Stream, optional
         Draw from this stream, and advance it. Give either `seed` or `stream`.
     dtype : torch.dtype, dtype or str, optional
-        A floating-point or complex dtype, of torch or NumPy, or its name. None: torch's default. Samples in narrower
-        dtypes are the float32 samples, rounded; float64 samples are different ones. The real and imaginary parts of
-        complex samples have variance 1/2.
+        A floating-point or complex dtype of torch or NumPy, or its name. None: torch's default. Samples in narrower
+        dtypes are the float32 samples, rounded; float64 samples are different. In complex samples, the real and
+        imaginary parts have variance 1/2.
     device : torch.device or str, optional
         None: torch's default.
     requires_grad : bool
@@ -149,7 +149,7 @@ def made(
 
 
 def dtype_of(dtype: Any) -> torch.dtype | None:
-    """Return torch's dtype of a dtype or its name, or raise TypeError.
+    """Return torch's dtype for a dtype or its name, or raise TypeError.
 
     Examples
     --------

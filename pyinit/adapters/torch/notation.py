@@ -60,7 +60,7 @@ class Writer:
         return self.numbers[id(thing)]
 
     def contents(self, contents: Contents) -> int:
-        """Write contents, after those that they need, and return their number."""
+        """Write contents, after all contents that they need, and return their number."""
         if id(contents) not in self.numbers:
             for inner in order(contents):
                 if id(inner) not in self.numbers:
@@ -136,7 +136,7 @@ class Reader:
         """Return an earlier node by its number."""
         found = self.made[number] if 0 <= number < len(self.made) else None
         if not isinstance(found, kind):
-            raise ValueError(f"no {kind.__name__} has number {number} before it")
+            raise ValueError(f"no earlier {kind.__name__} has number {number}")
         return found
 
     def what(self, values: Mapping[str, Any]) -> Any:
@@ -200,12 +200,12 @@ def given_of(values: Mapping[str, Any]) -> Given:
 def function_of(text: str) -> Any:
     """Find an ATen operator by its name."""
     namespace, packet, overload = text.split(".")
-    if namespace != "aten" or "file" in packet:  # from_file writes where its argument says
-        raise ValueError(f"{text!r} is none of torch's operators on tensors")
+    if namespace != "aten" or "file" in packet:  # from_file would write to any file
+        raise ValueError(f"{text!r} is not one of torch's operators on tensors")
     found = getattr(getattr(torch.ops.aten, packet), overload)
     of = operator(found)
     if of.reads_nothing or not of.is_recordable or RANDOM in found.tags:
-        raise ValueError(f"{text!r} is no operator that a recipe can have")
+        raise ValueError(f"{text!r} is not an operator that a recipe can have")
     return found
 
 
@@ -223,16 +223,16 @@ def number(text: str) -> Any:
     """Read a number."""
     found = ast.literal_eval(text.strip())
     if not isinstance(found, (bool, int, float, complex)):
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text!r} is not a number")
     return found
 
 
 def geometry(values: Any, size: int | None = None) -> Geometry:
-    """Read where a tensor lies: inside a storage, if its size is given."""
+    """Read a geometry; if a storage's size is given, check that it is inside."""
     shape, stride, offset = values
     found = Geometry(tuple(map(int, shape)), tuple(map(int, stride)), int(offset))
     if len(found.shape) != len(found.stride) or min((*found.shape, *found.stride, found.offset)) < 0:
-        raise ValueError(f"no tensor lies at {values}")
+        raise ValueError(f"{values} is not the geometry of a tensor")
     if size is not None and found.size and found.span.stop > size:
         raise ValueError(f"{values} is not inside a storage of {size} elements")
     return found

@@ -16,7 +16,7 @@ aten = torch.ops.aten
 
 RANDOM = torch.Tag.nondeterministic_seeded
 
-# These allocate without writing.
+# Operators that allocate without writing.
 EMPTY = {
     getattr(aten, name)
     for name in ("empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided")
@@ -47,7 +47,7 @@ IN_PLACE: dict[Any, Callable[..., Any]] = {
     aten.geometric_: lambda p: Sampler("geometric_", (p,)),
 }
 
-# The shape (None: that of the first argument) and sampler of each random operator that allocates.
+# The shape (None: the first argument's) and sampler of each random operator that allocates.
 NEW: dict[Any, Callable[..., tuple[Any, Any]]] = {
     aten.randn: lambda size: (size, initializers.normal()),
     aten.rand: lambda size: (size, initializers.uniform()),
@@ -62,7 +62,7 @@ NEW: dict[Any, Callable[..., tuple[Any, Any]]] = {
 LIKE = {aten.randn_like, aten.rand_like, aten.randint_like}
 
 # Operations that give an element the same bits wherever it is in a tensor. Others, such as softplus and pow, compute
-# the last few elements of a row, or of a thread's part, without vectors, and round them otherwise.
+# the last few elements of a row, or of a thread's part, without vectors, and round them differently.
 STABLE = frozenset(
     """
     abs add addcdiv addcmul atan bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp clamp_max clamp_min copy cos
@@ -73,10 +73,10 @@ STABLE = frozenset(
 )
 
 
-# These change the size of a storage.
+# Operators that change the size of a storage.
 RESIZES = {"resize_", "resize_as_"}
 
-# They write arguments though their schemas do not say so.
+# Operators that write arguments, although their schemas do not say so.
 UNSAID = dict.fromkeys(("native_batch_norm", "cudnn_batch_norm"), ("running_mean", "running_var"))
 
 
@@ -93,10 +93,10 @@ class Operator(NamedTuple):
     reads_nothing : bool
         Whether it only returns a view, or only changes a tensor's geometry.
     is_recordable : bool
-        Whether it is one of torch's own that writes one tensor, or makes new ones, in shapes that do not depend on
-        values: it can be done later.
+        Whether it can run later: one of torch's own operators, which writes one tensor, or makes new ones with shapes
+        that do not depend on values.
     is_composite : bool
-        Whether it is made of others. Autograd takes it apart; tensors of inference_mode() come without that.
+        Whether it consists of other operators. Autograd decomposes it, but not in inference_mode().
     """
 
     name: str

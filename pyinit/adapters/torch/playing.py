@@ -45,8 +45,8 @@ class Player:
     def of(
         cls, seed: int | Stream | None, generator: str, num_threads: int | None = None, progress: bool = False
     ) -> Player:
-        """Make a player of a seed, or of a root stream; raise TypeError or ValueError if it cannot play."""
-        num_threads = _core.check_threads(num_threads) or None  # asked once: the next answer may be another
+        """Make a player from a seed or a root stream; raise TypeError or ValueError if an argument is wrong."""
+        num_threads = _core.check_threads(num_threads) or None  # converted once: an object may change its answer
         return cls(seed if isinstance(seed, Stream) else Stream(seed, generator), num_threads, progress)
 
     def play(self, jobs: Iterable[tuple[Contents, torch.Tensor]], keys: Mapping[Any, str] = NONE) -> None:
@@ -91,7 +91,7 @@ class Player:
             return view.geometry.on(flat)
 
     def write(self, view: View, out: torch.Tensor) -> None:
-        """Write the values of a view to a tensor of its shape and dtype, without a copy if that can be."""
+        """Write the values of a view to a tensor of its shape and dtype, without a copy if possible."""
         is_all = view.contents.size == out.numel() and view.geometry == Geometry.whole(tuple(out.shape))
         if is_all and out.is_contiguous():
             self.play([(view.contents, out.reshape(-1))])
@@ -110,7 +110,7 @@ class Job(NamedTuple):
 
 
 def add(together: list[dict[str, list[Job]]], job: Job) -> None:
-    """Add a job to the first part in which its name is free, or that of windows of the same tensor."""
+    """Add a job to the first part that does not have its name yet, or has it for windows of the same tensor."""
     for part in together:
         there = part.setdefault(job.name, [])
         if not there or (job.global_shape is not None and there[0].global_shape == job.global_shape):
@@ -120,7 +120,7 @@ def add(together: list[dict[str, list[Job]]], job: Job) -> None:
 
 
 class Playing:
-    """Writes the contents of one storage; contents of other storages that it needs are made once."""
+    """Writes the contents of one storage; it makes the other contents that it needs once."""
 
     def __init__(self, player: Player, keys: Mapping[Any, str]) -> None:
         self.player = player
@@ -132,7 +132,7 @@ class Playing:
         """Apply edits to a flat tensor. Narrow dtypes are computed in float32 and rounded once."""
         wide = flat
         if is_narrow(flat.dtype) and any(isinstance(e.what, Call) and not is_copy(e.what) for e in edits):
-            wide = flat.float()  # with what it held before
+            wide = flat.float()  # with its earlier values
             if edits is not contents.edits:
                 edits = contents.edits
         for where, what, _ in edits:
@@ -164,7 +164,7 @@ class Playing:
         if not isinstance(sampler, Scheme):  # a user's function
             sampler(target, stream)
             return
-        if target.is_complex():  # each part is drawn: normal ones with half the variance
+        if target.is_complex():  # both parts are drawn, normal ones with half the variance
             target = torch.view_as_real(target)
             if shape is not None and offset is not None:
                 shape, offset = (*shape, 2), (*offset, 0)
@@ -187,7 +187,7 @@ class Playing:
                 if id(inner) in self.flats:
                     continue
                 if not inner.edits:
-                    raise ValueError("a value was made from memory that nobody has written")
+                    raise ValueError("a value depends on uninitialised memory")
                 dtype = torch.float32 if is_narrow(inner.dtype) else inner.dtype
                 flat = self.flats[id(inner)] = torch.empty(inner.size, dtype=dtype, device=device)
                 self.write(inner, flat, inner.edits)
@@ -201,7 +201,7 @@ class Playing:
         return outputs if result.index is None else outputs[result.index]
 
     def run(self, call: Call, own: torch.Tensor, dtype: torch.dtype) -> Any:
-        """Run an operation, whose result has a dtype, on the storage `own` and on remade arguments."""
+        """Run an operation with a result of `dtype` on the storage `own` and on remade arguments."""
 
         def argument(value: Any) -> Any:
             if isinstance(value, Own):
@@ -216,13 +216,13 @@ class Playing:
         try:
             with one_thread(torch.Tag.pointwise in call.function.tags and not is_stable(call.function)):
                 return call.function(*arguments, **keywords)
-        except (IndexError, RuntimeError, TypeError) as error:  # of recipes that someone has written, not recorded
-            raise ValueError(f"{call.function} cannot be run as the recipe says: {error}") from error
+        except (IndexError, RuntimeError, TypeError) as error:  # a recipe written by hand may be wrong
+            raise ValueError(f"{call.function} cannot run as in the recipe: {error}") from error
 
 
 @contextmanager
 def one_thread(is_wanted: bool) -> Iterator[None]:
-    """Let torch compute on one thread, for operations whose bits depend on how many there are."""
+    """Let torch compute on one thread, for operations whose bits depend on the number of threads."""
     before = torch.get_num_threads()
     if not is_wanted or before == 1:
         yield
@@ -235,7 +235,7 @@ def one_thread(is_wanted: bool) -> Iterator[None]:
 
 
 def split(contents: Contents, flat: torch.Tensor) -> tuple[list[Edit], tuple[Edit, ...]]:
-    """Split edits into the first ones, which one call of the core can make for all storages, and the rest."""
+    """Split edits into a first part, which one call of the core can make for all storages, and the rest."""
     done: list[Edit] = []
     edits = contents.edits
     if any(isinstance(edit.what, Call) and not is_copy(edit.what) for edit in edits) and is_narrow(flat.dtype):
@@ -272,19 +272,19 @@ def is_narrow(dtype: torch.dtype) -> bool:
 
 
 def widened(value: Any) -> Any:
-    """Return a narrow tensor or dtype as float32, in which operations are computed; anything else as it is."""
+    """Return a narrow tensor or dtype as float32, in which operations are computed; others unchanged."""
     if isinstance(value, torch.dtype):
         return torch.float32 if is_narrow(value) else value
     return value.float() if isinstance(value, torch.Tensor) and is_narrow(value.dtype) else value
 
 
 def rounded(tensor: torch.Tensor, dtype: torch.dtype, result: torch.dtype) -> torch.Tensor:
-    """Round what was made in float32 to its own dtype, if an operation then gives a wider one."""
+    """Round a tensor made in float32 to its own dtype, if the operation's result has a wider one."""
     return tensor.to(dtype).to(tensor.dtype) if is_narrow(dtype) and not is_narrow(result) else tensor
 
 
 def given(value: Given) -> torch.Tensor:
-    """Return the values that were kept."""
+    """Return the kept values."""
     if value.tensor is None:
-        raise ValueError("a value was computed from a tensor of unknown values")
+        raise ValueError("a value depends on a tensor whose values were not kept")
     return value.tensor

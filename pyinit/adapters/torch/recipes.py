@@ -23,7 +23,7 @@ __all__ = ["Recipe", "Recipes"]
 
 FORMAT = "pyinit recipes 1"
 
-# What reading text that is no recipes can raise, beside RuntimeError, by torch.
+# The exceptions that invalid text can raise while it is read, besides torch's RuntimeError.
 WRONG = (ArithmeticError, AttributeError, LookupError, MemoryError, SyntaxError, TypeError, ValueError)
 
 
@@ -115,7 +115,7 @@ class Recipes(Mapping[str, Recipe]):
     ----------
     recipes : mapping of str to Recipe
     prefixes : mapping of Module to str, optional
-        What the names of each model's tensors begin with, if a block built several.
+        The prefix of each model's tensor names, if a block built several models.
 
     Examples
     --------
@@ -207,11 +207,11 @@ class Recipes(Mapping[str, Recipe]):
             made = {name: Recipe.from_dict(name, v) for name, v in found["recipes"].items() if not isinstance(v, str)}
             return cls({name: made[v if isinstance(v, str) else name] for name, v in found["recipes"].items()})
         except (*WRONG, RuntimeError) as error:
-            raise ValueError(f"this is no {FORMAT!r}: {error!r}") from error
+            raise ValueError(f"this is not {FORMAT!r}: {error!r}") from error
 
 
 def unwritten(contents: Contents, where: Geometry) -> bool:
-    """Whether no edits surely write all of a view: a whole one, or several that together have its size."""
+    """Whether some of a view may be unwritten: no edit covers it, and those inside it do not add up to its size."""
     full = {e.where for e in contents.edits if e.overwrites}
     if any(w.covers(where) or w.is_like(where) for w in full):
         return False

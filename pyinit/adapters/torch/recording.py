@@ -54,7 +54,7 @@ from pyinit.adapters.torch.tape import (
 
 __all__ = ["Recorder"]
 
-LARGE = 1 << 26  # bytes; deferred() allocates no larger tensor, as only parameters are so large
+LARGE = 1 << 26  # bytes; deferred() allocates no larger tensor, because only parameters are this large
 
 
 class Recorder(TorchDispatchMode, Storages):
@@ -68,15 +68,15 @@ class Recorder(TorchDispatchMode, Storages):
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if not isinstance(function, torch._ops.OpOverload):  # one that calls functions, such as torch.cond
+        if not isinstance(function, torch._ops.OpOverload):  # a higher-order operator, such as torch.cond
             self.make(tensors(args, kwargs), str(function))
             return function(*args, **kwargs)
-        if any(issubclass(t, FakeTensor) for t in types):  # of which a DTensor asks the shape of a result
+        if any(issubclass(t, FakeTensor) for t in types):  # a DTensor computes a result's shape with these
             return function(*args, **kwargs)
         if any(t.__torch_dispatch__ is not torch._C._disabled_torch_dispatch_impl for t in types):
             if function.overloadpacket in IN_PLACE:
                 check_whole(args[0])
-            return NotImplemented  # a class of tensors that does it by operations on others, which come here
+            return NotImplemented  # the tensor class calls operations on plain tensors, which come here
         of = operator(function)
         if of.is_composite:
             with self:
@@ -90,8 +90,10 @@ class Recorder(TorchDispatchMode, Storages):
         found = tensors(args, kwargs)
         known = [t for t in found if has_no_memory(t) or self.entry(t) is not None]
         to_meta = is_meta(kwargs.get("device"))
-        if self.player is None and known and function.namespace == "c10d":  # in all processes, or some would wait
-            raise RuntimeError(f"{function}{caller()} communicates what is not made yet: {UNSHARDED}")
+        if (
+            self.player is None and known and function.namespace == "c10d"
+        ):  # raise in all processes: otherwise some would wait for ever
+            raise RuntimeError(f"{function}{caller()} communicates values that are not made yet: {UNSHARDED}")
         if any(t.is_conj() or t.is_neg() for t in known):
             if of.writes and known[0] is args[0] and (known[0].is_conj() or known[0].is_neg()):
                 self.make(known, str(function))
@@ -107,7 +109,7 @@ class Recorder(TorchDispatchMode, Storages):
         return function(*args, **kwargs)
 
     def resolved(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Conjugate or negate what is a view that says that it is conjugate or negative: the tape knows no such."""
+        """Carry out the conjugation or negation of a lazily conjugated or negated view; the tape has no such views."""
         with self:
             if tensor.is_conj():
                 tensor = torch.conj_physical(tensor.conj())
@@ -135,7 +137,7 @@ class Recorder(TorchDispatchMode, Storages):
             return self.drawn_by_torch(function, args, kwargs, written)
         if packet in IN_PLACE and not any(isinstance(n, torch.Tensor) for n in numbers):
             takes = written[0].is_floating_point() or packet is aten.bernoulli_
-            function(torch.empty(0, dtype=written[0].dtype), *numbers)  # which raises what is wrong with the numbers
+            function(torch.empty(0, dtype=written[0].dtype), *numbers)  # raises if the numbers are wrong
             if takes or (packet in (aten.normal_, aten.uniform_) and written[0].is_complex()):
                 return self.draw(written[0], IN_PLACE[packet](*numbers))
         elif packet is aten.random_ and (numbers or not written[0].is_floating_point()):
@@ -157,7 +159,7 @@ class Recorder(TorchDispatchMode, Storages):
         return self.seeded(function, args, kwargs, written)
 
     def drawn_by_torch(self, function: Any, args: Any, kwargs: Any, written: list[Any]) -> Any:
-        """Draw now, by the torch generator that the user passed."""
+        """Draw now, with the torch generator that the user passed."""
         if written and has_no_memory(written[0]):
             real = torch.empty(written[0].shape, dtype=written[0].dtype, device=kwargs["generator"].device)
             function(real, *args[1:], **kwargs)
@@ -170,7 +172,7 @@ class Recorder(TorchDispatchMode, Storages):
         return function(*args, **kwargs)
 
     def seeded(self, function: Any, args: Any, kwargs: Any, written: list[Any]) -> Any:
-        """Draw now what only torch can draw, by its generator, seeded from the root stream."""
+        """Draw now with torch's generator, seeded from the root stream, because only torch can draw it."""
         if self.player is None:
             raise RuntimeError(f"{function} cannot be deferred: build the model inside fast_init(seed) instead")
         self.make(tensors(args, kwargs), str(function))
@@ -183,13 +185,13 @@ class Recorder(TorchDispatchMode, Storages):
             return function(*args, **kwargs)
 
     def written(self, function: Any, of: Operator, args: Any, kwargs: Any, known: list[torch.Tensor]) -> Any:
-        """Record a write if its target or a source is not made yet; otherwise execute it."""
+        """Record a write if its target or a source is pending; otherwise execute it."""
         given = dict(named(function, args, kwargs))
         targets = tensors([given.get(name) for name in of.writes], {})
         if len(targets) == 1 and len(of.writes) == 1 and self.is_recorded(function, of, given, targets[0], known):
             return targets[0]
         self.make([t for t in known if not (of.name == "copy_" and t is args[0] and self.is_whole(t))], str(function))
-        self.forget(*targets)  # whose memory will tell
+        self.forget(*targets)  # from now on their memory has the values
         for target in targets if self.moved else ():
             for moved in self.moved.get(storage_of(target)._cdata, ()):
                 moved.is_written = True
@@ -228,7 +230,7 @@ class Recorder(TorchDispatchMode, Storages):
         return True
 
     def computed(self, function: Any, of: Operator, args: Any, kwargs: Any, pending: list[torch.Tensor]) -> Any:
-        """Record an operation on values that are not made yet, if possible; otherwise make them and execute it."""
+        """Record an operation on pending values, if possible; otherwise make them and execute it."""
         given = dict(named(function, args, kwargs))
         if of.is_recordable and (made := outputs(function, given)) is not None:
             meta = any(has_no_memory(t) for t in pending)
@@ -250,7 +252,7 @@ class Recorder(TorchDispatchMode, Storages):
         return out
 
     def shares(self, target: torch.Tensor, source: torch.Tensor) -> bool:
-        """Give `target` the recorded contents of `source` if a copy does no more than that; return whether it does."""
+        """Give `target` the recorded contents of `source`, if this equals the copy; return whether it does."""
         entry = self.entry(source)
         if entry is None or not entry.is_pending or entry.has_old:
             return False
@@ -259,7 +261,7 @@ class Recorder(TorchDispatchMode, Storages):
         return self.share(target, View(entry.contents, Geometry.of(source)))
 
     def share(self, target: torch.Tensor, source: View) -> bool:
-        """Give `target` the contents of a view if both have the same geometry; return whether they have."""
+        """Give `target` a view's contents, if both have the same geometry; return whether they have."""
         entry, where = self.entry(target), Geometry.of(target)
         assert entry is not None
         whole = where.is_dense and where.size == entry.contents.size == source.contents.size
@@ -268,7 +270,7 @@ class Recorder(TorchDispatchMode, Storages):
         computed = any(call_of(edit.what) is not None for edit in source.contents.edits)
         dtypes = target.dtype, source.contents.dtype
         if dtypes[0] != dtypes[1] and (is_narrow(dtypes[1]) or (computed and torch.float64 in dtypes)):
-            return False  # values were rounded to the other type, or computed in it
+            return False  # the values were rounded to the other dtype, or computed in it
         self.replaced += sum(isinstance(edit.what, Draw) for edit in entry.contents.edits)
         entry.contents = Contents(source.contents.edits, source.contents.size, target.dtype)
         entry.is_made = entry.has_old = False

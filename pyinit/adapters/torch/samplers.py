@@ -28,10 +28,10 @@ def truncated(mean: float, std: float, a: float, b: float, dtype: torch.dtype = 
     mean, std : float
         `std` must be at least 0. With std=0 the scheme is a constant: the mean, clipped to the bounds.
     a, b : float
-        The bounds. No sample lies outside them, if the dtype has a number between them.
+        The bounds. No sample is outside them, if the dtype has a number between them.
     dtype : torch.dtype
-        The dtype of the tensor to fill. All dtypes but float64 are computed in float32, to which the core rounds `mean`
-        and `std`.
+        The dtype of the tensor to fill. For all dtypes but float64, the core computes in float32, and rounds `mean` and
+        `std` to it.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def bound(mean: float, std: float, z: float) -> float:
 
 
 def rounded(x: float) -> float:
-    """Round to float32; return too large values unchanged, which are refused later."""
+    """Round to float32; return a too large value unchanged, which is refused later."""
     return float(np.float32(x)) if abs(x) <= np.finfo(np.float32).max else x
 
 
@@ -96,7 +96,7 @@ class Sampler:
         out.copy_(torch.from_numpy(np.asarray(values)))
 
 
-# Functions of a generator, a shape and the operation's arguments, defaults included.
+# Functions of a generator, a shape and all arguments of the operation, defaults included.
 SAMPLERS: dict[str, Callable[..., Any]] = {
     "randperm": lambda g, shape, n: g.permutation(n),
     "randint": lambda g, shape, low, high: g.integers(low, high, shape),

@@ -33,11 +33,11 @@ from pyinit.streams import Stream
 
 __all__ = ["SMALL", "check_unsharded", "known", "name_draws", "pruned", "recipes_of"]
 
-SMALL = 1 << 18  # elements; a recipe keeps at most so many computed or loaded values
+SMALL = 1 << 18  # the largest number of computed or loaded values that a recipe keeps
 
 
 def check_unsharded(recorder: Recorder, named: list[tuple[torch.nn.Module, Place]]) -> None:
-    """Raise RuntimeError if the block has sharded a model: of a shard alone no recipe of the whole can be made."""
+    """Raise RuntimeError if the block has sharded a model: a shard alone gives no recipe for the whole."""
     sharded = [place for _, place in named if is_distributed(place.tensor)]
     entries = [recorder.entry(place.tensor.to_local()) for place in sharded]
     drawn = [p.name for p, entry in zip(sharded, entries) if entry is not None and next(draws(entry.contents), None)]
@@ -97,7 +97,7 @@ def recipes_of(recorder: Recorder, named: list[tuple[torch.nn.Module, Place]], k
 
 
 def folded(view: View) -> View:
-    """Replace edits by their values, if these are few and depend on no draw."""
+    """Replace edits by their values, if there are few values and no draws."""
     contents, where = view
     simple = len(contents.edits) == 1 and not isinstance(contents.edits[0].what, (Call, Result))
     if simple or contents.size > SMALL or next(draws(contents), None) is not None or Recipe("", view).problem:
@@ -110,7 +110,7 @@ def folded(view: View) -> View:
 def known(tensor: torch.Tensor, keep: int | None = None) -> Fill | Given:
     """Return a tensor's values as a Fill if all are equal, otherwise as a Given, empty above `keep` elements.
 
-    Those of a DTensor are not gathered.
+    A DTensor's values are not gathered.
     """
     if is_distributed(tensor):
         return Given(None)
@@ -136,7 +136,7 @@ def shortest(value: torch.Tensor) -> float:
 
 
 def settled(contents: Contents, keys: Mapping[Any, str], memo: dict[int, Any]) -> Contents:
-    """Return contents with names in place of the numbers of draws."""
+    """Return contents with names instead of numbers for draws."""
     if id(contents) not in memo:
         for inner in order(contents):
             if id(inner) not in memo:
@@ -146,7 +146,7 @@ def settled(contents: Contents, keys: Mapping[Any, str], memo: dict[int, Any]) -
 
 
 def settle(what: Any, keys: Mapping[Any, str], memo: dict[int, Any]) -> Any:
-    """Return the source of an edit, or an argument, with names in place of the numbers of draws."""
+    """Return an edit's source, or an argument, with names instead of numbers for draws."""
     if isinstance(what, Draw):
         return Draw(what.sampler, what.double, keys.get(what.key, str(what.key)))
     if isinstance(what, Call):

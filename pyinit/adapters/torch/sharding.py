@@ -1,4 +1,4 @@
-"""What a process holds of a tensor: `DTensor`s and their local shards, by their placements alone."""
+"""The part of a tensor that a process holds: `DTensor`s and their local shards, from their placements alone."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ def is_distributed(tensor: torch.Tensor) -> bool:
 
 
 def loaded(module: str, name: str) -> Any:
-    """Return a class if its module is imported; otherwise None: to import it takes longer than to build a model."""
+    """Return a class if its module is imported, otherwise None: importing it takes longer than building a model."""
     return getattr(sys.modules.get(module), name, None)
 
 
 def reshard(model: torch.nn.Module) -> None:
-    """Put the shards in the places of the parameters that `fully_shard` has gathered for a forward pass and kept.
+    """Put back the shards of the parameters that `fully_shard` has gathered for a forward pass and kept.
 
     Raises
     ------
     ValueError
-        If the model has flat parts of parameters, as the older `FullyShardedDataParallel` keeps them.
+        If the model has flat parts of parameters, from the older `FullyShardedDataParallel`.
     """
     kind = loaded("torch.distributed.fsdp", "FSDPModule")
     older = loaded("torch.distributed.fsdp", "FullyShardedDataParallel")
@@ -84,8 +84,8 @@ def held(tensor: Any) -> Held:
     Raises
     ------
     ValueError
-        If the tensor is to be reduced first (Partial), has a placement of an unknown kind, or a local shard whose shape
-        is not the one that its placements say.
+        If the tensor must be reduced first (Partial), has an unknown kind of placement, or has a local shard whose
+        shape contradicts its placements.
     """
     if not is_distributed(tensor):
         return Held(tensor.detach(), None)
@@ -97,15 +97,15 @@ def held(tensor: Any) -> Held:
     said = pieces_of(shape, cuts)
     if sizes(said) != tuple(local.shape) or is_ambiguous(shape, cuts, said):
         raise ValueError(
-            f"what this process holds has shape {tuple(local.shape)}, and its placements {tensor.placements} say "
-            f"{sizes(said)}, or leave open which part it is. They are wrong in PyTorch if fully_shard and tensor "
+            f"the local shard has shape {tuple(local.shape)}, but its placements {tensor.placements} say "
+            f"{sizes(said)}, or leave open which part it is. PyTorch's placements are wrong if fully_shard and tensor "
             "parallelism cut the same dimension unevenly: pad it"
         )
     return Held(local, blocks(shape, said))
 
 
 def why_not_held(tensor: torch.Tensor) -> str | None:
-    """Return why it is not known which part of a tensor this process holds; None if it is."""
+    """Return why the part of a tensor that this process holds is unknown; None if it is known."""
     try:
         held(tensor)
     except ValueError as error:
@@ -114,20 +114,20 @@ def why_not_held(tensor: torch.Tensor) -> str | None:
 
 
 def region_of(shard: Shard, local: torch.Tensor) -> tuple[slice, ...]:
-    """Return which part of the whole tensor a block in a local shard is."""
+    """Return the region of the whole tensor that a block in a local shard holds."""
     return tuple(slice(o, o + n) for o, n in zip(shard.offset, local[shard.where].shape))
 
 
 def sizes(pieces: list[list[range]]) -> tuple[int, ...]:
-    """Return the shape of what is held of each dimension."""
+    """Return the shape of the held part."""
     return tuple(sum(map(len, runs)) for runs in pieces)
 
 
 def is_ambiguous(shape: tuple[int, ...], cuts: list[Cut], said: list[list[range]]) -> bool:
-    """Whether `fully_shard` may have left other elements of the same number.
+    """Whether `fully_shard` may have left the same number of other elements.
 
-    It cuts what tensor parallelism has left, but its placement says the opposite: a strided cut, then the others. Both
-    are the same only if the parts are even.
+    It cuts the part that tensor parallelism has left, but its placement describes the opposite order: a strided cut,
+    then the others. The two agree only if the parts are even.
     """
     first, last = list(cuts), []
     for dim in {cut.dim for cut in cuts}:
@@ -143,7 +143,7 @@ def is_ambiguous(shape: tuple[int, ...], cuts: list[Cut], said: list[list[range]
 def cuts_of(tensor: Any) -> Iterator[Cut]:
     """Yield the cuts that a DTensor's placements make, in the order in which they are made."""
     mesh, coordinate = tensor.device_mesh, tensor.device_mesh.get_coordinate()
-    entries = getattr(getattr(tensor, "_spec", None), "shard_order", None) or ()  # another order than the mesh's
+    entries = getattr(getattr(tensor, "_spec", None), "shard_order", None) or ()  # may differ from the mesh's order
     first = [dim for entry in entries for dim in entry.mesh_dims]
     for dim in [*first, *(dim for dim in range(mesh.ndim) if dim not in first)]:
         placement = tensor.placements[dim]
@@ -155,12 +155,12 @@ def cuts_of(tensor: Any) -> Iterator[Cut]:
                 "Replicate first"
             )
         if not isinstance(getattr(placement, "dim", None), int):
-            raise ValueError(f"the placement {placement} is not known")
+            raise ValueError(f"pyinit does not know the placement {placement}")
         yield Cut(placement.dim, mesh.size(dim), coordinate[dim], int(getattr(placement, "split_factor", 1)))
 
 
 def with_local(tensor: Any, local: torch.Tensor) -> torch.Tensor:
-    """Return a DTensor like another, with another local shard, which may be offloaded: on another device than the mesh.
+    """Return a DTensor like another, with another local shard. The shard may be offloaded to another device.
 
     Nothing is communicated.
     """
@@ -171,7 +171,7 @@ def with_local(tensor: Any, local: torch.Tensor) -> torch.Tensor:
 
 
 def fill_held(tensor: torch.Tensor, scheme: Scheme, stream: Stream | None) -> torch.Tensor:
-    """Fill what this process holds of a tensor by a scheme; the stream then stands behind the whole tensor.
+    """Fill this process's part of a tensor by a scheme, and move the stream past the whole tensor.
 
     Real and imaginary parts are filled alike, as a last axis of length 2.
     """
@@ -186,7 +186,7 @@ def fill_held(tensor: torch.Tensor, scheme: Scheme, stream: Stream | None) -> to
     dtype = dtype_of_torch(local.dtype)
     if dtype is None:
         raise TypeError(f"pyinit cannot fill {local.dtype}")
-    if not shards:  # the words are taken all the same
+    if not shards:  # the stream moves all the same
         scheme(np.empty((0,) * len(shape), dtype), stream, global_shape=shape)  # type: ignore[arg-type]
         return tensor
     distribution = scheme.distribution_in(dtype)

@@ -1,7 +1,7 @@
-"""What a block knows of the storages that it allocates and writes: their contents, not their numbers.
+"""The recorded contents of the storages that a block allocates and writes: edits, not numbers.
 
-A draw writes nothing: it adds an edit to the contents of its storage (see `tape`). So do later operations on such a
-storage. If values are needed immediately, they are made.
+A draw writes nothing: it adds an edit to its storage's contents (see `tape`). So do later operations on the storage. If
+values are needed immediately, they are made.
 """
 
 from __future__ import annotations
@@ -61,21 +61,21 @@ class Entry:
 
 
 class Moved:
-    """A real tensor, in whose place a module got one on the meta device.
+    """A real tensor that a meta tensor replaced in a module.
 
     Attributes
     ----------
     entry : Entry
-        The real tensor's; it keeps the address of its storage from being used again.
+        The real tensor's entry; it keeps the storage's address from being reused.
     before : Contents
-        What that held when it was replaced.
+        The real tensor's contents at the replacement.
     geometry : Geometry
-        Of the real tensor.
+        The real tensor's geometry.
     meta : weakref of Tensor
     given : Contents
-        What the tensor on the meta device held at first.
+        The meta tensor's first contents.
     is_written : bool
-        Whether the real memory was written since, and that was not recorded.
+        Whether an unrecorded operation has written the real memory since.
     """
 
     def __init__(self, entry: Entry, before: Contents, geometry: Geometry, meta: torch.Tensor, given: Contents) -> None:
@@ -88,7 +88,7 @@ class Moved:
 
 
 class Early(NamedTuple):
-    """Values that were made before the block ended, under a key of their own, because something read them."""
+    """Values made before the block ended, with their own key, because something read them."""
 
     key: str
     shape: tuple[int, ...]
@@ -96,7 +96,7 @@ class Early(NamedTuple):
 
 
 def caller() -> str:
-    """Return the user's file and line, the innermost that is neither torch's nor pyinit's."""
+    """Return the user's file and line: the innermost frame outside torch and pyinit."""
     ours = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<")
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(ours):
@@ -105,7 +105,7 @@ def caller() -> str:
 
 
 def check_whole(tensor: torch.Tensor) -> None:
-    """Raise RuntimeError for a draw into a DTensor: it would be one into the shard, the same in all processes."""
+    """Raise RuntimeError for a draw into a DTensor: it would fill the shards of all processes alike."""
     if is_distributed(tensor):
         raise RuntimeError(
             f"draws into a DTensor{caller()} are not recorded: {UNSHARDED}. To fill a sharded model, use "
@@ -119,9 +119,9 @@ class Storages:
     Parameters
     ----------
     player : Player or None
-        Makes values that are read in the block. None: they cannot be.
+        Makes values that are read in the block. None: values cannot be read.
     outer : tuple of Storages
-        Those of the blocks around it.
+        The storages of the blocks around this one.
 
     Attributes
     ----------
@@ -131,13 +131,13 @@ class Storages:
         The stream names of draws by their numbers.
     early : list of Early
     moved : dict of int to list of Moved
-        The tensors that tensors on the meta device stand for, by the addresses of their storages.
+        The tensors that meta tensors replaced, by the addresses of their storages.
     shown : dict of int to StorageWeakRef
-        The storages that others than torch may read at any time, by their addresses.
+        The storages that code outside torch may read at any time, by their addresses.
     read : dict of int to StorageWeakRef
         The storages whose random values were made early, by their addresses.
     drawn, replaced : int
-        Draws, and those of them that a later write replaced.
+        The numbers of draws, and of draws that a later write replaced.
     """
 
     def __init__(self, player: Player | None, outer: tuple[Storages, ...] = ()) -> None:
@@ -180,18 +180,18 @@ class Storages:
         return entry
 
     def take(self, tensor: torch.Tensor) -> None:
-        """Have the blocks around this one write a tensor that they know, and leave it to this one."""
+        """Let the blocks around this one write a tensor that they know, and forget it."""
         for other in self.outer:
             other.make([tensor], "a block inside this one")
             other.forget(tensor)
 
     def show(self, tensor: torch.Tensor) -> None:
-        """Write a tensor now, as others than torch will read it, and whatever is drawn there from now on."""
+        """Note that code outside torch may read a tensor: from now on, draws into it are made at once."""
         storage = storage_of(tensor)
         self.shown[storage._cdata] = StorageWeakRef(storage)
 
     def is_shown(self, tensor: torch.Tensor) -> bool:
-        """Whether others than torch may read a tensor at any time."""
+        """Whether code outside torch may read a tensor at any time."""
         storage = storage_of(tensor)
         return storage._cdata in self.shown or not (has_no_memory(tensor) or storage.resizable())
 
@@ -223,7 +223,7 @@ class Storages:
             self.make([tensor], "NumPy or another process, with which it shares memory")
 
     def before(self, tensor: torch.Tensor, overwrites: bool) -> tuple[tuple[Edit, ...], bool]:
-        """Return edits for the values that an unknown storage holds before a write, and whether none are recorded."""
+        """Return edits for an unknown storage's values before a write, and whether it has unrecorded values."""
         if has_no_memory(tensor):
             return (), False
         storage = storage_of(tensor)
@@ -259,7 +259,7 @@ class Storages:
             self.make_entry(entry, tuple(tensor.shape), reader)
 
     def make_entry(self, entry: Entry, shape: tuple[int, ...], reader: str) -> None:
-        """Make the contents of a live storage; draws without a key get keys of their own."""
+        """Make the contents of a live storage; draws without a key get their own keys."""
         if (flat := entry.flat()) is None or self.player is None:
             return
         for draw, _ in draws(entry.contents):

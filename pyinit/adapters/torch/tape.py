@@ -1,8 +1,8 @@
 """Represent the contents of a storage by the edits that made them, instead of by numbers.
 
 A storage begins unwritten. Each draw, fill or operation on it adds an edit; an edit that overwrites the whole storage
-replaces all earlier ones. Edits refer to other tensors by their contents at the time. So a tape, the edits with all
-they refer to, can be played later, on another device or from another seed.
+replaces all earlier ones. Edits refer to other tensors by their contents at the time. So a tape (the edits, and all
+contents that they refer to) can be played later, on another device or from another seed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 
 Part = TypeVar("Part")
 
-MANY = 30  # contents; a walk through more would take long where they are used several times
+MANY = 30  # contents; a walk through more would take too long if they are used several times
 
 
 class Geometry(NamedTuple):
@@ -57,7 +57,7 @@ class Geometry(NamedTuple):
         return cls(shape, contiguous(shape), 0)
 
     def on(self, flat: torch.Tensor) -> torch.Tensor:
-        """Return the view of a flat tensor that has this geometry."""
+        """Return the view of a flat tensor with this geometry."""
         return flat.as_strided(self.shape, self.stride, self.offset)
 
     @property
@@ -197,7 +197,7 @@ class Draw:
     key : int or str
         The draw's number while recording, later the name of its stream.
     global_shape, offset : tuple of int, optional
-        If only a window of the samples is needed: the shape of all of them, and where the window begins.
+        If only a window of the samples is needed: the shape of all samples, and the window's offset.
     """
 
     sampler: Any
@@ -290,7 +290,7 @@ def draws(contents: Contents) -> Iterator[tuple[Draw, Geometry | None]]:
 
 
 def order(contents: Contents) -> list[Contents]:
-    """List contents after all those that they are computed from, each once."""
+    """List contents in the order of computation, each once, after all that it is computed from."""
     done: dict[int, Contents] = {}
     todo = [contents]
     while todo:
@@ -310,7 +310,7 @@ def inner_contents(contents: Contents) -> Iterator[Contents]:
 
 
 def is_simple(contents: Contents) -> bool:
-    """Whether contents are computed from few others, counted each time that they are used."""
+    """Whether contents are computed from few others, each counted as often as it is used."""
     counts: dict[int, int] = {}
     for each in order(contents):
         counts[id(each)] = 1 + sum(counts[id(inner)] for inner in inner_contents(each))
@@ -318,7 +318,7 @@ def is_simple(contents: Contents) -> bool:
 
 
 def call_of(what: Any) -> Call | None:
-    """Return the operation that the source of an edit is or comes from; None if it is neither."""
+    """Return the operation that an edit's source is, or is an output of; otherwise None."""
     call = what.call if isinstance(what, Result) else what
     return call if isinstance(call, Call) else None
 

@@ -1,4 +1,4 @@
-"""The tensors of a model's checkpoint, from its recipes: made block by block, without the model."""
+"""The tensors of a model's checkpoint, made from its recipes block by block, without the model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["is_model", "made", "tensors_of"]
 
 
 class Named(NamedTuple):
-    """A tensor of a checkpoint: how to make it, or its values, and its other names."""
+    """A tensor of a checkpoint: the view that makes it, or its values; and its other names."""
 
     name: str
     value: View | torch.Tensor
@@ -36,25 +36,25 @@ class Named(NamedTuple):
 
 
 def is_model(source: Any) -> bool:
-    """Whether a checkpoint can be made from something of this adapter: a Module, Recipes or a Report."""
+    """Whether this adapter can make a checkpoint from a source: a Module, Recipes or a Report."""
     return isinstance(source, (torch.nn.Module, Recipes, Report))
 
 
 def tensors_of(
     source: torch.nn.Module | Recipes | Report, root: Stream, dtype: str | None, names: str
 ) -> tuple[list[Tensor], dict[str, bytes], dict[str, set[str]]]:
-    """Return the tensors of a model's checkpoint, the files beside them, and the other names of those that are tied.
+    """Return the tensors of a model's checkpoint, the files beside them, and the other names of tied tensors.
 
     Parameters
     ----------
     source : Module, Recipes or Report
-        A Module must be one that `deferred` built and that is still on the meta device. Of Recipes or a Report the
-        model tells the constant buffers and which tensors are tied, as long as it is alive.
+        A Module must be built inside `deferred` and still be on the meta device. For Recipes or a Report, the model
+        adds its constant buffers and tied names, while it is alive.
     root : Stream
     dtype : str or None
-        Of all floats; None: their own.
+        The dtype of all floats; None: their own.
     names : {"disk", "memory"}
-        Of a Hugging Face model: those of its checkpoints, or those of its parameters.
+        Tensor names for a Hugging Face model: those of its checkpoints, or those of its parameters.
 
     Returns
     -------
@@ -66,9 +66,9 @@ def tensors_of(
     Raises
     ------
     TypeError
-        If a Module has memory, or a tensor's dtype is none that a .safetensors file can hold.
+        If a Module has memory, or a .safetensors file cannot hold a tensor's dtype.
     ValueError
-        If some tensors have no recipe, or one that cannot be carried out; the message lists all of them.
+        If a tensor has no recipe, or one that cannot be carried out; the message lists all such tensors.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def tensors_of(
 
 
 def taken(source: torch.nn.Module | Recipes | Report) -> tuple[torch.nn.Module | None, Recipes, Prefix]:
-    """Return a model if it is alive, its recipes, and the prefix that turns its names into theirs."""
+    """Return a model if it is alive, its recipes, and the prefix from its names to theirs."""
     if isinstance(source, torch.nn.Module):
         if source not in BUILT:
             if any(not has_no_memory(parameter) for parameter in source.parameters()):
@@ -125,7 +125,7 @@ HAS_MEMORY = (
 
 
 def by_name(recipes: Recipes) -> list[Named]:
-    """Return what recipes alone tell of a model."""
+    """Return the tensors of recipes without a model."""
     others: dict[str, set[str]] = {}
     for name, recipe in recipes.items():
         others.setdefault(recipe.name, set()).add(name)
@@ -167,7 +167,7 @@ def of_model(model: torch.nn.Module, recipes: Recipes, prefix: Prefix) -> list[N
 
 
 def why_unknown(tensor: torch.Tensor) -> str | None:
-    """Say why a tensor without a recipe has no initial values; None for a buffer that has."""
+    """Return why a tensor without a recipe has no initial values; None for a buffer with values."""
     if torch.nn.parameter.is_lazy(tensor):
         return "its shape is not known yet: run the model once"
     if is_distributed(tensor):
@@ -204,21 +204,21 @@ def tensor(named: Named, prefix: Prefix, root: Stream, dtype: str | None) -> Ten
 
 
 def made(name: str, view: View, root: Stream, dtype: str | None = None) -> Tensor:
-    """Return a tensor that is made as a tape says; the parts of a complex number are a last axis of length 2.
+    """Return a tensor that a tape makes; a complex number's parts are a last axis of length 2.
 
     Parameters
     ----------
     name : str
     view : View
     root : Stream
-        Of which the draws' keys name children.
+        The draws' keys name its children.
     dtype : str or None
-        Of all floats; None: their own.
+        The dtype of all floats; None: their own.
     """
     of = view.contents.dtype
     native = numpy_dtype(of.to_real() if of.is_complex else of)
     kind = native if dtype is None or not of.is_floating_point else dtype_of(dtype)
-    if native is None or kind is None:  # which `tensors_of` has asked before
+    if native is None or kind is None:  # `tensors_of` has checked it before
         raise TypeError(f"{name!r}: NumPy has no {of}")
     what = view.contents.edits[0].what
     key = what.key if isinstance(what, Draw) else name
@@ -240,7 +240,7 @@ def made(name: str, view: View, root: Stream, dtype: str | None = None) -> Tenso
 
 
 def pairs(name: str, view: View, root: Stream, dtype: np.dtype[Any]) -> Tensor:
-    """Return a complex tensor as its real and imaginary parts, the last axis; made as a whole."""
+    """Return a complex tensor with its real and imaginary parts as the last axis, made as a whole."""
     shape = (*view.geometry.shape, 2)
 
     def make(out: NDArray[Any], offset: tuple[int, ...], num_threads: int | None) -> None:

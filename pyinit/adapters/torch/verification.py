@@ -1,4 +1,4 @@
-"""Compare a model with the initial values that a seed gives: `verify`."""
+"""Compare a model with a seed's initial values: `verify`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pyinit.streams import Stream
 
 __all__ = ["verify"]
 
-DEVICE_BYTES = 1 << 24  # what a GPU compares at a time; with what is made there it stays below 64 MB
+DEVICE_BYTES = 1 << 24  # a GPU compares this much at a time; with the made values it stays below 64 MB
 
 
 def verify(
@@ -46,43 +46,43 @@ def verify(
 ) -> Verification:
     """Compare a model or a checkpoint with its initial values, which are made again in windows of at most 64 MB.
 
-    Of a sharded parameter (a DTensor) each process compares its local shard; nothing is communicated.
+    For a sharded parameter (a DTensor), each process compares its local shard; nothing is communicated.
 
     Parameters
     ----------
     model : Module, str or Path
-        The model to compare. Its values are not changed. Or the folder of a distributed checkpoint of PyTorch (DCP),
-        saved by any number of processes. It is read here, by one process without a group, one stored chunk at a time.
+        The model to compare; its values do not change. Or the folder of a PyTorch distributed checkpoint (DCP), saved
+        by any number of processes. One process reads it without a process group, one stored chunk at a time.
     recipes : Recipes, Report, or mapping of str to scheme
         The recipes from `fast_init` or `deferred`; the report of `fast_init`, which has both recipes and seed; or the
-        plan that `initialize_module` was called with. Names of a checkpoint that no pattern matches are "unexpected".
+        plan of `initialize_module`. If no pattern matches a name in a checkpoint, its verdict is "unexpected".
     seed : int or Stream, optional
         As for `fast_init`; not needed with a report.
     generator, prefix, num_threads
-        As for `fast_init`; a report has its prefix. With a prefix the recipes or the plan may be those of the larger
-        model. A function can also turn the names in a checkpoint into those of the recipes; if it returns None, the
-        tensor is left out, such as one of an optimizer.
+        As for `fast_init`; a report has its own prefix. With a prefix, you can pass the larger model's recipes or plan.
+        A function can also turn the names in a checkpoint into the recipes' names; it returns None to leave out a
+        tensor, such as an optimizer's.
     trust_pickle : bool
-        Whether to read a checkpoint's metadata, a pickle, which can run any code.
+        Whether to read a checkpoint's metadata. It is a pickle, which can run any code.
 
     Returns
     -------
     list of (name, verdict, first, share, largest)
         One row for each parameter and each buffer with a recipe, under its first name. Prints as a table; its property
-        `equal` is True if all tensors have their initial values, though perhaps rounded to another dtype. Verdicts are
-        those of `pyinit.checkpoint.verify`, and "no recipe". If a tensor differs, `first` is the index of the first
-        element that differs in the whole tensor, `share` the fraction of those held that differ (of a complex tensor,
-        of real and imaginary parts), and `largest` the largest absolute difference.
+        `equal` is True if all tensors have their initial values, perhaps rounded to another dtype. Verdicts are those
+        of `pyinit.checkpoint.verify`, and "no recipe". If a tensor differs, `first` is the index of the first different
+        element in the whole tensor, `share` is the fraction of different elements among those held (in a complex
+        tensor, among real and imaginary parts), and `largest` is the largest absolute difference.
 
     Raises
     ------
     TypeError, ValueError
-        If `seed` is None or not a seed, the plan does not match the names, or a checkpoint cannot be read or must not
-        be.
+        If `seed` is None or invalid, the plan does not match the names, or a checkpoint cannot or must not be read.
 
     Notes
     -----
-    Tensors whose elements cannot be made one by one, such as orthogonal matrices, are made whole and may exceed 64 MB.
+    A tensor whose elements cannot be made one by one, such as an orthogonal matrix, is made whole and may need more
+    than 64 MB.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def verify(
     if isinstance(recipes, Report):
         seed = recipes.stream if seed is None else seed
         is_other = isinstance(model, torch.nn.Module) and recipes.recipes.prefixes.get(model)
-        if not is_other:  # a second model of the block, whose names begin with its class
+        if not is_other:  # another model of the block has names that begin with its class
             prefix = prefix or recipes.prefix
         recipes = recipes.recipes
     check_seed(seed)
@@ -138,12 +138,12 @@ def verify(
 
 
 def missing_from(names: set[str], recipes: Recipes) -> list[str]:
-    """Return the names of recipes that no tensor has, nor another name of the same tensor."""
+    """Return the names of recipes for which there is no tensor, under this or another of its names."""
     return [name for name in recipes if name not in names and recipes[name].name not in names]
 
 
 def made_by(name: str, recipe: Recipe | None, player: Player) -> Tensor | str:
-    """Return the tensor that a recipe makes, or why there is none."""
+    """Return the tensor that a recipe makes, or the reason why there is none."""
     if recipe is None:
         return "no recipe"
     return f"not compared: {recipe.problem}" if recipe.problem else made(name, recipe.view, player.root)
@@ -151,7 +151,7 @@ def made_by(name: str, recipe: Recipe | None, player: Player) -> Tensor | str:
 
 @dataclass(frozen=True)
 class Local:
-    """What this process holds of a tensor of a model; the parts of a complex number are a last axis of length 2.
+    """This process's part of a model's tensor; a complex number's parts are a last axis of length 2.
 
     Attributes
     ----------
@@ -159,7 +159,7 @@ class Local:
     recipe : Recipe or None
     player : Player
     lock : Lock
-        Of what uses a device.
+        Held while a device is used.
     """
 
     tensor: torch.Tensor
@@ -169,7 +169,7 @@ class Local:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the whole tensor."""
+        """The whole tensor's shape."""
         return (*self.tensor.shape, 2) if self.tensor.is_complex() else tuple(self.tensor.shape)
 
     @property
@@ -179,13 +179,13 @@ class Local:
 
     @property
     def problem(self) -> str | None:
-        """Why its values cannot be had; None if they can."""
+        """Why its values cannot be read; None if they can."""
         if self.tensor.device.type == "meta":
             return "on the meta device, without values"
         return why_not_held(self.tensor)
 
     def blocks(self, nbytes: int) -> Iterator[Block]:
-        """Yield blocks of what this process holds."""
+        """Yield blocks of this process's part."""
         local, shards = held(self.tensor)
         local = local.resolve_conj().resolve_neg()
         if local.device.type != "cpu":
@@ -200,18 +200,18 @@ class Local:
                 yield Block(offset, tuple(seen.shape), functools.partial(self.read, there, place))
 
     def read(self, values: torch.Tensor, place: Region, empty: Empty = np.empty) -> NDArray[Any] | None:
-        """Return values of this tensor on the host; None if they are on a device, and the initial ones."""
+        """Copy values of this tensor to the host; return None if a device finds that they are the initial ones."""
         if values.device.type != "cpu":
             with self.lock, torch.no_grad():
                 if self.is_equal(values, place):
                     return None
                 values = values.cpu()
         values = torch.view_as_real(values) if values.is_complex() else values
-        # Tensor.numpy, for integers, would leave a storage that FSDP cannot free any more.
+        # Integers are cloned first: after Tensor.numpy, FSDP can no longer free the storage.
         return on_host(values.clone() if dtype_of_torch(values.dtype) is None else view(values))
 
     def is_equal(self, values: torch.Tensor, place: Region) -> bool:
-        """Whether values on a device are those that the recipe makes there."""
+        """Whether values on a device equal those that the recipe makes there."""
         if self.recipe is None or self.recipe.dtype != values.dtype:
             return False
         return torch.equal(bits(values), bits(self.player.make(part(self.recipe.view, place), values.device)))
@@ -220,7 +220,7 @@ class Local:
 def held_by(
     model: torch.nn.Module, prefix: Prefix, recipes: Recipes, player: Player
 ) -> tuple[dict[str, Local], set[str]]:
-    """Return the parameters of a model and its buffers with a recipe, by their first names; and those of all."""
+    """Return a model's parameters, and its buffers with a recipe, by first name; and the first names of all."""
     found: dict[int, tuple[str, Local]] = {}
     names: set[str] = set()
     lock, seen = threading.Lock(), set[int]()

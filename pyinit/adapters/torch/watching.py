@@ -19,7 +19,7 @@ from pyinit.adapters.torch.tape import Given
 
 __all__ = ["active", "recorders", "recording"]
 
-# Methods that read memory, or expose it, without the dispatcher.
+# Methods that read or expose memory without the dispatcher.
 READS = {
     getattr(torch.Tensor, name)
     for name in (
@@ -36,10 +36,10 @@ READS = {
     )
 }
 
-# Those of them that only read it.
+# Those that only read it.
 COPIES = {getattr(torch.Tensor, name) for name in ("__reduce_ex__", "__repr__", "tolist")}
 
-# Those of them that give the memory itself to others.
+# Those that share the memory itself with other code.
 SHOWS = {getattr(torch.Tensor, name) for name in ("__array__", "__dlpack__", "numpy", "share_memory_")}
 
 IS_META = torch.Tensor.is_meta.__get__
@@ -74,7 +74,7 @@ class Reads(TorchFunctionMode):
         if function in READS and not has_no_memory(args[0]):
             self.recorder.make([args[0]], f"Tensor.{function.__name__}")
             if function not in COPIES:
-                self.recorder.forget(args[0])  # what it held may now be changed unseen
+                self.recorder.forget(args[0])  # other code may now change it unseen
             if function in SHOWS:
                 self.recorder.show(args[0])
         elif function is torch.Tensor.__deepcopy__ and args[0].is_leaf and self.recorder.entry(args[0]) is not None:
@@ -89,7 +89,7 @@ class Reads(TorchFunctionMode):
 
 
 def deep_copy(tensor: torch.Tensor, memo: dict[int, Any]) -> torch.Tensor:
-    """Copy a tensor by an operation that the dispatcher sees; torch's own deepcopy copies the storage unseen."""
+    """Copy a tensor by an operation that the dispatcher sees; it does not see torch's own deepcopy."""
     if id(tensor) not in memo:
         values = tensor.detach().clone(memory_format=torch.preserve_format)
         if isinstance(tensor, torch.nn.Parameter):
@@ -147,7 +147,7 @@ def restore_truncated() -> None:
 
 
 def shown(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that first makes the tensor that it shows to others than torch."""
+    """Return a `to_dlpack` that first makes the tensor's values."""
 
     def to_dlpack(tensor: torch.Tensor) -> Any:
         if (recorder := active()) is not None:

@@ -1,4 +1,4 @@
-"""The part of a recipe that makes one window of a tensor: for shards, and to compare large tensors in little memory."""
+"""The part of a recipe that makes one window of a tensor, for shards and for comparisons in little memory."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def regions(shape: tuple[int, ...], elements: int) -> Iterator[Region]:
 
 
 def placed(view: View, values: torch.Tensor, shards: list[Shard] | None = None) -> Contents:
-    """Return contents for the storage of `values` that give it the values of a view, or of some blocks of it."""
+    """Return contents for the storage of `values`, with the values of a view, or of some blocks of it."""
     if shards is not None:
         parts = [(part(view, region_of(shard, values)), values[shard.where]) for shard in shards]
         edits = tuple(edit for view, values in parts for edit in placed(view, values).edits)
@@ -70,26 +70,26 @@ def placed(view: View, values: torch.Tensor, shards: list[Shard] | None = None) 
         what, shape = edits[0].what, edits[0].where.shape
         if isinstance(what, Fill) or what.global_shape is None:
             return Contents((Edit(where, what),), size, values.dtype)  # samples are numbered by index
-        if without_ones(shape) == without_ones(where.shape):  # of a window, whose axes are those of the draw
+        if without_ones(shape) == without_ones(where.shape):  # a window has the draw's axes
             return Contents((Edit(reshaped(where, shape), what),), size, values.dtype)
     copy = Call(torch.ops.aten.copy_.default, (Own(where), view), {})
     return Contents((Edit(where, copy),), size, values.dtype)
 
 
 def part(view: View, region: Region) -> View:
-    """Return how to make one window of a tensor.
+    """Return the view that makes one window of a tensor.
 
     Parameters
     ----------
     view : View
-        How to make the whole tensor.
+        The view that makes the whole tensor.
     region : tuple of slice
         One slice of step 1 for each axis.
 
     Returns
     -------
     View
-        A part of the whole contents if `view` is not divisible; otherwise of contents that hold the window alone.
+        A part of the whole contents if `view` is not divisible; otherwise contents with the window alone.
     """
     contents, where = view
     axes = dividing_axes(view) if is_simple(contents) else None
@@ -109,7 +109,7 @@ def part(view: View, region: Region) -> View:
 
 
 def uncopied(view: View) -> View:
-    """Return what a whole window is a copy of, without a change of dtype, so that it is not made twice; else itself."""
+    """Return the source of a plain copy, so that the values are made only once; other views unchanged."""
     edits = view.contents.edits
     what = edits[0].what if len(edits) == 1 and edits[0].where.size == view.contents.size else None
     source = what.call.arguments[0] if isinstance(what, Result) and is_plain_copy(what.call) else None
@@ -119,14 +119,14 @@ def uncopied(view: View) -> View:
 
 
 def is_divisible(view: View) -> bool:
-    """Whether each element can be made from its index alone, and simply."""
+    """Whether each element can be made from its index alone, in a few steps."""
     return is_simple(view.contents) and dividing_axes(view) is not None
 
 
 def dividing_axes(view: View) -> tuple[int, ...] | None:
-    """Return the order of axes in which each element of a view can be made from its index alone; None if there is none.
+    """Return an order of axes in which each element of a view can be made from its index alone; None if there is none.
 
-    That is their own, or the one in which they lie in memory, as for a transposed part of a matrix.
+    It is the view's own order, or the order in memory, as for a transposed part of a matrix.
     """
     where = view.geometry
     axes = tuple(range(len(where.shape)))
@@ -146,7 +146,7 @@ def view_divides(view: View) -> bool:
             return False
         lengths = None if index is None else without_ones(len(range(s.start, s.stop, s.step)) for s in index)
         if isinstance(edit.what, (Call, Result)) and lengths not in (None, without_ones(edit.where.shape)):
-            return False  # axes that the view has split or joined, and the arguments have not
+            return False  # the view has split or joined axes, but the arguments have not
     return True
 
 
@@ -156,7 +156,7 @@ def touching(contents: Contents, where: Geometry) -> Iterator[Edit]:
 
 
 def part_of(where: Geometry, edit: Edit) -> tuple[slice, ...] | None:
-    """Return which part a view is of what an edit writes, axis by axis; None if it is no such part."""
+    """Return a view as a part of an edit's target, axis by axis; None if it is not such a part."""
     index = edit.where.slices(where)
     if index is None or any(s.step != 1 for s in index):
         return None
@@ -164,7 +164,7 @@ def part_of(where: Geometry, edit: Edit) -> tuple[slice, ...] | None:
 
 
 def without_ones(lengths: Iterable[int]) -> list[int]:
-    """Return the lengths of axes that have several elements, or none."""
+    """Return the lengths of axes, without those of length 1."""
     return [n for n in lengths if n != 1]
 
 
@@ -220,11 +220,11 @@ class Overlap(NamedTuple):
     Attributes
     ----------
     there : Geometry
-        Where they lie in the window's memory.
+        The elements' place in the window's memory.
     shape : tuple of int
-        Of the tensor that the edit writes.
+        The shape of the tensor that the edit writes.
     first : tuple of slice
-        Their indices in that tensor.
+        The elements' indices in that tensor.
     """
 
     there: Geometry
@@ -233,9 +233,9 @@ class Overlap(NamedTuple):
 
 
 def overlap_of(where: Geometry, target: Geometry, edit: Edit, region: Region) -> Overlap | None:
-    """Return the overlap of an edit and a window, a region of a view that lies at `target`; None if there is none."""
+    """Return the overlap of an edit and a window (a region of a view, stored at `target`); None if there is none."""
     index = where.slices(edit.where)
-    if index is None:  # the view is a part of what the edit writes
+    if index is None:  # the view is a part of the edit's target
         around = part_of(where, edit)
         assert around is not None
         taken = iter(s for s, n in zip(region, where.shape) if n != 1)
@@ -256,12 +256,12 @@ def overlap_of(where: Geometry, target: Geometry, edit: Edit, region: Region) ->
 
 
 def shifted(part: slice, by: int) -> slice:
-    """Return a slice that begins and ends later."""
+    """Return a slice moved by an offset."""
     return slice(part.start + by, part.stop + by)
 
 
 def windowed(edit: Edit, overlap: Overlap) -> Any:
-    """Return the source of what an edit writes to a part of a window."""
+    """Return the source of an edit for its overlap with a window."""
     what = edit.what
     there, shape, first = overlap
     if isinstance(what, Draw):
@@ -284,12 +284,12 @@ def windowed(edit: Edit, overlap: Overlap) -> Any:
         return argument(what)
     call = call_of(what)
     assert call is not None
-    keywords = {k: argument(v) for k, v in call.keywords.items() if k != "memory_format"}  # that of another shape
+    keywords = {k: argument(v) for k, v in call.keywords.items() if k != "memory_format"}  # it was for another shape
     windowed_call = Call(call.function, tuple(map(argument, call.arguments)), keywords)
     return Result(windowed_call, None) if isinstance(what, Result) else windowed_call
 
 
 def reshaped(where: Geometry, shape: tuple[int, ...]) -> Geometry:
-    """Return a geometry in another shape, which has the same axes but for those of length 1."""
+    """Return a geometry with another shape, which differs only in axes of length 1."""
     steps = iter(s for n, s in zip(where.shape, where.stride) if n != 1)
     return Geometry(shape, tuple(1 if n == 1 else next(steps) for n in shape), where.offset)

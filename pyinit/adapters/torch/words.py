@@ -1,4 +1,4 @@
-"""Describe recipes in one line each."""
+"""Describe recipes, each in one line."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["describe"]
 
 
 def describe(contents: Contents, where: Geometry, name: str) -> str:
-    """Return a line that says how contents are made."""
+    """Describe in one line how contents are made."""
     return ", ".join(describe_edit(edit, contents, where, name) for edit in contents.edits) or "unwritten"
 
 
 def describe_edit(edit: Edit, contents: Contents, where: Geometry, name: str) -> str:
-    """Describe what an edit writes, and where if it writes only a part."""
+    """Describe what an edit writes, and its region if it writes only a part."""
     what = describe_value(edit.what, contents, where, name)
     whole = edit.where.size == contents.size
     if isinstance(edit.what, Call):
