@@ -78,7 +78,7 @@ def test_an_existing_file_needs_force(tmp_path, capsys):
     ("arguments", "message"),
     [
         ("--shape 3,x --scheme zeros w.npy", "got '3,x'"),
-        ("--shape 3,0 --scheme zeros w.npy", "at least 1"),
+        ("--shape 3,0 --scheme zeros w.npy", "positive integers"),
         ("--shape 3 --scheme xavier_normal w.npy", "at least 2 dimensions"),
         ("--shape 3 --scheme normal(std=-1) w.npy", "std"),
         ("--shape 3 --scheme no_such_scheme w.npy", "no_such_scheme"),

@@ -156,7 +156,7 @@ def test_integers_and_scalars_and_empty_arrays():
     [
         ({"w": (2, 3)}, {"plan": {"v": "ones"}}, ValueError, "'w'"),
         ({"w": (2, 3), "v": (3,)}, {"plan": {"*": "orthogonal"}}, ValueError, "'v': orthogonal needs"),
-        ({"w": (2, 3)}, {"shardings": 3}, TypeError, r"must be of jax\.sharding\.Sharding or None; got int"),
+        ({"w": (2, 3)}, {"shardings": 3}, TypeError, r"must hold jax\.sharding\.Sharding or None; got int"),
         ({"w": (2, 3)}, {"shardings": {"v": None}}, ValueError, ""),
         ({"w": (2, 3)}, {"seed": -1}, ValueError, "seed must be"),
         ({"w": (2, 3)}, {"generator": "mt"}, ValueError, "generator must be one of"),

@@ -158,7 +158,7 @@ def test_a_checkpoint_that_differs_or_cannot_be_read(processes, tmp_path):
     }
     with pytest.raises(ValueError, match=r"is a pickle, .*trust_pickle=True"):
         pt.verify(folder, recipes, 1)
-    with pytest.raises(ValueError, match=r"has no file \.metadata"):
+    with pytest.raises(ValueError, match=r"has no \.metadata file"):
         pt.verify(tmp_path, recipes, 1, trust_pickle=True)
     with pytest.raises(TypeError, match="compared with Recipes, a Report or a plan; got int"):
         pt.verify(folder, 3, 1, trust_pickle=True)
