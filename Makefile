@@ -20,7 +20,8 @@ GPU_PYTEST = $(PYTHON) -m pytest -m gpu $(GPU_TESTS) -p no:cacheprovider -W defa
 .PHONY: install sanitize sanitize-c sanitize-python sanitize-threads sanitize-valgrind quality fuzz mutation clean
 .PHONY: FORCE
 
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# In the order of the names: by their number, files of a few long tests would come last.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 demo: $(VENV)/.built
 	@$(BIN)/pyinit demo
