@@ -136,7 +136,7 @@ def test_an_unfinished_part_is_told(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(quality.program, "made", lambda *arguments: None)
     monkeypatch.setattr("sys.argv", ["quality", "--output", str(file)])
     assert quality.program.main() == 0
-    assert "not to the end: cells, values, samples, streams, dieharder" in " ".join(capsys.readouterr().out.split())
+    assert "unfinished parts: cells, values, samples, streams, dieharder" in " ".join(capsys.readouterr().out.split())
 
 
 # Streams: each flaw alone; the command has all of them in one.

@@ -210,8 +210,8 @@ def test_a_fork_in_a_signal_handler_during_a_fill(end):
 # As another user, since process limits do not apply to root.
 LIMITED = """
 import os, resource, threading
-import numpy as np, pyinit
-if os.getuid() == 0:
+import numpy as np, pyinit.models
+if os.getuid() == 0:  # what is imported later must be readable for all
     os.setuid(65534)
 resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
 try:
