@@ -1,6 +1,6 @@
 /*
- * Holds the functions of elementary.h to the errors that they state, against long double.
- * Prints one line a function: name, largest error found, bound, unit. Exits with 1 if a bound is broken.
+ * Checks that the functions of elementary.h keep their stated errors, against long double.
+ * Prints one line per function: name, largest error found, bound, unit. Exits with 1 if an error exceeds its bound.
  */
 #include <float.h>
 #include <math.h>
@@ -51,7 +51,7 @@ static void f32_functions(void)
         double angle = 2 * (double)PI * (double)w / 0x1p32, flip = sign >> 31 ? -1 : 1;
         long double e = fabsl(c - flip * cos(angle)) * 0x1p22L;
         cos_worst = e > cos_worst ? e : cos_worst;
-        if (fabs(sin(angle)) > 1e-6) { /* at a half turn the sine in double is noise */
+        if (fabs(sin(angle)) > 1e-6) { /* near a half turn, the double sine is noise */
             e = ulps(s, flip * sin(angle), 24);
             sin_worst = e > sin_worst ? e : sin_worst;
         }
@@ -65,7 +65,7 @@ static void f64_functions(void)
 {
     long double log_worst = 0, cos_worst = 0, sin_worst = 0;
     for (int i = 0; i < 2000000; i++) {
-        /* All exponents from -65 to -1 alike; then w near 0 and near half turns as well. */
+        /* All exponents from -65 to -1 equally often; below, also w near 0 and near half turns. */
         double u = ldexp(1 + (double)(random64() >> 12) * 0x1p-52, -1 - i % 65);
         long double e = ulps(minus_two_log_f64(u), -2 * logl(u), 53);
         log_worst = e > log_worst ? e : log_worst;

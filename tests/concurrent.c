@@ -1,5 +1,5 @@
-/* Fills of every kind from many threads at once, with each other's help, for ThreadSanitizer to watch: each has to give
- * what one thread gives alone. */
+/* Fills of every kind from many threads at once, which help each other, for ThreadSanitizer. Each must write what one
+ * thread writes alone. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ static void fill(int kind, unsigned threads, void *out)
     const pyi_options options = {threads, nests, NULL};
     pyi_stream stream;
     pyi_stream_new(&stream, kind % 2 ? PYI_ARS4X32_5 : PYI_PHILOX4X32_10, 42, (uint64_t)kind);
-    /* A large array, a window, and many small ones, in what is left. */
+    /* A large array, a window, and many small arrays in the rest. */
     pyi_place places[ITEMS];
     pyi_item items[ITEMS] = {{stream, normal, PYI_F32, out, SIZE / 2, NULL},
                              {stream, bounded, PYI_F32, (float *)out + SIZE / 2, 0, &quarter}};
@@ -58,7 +58,7 @@ static void check(int kind, unsigned threads, float *out)
     }
 }
 
-/* What a long fill asks now and then: a handler of signals may fill as well. */
+/* A long fill calls this now and then; a signal handler may fill as well. */
 static int nests(void *unused, double done)
 {
     static _Thread_local int inside;
@@ -88,7 +88,7 @@ int main(void)
     pthread_t callers[CALLERS];
     for (int kind = 0; kind < KINDS; kind++) {
         float *out = malloc(SIZE * sizeof *out);
-        memset(out, 0xff, SIZE * sizeof *out); /* as before each check: not all elements are filled */
+        memset(out, 0xff, SIZE * sizeof *out); /* as before each check, because some elements are not filled */
         fill(kind, 1, out);
         expected[kind] = out;
     }

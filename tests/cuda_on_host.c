@@ -1,11 +1,11 @@
-/* src_c/fill.cu as a C file, and its kernels run on the host. */
+/* src_c/fill.cu as a C file, and functions that run its kernels on the host. */
 #include "cuda_on_host.h"
 
 #include "fpenv.h"
 
 #include "fill.cu"
 
-/* Of each row of each table. */
+/* For each row of each table. */
 #define DEFINE(generator, method, dtype, number, name, bytes, words, digits, least, largest) \
     PYI_CUDA_RUN(generator, method, dtype)                                                   \
     PYI_CUDA_ITEMS(generator, method, dtype)

@@ -1,10 +1,10 @@
-/* What stands in for CUDA's keywords where src_c/fill.cu is compiled for the host: threads are taken one by one. */
+/* Replacements for CUDA's keywords, to compile src_c/fill.cu for the host: threads run one after the other. */
 #include <stdint.h>
 
 #define __global__ static
 #define PYI_SHARED static
 #define __syncthreads()
-#define PYI_SHARING 0, 1 /* each by itself, since they are not at the same place at the same time */
+#define PYI_SHARING 0, 1 /* each alone, since they do not run in step */
 #define __grid_constant__
 #define __launch_bounds__(threads)
 
@@ -12,7 +12,7 @@ typedef struct {
     unsigned x;
 } cuda_index;
 static cuda_index threadIdx, blockIdx, blockDim, gridDim;
-#define PYI_BLOCK_THREADS blockDim.x /* of a size of one's own choice */
+#define PYI_BLOCK_THREADS blockDim.x /* any size */
 
 typedef struct {
     uint32_t x, y;

@@ -1,4 +1,4 @@
-/* Faults on purpose, one for each thing that `make sanitize` looks for. The argument names the fault. */
+/* Deliberate faults, one for each kind that `make sanitize` finds. The argument names the fault. */
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /*
- * Cases that fuzz.c makes at random, and fuzzing/core.c of the bytes that a fuzzer chooses: short jobs on every kernel
- * that the machine has, with ordinary and with streaming stores, into buffers of exactly their size at any alignment,
- * against the scalar kernel; and windows, in memory of exactly their extent, against the scalar fill of the whole
- * tensor. fuzz_items.h has more.
+ * Cases for fuzz.c, which makes them at random, and for fuzzing/core.c, which makes them from a fuzzer's bytes: short
+ * jobs on every kernel of the machine, with ordinary and streaming stores, into buffers of exact size at any alignment,
+ * compared with the scalar kernel; and windows, in memory of exactly their extent, compared with the scalar fill of the
+ * whole tensor. fuzz_items.h has more.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static pyi_distribution random_distribution(void)
     return ALL[random64() % (sizeof ALL / sizeof *ALL)];
 }
 
-/* By the kernel of the tier in use. */
+/* Uses the kernel of the current tier. */
 static void make(const pyi_job *job, uint64_t first, size_t count, char *out)
 {
     pyi_task task = {.job = *job};
@@ -60,7 +60,7 @@ static int jobs(int number)
         for (const char *const *name = pyi_isa_available(); *name; name++) {
             job.stream = (int)(random64() % 2);
             pyi_isa_select(*name);
-            /* The last byte of the allocation stays free: what a fill writes there is an error by itself. */
+            /* The last byte of the allocation stays free: a fill that writes there is wrong. */
             memory[shift + bytes] = 0x55;
             make(&job, first, count, memory + shift);
             if (memcmp(memory + shift, expected, bytes) || memory[shift + bytes] != 0x55) {
@@ -88,7 +88,7 @@ typedef struct {
 
 static random_window new_window(size_t size)
 {
-    /* Few long axes, or many short ones; now and then one too large for a tile. */
+    /* Few long axes, or many short ones; sometimes one too large for a tile. */
     static const size_t LONGEST[DIMS + 1] = {1, 6000, 150, 24, 12, 8};
     random_window w = {.ndim = (int)below(DIMS + 1), .elements = 1, .total = 1};
     for (int i = 0; i < w.ndim; i++) {
@@ -104,7 +104,7 @@ static random_window new_window(size_t size)
         w.order[i] = w.order[j];
         w.order[j] = swapped;
     }
-    /* From the innermost in memory on, each steps over what those before it reach. */
+    /* From the innermost axis on, each stride is larger than the extent of the axes before it. */
     w.extent = size;
     for (int k = w.ndim - 1; k >= 0; k--) {
         const int i = w.order[k];
@@ -121,7 +121,7 @@ static random_window new_window(size_t size)
     return w;
 }
 
-/* A generator, a dtype and a sampler of the first number that there is none of. */
+/* A generator, a dtype and a sampler with the first invalid number. */
 static int claims_unknown(void)
 {
     pyi_stream stream, unknown, claimed;
@@ -133,7 +133,7 @@ static int claims_unknown(void)
            pyi_claim(&stream, &claimed, (pyi_sampler)PYI_SAMPLERS, PYI_F32, 4) != PYI_BAD_VALUE || stream.block;
 }
 
-/* Windows that are not inside their tensor, tensors that are too large, and the largest that is not. */
+/* Windows outside their tensor, tensors that are too large, and the largest valid tensor. */
 static int limits(void)
 {
     static const struct {
@@ -160,7 +160,8 @@ static int limits(void)
     return 0;
 }
 
-/* The children of names of up to 399 letters: their ids in one number, which hashlib.blake2b of Python gives too. */
+/* The children with names of up to 399 letters: their ids combined into one number, which Python's hashlib.blake2b
+ * confirms. */
 static int children(void)
 {
     char name[400] = {0};
@@ -175,7 +176,7 @@ static int children(void)
     return sum != 0x31ad271127dbf6d6u;
 }
 
-/* No array, which only a window without elements can do with. */
+/* A null array, which is valid only for a window without elements. */
 static int nowhere(void)
 {
     const pyi_distribution distribution = {.sampler = PYI_BITS};
@@ -186,7 +187,7 @@ static int nowhere(void)
            stream.word || pyi_fill_window(&stream, &distribution, PYI_U32, NULL, &none, NULL) != PYI_OK;
 }
 
-/* A column of more rows than one tile takes, each of which begins a block. */
+/* A column with more rows than one tile takes; each row begins a block. */
 static int tall(void)
 {
     enum { ROWS = 3000, COLUMNS = 4 };

@@ -1,9 +1,9 @@
-/* Cases of many arrays in one call, against each alone, and with one of them wrong. */
+/* Cases of many arrays in one call, compared with each alone, and with one of them wrong. */
 #include "fuzz_cases.h"
 
 #define MOST 9
 
-/* Items in memory of exactly their extent, and what each gets if it is filled alone. */
+/* Items in memory of exactly their extent, and the values of each when filled alone. */
 typedef struct {
     size_t n;
     pyi_item items[MOST];

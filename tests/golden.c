@@ -1,11 +1,11 @@
 /*
- * Writes samples, little-endian, to standard output, for a test to compare with known answers and to hash: of the
- * tier that the argument names, one line of standard input after another:
+ * Writes samples, little-endian, to standard output, for a test to compare with known answers and to hash. The argument
+ * names the tier; each line of standard input describes a fill:
  *
  *     generator seed id position-div-4 position-mod-4 sampler dtype count four parameters
  *
  * with the enumerations of pyinit.h as numbers, and the bits of the parameters as integers. Without an argument it
- * prints the tiers that the machine has. Each fill is checked against one of a strided window as well.
+ * prints the machine's tiers. Each fill is also compared with a fill of a strided window.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -34,7 +34,7 @@ static int window_agrees(pyi_stream stream, const pyi_distribution *distribution
     return 1;
 }
 
-/* Turns each element round where the machine's numbers begin with their leading byte. */
+/* Reverses the bytes of each element on a big-endian machine. */
 static void make_little_endian(char *bytes, size_t count, size_t size)
 {
     const uint16_t one = 1;

@@ -1,4 +1,4 @@
-/* The functions that turn parameters into constants, which are static, for tests to call. */
+/* Exports the static functions that turn parameters into constants, for tests. */
 #include "distribution.c"
 
 #ifdef _WIN32
@@ -16,7 +16,7 @@ FUNCTION(tail)
 FUNCTION(centre)
 EXPORT double call_between(double a, double b) { return between(a, b); }
 
-/* The least of the coefficients of a truncated normal's tail that are not 0; infinite if it has none. */
+/* The smallest nonzero coefficient of a truncated normal's tail; infinite if there is none. */
 EXPORT double call_least_coefficient(double lower, double upper)
 {
     const pyi_distribution distribution = {PYI_TRUNCATED_NORMAL, {0, 1, lower, upper}};

@@ -1,7 +1,7 @@
 /*
- * The inverse normal distribution function over the 2^32 words of a float32 sample: its largest relative error, and
- * that a larger word never gives a smaller value. Usage: quantile [STRIDE]; of every STRIDE runs of 2^16 words, one
- * is walked. The reference is the double function, which accuracy.c holds to its own error.
+ * The inverse normal CDF over the 2^32 words of a float32 sample: prints its largest relative error, and checks that a
+ * larger word never gives a smaller value. Usage: quantile [STRIDE]; it checks one of every STRIDE runs of 2^16 words.
+ * The reference is the double function, whose error accuracy.c checks.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* For each folder given: the processors that the control groups described in it allow, or 0 if there is no limit.
- * Without one: the default number of threads. Fails if files stay open. */
+/* Prints, for each folder of control groups given, the number of processors that they allow, or 0 without a limit.
+ * Without a folder: the default number of threads. Fails if files stay open. */
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>

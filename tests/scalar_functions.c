@@ -1,4 +1,4 @@
-/* The functions of elementary.h by one lane, for vector_fma.c to compare with. */
+/* The functions of elementary.h with one lane, as a reference for vector_fma.c. */
 #include "job.h"
 #include "target.h"
 

@@ -1,7 +1,7 @@
 /*
- * What the threads of a process share, met by all of them for the first time at once, for ThreadSanitizer to watch: the
- * choice of a tier, the number of threads, what the environment says of new memory, XLA's version, one stream that is
- * only read. It needs no kernels, so it is built without them.
+ * All threads of a process use for the first time, at once, what they share, for ThreadSanitizer: the choice of a tier,
+ * the number of threads, the setting for new memory, XLA's version, and a stream that is only read. It needs no
+ * kernels, so it is built without them.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -41,7 +41,7 @@ static void *meet(void *number)
     const pyi_job job = {.dtype = PYI_BF16};
     unsigned step;
     pthread_barrier_wait(&begin);
-    /* Each thread begins with another one. */
+    /* Each thread starts with a different one. */
     for (size_t i = n; i < n + ROUNDS; i++) {
         if (i % 6 == 0)
             failed |= !pyi_isa_available()[0];

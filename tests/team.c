@@ -1,6 +1,6 @@
 /*
- * Checks of threads.c that hold helpers back or look at who does what: it is built with a pthread_create that starts a
- * thread at once and lets it begin when the check says so. The argument names the check.
+ * Checks of threads.c that hold helpers back, or record which thread did what. It is built with a pthread_create whose
+ * threads start at once, but run only when the check allows it. The argument names the check.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -19,7 +19,7 @@ static void fail(const char *condition, int line)
     _exit(1);
 }
 
-/* Helpers, counted; those with a number from `allowed` on are held. */
+/* Counts helpers; those numbered `allowed` and above are held back. */
 #define EVERY (1 << 30)
 static atomic_int started, allowed, ended;
 
@@ -47,7 +47,7 @@ int held_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*fun
     return error;
 }
 
-/* Units that take a while and note how often they were done, and by how many helpers. */
+/* Units that take a while, and count how often they were done and by how many helpers. */
 #define UNITS 64
 typedef struct {
     pyi_work work;
@@ -92,7 +92,7 @@ static void check_run(job *j)
     CHECK(pyi_run(&j->work, &(pyi_task){0}, &j->options) == PYI_OK && all_done_once(j->done));
 }
 
-/* So that whoever still uses it is seen. */
+/* So that a later use is seen. */
 static void destroy(job *j)
 {
     memset((void *)j, 0xff, sizeof *j);
@@ -105,7 +105,7 @@ static void wait_for(atomic_int *value, int n)
     CHECK(*value == n);
 }
 
-/* Nobody waits for helpers that have not begun; they touch nothing of a call that is over. */
+/* A fill does not wait for helpers that have not begun; these do not touch a call that has ended. */
 static void late(void)
 {
     job *j = new_job(4);
@@ -116,7 +116,7 @@ static void late(void)
     wait_for(&ended, 3);
 }
 
-/* Late helpers of one fill do not join the next, which has a number of threads of its own. */
+/* Late helpers of one fill do not join the next one, which has its own number of threads. */
 static void let_two_in(int helper)
 {
     if (!helper && allowed < 2) {
@@ -135,7 +135,7 @@ static void other_generation(void)
     destroy(second);
 }
 
-/* Helpers at work are waited for. */
+/* A fill waits for helpers that are working. */
 static atomic_int helper_works;
 static void unit(int helper, useconds_t first, useconds_t others)
 {
@@ -154,7 +154,7 @@ static void at_work(void)
     destroy(j);
 }
 
-/* Where helpers do not get to run, only so many are started; when they have ended, new ones are. */
+/* If helpers cannot run, only a limited number start; new ones start when these have ended. */
 static void pending(void)
 {
     const int processors = (int)pyi_processors(), most = processors > 3 ? processors : 3;
@@ -174,7 +174,7 @@ static void pending(void)
     free(j);
 }
 
-/* `interrupted` ends a fill for all that work on it. */
+/* `interrupted` ends a fill for all its threads. */
 static void for_a_while(int helper) { unit(helper, 5000, 5000); }
 static int always(void *argument, double done) { return argument == NULL && done > 0 && done <= 1; }
 static void interrupted(void)
@@ -187,7 +187,7 @@ static void interrupted(void)
     destroy(j);
 }
 
-/* Many at once, more than there are slots for; the slots are free again after them. */
+/* More fills at once than there are slots; afterwards the slots are free again. */
 #define CALLERS 100
 static atomic_int inside;
 static void meet(int helper)
@@ -224,7 +224,7 @@ static void many(void)
     at_work();
 }
 
-/* `interrupted` runs a signal handler, which forks while a helper is inside. */
+/* `interrupted` runs a signal handler, which forks while a helper is working. */
 static int child = -1, stops;
 static int forks(void *argument, double done)
 {
@@ -234,7 +234,7 @@ static int forks(void *argument, double done)
         return 0;
     child = fork();
     alarm(100);
-    if (!child) { /* a fill of the handler's own takes the slot */
+    if (!child) { /* the handler's own fill takes the slot */
         job *j = new_job(3);
         check_run(j);
         destroy(j);

@@ -1,4 +1,4 @@
-/* Compares the vector tier's fma of floats, and its polynomials, with the C library's fmaf, where roundings are hard;
+/* Compares the vector tier's fma of floats, and its polynomials, with the C library's fmaf on hard cases of rounding;
  * and the functions of elementary.h with those of one lane, which use fmaf. */
 #include <math.h>
 #include <stdio.h>
@@ -25,8 +25,8 @@ static uint32_t next(void)
     return (uint32_t)(state * 0x2545F4914F6CDD1Du >> 32);
 }
 
-/* Floats of `exponents` exponents from a biased one on, of few bits, so that sums often end halfway between two
- * floats, or of many. */
+/* Floats with `exponents` exponents, from a biased exponent up. Some have few bits, so that sums often end halfway
+ * between two floats; others have many. */
 static f32v some_floats(uint32_t first, uint32_t exponents)
 {
     u32v x;
@@ -44,7 +44,7 @@ static int differ(f32v a, f32v b)
     return 0;
 }
 
-/* Of doubles, by exponents as above. */
+/* The same for doubles. */
 static f64v some_doubles(uint32_t first, uint32_t exponents)
 {
     u64v x;
@@ -56,13 +56,13 @@ static f64v some_doubles(uint32_t first, uint32_t exponents)
 }
 static int wrong_doubles(long n)
 {
-    /* Of every size; about 1; addends about the product's rest; such that the rest, or all, underflows; overflows. */
+    /* All sizes; near 1; addends near the product's rest; underflow of the rest or of all; overflow. */
     static const uint32_t RANGES[][4] = {{0, 2047, 0, 2047}, {990, 60, 980, 80}, {1020, 4, 960, 20},
                                          {530, 20, 0, 90},   {490, 30, 0, 3},    {1520, 30, 2030, 17}};
     const uint32_t *range = RANGES[n % 6];
     const f64v a = some_doubles(range[0], range[1]), b = some_doubles(range[0], range[1]);
     f64v c = some_doubles(range[2], range[3]);
-    if (n % 5 == 0) /* what nearly cancels, or a 0 */
+    if (n % 5 == 0) /* a sum that nearly cancels, or 0 */
         c = n % 2 ? -a * b : splat_f64(n % 3 ? 0.0 : -0.0);
     const f64v got = fma_f64(n % 35 ? a : a * splat_f64(0), b, c);
     for (int i = 0; i < 2; i++) {
@@ -73,7 +73,7 @@ static int wrong_doubles(long n)
     return 0;
 }
 
-/* A polynomial by fmaf, of coefficients that lanes have each their own of. */
+/* A polynomial by fmaf; each lane has its own coefficients. */
 static f32v by_steps(f32v x, const f32v *p)
 {
     f32v y = p[DEGREE];
@@ -83,8 +83,8 @@ static f32v by_steps(f32v x, const f32v *p)
     return y;
 }
 
-/* Of a polynomial that each lane chooses; and one for horner_f32, with coefficients from 1 to 2 and x below 1/8, so
- * that steps begin and end on either side of a power of 2. Bit 0 and bit 1. */
+/* A polynomial that each lane chooses (bit 0), and one for horner_f32 (bit 1), with coefficients from 1 to 2 and x
+ * below 1/8, so that steps begin and end on either side of a power of 2. */
 static long wrong_polynomials(void)
 {
     float table[PYI_QUANTILE_TERMS][PYI_QUANTILE_OCTAVES], p[DEGREE + 1];
@@ -106,7 +106,7 @@ static long wrong_polynomials(void)
            differ(horner_f32(small, p, DEGREE), by_steps(small, same)) << 1;
 }
 
-/* Of -2 ln u, all fractions of an octave, and some of the others. */
+/* -2 ln u for all fractions of one octave, and for some of the others. */
 static long wrong_logarithms(void)
 {
     long wrong = 0;
@@ -120,7 +120,7 @@ static long wrong_logarithms(void)
     return wrong;
 }
 
-/* Of cosine and sine, all words next to a quarter turn and to none, and some of the others. */
+/* Cosine and sine for all words near a quarter turn and near 0, and for some of the others. */
 static long wrong_directions(void)
 {
     long wrong = 0;
@@ -142,7 +142,7 @@ static long wrong_directions(void)
 
 int main(void)
 {
-    /* Of every size; about 1; such that results, or the addend too, are subnormal; such that they overflow. */
+    /* All sizes; near 1; subnormal results, and subnormal addends too; overflow. */
     static const uint32_t RANGES[][4] = {{0, 255, 0, 255}, {103, 48, 100, 48}, {60, 8, 0, 3},
                                          {55, 12, 0, 1},   {48, 8, 0, 1},      {185, 10, 250, 5}};
     long fmas = 0, of_doubles = 0, by_table = 0, by_constants = 0;
@@ -151,7 +151,7 @@ int main(void)
         const uint32_t *range = RANGES[n % 6];
         const f32v a = some_floats(range[0], range[1]), c = some_floats(range[2], range[3]);
         f32v b = some_floats(range[0], range[1]);
-        if (n % 6 == 4) /* a product next to 2^-150, half of the least float, but seldom equal to it */
+        if (n % 6 == 4) /* a product near 2^-150, half of the smallest float, but seldom equal to it */
             b = splat_f32(0x1p-75f) / a * splat_f32(0x1p-75f);
         f32v expected;
         for (int i = 0; i < 4; i++)

@@ -1,4 +1,4 @@
-/* Samples of words chosen by hand, by the one-lane kernel: what a stream would have to be searched for. */
+/* Samples of chosen words, by the one-lane kernel. In a stream, such words would have to be searched for. */
 #include "core.h"
 #include "fpenv.h"
 #include "target.h"
@@ -13,8 +13,8 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-/* Writes the samples of `count` words (of 64 bits for a double, the lower 32 of them else), halves as their floats;
- * returns the method chosen, or -1. */
+/* Writes the samples of `count` words (64 bits for a double, otherwise their lower 32 bits), halves as floats. Returns
+ * the method chosen, or -1. */
 EXPORT int samples_of_words(int sampler, const double *parameters, int dtype, const uint64_t *words, size_t count,
                             double *out)
 {

@@ -1,4 +1,4 @@
-/* Compiles where src_c/xla.h describes XLA's structures as the header that comes with jaxlib does. */
+/* Compiles only if src_c/xla.h describes XLA's structures as jaxlib's own header does. */
 #include "xla/ffi/api/c_api.h"
 
 #include "xla.h"
