@@ -192,7 +192,9 @@ def test_every_case_writes_its_samples(cupy):
         words = bits.view(f"u{min(size, 4)}")
         assert (words != np.iinfo(words.dtype).max).mean() > 0.98, case.name
         alike = case.name in ("memset", "CuPy fill") or " constant " in case.name
-        assert alike or len(np.unique(words)) > (50 if size == 1 else 100), case.name  # uniform float8_e4m3fn: 57
+        # float8_e4m3fn has 57 numbers in [0, 1], and normals in float8_e5m2 are some 100 different ones.
+        least = 100 if size > 1 else 50 if "uniform" in case.name else 90
+        assert alike or len(np.unique(words)) > least, case.name
         assert case.bytes == case.samples * size
         assert case.time() > 0
 

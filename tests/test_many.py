@@ -81,9 +81,7 @@ def test_each_as_if_it_were_alone_on_a_device(host_kernels, generator, given, gr
     assert host_kernels.launched - launched == len(methods)
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(generators, st.lists(arrays(60_000, KINDS[::5]), max_size=9))  # each kind takes PoCL seconds to compile
-def test_each_as_if_it_were_alone_on_an_opencl_device(queue, generator, given):
+def check_on_an_opencl_device(queue, generator, given):
     """Parts of one buffer share a launch for each kernel; an array in its own buffer takes another launch."""
     cla = pytest.importorskip("pyopencl.array")
     starts = np.cumsum([0, *(-(-_room(out) // 64) * 64 for _, out, _, _ in given)])
@@ -111,6 +109,22 @@ def test_each_as_if_it_were_alone_on_an_opencl_device(queue, generator, given):
             host = cla.Array(queue, buffer.size, np.uint8, data=buffer).get()
             out[...] = np.ndarray(out.shape, out.dtype, host, start, out.strides)
     assert_as_alone(given, root)
+
+
+on_a_device = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@on_a_device
+@given(generators, st.lists(arrays(60_000, KINDS[::5]), max_size=9))  # PoCL takes seconds to compile each kind
+def test_each_as_if_it_were_alone_on_an_opencl_device(queue, generator, given):
+    check_on_an_opencl_device(queue, generator, given)
+
+
+@pytest.mark.slow
+@on_a_device
+@given(generators, st.lists(arrays(60_000), max_size=9))
+def test_each_of_any_kind_as_if_it_were_alone_on_an_opencl_device(queue, generator, given):
+    check_on_an_opencl_device(queue, generator, given)
 
 
 def _room(out):
@@ -186,7 +200,7 @@ def views(draw):
     return found
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=2000)
 @given(views())
 @example([(np.dtype("f4"), (3,), (8,), 0), (np.dtype("f4"), (3,), (8,), 4)])
 @example([(np.dtype("f4"), (3,), (8,), 0), (np.dtype("f4"), (3,), (8,), 6)])
