@@ -19,9 +19,9 @@ __all__ = ["host_kernels", "queue"]
 
 
 @st.composite
-def arrays(draw, largest, kinds=KINDS):
+def arrays(draw, largest):
     """A kind, and an array without gaps, or a block of a tensor in some layout with its place in the tensor."""
-    kind = draw(st.sampled_from(kinds))
+    kind = draw(st.sampled_from(KINDS))
     if draw(st.booleans()):
         return kind, empty(draw(st.integers(0, largest)), kind), None, None
     shape, block, order, steps, _ = draw(windows())
@@ -81,7 +81,9 @@ def test_each_as_if_it_were_alone_on_a_device(host_kernels, generator, given, gr
     assert host_kernels.launched - launched == len(methods)
 
 
-def check_on_an_opencl_device(queue, generator, given):
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(generators, st.lists(arrays(60_000), max_size=9))
+def test_each_as_if_it_were_alone_on_an_opencl_device(queue, generator, given):
     """Parts of one buffer share a launch for each kernel; an array in its own buffer takes another launch."""
     cla = pytest.importorskip("pyopencl.array")
     starts = np.cumsum([0, *(-(-_room(out) // 64) * 64 for _, out, _, _ in given)])
@@ -109,22 +111,6 @@ def check_on_an_opencl_device(queue, generator, given):
             host = cla.Array(queue, buffer.size, np.uint8, data=buffer).get()
             out[...] = np.ndarray(out.shape, out.dtype, host, start, out.strides)
     assert_as_alone(given, root)
-
-
-on_a_device = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@on_a_device
-@given(generators, st.lists(arrays(60_000, KINDS[::5]), max_size=9))  # PoCL takes seconds to compile each kind
-def test_each_as_if_it_were_alone_on_an_opencl_device(queue, generator, given):
-    check_on_an_opencl_device(queue, generator, given)
-
-
-@pytest.mark.slow
-@on_a_device
-@given(generators, st.lists(arrays(60_000), max_size=9))
-def test_each_of_any_kind_as_if_it_were_alone_on_an_opencl_device(queue, generator, given):
-    check_on_an_opencl_device(queue, generator, given)
 
 
 def _room(out):
