@@ -138,6 +138,7 @@ space = st.sampled_from(["", " ", "\n", "\0", "x", "\ufeff", "{}", "//"])
     st.integers(0, 24), st.sampled_from(SEPARATORS), space, space, st.booleans(),
 )  # fmt: skip
 @example([("a", {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]})] * 2, 8, (",", ":"), "", "", True)
+@example([("__metadata__", None)], 0, (",", ":"), "", "", True)
 @example(
     [("a", {"dtype": "F32", "shape": [1], "data_offsets": [0, 4], "data_offsets ": 1})], 4, (",", ":"), "", "", True
 )
